@@ -1,0 +1,17 @@
+"""Typed errors. Each message names the value, what was expected, and the remedy; the CLI prints it without a traceback."""
+
+
+class CracklabError(Exception):
+    """Something a person can put right; ends a command with exit code 2."""
+
+
+class ConfigError(CracklabError):
+    """A configuration value, or a combination of values, that cannot work."""
+
+
+class DataError(CracklabError):
+    """Files, masks or splits that would spoil training."""
+
+
+class RunError(CracklabError):
+    """A run folder or a checkpoint that does not fit what is asked of it."""

@@ -1,0 +1,30 @@
+"""What all tests share: real images where they are at hand, W&B off, few threads."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("WANDB_MODE", "disabled")
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+
+import pytest
+
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def _real(name: str) -> Path:
+    folder = DATA / name
+    if not folder.is_dir():
+        pytest.skip(f"{name} is not at ../shared/data/{name}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def deepcrack() -> Path:
+    """The folder of DeepCrack as published."""
+    return _real("DeepCrack")
+
+
+@pytest.fixture(scope="session")
+def camvid() -> Path:
+    """The folder of CamVid, reduced to 240 x 180."""
+    return _real("CamVid")

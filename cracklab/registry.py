@@ -42,7 +42,10 @@ class Registry(Mapping[str, T]):
         def decorate(cls: T) -> T:
             other = self._classes.get(name)
             if other is not None and (other.__module__, other.__name__) != (cls.__module__, cls.__name__):
-                raise ConfigError(f"{self.kind} {name!r} is registered twice, by {other.__module__} and {cls.__module__}: rename one")
+                raise ConfigError(
+                    f"{self.kind} {name!r} is registered twice, by {other.__module__}.{other.__name__} and "
+                    f"{cls.__module__}.{cls.__name__}: rename one"
+                )
             cls.__qualname__ = name
             setattr(sys.modules[cls.__module__], name, cls)
             self._classes[name] = cls
@@ -54,12 +57,19 @@ class Registry(Mapping[str, T]):
         """Import everything that registers itself; called by every look-up."""
         if self._filled:
             return
-        self._filled = True
         package = import_module(self.package)
-        for module in iter_modules(package.__path__, self.package + "."):
+        for module in iter_modules(getattr(package, "__path__", []), self.package + "."):
             import_module(module.name)
         for point in entry_points(group=self.package):
-            point.load()
+            try:
+                point.load()
+            except (ImportError, AttributeError) as error:
+                owner = point.dist.name if point.dist else "a package"
+                raise ConfigError(
+                    f"{owner} announces the {self.kind} {point.name!r} at {point.value}, which does not load ({error}): "
+                    "repair or uninstall it"
+                ) from error
+        self._filled = True
 
     def __getitem__(self, name: str) -> T:
         self.fill()

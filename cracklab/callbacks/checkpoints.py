@@ -1,0 +1,137 @@
+"""Checkpoints: the best by a metric and the last, each written whole."""
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from cracklab import run
+from cracklab.errors import ConfigError, RunError
+from cracklab.registry import nearest
+
+
+class WholeFiles(TorchCheckpointIO):
+    """Reads without unpickling and writes beside, flushes, renames; Lightning's own goes through the system's temporary folder."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write a checkpoint whole or not at all."""
+        with run.written_whole(Path(path)) as beside:
+            torch.save(checkpoint, beside)
+
+    def load_checkpoint(
+        self, path: str | Path, map_location: Any = None, weights_only: bool | None = True
+    ) -> dict[str, Any]:
+        """Read a checkpoint, refusing what would need a pickle."""
+        return read_checkpoint(path)
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """A checkpoint's content, tensors on the CPU.
+
+    Raises:
+        RunError: where the file is missing, damaged, or holds more than tensors, strings and numbers.
+    """
+    if not Path(path).is_file():
+        raise RunError(f"checkpoint {path} does not exist: give the path of a file, for instance RUN/{run.BEST}")
+    try:
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0]
+        raise RunError(f"checkpoint {path} is damaged or needs unpickling, which could run code: {reason}") from error
+    return content
+
+
+class Checkpoints(Checkpoint):
+    """Writes checkpoints/best.ckpt after a validation that improved `monitor`, and checkpoints/last.ckpt to resume from.
+
+    Args:
+        monitor: the metric that decides which is best.
+        mode: whether more or less of it is better.
+        every_n_epochs: epochs between two last.ckpt; the last epoch always writes one.
+        every_n_steps: also write last.ckpt every so many batches, within epochs; None: at the ends of epochs only.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val/iou",
+        mode: Literal["max", "min"] = "max",
+        every_n_epochs: int = 1,
+        every_n_steps: int | None = None,
+    ) -> None:
+        self.monitor, self.mode = monitor, mode
+        self.every_n_epochs, self.every_n_steps = every_n_epochs, every_n_steps
+        self.best: float | None = None
+        self.best_epoch: int | None = None
+        self._improved = False
+
+    def path(self, trainer: pl.Trainer, name: str) -> Path:
+        """Where a checkpoint of a run lies."""
+        return Path(trainer.default_root_dir) / name
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Write last.ckpt within an epoch."""
+        if (
+            self.every_n_steps
+            and (batch_idx + 1) % self.every_n_steps == 0
+            and batch_idx + 1 < trainer.num_training_batches
+        ):
+            trainer.save_checkpoint(self.path(trainer, run.LAST))
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Remember whether this validation was the best; within an epoch write best.ckpt at once."""
+        if trainer.sanity_checking or trainer.state.fn != "fit":
+            return
+        value = self._monitored(trainer)
+        if self.best is None or (value > self.best if self.mode == "max" else value < self.best):
+            self.best, self.best_epoch = value, trainer.current_epoch
+            self._improved = True
+        if self._improved and not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
+            trainer.save_checkpoint(self.path(trainer, run.BEST))
+            self._improved = False
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write last.ckpt, and let best.ckpt be the same file where this epoch was the best."""
+        epoch = trainer.fit_loop.epoch_progress.current.ready
+        due = epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs or trainer.should_stop
+        last, best = self.path(trainer, run.LAST), self.path(trainer, run.BEST)
+        if due:
+            trainer.save_checkpoint(last)
+            if self._improved and trainer.is_global_zero and last.is_file():
+                _link(last, best)
+        elif self._improved:
+            trainer.save_checkpoint(best)
+        self._improved = False
+
+    def _monitored(self, trainer: pl.Trainer) -> float:
+        try:
+            return float(trainer.callback_metrics[self.monitor])
+        except KeyError:
+            hint = nearest(self.monitor, list(trainer.callback_metrics))
+            raise ConfigError(f"checkpoint.monitor {self.monitor!r} was not logged by validation{hint}") from None
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best value so far."""
+        return {"best": self.best, "best_epoch": self.best_epoch, "monitor": self.monitor}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from the best value, unless another metric decides now."""
+        if state_dict["monitor"] == self.monitor:
+            self.best, self.best_epoch = state_dict["best"], state_dict["best_epoch"]
+
+
+def _link(existing: Path, name: Path) -> None:
+    """Give a file a second name, by a hard link where the file system has them; either name can be replaced alone later."""
+    beside = name.with_name(f".{name.name}.{os.getpid()}")
+    try:
+        os.link(existing, beside)
+    except OSError:
+        with run.written_whole(name) as copy:
+            copy.write_bytes(existing.read_bytes())
+    else:
+        beside.replace(name)

@@ -1,0 +1,29 @@
+"""Going on in the middle of an epoch, with the very next batch."""
+
+from typing import Any
+
+import lightning.pytorch as pl
+
+
+class ExactResume(pl.Callback):
+    """Points the training sampler at the first batch that the checkpoint has not seen.
+
+    Lightning restores its counters but starts the data again at batch 0, of epoch 0 where workers prefetch. So the
+    data module is told where to begin before it makes its loader: at the next epoch if the last batch was done, else
+    behind the batches that had been taken.
+    """
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Read the position from the state of Lightning's loops."""
+        resume = getattr(trainer.datamodule, "resume", None)  # type: ignore[attr-defined] - set by the trainer's connector
+        if trainer.state.fn != "fit" or resume is None:
+            return
+        loops = checkpoint["loops"]["fit_loop"]
+        epochs_begun = loops["epoch_progress"]["current"]["ready"]
+        batches = loops["epoch_loop.batch_progress"]
+        if batches["is_last_batch"]:
+            resume(epoch=epochs_begun, batches=0)
+        else:
+            resume(epoch=epochs_begun - 1, batches=batches["current"]["ready"])

@@ -1,0 +1,74 @@
+"""Tables of a run: one row an epoch while it trains, one row an image when it is tested."""
+
+import io
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import pandas as pd
+
+from cracklab import run
+
+
+class Tables(pl.Callback):
+    """Writes metrics.csv after every epoch, and test_metrics.json and per_image.csv after a test.
+
+    A resumed run drops the rows at or past its first epoch, so that no epoch stands there twice.
+    """
+
+    def __init__(self) -> None:
+        self._began = 0.0
+        self._rows: list[dict[str, Any]] = []
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take over the rows of earlier epochs."""
+        path = Path(trainer.default_root_dir) / run.METRICS
+        if trainer.is_global_zero and trainer.ckpt_path and path.is_file():
+            table = pd.read_csv(path)
+            self._rows = table[table["epoch"] < trainer.current_epoch].to_dict("records")
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock."""
+        self._began = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Add the epoch's row."""
+        if not trainer.is_global_zero:
+            return
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if "/" in name}
+        self._rows.append(
+            {
+                "epoch": trainer.fit_loop.epoch_progress.current.ready - 1,
+                "step": trainer.global_step,
+                "lr": trainer.optimizers[0].param_groups[0]["lr"],
+                **dict(sorted(metrics.items())),
+                "seconds": round(time.monotonic() - self._began, 3),
+            }
+        )
+        write_csv(Path(trainer.default_root_dir) / run.METRICS, self._rows)
+
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write what the test found."""
+        self._write(trainer, pl_module, run.TEST_METRICS, run.PER_IMAGE)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write what `cracklab validate` found; within fit it stands in metrics.csv."""
+        if trainer.state.fn == "validate":
+            self._write(trainer, pl_module, "val_metrics.json", "val_per_image.csv")
+
+    def _write(self, trainer: pl.Trainer, pl_module: Any, summary: str, table: str) -> None:
+        if not trainer.is_global_zero:
+            return
+        folder = Path(trainer.default_root_dir)
+        stage = "test" if summary == run.TEST_METRICS else "val"
+        metrics = {f"{stage}/{name}": value for name, value in pl_module.evaluator.compute(pl_module.rows).items()}
+        run.write_json(folder / summary, dict(sorted(metrics.items())))
+        write_csv(folder / table, pl_module.rows)
+
+
+def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write rows as CSV, whole or not at all; the columns of the first row first."""
+    text = io.StringIO()
+    pd.DataFrame(rows).to_csv(text, index=False)
+    run.write_text(path, text.getvalue())

@@ -1,0 +1,260 @@
+"""The LightningModule: net, loss, evaluator, optimizer, schedule; nothing about any particular one of them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.cli import OptimizerCallable
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from cracklab import __version__
+from cracklab.batch import Batch
+from cracklab.errors import ConfigError, RunError
+from cracklab.losses import External, Loss
+from cracklab.metrics.evaluator import Evaluator
+from cracklab.schedules import Constant, Schedule
+
+
+@dataclass
+class Evaluation:
+    """How predictions are scored.
+
+    Args:
+        threshold: probability above which a pixel is crack; kept in the checkpoint, used by test, predict and export.
+        thresholds: further thresholds to report, as `iou@0.1`.
+        boundary_width_px: width of the band of Boundary IoU in px; None: 2 % of the image's diagonal.
+        background: several classes: whether channel 0 counts in means.
+        surface_every_n_epochs: how often validation computes the costly metrics (distances, boundaries); test always does.
+    """
+
+    threshold: float = 0.5
+    thresholds: list[float] = field(default_factory=lambda: [0.5])
+    boundary_width_px: int | None = None
+    background: bool = True
+    surface_every_n_epochs: int = 1
+
+
+class CrackModule(pl.LightningModule):
+    """Trains any net on any loss.
+
+    Args:
+        net: from (B, C_in, H, W) to logits (B, C, H, W); any `nn.Module`.
+        loss: a registered loss by name, or any `nn.Module` of (logits, target) by class path.
+        target: the form of mask that a loss from another library wants.
+        optimizer: from parameters to an optimizer.
+        schedule: from (optimizer, number of steps) to a scheduler that is stepped per batch.
+        encoder_lr_factor: the learning rate of `net.encoder` over that of the rest; 0 freezes it for good.
+        freeze_encoder_epochs: epochs in which the encoder stands still, normalisation statistics included.
+        channels_last: memory format of net and images.
+        compile: compile the net with `torch.compile`.
+        evaluation: thresholds and metrics.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        loss: Loss | nn.Module,
+        target: Literal["one_hot", "index"] = "one_hot",
+        optimizer: OptimizerCallable = lambda parameters: torch.optim.AdamW(parameters, lr=1e-3),
+        schedule: Schedule | Callable[[Optimizer, int], LRScheduler] = Constant(),  # noqa: B008 - immutable, and the CLI shows it
+        encoder_lr_factor: float = 1.0,
+        freeze_encoder_epochs: int = 0,
+        channels_last: bool = False,
+        compile: bool = False,
+        evaluation: Evaluation = Evaluation(),  # noqa: B008 - never changed, and the CLI shows its fields
+    ) -> None:
+        super().__init__()
+        if (encoder_lr_factor != 1 or freeze_encoder_epochs) and not isinstance(
+            getattr(net, "encoder", None), nn.Module
+        ):
+            raise ConfigError(
+                f"encoder_lr_factor {encoder_lr_factor} and freeze_encoder_epochs {freeze_encoder_epochs} need a net with "
+                f"an `encoder`, which {type(net).__name__} has not: leave them at 1 and 0"
+            )
+        if not 0 < evaluation.threshold < 1:
+            raise ConfigError(
+                f"evaluation.threshold is {evaluation.threshold}: a probability between 0 and 1 is needed"
+            )
+        self.net = net
+        self.loss = loss if isinstance(loss, Loss) else External(loss, target=target)
+        self.optimizer_factory, self.schedule = optimizer, schedule
+        self.encoder_lr_factor, self.freeze_encoder_epochs = encoder_lr_factor, freeze_encoder_epochs
+        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        self.compile_net = compile
+        self.evaluation = evaluation
+        self.evaluator = Evaluator(
+            thresholds=evaluation.thresholds,
+            boundary_width_px=evaluation.boundary_width_px,
+            background=evaluation.background,
+        )
+        self.evaluator.threshold = evaluation.threshold
+        self.rows: list[dict[str, Any]] = []
+        """One row per image of the last evaluation, the same on every process."""
+        self.config = ""
+        """The resolved configuration as text; kept in the checkpoint, so that it can be rebuilt from that alone."""
+        if encoder_lr_factor == 0:
+            self._encoder.requires_grad_(False)
+
+    @property
+    def _encoder(self) -> nn.Module:
+        encoder = self.net.encoder
+        assert isinstance(encoder, nn.Module)
+        return encoder
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits (B, C, H, W) of normalised images (B, C_in, H, W)."""
+        logits: Tensor = self.net(image.contiguous(memory_format=self.memory_format))
+        return logits
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Sigmoid for one channel, softmax over several; float32 at least."""
+        logits = logits.float()
+        return logits.sigmoid() if logits.shape[1] == 1 else logits.softmax(1)
+
+    # -- training ---------------------------------------------------------------------------------------------------
+
+    def setup(self, stage: str) -> None:
+        """Tell the loss what it needs to know of the data, and lay out the net in memory."""
+        self.net.to(memory_format=self.memory_format)  # type: ignore[call-overload] - torch's stub lacks this form
+        if stage == "fit" and self.loss.needs_statistics:
+            datamodule = getattr(self.trainer, "datamodule", None)
+            if datamodule is None or not hasattr(datamodule, "statistics"):
+                raise ConfigError(
+                    f"the loss {type(self.loss).__name__} needs statistics of the data: train with a CrackDataModule"
+                )
+            self.loss.configure(datamodule.statistics)
+        if self.compile_net:
+            self.net.compile()
+
+    def on_train_epoch_start(self) -> None:
+        """Schedules inside the loss move; a frozen encoder keeps its statistics."""
+        self.loss.set_epoch(self.current_epoch)
+        if self._frozen:
+            self._encoder.eval()
+        elif self.freeze_encoder_epochs and self.current_epoch == self.freeze_encoder_epochs:
+            self._encoder.train()
+
+    @property
+    def _frozen(self) -> bool:
+        return self.encoder_lr_factor == 0 or self.current_epoch < self.freeze_encoder_epochs
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The loss of a batch."""
+        loss: Tensor = self.loss(self(batch["image"]), batch["mask"], batch["maps"], batch["valid"])
+        size = len(batch["id"])
+        self.log("loss", loss.detach(), prog_bar=True, logger=False, batch_size=size)
+        self.log("train/loss", loss.detach(), on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
+        for name, term in self.loss.terms.items():
+            self.log(f"train/loss/{name}", term, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
+        return loss
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """A frozen encoder has no gradient: neither momentum nor weight decay moves it, and DDP stays content."""
+        if self._frozen:
+            for parameter in self._encoder.parameters():
+                parameter.grad = None
+
+    def configure_optimizers(self) -> Any:
+        """The optimizer over one or two parameter groups, and the schedule over all steps."""
+        optimizer = self.optimizer_factory(self._parameter_groups())
+        if self.encoder_lr_factor not in (0, 1):
+            optimizer.param_groups[1]["lr"] *= self.encoder_lr_factor
+        scheduler = self.schedule(optimizer, int(self.trainer.estimated_stepping_batches))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def _parameter_groups(self) -> Any:
+        """All parameters, the loss's own among them; the encoder's apart where it has a rate of its own."""
+        if self.encoder_lr_factor in (0, 1):
+            return [parameter for parameter in self.parameters() if parameter.requires_grad]
+        apart = {id(parameter) for parameter in self._encoder.parameters()}
+        rest = [parameter for parameter in self.parameters() if id(parameter) not in apart]
+        return [{"params": rest}, {"params": list(self._encoder.parameters())}]
+
+    # -- evaluation -------------------------------------------------------------------------------------------------
+
+    def on_validation_epoch_start(self) -> None:
+        """Start a new set of rows; the costly metrics every n epochs, at the end, and outside of training."""
+        every, last = self.evaluation.surface_every_n_epochs, self.current_epoch + 1 == self.trainer.max_epochs
+        fitting = self.trainer.state.fn == "fit"
+        self._start_rows(surface=not fitting or last or (self.current_epoch + 1) % every == 0)
+
+    def on_test_epoch_start(self) -> None:
+        """Start a new set of rows."""
+        self._start_rows(surface=True)
+
+    def _start_rows(self, surface: bool) -> None:
+        self.evaluator.surface = surface
+        self.evaluator.reset()
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """Rows for a batch; the probabilities go to whoever draws pictures."""
+        return self._evaluate(batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """Rows for a batch."""
+        return self._evaluate(batch)
+
+    def _evaluate(self, batch: Batch) -> dict[str, Tensor]:
+        logits = self(batch["image"])
+        probabilities = self.probabilities(logits)
+        self.evaluator.update(
+            batch["id"],
+            probabilities,
+            batch["mask"],
+            batch["valid"],
+            batch["size"],
+            columns={"loss": self._losses(logits, batch)},
+        )
+        return {"probabilities": probabilities}
+
+    def _losses(self, logits: Tensor, batch: Batch) -> list[float]:
+        """The loss of each image by itself, so that its mean depends neither on batches nor on processes."""
+        valid = batch["valid"]
+        values = [
+            self.loss(
+                logits[i : i + 1],
+                batch["mask"][i : i + 1],
+                {name: map[i : i + 1] for name, map in batch["maps"].items()},
+                None if valid is None else valid[i : i + 1],
+            )
+            for i in range(len(logits))
+        ]
+        return torch.stack(values).tolist()
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the metrics of the rows of all processes."""
+        self._log_rows("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Log the metrics of the rows of all processes."""
+        self._log_rows("test")
+
+    def _log_rows(self, stage: str) -> None:
+        self.rows = self.evaluator.rows()
+        values = {
+            f"{stage}/{name}": value for name, value in self.evaluator.compute(self.rows).items() if value is not None
+        }
+        # equal on every process already, since the rows are: nothing to synchronise
+        self.log_dict({name: torch.tensor(value, dtype=torch.float64) for name, value in values.items()})
+        self.log("iou", values[f"{stage}/iou"], prog_bar=True, logger=False)
+
+    # -- checkpoint -------------------------------------------------------------------------------------------------
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Plain strings and numbers from which predict, test and export rebuild everything."""
+        checkpoint["cracklab"] = {"version": __version__, "config": self.config, "threshold": self.evaluator.threshold}
+
+    def on_load_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
+        """Take the threshold that validation chose.
+
+        Raises:
+            RunError: for a checkpoint of another program.
+        """
+        own = checkpoint.get("cracklab")
+        if own is None:
+            raise RunError("the checkpoint was not written by cracklab: it lacks the key 'cracklab'")
+        self.evaluator.threshold = float(own["threshold"])

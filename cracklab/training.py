@@ -1,0 +1,157 @@
+"""`fit`, `validate` and `test`: stock LightningCLI, with a run folder, and with net and loss told what they need of the data."""
+
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import yaml
+from jsonargparse import Namespace
+from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_only
+
+from cracklab import configs, messages, quiet
+from cracklab import run as run_folder
+from cracklab.callbacks import Checkpoints, ExactResume, Panels, Progress, SeedSteps, Tables
+from cracklab.callbacks.checkpoints import WholeFiles, read_checkpoint
+from cracklab.data.datamodule import CrackDataModule
+from cracklab.environment import write_environment
+from cracklab.errors import ConfigError
+from cracklab.loggers import WandbSettings, wandb_logger
+from cracklab.losses import LOSSES
+from cracklab.module import CrackModule
+
+NOT_OF_THE_RUN = ("config", "out", "ckpt_path", "weights_only", "verbose")
+"""Arguments of a command that config.yaml leaves out, so that it starts the same run elsewhere."""
+
+
+class RunStart(SaveConfigCallback):
+    """Makes the run folder known to all processes, and lets fit write config.yaml and environment.json."""
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Other processes run the command line again, but only the first one chooses the folder."""
+        trainer._default_root_dir = trainer.strategy.broadcast(trainer.default_root_dir)
+        if stage == "fit" and trainer.is_global_zero:
+            folder = Path(trainer.default_root_dir)
+            run_folder.write_text(folder / run_folder.CONFIG, config_text(self.parser, self.config))
+            write_environment(folder / run_folder.ENVIRONMENT, trainer, self.config["seed_everything"])
+
+
+class CrackCLI(LightningCLI):
+    """Stock LightningCLI over `CrackModule` and `CrackDataModule`, for one command."""
+
+    def __init__(self, command: str, args: Sequence[str]) -> None:
+        self.command = command
+        LOSSES.fill()
+        super().__init__(
+            CrackModule,
+            CrackDataModule,
+            save_config_callback=RunStart,
+            save_config_kwargs={"save_to_log_dir": False},
+            seed_everything_default=42,
+            parser_class=messages.Parser,
+            parser_kwargs={"prog": "cracklab", "allow_abbrev": False, command: {"allow_abbrev": False}},
+            args=[command, *configs.resolve(args)],
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+        )
+
+    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override] - an instance knows which one is wanted
+        """Only the command that runs: each parser takes a second to build."""
+        return {self.command: LightningCLI.subcommands()[self.command]}
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add `--out`, the standing callbacks as keyed groups, W&B's settings, and the link from loss to data."""
+        parser.add_argument("--out", type=str | None, default=None, help="run folder (default: runs/NAME/NUMBER)")
+        parser.add_argument("--name", type=str, default="run", help="NAME in the default run folder and in W&B")
+        parser.add_lightning_class_args(Checkpoints, "checkpoint")
+        parser.add_lightning_class_args(Panels, "panels")
+        parser.add_lightning_class_args(EarlyStopping, "early_stopping")
+        parser.set_defaults(
+            {"early_stopping.monitor": "val/iou", "early_stopping.mode": "max", "early_stopping.patience": 50}
+        )
+        parser.add_class_arguments(WandbSettings, "wandb")
+        parser.link_arguments("model.loss", "data.maps", compute_fn=_maps_of, apply_on="instantiate")
+
+    def _parse_ckpt_path(self) -> None:
+        """Look at the checkpoint before anything is written; the stock CLI would merge hyperparameters from it."""
+        path = self._get_argument("ckpt_path")
+        if path is not None:
+            read_checkpoint(path)
+        elif self.command != "fit":
+            raise ConfigError(f"{self.command} needs a checkpoint: --ckpt_path RUN/{run_folder.BEST}")
+
+    def _get_argument(self, key: str) -> Any:
+        return self.config[self.command].get(key)
+
+    def before_instantiate_classes(self) -> None:
+        """Tell the data the seed, and the net how many channels the data has."""
+        config = self.config[self.command]
+        config.data.seed = int(config.seed_everything)
+        fit_net_to_data(config)
+
+    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
+        """The trainer, with everything that lies in the run folder."""
+        config = self.config[self.command]
+        self.datamodule.setup(self.command)  # bad data ends here, before anything is written
+        first = rank_zero_only.rank == 0
+        folder = run_folder.folder_for(self.command, config.out, config.ckpt_path, config.name) if first else Path.cwd()
+        self.model.config = config_text(self._parser(self.command), config)
+        trainer = self._get(self.config_init, "trainer")
+        callbacks = [ExactResume(), SeedSteps(config.data.seed), Tables()]
+        if trainer.enable_progress_bar is not False:
+            callbacks.append(Progress())
+        if trainer.logger is None:
+            trainer.logger = wandb_logger(self._get(self.config_init, "wandb"), folder, config.name) if first else False
+        if trainer.logger and self.command == "fit":
+            callbacks.append(LearningRateMonitor("step"))
+        keyed = [self._get(self.config_init, key) for key in self._parser(self.command).callback_keys]
+        if trainer.enable_checkpointing is False:
+            keyed = [callback for callback in keyed if not isinstance(callback, Checkpoints)]
+        trainer = {
+            **trainer,
+            "default_root_dir": str(folder),
+            "plugins": [*_as_list(trainer.plugins), WholeFiles()],
+            **kwargs,
+        }
+        return self._instantiate_trainer(trainer, [*callbacks, *keyed])
+
+
+def fit_net_to_data(config: Namespace) -> None:
+    """Set the net's input channels and classes from the data, where the net has arguments of those names."""
+    arguments = config.model.net.get("init_args") or Namespace()
+    layout = config.data.layout
+    layout_class = getattr(import_module(layout.class_path.rpartition(".")[0]), layout.class_path.rpartition(".")[2])
+    classes = layout_class(**(layout.get("init_args") or Namespace())).num_classes
+    wanted = {"in_channels": config.data.channels, "classes": classes, "out_channels": classes, "num_classes": classes}
+    for name, value in wanted.items():
+        if name in arguments and arguments[name] != value:
+            rank_zero_info(f"model.net.{name} is {value}, as the data has it")
+            arguments[name] = value
+
+
+def config_text(parser: LightningArgumentParser, config: Namespace) -> str:
+    """The resolved configuration as YAML, without what belongs to one call only."""
+    values = yaml.safe_load(parser.dump(config, skip_none=False, skip_validation=True))
+    return yaml.safe_dump({key: value for key, value in values.items() if key not in NOT_OF_THE_RUN}, sort_keys=False)
+
+
+def run(command: str, args: Sequence[str]) -> int:
+    """Run fit, validate or test; returns the exit code."""
+    quiet.hush()
+    try:
+        CrackCLI(command, args)
+    except MisconfigurationException as error:
+        raise ConfigError(str(error)) from error
+    return 0
+
+
+def _maps_of(loss: Any) -> tuple[str, ...]:
+    return tuple(getattr(loss, "maps", ()))
+
+
+def _as_list(plugins: Any) -> list[Any]:
+    return plugins if isinstance(plugins, list) else [] if plugins is None else [plugins]

@@ -1,0 +1,141 @@
+"""The contract that every loss shares: dtypes, checks, ignored pixels, names, the command line."""
+
+import pytest
+import torch
+from jsonargparse import ArgumentError, ArgumentParser
+from loss_cases import batch, tensors
+from torch import nn
+
+from cracklab.errors import ConfigError
+from cracklab.losses import LOSSES, External, Loss, build_loss
+
+
+class Spy(Loss):
+    maps = ("distance",)
+
+    def compute(self, logits, mask, maps, valid):
+        self.seen = logits, mask, maps["distance"], valid, torch.is_autocast_enabled("cpu")
+        return logits.sum()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "expected"),
+    [(torch.float16, torch.float32), (torch.bfloat16, torch.float32), (torch.float64, torch.float64)],
+)
+def test_half_is_raised_and_double_kept(dtype, expected):
+    z, y, maps, valid = tensors(*batch(ignore=True), dtype=dtype)
+    spy = Spy()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert spy(z, y.bool(), maps, valid.bool()).dtype == expected
+    assert {tensor.dtype for tensor in spy.seen[:4]} == {expected}
+    assert spy.seen[4] is False
+
+
+def test_ignored_pixels_are_blank():
+    z, y, maps, valid = tensors(*batch(ignore=True))
+    outside = valid == 0
+    z = z.masked_fill(outside, torch.nan).requires_grad_()
+    maps["distance"][outside] = torch.inf
+    spy = Spy()
+    spy(z, y, maps, valid).backward()
+    assert all(tensor[outside].eq(0).all() for tensor in spy.seen[:3])
+    assert z.grad[outside].eq(0).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda z, y, m, v: (z[0], y, m, v), "expected floating"),
+        (lambda z, y, m, v: (z.long(), y, m, v), "expected floating"),
+        (lambda z, y, m, v: (z, y[:, 0], m, v), r"mask is \(3, 17, 22\) but the logits are \(3, 1, 17, 22\)"),
+        (lambda z, y, m, v: (z, y, {}, v), "reads the target map 'distance' but got none"),
+        (lambda z, y, m, v: (z, y, None, v), "reads the target map 'distance'"),
+        (lambda z, y, m, v: (z, y, {"distance": m["distance"][:2]}, v), "distance is"),
+        (lambda z, y, m, v: (z, y, m, v[:, 0]), r"valid is \(3, 17, 22\): expected \(B, 1, H, W\)"),
+    ],
+)
+def test_wrong_tensors_are_named(change, message):
+    with pytest.raises(ConfigError, match=message):
+        Spy()(*change(*tensors(*batch(ignore=True))))
+
+
+def test_channels_that_do_not_exist():
+    z, y, maps, valid = tensors(*batch(2))
+    with pytest.raises(ConfigError, match=r"classes is \[2\]: expected channels from 0 to 1"):
+        build_loss("dice", classes=[2])(z, y, maps, valid)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "message"),
+    [
+        ("dicee", {}, "no loss is called 'dicee'; did you mean 'dice'"),
+        ("distance_aware", {"betta": 1}, "distance_aware has no parameter 'betta'; did you mean 'beta'"),
+        ("combo", {"pool_clases": True}, "did you mean 'pool_classes'"),
+        ("dice", {"eps": 0}, "eps is 0: expected a number above 0"),
+        ("dice", {"classes": []}, "classes is "),
+        ("bce", {"pos_weight": -1}, "pos_weight is -1"),
+        ("distance_aware", {"base": "iou"}, "base is 'iou'"),
+        ("distance_aware", {"beta": -1}, "beta is -1"),
+        ("distance_aware", {"sigma": 0}, "sigma is 0"),
+        ("distance_aware", {"alpha": -1}, "alpha is -1"),
+        ("distance_aware", {"alpha": 1, "beta": 3.0}, "alpha is 1: expected none where beta"),
+        ("boundary", {"inner": "half"}, "inner is 'half'"),
+    ],
+)
+def test_wrong_settings_are_named(name, parameters, message):
+    with pytest.raises(ConfigError, match=message):
+        build_loss(name, **parameters)
+
+
+class Experiment:
+    def __init__(self, loss: Loss | nn.Module) -> None:
+        self.loss = loss
+
+
+def parse(*arguments):
+    LOSSES.fill()
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(Experiment, "model")
+    return parser.instantiate(parser.parse_args(list(arguments))).model.loss
+
+
+def test_command_line_takes_short_names():
+    loss = parse("--model.loss", "distance_aware", "--model.loss.beta", "5", "--model.loss.eps", "2")
+    assert type(loss) is LOSSES["distance_aware"]
+    assert (loss.beta, loss.eps, loss.sigma) == (5.0, 2.0, 0.25)
+    assert type(parse("--model.loss", "torch.nn.BCEWithLogitsLoss")) is nn.BCEWithLogitsLoss
+
+
+@pytest.mark.parametrize(
+    "arguments", [("distance_awear",), ("dice", "--model.loss.epz", "1"), ("dice", "--model.loss.eps", "many")]
+)
+def test_command_line_refuses(arguments):
+    with pytest.raises(ArgumentError):
+        parse("--model.loss", *arguments)
+
+
+def test_external_module():
+    z, y, maps, _ = tensors(*batch(1))
+    expected = build_loss("bce")(z, y)
+    assert External(nn.BCEWithLogitsLoss())(z, y).item() == pytest.approx(expected.item(), rel=1e-12)
+    z, y, maps, valid = tensors(*batch(3))
+    expected = build_loss("bce")(z, y)
+    assert External(nn.CrossEntropyLoss(), "index")(z, y).item() == pytest.approx(expected.item(), rel=1e-12)
+    assert External(nn.CrossEntropyLoss(), "one_hot")(z, y).item() == pytest.approx(expected.item(), rel=1e-12)
+    z, y, maps, valid = tensors(*batch(1, ignore=True))
+    with pytest.raises(ConfigError, match="BCEWithLogitsLoss cannot leave out"):
+        External(nn.BCEWithLogitsLoss())(z, y, maps, valid)
+    assert External(nn.BCEWithLogitsLoss())(z, y, maps, torch.ones_like(valid)).isfinite()
+    with pytest.raises(ConfigError, match=r"gave a tensor \(3, 1, 17, 22\): expected a scalar tensor"):
+        External(nn.BCEWithLogitsLoss(reduction="none"))(z, y)
+
+
+def test_combo_names_its_terms():
+    z, y, _, _ = tensors(*batch())
+    combo = build_loss("combo")
+    value = combo(z, y)
+    assert {name: t.item() for name, t in combo.terms.items()} == pytest.approx(
+        {name: build_loss(name)(z, y).item() for name in ("dice", "bce")}
+    )
+    assert sum(combo.terms.values()).item() == pytest.approx(value.item())
+    assert not any(t.requires_grad for t in combo.terms.values())

@@ -1,0 +1,77 @@
+"""Counts of right and wrong pixels, and the ratios made from them.
+
+One policy for every ratio: truth and prediction both empty 1, only one of them empty 0.
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Pixels = NDArray[np.int64]
+"""Numbers of pixels, any shape."""
+Values = NDArray[np.float64]
+"""Ratios, of the counts' shape."""
+
+
+def predicted(probabilities: Tensor, threshold: float) -> Tensor:
+    """What is predicted: p > threshold for one class, the most probable class for several.
+
+    Args:
+        probabilities: (B, C, H, W), any floating dtype.
+        threshold: of one class; several have none.
+
+    Returns:
+        (B, C, H, W) bool.
+    """
+    if probabilities.shape[1] == 1:
+        return probabilities.float() > threshold
+    best = probabilities.argmax(1, keepdim=True)
+    return best == torch.arange(probabilities.shape[1], device=best.device)[:, None, None]
+
+
+def confusion(pred: Tensor, target: Tensor, valid: Tensor | None = None) -> Tensor:
+    """True positives, false positives, false negatives and true negatives, px, per image and class.
+
+    Args:
+        pred: (B, C, H, W) bool.
+        target: (B, C, H, W) bool.
+        valid: (B, 1, H, W) bool; None: every pixel counts.
+
+    Returns:
+        (4, B, C) int64, on the device of the masks.
+    """
+    if valid is not None:
+        pred, target = pred & valid, target & valid
+    hits = (pred & target).sum((2, 3))
+    false, missed = pred.sum((2, 3)) - hits, target.sum((2, 3)) - hits
+    total = pred[0, 0].numel() if valid is None else valid.sum((2, 3))
+    return torch.stack([hits, false, missed, total - hits - false - missed])
+
+
+def iou(tp: Pixels, fp: Pixels, fn: Pixels) -> Values:
+    """Intersection over union, TP / (TP + FP + FN)."""
+    return _ratio(tp, tp + fp + fn, tp + fp + fn)
+
+
+def dice(tp: Pixels, fp: Pixels, fn: Pixels) -> Values:
+    """Dice, which is the F1 of pixels: 2 TP / (2 TP + FP + FN)."""
+    return _ratio(2 * tp, 2 * tp + fp + fn, tp + fp + fn)
+
+
+def precision(tp: Pixels, fp: Pixels, fn: Pixels) -> Values:
+    """Share of the predicted pixels that are right, TP / (TP + FP)."""
+    return _ratio(tp, tp + fp, tp + fp + fn)
+
+
+def recall(tp: Pixels, fp: Pixels, fn: Pixels) -> Values:
+    """Share of the true pixels that are found, TP / (TP + FN)."""
+    return _ratio(tp, tp + fn, tp + fp + fn)
+
+
+def _ratio(hits: Pixels, of: Pixels, union: Pixels) -> Values:
+    return np.where(union == 0, 1.0, hits / np.maximum(of, 1))
+
+
+RATIOS = {"iou": iou, "dice": dice, "precision": precision, "recall": recall}
+"""Ratios of counts by name, each a function of (tp, fp, fn)."""

@@ -1,0 +1,57 @@
+"""Masks and predictions that the tests of metrics share, and one process of several; imports little, to start fast."""
+
+import json
+import math
+
+import cv2
+import numpy as np
+import torch
+import torch.distributed as dist
+from scipy import ndimage
+
+from cracklab.metrics import Evaluator
+
+
+def blobs(rng, shape, sigma=2.0, share=0.15):
+    """Smooth random masks, bool, with about `share` of the pixels inside."""
+    field = ndimage.gaussian_filter(rng.standard_normal(shape), (0, 0, sigma, sigma))
+    return field > np.quantile(field, 1 - share)
+
+
+def real_pairs(deepcrack, count):
+    """Pairs of (prediction, truth), (1, 1, H, W) bool: real masks, and what a mediocre net would make of them."""
+    rng = np.random.default_rng(5)
+    for path in sorted((deepcrack / "test_lab").glob("*.png"))[:: 237 // count][:count]:
+        truth = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) > 127
+        noisy = np.roll(truth, (2, -1), (0, 1)) ^ (rng.random(truth.shape) < 0.02)
+        pred = cv2.medianBlur(noisy.view(np.uint8), 3) > 0
+        yield tuple(torch.from_numpy(mask)[None, None] for mask in (pred, truth))
+
+
+def case(rng, images=5, channels=1, shape=(33, 47)):
+    """Ids, probabilities and masks as they come out of a data set and a net."""
+    masks = blobs(rng, (images, channels, *shape), 3, 0.2)
+    if channels == 1:
+        probabilities = torch.from_numpy(3 * masks - 1.5 + rng.standard_normal(masks.shape)).sigmoid()
+    else:
+        best = (3 * masks + rng.standard_normal(masks.shape)).argmax(1)
+        masks = np.stack([best == c for c in range(channels)], 1)
+        probabilities = torch.from_numpy(2 * masks + rng.standard_normal(masks.shape)).softmax(1)
+    return [f"image_{i:02d}" for i in range(images)], probabilities.float(), torch.from_numpy(masks).float()
+
+
+def work(rank, folder, cases):
+    """One process of several: for each case its share of the images, padded as DistributedSampler pads."""
+    for processes, images in cases:
+        if rank >= processes:
+            continue
+        meeting = f"file://{folder}/meeting_{processes}"
+        dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=processes)
+        ids, probabilities, mask = case(np.random.default_rng(3), images)
+        evaluator = Evaluator(thresholds=[0.1])
+        for k in range(math.ceil(images / processes)):
+            i = (rank + k * processes) % images
+            evaluator.update([ids[i]], probabilities[i : i + 1], mask[i : i + 1], columns={"loss": [i / 7]})
+        rows = evaluator.rows()
+        (folder / f"{processes}_{images}_{rank}.json").write_text(json.dumps([rows, evaluator.compute(rows)]))
+        dist.destroy_process_group()

@@ -1,0 +1,1 @@
+"""From folders of photos and masks to batches: index, splits by photo, cache, augmentation, target maps."""

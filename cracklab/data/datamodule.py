@@ -1,0 +1,296 @@
+"""The LightningDataModule: index, splits, cache, loaders, and the batch on its device."""
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from lightning.pytorch.utilities.rank_zero import rank_zero_info
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from cracklab.batch import Batch, Sample
+from cracklab.data import cache as stores
+from cracklab.data import folds as splitting
+from cracklab.data.augment import POLICIES, Flips, Policy
+from cracklab.data.dataset import Collate, CrackDataset, Pairs, Preparation
+from cracklab.data.images import COVERAGE
+from cracklab.data.layouts import LAYOUTS, Layout
+from cracklab.data.sampler import EpochSampler
+from cracklab.data.samples import Record, refuse, with_ids
+from cracklab.data.statistics import Statistics, measure
+from cracklab.data.transform import MEAN, STD, EvalTransform
+from cracklab.errors import ConfigError, DataError
+
+LAYOUTS.fill()
+POLICIES.fill()
+
+Side = Literal["train", "val", "test"]
+MEASURED = 300
+"""So many training masks, evenly spread, are measured for statistics."""
+
+
+class CrackDataModule(pl.LightningDataModule):
+    """Photos and masks, from folders to batches.
+
+    Args:
+        layout: where images and masks lie and what masks mean; by name, see `cracklab/data/README.md`.
+        root: folder of the data.
+        batch_size: images a step and process.
+        eval_batch_size: the same for validation and test.
+        num_workers: processes that prepare samples; any number gives the same samples.
+        channels: 3 for RGB, 1 for grey.
+        split: `official` as published, validation taken from the training photos where none is published;
+            `official-clean` leaves out training photos that the test side shows too; `holdout` makes parts of our own.
+        val_fraction: share of the images that becomes validation.
+        test_fraction: share of the images that becomes the test set of a holdout.
+        fold: number of the fold that is held out as the test set; None: no folds.
+        folds: number of folds.
+        group: which images are of one photo: `auto` (the layout's groups, else `NAME-17` is a crop of `NAME`), a column
+            of the layout's table, or a regular expression on the stem whose group in brackets names the photo.
+        known_overlap: a published split with one photo on two sides is an error, or reported by name.
+        crop: side of the square cut from the middle of every image, px.
+        resize: (height, width) that follows, px, or the length of the shorter side.
+        coverage: share of a pixel that has to be crack where a mask shrinks.
+        train_crop: side of the random squares that training sees, px.
+        crack_rate: share of the random squares that are placed around a crack.
+        augment: augmentation policy of training, by name.
+        maps: target maps to compute; taken from the loss.
+        map_options: options of target maps.
+        seed: taken from `seed_everything`.
+        cache: prepared images are kept in memory, on disk, or not at all.
+        cache_gb: most memory that the cache may take, 1e9 bytes; what is larger goes to disk.
+        pin_memory: None: where there is a GPU.
+        mean: subtracted from each channel, 0 to 1.
+        std: divided by.
+
+    Raises:
+        ConfigError: for values that cannot work.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        root: str | None = None,
+        batch_size: int = 16,
+        eval_batch_size: int = 16,
+        num_workers: int = 0,
+        channels: Literal[1, 3] = 3,
+        split: splitting.SplitName = "official",
+        val_fraction: float = 0.1,
+        test_fraction: float = 0.1,
+        fold: int | None = None,
+        folds: int = 5,
+        group: str = "auto",
+        known_overlap: splitting.KnownOverlap = "error",
+        crop: int | None = None,
+        resize: int | tuple[int, int] | None = None,
+        coverage: float = COVERAGE,
+        train_crop: int | None = None,
+        crack_rate: float = 0.5,
+        augment: Policy = Flips(),  # noqa: B008 - never changed, and the CLI shows it
+        maps: Sequence[str] = (),
+        map_options: dict[str, float] | None = None,
+        seed: int = 0,
+        cache: Literal["memory", "disk", "none"] = "memory",
+        cache_gb: float = 4.0,
+        pin_memory: bool | None = None,
+        mean: tuple[float, float, float] = MEAN,
+        std: tuple[float, float, float] = STD,
+    ) -> None:
+        super().__init__()
+        if root is None and layout.needs_root:
+            raise ConfigError(
+                f"data.root is not set: the layout {type(layout).__qualname__!r} reads a folder, give it with --data.root PATH"
+            )
+        if min(batch_size, eval_batch_size) < 1 or num_workers < 0:
+            raise ConfigError(
+                f"data.batch_size {batch_size}, data.eval_batch_size {eval_batch_size} and data.num_workers {num_workers} are too small"
+            )
+        self.layout, self.root = layout, Path(root or ".")
+        self.batch_size, self.eval_batch_size, self.num_workers = batch_size, eval_batch_size, num_workers
+        self.split, self.val_fraction, self.test_fraction = split, val_fraction, test_fraction
+        self.fold, self.folds, self.group, self.known_overlap = fold, folds, group, known_overlap
+        self.train_crop, self.crack_rate, self.augment = train_crop, crack_rate, augment
+        self.maps, self.map_options, self.seed = tuple(maps), map_options, seed
+        self.cache, self.cache_gb = cache, cache_gb
+        self.pin_memory = torch.cuda.is_available() if pin_memory is None else pin_memory
+        self.transform = EvalTransform(crop, resize, channels, mean, std, coverage)
+        self.num_classes, self.class_names = layout.num_classes, layout.class_names
+        self._resume: tuple[int, int] | None = None
+        self._pairs: Pairs | None = None
+
+    # -- index and splits -------------------------------------------------------------------------------------------
+
+    def setup(self, stage: str) -> None:
+        """Index, read and split the data, once; `fit`, `validate`, `test` and `predict` need the same.
+
+        Raises:
+            DataError: for everything that would spoil training.
+        """
+        if self._pairs is None:
+            self._pairs, shares = self._read()
+            self.splits = splitting.assign(
+                self.records,
+                shares,
+                self.split,
+                self.fold,
+                self.folds,
+                self.val_fraction,
+                self.test_fraction,
+                self.seed,
+            )
+            known = "error" if self.fold is not None or self.split != "official" else self.known_overlap
+            splitting.check_overlap(self.records, self.splits, known)
+            counts = ", ".join(f"{len(positions)} {side}" for side, positions in self.splits.named().items())
+            rank_zero_info(f"data: {counts} images")
+
+    @cached_property
+    def records(self) -> list[Record]:
+        """The index: every pair, with its id and its photo."""
+        records, problems = self.layout.index(self.root)
+        refuse(problems)
+        return splitting.with_groups(with_ids(records), self.group, 2 if self.fold is None else self.folds)
+
+    def ids(self, side: Side) -> list[str]:
+        """Names of the images of one side, in the order of its loader."""
+        return [self.records[i].id for i in self.splits.named()[side]]
+
+    @cached_property
+    def statistics(self) -> Statistics:
+        """Crack share and widths of the training side, before augmentation."""
+        step = max(1, len(self.splits.train) // MEASURED)
+        assert self._pairs is not None, "setup comes first"
+        return measure(self._pairs[i][1] for i in self.splits.train[::step])
+
+    def _read(self) -> tuple[Pairs, NDArray[np.float64]]:
+        """Prepared pairs, and the crack share of each mask as it is on disk."""
+        direct = _Measured(self.records, self.layout, self.transform)
+        number = len(self.records)
+        if self.cache != "none":
+            store = stores.build(self._key(), number, direct.__getitem__, self.cache, self.cache_gb)
+            return store, np.array([float(store[i][2]) for i in range(number)])
+        with stores.ThreadPoolExecutor(stores.THREADS) as pool:
+            shares = list(stores.in_order(pool, lambda i: float(direct[i][2]), range(number)))
+        return direct, np.array(shares)
+
+    def _key(self) -> str:
+        """A hash of all that the cache depends on: files, settings, and the code that reads them."""
+        digest = hashlib.sha256(repr((type(self.layout).__qualname__, vars(self.layout), self.transform)).encode())
+        for source in sorted(Path(__file__).parent.rglob("*.py")):
+            digest.update(source.read_bytes())
+        for record in self.records:
+            for path in (record.image, record.mask):
+                state = os.stat(path) if self.layout.needs_root else None
+                digest.update(repr((record.id, path, state and (state.st_mtime_ns, state.st_size))).encode())
+        return digest.hexdigest()[:24]
+
+    # -- loaders ----------------------------------------------------------------------------------------------------
+
+    def resume(self, epoch: int, batches: int) -> None:
+        """Let training begin in the middle: the next loader's first batch is number `batches` of `epoch`."""
+        self._resume = epoch, batches
+
+    def train_dataloader(self) -> DataLoader[Sample]:
+        """Augmented samples in the order of (seed, epoch)."""
+        positions = [i for i in self.splits.train for _ in range(self.records[i].weight)]
+        data = self.dataset(positions, self.augment)
+        sampler = EpochSampler(data, self.seed, True, *self._processes())
+        if self._resume is not None:
+            epoch, batches = self._resume
+            self._resume = None
+            sampler.set_epoch(epoch)
+            sampler.start = batches * self.batch_size
+        return self._loader(data, sampler, self.batch_size, drop_last=len(sampler) > self.batch_size)
+
+    def val_dataloader(self) -> DataLoader[Sample]:
+        """Validation images, as they are."""
+        return self._evaluation("val")
+
+    def test_dataloader(self) -> DataLoader[Sample]:
+        """Test images, as they are."""
+        return self._evaluation("test")
+
+    def dataset(self, positions: Sequence[int], policy: Policy | None = None) -> CrackDataset:
+        """Samples of some positions in the index; without a policy as evaluation sees them."""
+        assert self._pairs is not None, "setup comes first"
+        return CrackDataset(
+            self._pairs,
+            [record.id for record in self.records],
+            positions,
+            self.transform,
+            num_classes=self.num_classes,
+            seed=self.seed,
+            policy=policy,
+            crop=None if policy is None else self.train_crop,
+            crack_rate=self.crack_rate,
+            maps=self.maps,
+            map_options=self.map_options,
+        )
+
+    def _evaluation(self, side: Side) -> DataLoader[Sample]:
+        data = self.dataset(self.splits.named()[side])
+        if not len(data):
+            raise DataError(f"there is no {side} image: set data.split to 'holdout', or data.fold")
+        return self._loader(data, EpochSampler(data, self.seed, False, *self._processes()), self.eval_batch_size)
+
+    def _loader(
+        self, data: CrackDataset, sampler: EpochSampler, batch_size: int, drop_last: bool = False
+    ) -> DataLoader[Sample]:
+        return DataLoader(
+            data,
+            batch_size=batch_size,
+            sampler=sampler,
+            drop_last=drop_last,
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+            pin_memory=self.pin_memory,
+            collate_fn=Collate(),
+            worker_init_fn=one_thread,
+        )
+
+    def _processes(self) -> tuple[int, int]:
+        """Number of processes, and this one's."""
+        return (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)
+
+    # -- on the device ----------------------------------------------------------------------------------------------
+
+    def on_after_batch_transfer(self, batch: Mapping[str, Any], dataloader_idx: int) -> Batch:
+        """Integers to what a net takes: images normalised, masks one channel a class."""
+        mask: Tensor = batch["mask"]
+        if self.num_classes > 1:
+            mask = mask == torch.arange(self.num_classes, device=mask.device, dtype=mask.dtype)[:, None, None]
+        return Batch(
+            id=batch["id"],
+            image=self.transform.normalise(batch["image"]),
+            mask=mask.float(),
+            valid=None if batch["valid"] is None else batch["valid"].float(),
+            maps=batch["maps"],
+            size=batch["size"],
+        )
+
+    def as_photo(self, image: Tensor) -> NDArray[np.uint8]:
+        """A normalised image (C_in, H, W) of a batch as (H, W, 3) uint8 RGB, to be looked at."""
+        return self.transform.photograph(image)
+
+
+class _Measured(Preparation):
+    """A pair, and the crack share of its mask as it is on disk."""
+
+    def __getitem__(self, index: int) -> tuple[Any, ...]:  # type: ignore[override] - a pair and more
+        image, mask = self.layout.read(self.records[index])
+        share = np.float64(((mask > 0) & (mask != 255)).mean())
+        return *self.transform.prepare(image, mask, self.layout.num_classes), np.asarray(share)
+
+
+def one_thread(worker: int) -> None:
+    """Workers are many: each keeps to one thread."""
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)

@@ -1,0 +1,161 @@
+"""Samples as a pure function of (seed, epoch, index), and how they become a batch."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, default_collate
+
+from cracklab.batch import Sample
+from cracklab.data.augment import Policy
+from cracklab.data.images import IGNORE, Array
+from cracklab.data.layouts import Layout
+from cracklab.data.maps import compute_maps
+from cracklab.data.samples import Record
+from cracklab.data.transform import EvalTransform
+
+
+class Pairs(Protocol):
+    """Prepared pairs: position in the index -> image (H, W, 3) uint8 RGB, mask (H, W) uint8, and perhaps more."""
+
+    def __getitem__(self, index: int) -> Sequence[Any]: ...
+
+
+class Preparation:
+    """Reads and prepares a pair: what a cache is made from, and what stands in for it where there is none."""
+
+    def __init__(self, records: Sequence[Record], layout: Layout, transform: EvalTransform) -> None:
+        self.records, self.layout, self.transform = records, layout, transform
+
+    def __getitem__(self, index: int) -> tuple[Array, Array]:
+        return self.transform.prepare(*self.layout.read(self.records[index]), self.layout.num_classes)
+
+
+class CrackDataset(Dataset[Sample]):
+    """Pairs as a net wants them.
+
+    Args:
+        pairs: prepared pairs.
+        ids: name of each pair.
+        positions: which pairs this data set shows; one that stands there twice is shown twice an epoch.
+        transform: says how many channels an image has.
+        num_classes: 1 for crack or not.
+        seed: the run's seed.
+        policy: augmentation; None for evaluation.
+        crop: side of a random square, px; None: the whole image.
+        crack_rate: share of the random squares that are placed around a crack, where there is one.
+        maps: target maps to compute.
+        map_options: see `cracklab.data.maps.OPTIONS`.
+    """
+
+    def __init__(
+        self,
+        pairs: Pairs,
+        ids: Sequence[str],
+        positions: Sequence[int],
+        transform: EvalTransform,
+        num_classes: int = 1,
+        seed: int = 0,
+        policy: Policy | None = None,
+        crop: int | None = None,
+        crack_rate: float = 0.5,
+        maps: Sequence[str] = (),
+        map_options: Mapping[str, float] | None = None,
+    ) -> None:
+        self.pairs, self.ids, self.positions, self.transform = pairs, ids, positions, transform
+        self.num_classes, self.seed, self.policy = num_classes, seed, policy
+        self.crop, self.crack_rate = crop, crack_rate
+        self.maps, self.map_options = tuple(maps), dict(map_options or {})
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def __getitem__(self, key: tuple[int, int] | int) -> Sample:
+        """The sample of (epoch, index); an index alone is of epoch 0."""
+        epoch, index = (0, key) if isinstance(key, int) else key
+        position = self.positions[index]
+        image, mask = self.pairs[position][:2]
+        if self.policy is not None:
+            rng = np.random.default_rng((self.seed, epoch, index))
+            if self.crop is not None:
+                window = random_window(mask, self.crop, self.crack_rate, rng)
+                image, mask = image[window], mask[window]
+            image, mask = self.policy(image, mask, rng)
+        valid = mask != IGNORE
+        mask = mask * valid
+        return Sample(
+            id=self.ids[position],
+            image=torch.from_numpy(self.transform.planes(image)),
+            mask=torch.from_numpy(mask)[None],
+            valid=torch.from_numpy(valid)[None],
+            maps={name: torch.from_numpy(map) for name, map in self._maps(mask, valid).items()},
+            size=(mask.shape[0], mask.shape[1]),
+        )
+
+    def _maps(self, mask: Array, valid: np.ndarray[Any, np.dtype[np.bool_]]) -> Mapping[str, np.ndarray[Any, Any]]:
+        if not self.maps:
+            return {}
+        classes = (
+            mask == 1 if self.num_classes == 1 else mask == np.arange(self.num_classes, dtype=np.uint8)[:, None, None]
+        )
+        return compute_maps(classes, self.maps, None if valid.all() else valid, self.map_options)
+
+
+def random_window(mask: Array, side: int, crack_rate: float, rng: np.random.Generator) -> tuple[slice, slice]:
+    """A random square, in a share of cases one that holds a crack pixel drawn at random; smaller at a small image."""
+    height, width = mask.shape
+    most = np.maximum((height - side, width - side), 0)
+    top, left = rng.integers(0, most + 1)
+    cracks = np.flatnonzero((mask > 0) & (mask != IGNORE)) if rng.random() < crack_rate else ()
+    if len(cracks):
+        pixel = divmod(int(cracks[rng.integers(len(cracks))]), width)
+        top, left = np.clip(pixel - rng.integers(0, side, 2), 0, most)
+    return slice(int(top), int(top) + side), slice(int(left), int(left) + side)
+
+
+class Collate:
+    """Samples to a batch on the CPU, integers still; images of several sizes are padded at the bottom and the right.
+
+    Images are padded by their mirror image, masks and maps by 0, and what is padded is not valid.
+
+    Args:
+        multiple: sides are padded to a multiple of this, px.
+    """
+
+    def __init__(self, multiple: int = 32) -> None:
+        self.multiple = multiple
+
+    def __call__(self, samples: Sequence[Sample]) -> dict[str, Any]:
+        """(B, C_in, H, W) uint8, (B, 1, H, W) uint8, (B, 1, H, W) bool or None where all are valid, maps, sizes."""
+        sizes = [sample["size"] for sample in samples]
+        height, width = (-(-max(side) // self.multiple) * self.multiple for side in zip(*sizes, strict=True))
+        if any(size != (height, width) for size in sizes):
+            samples = [_padded(sample, height, width) for sample in samples]
+        valid = default_collate([sample["valid"] for sample in samples])
+        return {
+            "id": [sample["id"] for sample in samples],
+            "image": default_collate([sample["image"] for sample in samples]),
+            "mask": default_collate([sample["mask"] for sample in samples]),
+            "valid": None if valid.all() else valid,
+            "maps": {
+                name: default_collate([sample["maps"][name] for sample in samples]) for name in samples[0]["maps"]
+            },
+            "size": torch.tensor(sizes),
+        }
+
+
+def _padded(sample: Sample, height: int, width: int) -> Sample:
+    def pad(tensor: Tensor, mode: str = "constant") -> Tensor:
+        before = ((0, 0), (0, height - tensor.shape[-2]), (0, width - tensor.shape[-1]))
+        return torch.from_numpy(np.pad(tensor.numpy(), before, mode=mode))  # type: ignore[call-overload] - a str, not a literal
+
+    return Sample(
+        id=sample["id"],
+        image=pad(sample["image"], "reflect"),
+        mask=pad(sample["mask"]),
+        valid=pad(sample["valid"]),
+        maps={name: pad(map) for name, map in sample["maps"].items()},
+        size=sample["size"],
+    )

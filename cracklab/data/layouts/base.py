@@ -1,0 +1,121 @@
+"""The contract of a layout, the registry that finds it by name, and how files are paired."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from cracklab.data.images import ENDINGS, Array, read_image, read_mask
+from cracklab.data.samples import Problem, Record
+from cracklab.errors import DataError
+from cracklab.registry import Registry
+
+LAYOUTS: Registry[type["Layout"]] = Registry("cracklab.data.layouts", "layout")
+register = LAYOUTS.register
+
+PREVIEW = 5
+"""So many names stand in a message before "..." does."""
+
+
+class Layout:
+    """Where images and masks lie, and what the masks mean.
+
+    A subclass implements `index`, and `read_mask` where masks are not plain crack masks, and registers itself by name.
+    An instance travels to worker processes: it holds settings only.
+    """
+
+    num_classes: int = 1
+    """1 for crack or not; else the number of class indices."""
+    class_names: tuple[str, ...] = ("crack",)
+    """One name a channel."""
+    needs_root: bool = True
+    """Whether it reads a folder."""
+
+    def index(self, root: Path) -> tuple[list[Record], list[Problem]]:
+        """All pairs of image and mask below a folder, and everything that is wrong with the pairs.
+
+        Raises:
+            DataError: where the folder does not follow the convention at all.
+        """
+        raise NotImplementedError
+
+    def read(self, record: Record) -> tuple[Array, Array]:
+        """Decode one pair: (H, W, 3) uint8 RGB and (H, W) uint8 class index, 255 where a pixel counts nowhere.
+
+        Raises:
+            DataError: for a file that cannot be decoded, or a mask of another size than its image.
+        """
+        image, mask = read_image(record.image), self.read_mask(record)
+        if image.shape[:2] != mask.shape:
+            raise DataError(
+                f"mask {record.mask!r} is {mask.shape[1]} x {mask.shape[0]} but its image {record.image!r} is "
+                f"{image.shape[1]} x {image.shape[0]} (width x height): make them the same size"
+            )
+        return image, mask
+
+    def read_mask(self, record: Record) -> Array:
+        """Decode one mask: (H, W) uint8 class index, 255 where a pixel counts nowhere.
+
+        Raises:
+            DataError: for a file that cannot be decoded, or values that are no classes.
+        """
+        return read_mask(record.mask)
+
+
+def files_in(folder: Path, endings: Iterable[str] = ENDINGS) -> Iterator[Path]:
+    """Image files below a folder, hidden ones left out, in a fixed order."""
+    endings = tuple(endings)
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in endings and not path.name.startswith(".") and path.is_file():
+            yield path
+
+
+def require_folders(root: Path, names: Iterable[str], layout: str) -> None:
+    """Refuse a root without the folders of a convention.
+
+    Raises:
+        DataError: names the folders that are missing, and those that are there.
+    """
+    if not root.is_dir():
+        raise DataError(f"data.root {str(root)!r} is not a folder: give the folder that holds the images")
+    missing = [name for name in names if not (root / name).is_dir()]
+    if missing:
+        there = ", ".join(sorted(path.name for path in root.iterdir())[:PREVIEW]) or "nothing"
+        raise DataError(
+            f"{str(root)!r} lacks {', '.join(missing)}, which the layout {layout!r} reads (it holds {there}): set "
+            "data.root to the right folder, or data.layout to the layout that fits"
+        )
+
+
+def pair(images: dict[str, Path], masks: dict[str, Path], like: Record) -> tuple[list[Record], list[Problem]]:
+    """Match images with masks of the same key.
+
+    Args:
+        images: key -> image.
+        masks: key -> mask.
+        like: what all records have in common.
+    """
+    records = [
+        Record(str(images[key]), str(masks[key]), split=like.split, source=like.source)
+        for key in sorted(images.keys() & masks.keys())
+    ]
+    problems = [
+        Problem("missing-mask", (str(images[key]),), "the image has no mask", "add the mask, or remove the image")
+        for key in sorted(images.keys() - masks.keys())
+    ]
+    problems += [
+        Problem("extra-mask", (str(masks[key]),), "the mask has no image", "add the image, or remove the mask")
+        for key in sorted(masks.keys() - images.keys())
+    ]
+    return records, problems
+
+
+def keyed(paths: Iterable[Path], below: Path) -> tuple[dict[str, Path], list[Problem]]:
+    """Files by their path below a folder without its ending; two files with one key are a problem."""
+    found: dict[str, Path] = {}
+    problems = []
+    for path in paths:
+        key = path.relative_to(below).with_suffix("").as_posix()
+        if key in found:
+            files = (str(found[key]), str(path))
+            problems.append(Problem("same-stem", files, "the files differ in their ending alone", "remove one of them"))
+        found[key] = path
+    return found, problems

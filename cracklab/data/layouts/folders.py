@@ -1,0 +1,109 @@
+"""Folders of images and masks that are matched by stem, and DeepCrack as published."""
+
+import re
+from pathlib import Path
+
+from cracklab.data.images import Array, read_classes, read_mask
+from cracklab.data.layouts.base import Layout, files_in, keyed, pair, register, require_folders
+from cracklab.data.samples import Problem, Record, Split
+from cracklab.errors import ConfigError, DataError
+
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+
+
+@register("folders")
+class Folders(Layout):
+    """`images/a.jpg` with `masks/a.png`, or the same inside `train/`, `val/` and `test/`.
+
+    Folders below are searched too, and file endings count in any case.
+
+    Args:
+        images: folder of the photos.
+        masks: folder of the masks.
+        mask_pattern: name of a mask without its ending, where `{stem}` is that of its image: `{stem}_mask`.
+        invert: masks have cracks dark on a bright ground.
+        num_classes: 1 for crack masks of any encoding; else masks hold class indices from 0 on.
+        class_names: one a class.
+        ignore: mask value that counts nowhere, for several classes.
+    """
+
+    def __init__(
+        self,
+        images: str = "images",
+        masks: str = "masks",
+        mask_pattern: str = "{stem}",
+        invert: bool = False,
+        num_classes: int = 1,
+        class_names: list[str] | None = None,
+        ignore: int | None = None,
+    ) -> None:
+        if mask_pattern.count("{stem}") != 1:
+            raise ConfigError(f"mask_pattern {mask_pattern!r} lacks {{stem}}, the image's name without its ending")
+        if class_names is not None and len(class_names) != num_classes:
+            raise ConfigError(f"{len(class_names)} class_names for {num_classes} classes: give one name a class")
+        self.images, self.masks, self.mask_pattern = images, masks, mask_pattern
+        self.invert, self.num_classes, self.ignore = invert, num_classes, ignore
+        default = ("crack",) if num_classes == 1 else tuple(f"class_{index}" for index in range(num_classes))
+        self.class_names = default if class_names is None else tuple(class_names)
+
+    def index(self, root: Path) -> tuple[list[Record], list[Problem]]:
+        """Pairs of all splits, or of the folder itself where it has no splits."""
+        splits: list[Split] = [split for split in SPLITS if (root / split / self.images).is_dir()]
+        if not splits:
+            require_folders(root, (self.images, self.masks), "folders")
+        records, problems = [], []
+        for split in splits or [None]:
+            base = root / split if split else root
+            require_folders(base, (self.images, self.masks), "folders")
+            found, faults = self._pairs(base, split)
+            records += found
+            problems += faults
+        if not records:
+            raise DataError(f"{str(root)!r} holds no image with a mask that matches {self.mask_pattern!r}")
+        return records, problems
+
+    def _pairs(self, base: Path, split: Split | None) -> tuple[list[Record], list[Problem]]:
+        images, problems = keyed(files_in(base / self.images), base / self.images)
+        masks, more = keyed(files_in(base / self.masks), base / self.masks)
+        pattern = re.compile(re.escape(self.mask_pattern).replace(re.escape("{stem}"), "(?P<stem>.+)"))
+        if base / self.images == base / self.masks:
+            images = {key: path for key, path in images.items() if not pattern.fullmatch(path.stem)}
+        stems: dict[str, Path] = {}
+        for key, path in masks.items():
+            match = pattern.fullmatch(path.stem)
+            if match:
+                stems[key.removesuffix(path.stem) + match["stem"]] = path
+            elif base / self.images != base / self.masks:
+                stems[key] = path
+        records, unpaired = pair(images, stems, Record("", "", split=split))
+        return records, problems + more + unpaired
+
+    def read_mask(self, record: Record) -> Array:
+        """A crack mask of any encoding, or class indices."""
+        if self.num_classes == 1:
+            return read_mask(record.mask, self.invert)
+        return read_classes(record.mask, self.num_classes, self.ignore)
+
+
+@register("deepcrack")
+class DeepCrack(Layout):
+    """DeepCrack as published: `train_img/*.jpg` with `train_lab/*.png`, `test_img` with `test_lab`.
+
+    Liu, Yao, Lu, Xie, Li 2019. `NAME-1` ... `NAME-20` are crops of one photo; three photos are on both sides of the
+    published split, which `data.known_overlap: report` accepts and `data.split: official-clean` mends.
+    """
+
+    def index(self, root: Path) -> tuple[list[Record], list[Problem]]:
+        """Pairs of the published split."""
+        require_folders(root, ("train_img", "train_lab", "test_img", "test_lab"), "deepcrack")
+        records, problems = [], []
+        for split in SPLITS:
+            folder = root / f"{split}_img"
+            if not folder.is_dir():
+                continue
+            images, doubles = keyed(files_in(folder), folder)
+            masks, more = keyed(files_in(root / f"{split}_lab"), root / f"{split}_lab")
+            found, unpaired = pair(images, masks, Record("", "", split=split))
+            records += found
+            problems += doubles + more + unpaired
+        return records, problems

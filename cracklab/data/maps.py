@@ -1,0 +1,141 @@
+"""Target maps: what losses read beside the mask, computed in the workers after every operation that moves pixels."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from skimage.morphology import skeletonize
+
+from cracklab.errors import ConfigError
+from cracklab.registry import nearest
+
+Mask = NDArray[np.bool_]
+Map = NDArray[np.float32]
+
+OPTIONS: dict[str, float] = {"radius": 2, "sigma": 5, "border": 3}
+"""Options of maps. `radius`: how often `skeleton` is dilated. `sigma`: width of the Gaussians of `tips`, px. `border`:
+end points nearer than this to the image's border are where the photo ends, not the crack, px."""
+
+CROSS = np.asarray(cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)), np.uint8)
+NEIGHBOURS = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], np.uint8)
+
+
+def distance_to(where: Mask) -> Map:
+    """Exact Euclidean distance, px, of every pixel to the nearest True; the image's diagonal where there is none.
+
+    OpenCV's precise mode is exact to the rounding of float32; its answer to an empty mask is garbage.
+    """
+    if not where.any():
+        return np.full(where.shape, np.hypot(*where.shape), np.float32)
+    others = np.logical_not(where).view(np.uint8)
+    return np.asarray(cv2.distanceTransform(others, cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float32)
+
+
+def compute_maps(
+    mask: NDArray[np.generic],
+    names: Sequence[str],
+    valid: NDArray[np.generic] | None = None,
+    options: Mapping[str, float] | None = None,
+) -> dict[str, Map]:
+    """Target maps of one image.
+
+    `distance` (D): to the nearest valid pixel of the class. `interior_distance` (I): inside of the class, to the
+    nearest valid pixel not of it; 0 outside. `signed_distance`: D - I. `skeleton`: thinned, dilated, multiplied by the
+    class. `tips`: Gaussians at the skeleton's end points. `tip_distance`: to the nearest of these end points.
+    `boundary_distance`: to the nearest pixel of the outline, the pixels of the class beside one that is not.
+    A distance to nothing is the image's diagonal. Pixels that are not valid belong neither to the class nor to the rest.
+
+    Args:
+        mask: (C, H, W) or (H, W), bool or 0 / 1.
+        names: which maps.
+        valid: (H, W) or (1, H, W), bool or 0 / 1; None: every pixel counts.
+        options: see `OPTIONS`.
+
+    Returns:
+        name -> (C, H, W) float32, px, C-contiguous.
+
+    Raises:
+        ConfigError: for an unknown map or option.
+    """
+    for name in names:
+        if name not in MAPS:
+            raise ConfigError(f"no target map is called {name!r}{nearest(name, list(MAPS))}")
+    for option in options or {}:
+        if option not in OPTIONS:
+            raise ConfigError(f"no target map has the option {option!r}{nearest(option, list(OPTIONS))}")
+    settings = {**OPTIONS, **(options or {})}
+    classes = mask.astype(bool, copy=False)
+    classes = classes[None] if classes.ndim == 2 else classes
+    counts = None if valid is None else valid.astype(bool, copy=False).reshape(classes.shape[1:])
+    views = [_OneClass(one, counts, settings) for one in classes]
+    return {name: np.stack([MAPS[name](view) for view in views]) for name in names}
+
+
+class _OneClass:
+    """The pixels of one class, and what several of its maps share."""
+
+    def __init__(self, mask: Mask, valid: Mask | None, settings: Mapping[str, float]) -> None:
+        self.inside = mask if valid is None else mask & valid
+        self.outside = ~mask if valid is None else ~mask & valid
+        self.settings = settings
+        self._shared: dict[str, NDArray[np.generic]] = {}
+
+    def skeleton(self) -> Mask:
+        if "skeleton" not in self._shared:
+            self._shared["skeleton"] = skeletonize(self.inside)
+        return self._shared["skeleton"].view(np.bool_)
+
+    def ends(self) -> Mask:
+        """Skeleton pixels with one neighbour, off the image's border."""
+        line = self.skeleton().view(np.uint8)
+        neighbours = cv2.filter2D(line, -1, NEIGHBOURS, borderType=cv2.BORDER_CONSTANT)
+        ends = self.skeleton() & (neighbours == 1)
+        border = int(self.settings["border"])
+        if border:
+            ends[:border] = ends[-border:] = False
+            ends[:, :border] = ends[:, -border:] = False
+        return np.asarray(ends, np.bool_)
+
+    def distance(self) -> Map:
+        return distance_to(self.inside)
+
+    def interior_distance(self) -> Map:
+        depth = distance_to(self.outside)
+        depth[~self.inside] = 0
+        return depth
+
+    def signed_distance(self) -> Map:
+        return self.distance() - self.interior_distance()
+
+    def thick_skeleton(self) -> Map:
+        line = self.skeleton().view(np.uint8)
+        thick = cv2.dilate(line, CROSS, iterations=int(self.settings["radius"]))
+        return np.asarray(thick * self.inside, np.float32)
+
+    def tips(self) -> Map:
+        height, width = self.inside.shape
+        rows, columns = np.nonzero(self.ends())
+        scale = -1 / (2 * self.settings["sigma"] ** 2)
+        down = np.exp(scale * (np.arange(height)[:, None] - rows) ** 2)
+        across = np.exp(scale * (columns[:, None] - np.arange(width)) ** 2)
+        return np.minimum(down @ across, 1).astype(np.float32)
+
+    def tip_distance(self) -> Map:
+        return distance_to(self.ends())
+
+    def boundary_distance(self) -> Map:
+        beside = cv2.dilate(self.outside.view(np.uint8), CROSS).view(np.bool_)
+        return distance_to(self.inside & beside)
+
+
+MAPS: dict[str, Callable[[_OneClass], Map]] = {
+    "distance": _OneClass.distance,
+    "interior_distance": _OneClass.interior_distance,
+    "signed_distance": _OneClass.signed_distance,
+    "skeleton": _OneClass.thick_skeleton,
+    "tips": _OneClass.tips,
+    "tip_distance": _OneClass.tip_distance,
+    "boundary_distance": _OneClass.boundary_distance,
+}
+"""Every target map, by name."""

@@ -2,28 +2,17 @@
 
 import inspect
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from cracklab.errors import ConfigError
+from cracklab.losses.auto import AutoNumber, Statistics
 from cracklab.registry import Registry, nearest
 
 LOSSES: Registry[type["Loss"]] = Registry("cracklab.losses", "loss")
 register = LOSSES.register
-
-
-class Statistics(Protocol):
-    """What a loss may want to know of the training data."""
-
-    @property
-    def crack_share(self) -> float:
-        """Share of the valid pixels that are crack, 0 to 1."""
-
-    @property
-    def width_px_p95(self) -> float:
-        """95th percentile of the crack width, px."""
 
 
 class Loss(nn.Module):
@@ -40,13 +29,19 @@ class Loss(nn.Module):
     terms: Mapping[str, Tensor] = {}
     """Named parts of the last value, detached scalars, for the logger; empty for a loss of one part."""
 
+    @property
+    def needs_statistics(self) -> bool:
+        """Whether a parameter is `auto`, so that `configure` must come before the first step."""
+        return any(isinstance(module, AutoNumber) and module.auto for module in self.modules())
+
     def configure(self, statistics: Statistics) -> dict[str, float]:
-        """Set what is `auto` from the training data, once, before the first step.
+        """Take parameters that are `auto` from the training data.
 
         Returns:
             The numbers chosen, by name, for the record of the run.
         """
-        return {}
+        numbers = {name: module for name, module in self.named_modules() if isinstance(module, AutoNumber)}
+        return {name: number.configure(statistics) for name, number in numbers.items() if number.auto}
 
     def set_epoch(self, epoch: int) -> None:
         """Say which epoch begins, counted from 0; called again after a resume, so nothing of it is stored."""

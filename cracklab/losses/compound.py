@@ -1,22 +1,203 @@
 """Compound losses: an entropy and a region loss together."""
 
 from collections.abc import Mapping
+from typing import Any
 
+import torch
 from torch import Tensor
 
-from cracklab.losses.base import register
-from cracklab.losses.entropy import cross_entropy
-from cracklab.losses.reduce import image_mean, pixel_mean
-from cracklab.losses.region import Dice
+from cracklab.losses.auto import Auto
+from cracklab.losses.base import register, require
+from cracklab.losses.entropy import cross_entropy, focal_entropy, focal_margin_entropy, margin_number
+from cracklab.losses.reduce import RegionLoss, image_mean, one_vs_rest, pixel_mean
+from cracklab.losses.region import dice_loss, power, tversky_loss
+
+
+class CompoundLoss(RegionLoss):
+    """The sum of an entropy loss, mean over pixels and images, and a region loss, which `measure` gives.
+
+    With a `weight` w: w times the first, 1 - w times the second. `terms` holds both. The options of RegionLoss concern
+    the region loss alone.
+    """
+
+    weight: float | None = None
+
+    def pixels(self, logits: Tensor, mask: Tensor) -> Tensor:
+        """(B, 1 or C, H, W) values of the entropy loss."""
+        raise NotImplementedError
+
+    def compute(self, logits: Tensor, mask: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
+        """The sum."""
+        region = super().compute(logits, mask, maps, valid)
+        entropy = image_mean(pixel_mean(self.pixels(logits, mask), valid), valid)
+        self.terms = {"entropy": entropy.detach(), "region": region.detach()}
+        return entropy + region if self.weight is None else self.weight * entropy + (1 - self.weight) * region
 
 
 @register("combo")
-class Combo(Dice):
-    """`dice` + `bce`. Thesis 002, eq. 2.4; L_bcedice of paper 003. Parameters as in `dice`."""
+class Combo(CompoundLoss):
+    """`dice` + `bce`. Thesis 002, eq. 2.4; L_bcedice of paper 003."""
 
-    def compute(self, logits: Tensor, mask: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
-        """The sum; `terms` holds both."""
-        dice = super().compute(logits, mask, maps, valid)
-        bce = image_mean(pixel_mean(cross_entropy(logits, mask), valid), valid)
-        self.terms = {"dice": dice.detach(), "bce": bce.detach()}
-        return dice + bce
+    def pixels(self, logits: Tensor, mask: Tensor) -> Tensor:
+        """Cross entropy."""
+        return cross_entropy(logits, mask)
+
+    def measure(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
+        """Dice loss."""
+        return dice_loss(self.group(p), self.group(y), eps=self.eps)
+
+
+@register("dice_focal")
+class DiceFocal(Combo):
+    """`dice` + `focal`. Thesis 002, eq. 2.6.
+
+    Args:
+        gamma: focal exponent.
+        **region: `eps`, `per_image`, `classes`, `pool_classes` as in RegionLoss.
+    """
+
+    def __init__(self, gamma: float = 2.0, **region: Any) -> None:
+        super().__init__(**region)
+        require(gamma >= 0, "gamma", gamma, "a number of at least 0")
+        self.gamma = gamma
+
+    def pixels(self, logits: Tensor, mask: Tensor) -> Tensor:
+        """Focal entropy."""
+        return focal_entropy(logits, mask, self.gamma)
+
+
+@register("hybrid_focal")
+class HybridFocal(CompoundLoss):
+    """`asymmetric_focal` (or `focal`) + `focal_tversky`. Paper 003, eq. 15; eq. 7 is symmetric, with a weight.
+
+    Args:
+        gamma_focal: exponent of the focal loss.
+        delta: weight of misses in the Tversky loss.
+        gamma_tversky: exponent of the Tversky loss.
+        weight: w, for w times the first and 1 - w times the second; none: their sum.
+        asymmetric: `asymmetric_focal`; False: `focal`.
+        **region: `eps`, `per_image`, `classes`, `pool_classes` as in RegionLoss.
+    """
+
+    def __init__(
+        self,
+        gamma_focal: float = 2.0,
+        delta: float = 0.7,
+        gamma_tversky: float = 0.75,
+        weight: float | None = None,
+        asymmetric: bool = True,
+        **region: Any,
+    ) -> None:
+        super().__init__(**region)
+        require(gamma_focal >= 0, "gamma_focal", gamma_focal, "a number of at least 0")
+        require(0 <= delta <= 1, "delta", delta, "a number from 0 to 1")
+        require(gamma_tversky > 0, "gamma_tversky", gamma_tversky, "a number above 0")
+        require(weight is None or 0 <= weight <= 1, "weight", weight, "a number from 0 to 1, or none")
+        self.gamma_focal, self.delta, self.gamma_tversky = gamma_focal, delta, gamma_tversky
+        self.weight, self.asymmetric = weight, asymmetric
+
+    def pixels(self, logits: Tensor, mask: Tensor) -> Tensor:
+        """Focal entropy."""
+        if self.asymmetric:
+            return focal_margin_entropy(one_vs_rest(logits), mask, self.gamma_focal, asymmetric=True)
+        return focal_entropy(logits, mask, self.gamma_focal)
+
+    def measure(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
+        """The power of the Tversky loss."""
+        return power(tversky_loss(self.group(p), self.group(y), delta=self.delta, eps=self.eps), self.gamma_tversky)
+
+
+@register("hybrid_focal_margin")
+class HybridFocalMargin(HybridFocal):
+    """`focal_margin` + `focal_tversky`. Paper 003, eq. 14; eq. 13 is symmetric, with a weight.
+
+    Args:
+        gamma_focal: exponent of the focal loss.
+        margin: margin of the logits; `auto`: from the share of crack pixels, see `margin_for`.
+        delta: weight of misses in the Tversky loss.
+        gamma_tversky: exponent of the Tversky loss.
+        weight: w, for w times the first and 1 - w times the second; none: their sum.
+        asymmetric: focal factor only off the crack, margin only on it.
+        **region: `eps`, `per_image`, `classes`, `pool_classes` as in RegionLoss.
+    """
+
+    def __init__(
+        self,
+        gamma_focal: float = 2.0,
+        margin: float | Auto = 0.5,
+        delta: float = 0.7,
+        gamma_tversky: float = 0.75,
+        weight: float | None = None,
+        asymmetric: bool = True,
+        **region: Any,
+    ) -> None:
+        super().__init__(gamma_focal, delta, gamma_tversky, weight, asymmetric, **region)
+        self.margin = margin_number(margin)
+
+    def pixels(self, logits: Tensor, mask: Tensor) -> Tensor:
+        """Focal entropy with a margin."""
+        return focal_margin_entropy(one_vs_rest(logits), mask, self.gamma_focal, self.margin(), self.asymmetric)
+
+
+@register("unified_focal")
+class UnifiedFocal(CompoundLoss):
+    """w L_F + (1-w) L_T, focal and Tversky with shared parameters. Yeung 2022; paper 003, eq. 9 and 10.
+
+    L_F: mean of -delta y log p - (1-delta) p^gamma (1-y) log(1-p). L_T: mean of 1 - T0 and (1 - T1)^(1-gamma), with
+    T1 = TI(p, y), T0 = TI(1-p, 1-y), TI the Tversky index with `delta` and the power as in `power`. Symmetric: the
+    exponent on 1 - T0, and (1-p)^gamma on the crack term, too. C > 1: channel 0 is the background. The published code
+    of Yeung puts w on L_T; the papers, and this, on L_F.
+
+    Args:
+        weight: w.
+        delta: weight of misses.
+        gamma: focal exponent; 1 - gamma is that of the Tversky loss.
+        asymmetric: exponents for the rare classes only.
+        eps: added to numerator and denominator, in pixels.
+        per_image: sums over each image; False: over the whole batch.
+    """
+
+    def __init__(
+        self,
+        weight: float = 0.5,
+        delta: float = 0.6,
+        gamma: float = 0.5,
+        asymmetric: bool = True,
+        eps: float = 1.0,
+        per_image: bool = True,
+    ) -> None:
+        super().__init__(eps, per_image)
+        require(0 <= weight <= 1, "weight", weight, "a number from 0 to 1")
+        require(0 <= delta <= 1, "delta", delta, "a number from 0 to 1")
+        require(0 <= gamma < 1, "gamma", gamma, "a number from 0 to below 1")
+        self.weight, self.delta, self.gamma, self.asymmetric = weight, delta, gamma, asymmetric
+
+    def pixels(self, logits: Tensor, mask: Tensor) -> Tensor:
+        """L_F of each pixel."""
+        if logits.shape[1] == 1:
+            values = focal_margin_entropy(logits, mask, self.gamma, asymmetric=self.asymmetric)
+            return values * ((2 * self.delta - 1) * mask + (1 - self.delta))
+        binary, ones = one_vs_rest(logits), torch.ones_like(mask)
+        background = focal_margin_entropy(binary[:, :1], ones[:, :1], self.gamma)
+        rare = focal_margin_entropy(binary[:, 1:], ones[:, 1:], 0 if self.asymmetric else self.gamma)
+        rare = (mask[:, 1:] * rare).sum(1, keepdim=True)
+        return (1 - self.delta) * mask[:, :1] * background + self.delta * rare
+
+    def measure(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
+        """L_T of each image and class; where C = 1, the mean of crack and background."""
+        if p.shape[1] > 1:
+            loss = tversky_loss(self.group(p), self.group(y), delta=self.delta, eps=self.eps)
+            return torch.cat([self.soften(loss[:, :1]), power(loss[:, 1:], 1 - self.gamma)], 1)
+        p, y = self.group(p), self.group(y)
+        pixels = p.shape[-1] if valid is None else self.group(valid).sum(-1)
+        hits, false, cracks = (p * y).sum(-1), (p * (1 - y)).sum(-1), y.sum(-1)
+        missed, clear = cracks - hits, pixels - cracks - false
+        crack_loss = self.delta * missed + (1 - self.delta) * false
+        clear_loss = self.delta * false + (1 - self.delta) * missed
+        crack_loss = crack_loss / (hits + crack_loss + self.eps)
+        clear_loss = clear_loss / (clear + clear_loss + self.eps)
+        return (self.soften(clear_loss) + power(crack_loss, 1 - self.gamma)) / 2
+
+    def soften(self, background: Tensor) -> Tensor:
+        """1 - T0, raised to 1 - gamma in the symmetric form."""
+        return background if self.asymmetric else power(background, 1 - self.gamma)

@@ -1,20 +1,42 @@
-"""Region losses: ratios of sums over an image's pixels."""
+"""Region losses: ratios of sums over an image's pixels.
+
+The functions take (images, classes, pixels) tensors as `RegionLoss.group` makes them, and return (images, classes).
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from cracklab.losses.base import register
+from cracklab.losses.base import register, require
 from cracklab.losses.reduce import RegionLoss
 
 
 def dice_loss(p: Tensor, y: Tensor, weight: Tensor | None = None, *, eps: float = 1.0, squared: bool = False) -> Tensor:
     """1 - (2 sum w p y + eps) / (sum w p + sum w y + eps) over the last axis; squared: p^2 and y^2 below."""
     wp, wy = (p, y) if weight is None else (weight * p, weight * y)
-    overlap = (wp * y).sum(-1)
+    overlap = (p * wy).sum(-1)
     total = ((wp * p).sum(-1) + (wy * y).sum(-1)) if squared else (wp.sum(-1) + wy.sum(-1))
     return 1 - (2 * overlap + eps) / (total + eps)
+
+
+def iou_loss(p: Tensor, y: Tensor, *, eps: float = 1.0) -> Tensor:
+    """1 - (sum p y + eps) / (sum (p + y - p y) + eps) over the last axis."""
+    overlap = (p * y).sum(-1)
+    return 1 - (overlap + eps) / (p.sum(-1) + y.sum(-1) - overlap + eps)
+
+
+def tversky_loss(p: Tensor, y: Tensor, *, delta: float, eps: float = 1.0) -> Tensor:
+    """1 - (sum p y + eps) / (sum p y + delta sum (1-p) y + (1-delta) sum p (1-y) + eps) over the last axis."""
+    overlap = (p * y).sum(-1)
+    wrong = delta * (y.sum(-1) - overlap) + (1 - delta) * (p.sum(-1) - overlap)
+    return wrong / (overlap + wrong + eps)
+
+
+def power(u: Tensor, exponent: float) -> Tensor:
+    """u^exponent from u = 1e-6 on, and the chord to 0 below, where the literal power has no finite gradient."""
+    return torch.where(u >= 1e-6, u.clamp(min=1e-6) ** exponent, u * 1e-6 ** (exponent - 1))
 
 
 @register("dice")
@@ -31,5 +53,64 @@ class Dice(RegionLoss):
         self.squared = squared
 
     def measure(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
-        """Dice loss of each image and class."""
+        """See `dice_loss`."""
         return dice_loss(self.group(p), self.group(y), eps=self.eps, squared=self.squared)
+
+
+@register("iou")
+class IoU(RegionLoss):
+    """1 - (sum py + eps) / (sum (p + y - py) + eps), the soft Jaccard loss. Thesis 002, eq. 2.3."""
+
+    def measure(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
+        """See `iou_loss`."""
+        return iou_loss(self.group(p), self.group(y), eps=self.eps)
+
+
+@register("tversky")
+class Tversky(RegionLoss):
+    """1 - (sum py + eps) / (sum py + delta sum (1-p)y + (1-delta) sum p(1-y) + eps). Paper 003, eq. 4; report 004.
+
+    `delta` weighs misses; the alpha of 004 weighs false positives, the reverse.
+
+    Args:
+        delta: weight of misses against 1 - delta for false positives.
+        **region: `eps`, `per_image`, `classes`, `pool_classes` as in RegionLoss.
+    """
+
+    def __init__(self, delta: float = 0.7, **region: Any) -> None:
+        super().__init__(**region)
+        require(0 <= delta <= 1, "delta", delta, "a number from 0 to 1")
+        self.delta = delta
+
+    def measure(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
+        """See `tversky_loss`."""
+        return tversky_loss(self.group(p), self.group(y), delta=self.delta, eps=self.eps)
+
+
+@register("focal_tversky")
+class FocalTversky(Tversky):
+    """u^gamma of the Tversky loss u of each image and class, see `power`. Paper 003, eq. 6.
+
+    Args:
+        delta: weight of misses against 1 - delta for false positives.
+        gamma: exponent; below 1 it keeps a gradient on what is nearly right.
+        **region: `eps`, `per_image`, `classes`, `pool_classes` as in RegionLoss.
+    """
+
+    def __init__(self, delta: float = 0.7, gamma: float = 0.75, **region: Any) -> None:
+        super().__init__(delta, **region)
+        require(gamma > 0, "gamma", gamma, "a number above 0")
+        self.gamma = gamma
+
+    def measure(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
+        """The power of the Tversky loss."""
+        return power(super().measure(p, y, maps, valid), self.gamma)
+
+
+@register("log_cosh_dice")
+class LogCoshDice(Dice):
+    """Log cosh of the Dice loss of each image and class. Jadon 2020. Parameters as in `dice`."""
+
+    def measure(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
+        """The log cosh of the Dice loss."""
+        return super().measure(p, y, maps, valid).cosh().log()

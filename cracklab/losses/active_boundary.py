@@ -1,0 +1,116 @@
+"""Active boundary loss: where the prediction changes most, it is pulled towards the true outline. Wang 2022."""
+
+from collections.abc import Mapping
+from itertools import product
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from cracklab.losses.base import Loss, build_loss, register, require
+from cracklab.losses.reduce import image_mean
+
+NEIGHBOURS = [step for step in product((-1, 0, 1), repeat=2) if step != (0, 0)]
+"""(down, right) of the eight neighbours."""
+
+PIXELS_A_BOUNDARY, SMOOTHING, REACH_PX = 100, 0.2, 20.0
+"""Of how many pixels one lies on the predicted boundary, label smoothing, and how far off pixels weigh alike, px."""
+
+
+def divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
+    """KL(p || q) = sum_c p_c (log p_c - log q_c) over axis 1."""
+    return (log_p.exp() * (log_p - log_q)).sum(1)
+
+
+def log_probabilities(logits: Tensor) -> Tensor:
+    """(B, C, H, W) log probabilities; where C = 1, (B, 2, H, W) of crack and background."""
+    if logits.shape[1] == 1:
+        return F.logsigmoid(torch.cat([logits, -logits], 1))
+    return logits.log_softmax(1)
+
+
+def predicted_boundary(log_p: Tensor, valid: Tensor) -> Tensor:
+    """Where neighbours differ most: the 1 % of an image's pixels with the largest KL to those below and right, dilated.
+
+    Args:
+        log_p: (B, C, H, W).
+        valid: (B, H, W) bool.
+
+    Returns:
+        (B, H, W) bool, empty where all pixels are alike.
+    """
+    change = torch.zeros_like(log_p[:, 0])
+    both = valid[:, 1:] & valid[:, :-1]
+    change[:, :-1] += divergence(log_p[:, :, :-1], log_p[:, :, 1:]) * both
+    both = valid[:, :, 1:] & valid[:, :, :-1]
+    change[:, :, :-1] += divergence(log_p[..., :-1], log_p[..., 1:]) * both
+    count = valid.flatten(1).sum(1) // PIXELS_A_BOUNDARY
+    ranked = change.flatten(1).topk(max(1, change[0].numel() // PIXELS_A_BOUNDARY), dim=1).values
+    least = ranked.gather(1, (count - 1).clamp(min=0)[:, None])[..., None]
+    largest = (change >= least) & (change > 0) & (count > 0)[:, None, None]
+    return (F.max_pool2d(largest.float()[:, None], 3, 1, 1)[:, 0] > 0) & valid
+
+
+def direction_loss(log_p: Tensor, neighbours: Tensor, boundary: Tensor, distance: Tensor, valid: Tensor) -> Tensor:
+    """Cross entropy of the KLs to the eight neighbours against the one nearest to the true outline.
+
+    At each pixel of the predicted boundary, KL(neighbour || pixel) to the eight are taken as logits, the neighbour of
+    smallest M as the label (smoothing 0.2), and the pixel weighs min(M, 20) / 20. A neighbour outside of the image or
+    of `valid` has KL 0 and is never the label.
+
+    Args:
+        log_p: (B, C, H, W).
+        neighbours: the same without gradient, for the pixels' neighbours.
+        boundary: (B, H, W) bool, the predicted one.
+        distance: (B, H, W), M in px.
+        valid: (B, H, W) bool.
+
+    Returns:
+        (B, 1), the mean over an image's boundary; 0 without a predicted or a true one.
+    """
+    distance = distance.masked_fill(~valid, torch.inf)
+    has_outline = distance.flatten(1).amin(1) == 0
+    image, row, column = (boundary & has_outline[:, None, None]).nonzero(as_tuple=True)
+    centre = log_p[image, :, row, column]
+    around, near, inside = (F.pad(x, (1, 1, 1, 1)) for x in (neighbours, distance, valid))
+    kls, distances = [], []
+    for down, right in NEIGHBOURS:
+        there = (image, row + 1 + down, column + 1 + right)
+        kls.append(divergence(around[there[0], :, there[1], there[2]], centre) * inside[there])
+        distances.append(near[there].masked_fill(~inside[there], torch.inf))
+    label = torch.stack(distances, 1).argmin(1)
+    values = F.cross_entropy(torch.stack(kls, 1), label, reduction="none", label_smoothing=SMOOTHING)
+    values = values * distance[image, row, column].clamp(max=REACH_PX) / REACH_PX
+    total = values.new_zeros(len(log_p)).index_add(0, image, values)
+    return (total / torch.bincount(image, minlength=len(log_p)).clamp(min=1))[:, None]
+
+
+@register("active_boundary")
+class ActiveBoundary(Loss):
+    """base + weight * `direction_loss`: the predicted boundary is pulled towards the true one, by its neighbours.
+
+    The predicted boundary is found anew at each step, see `predicted_boundary`; for several classes M is the distance
+    to the nearest class's outline. Wang 2022; thesis 002, sec. 2.1.5.6.
+
+    Args:
+        weight: of the second term.
+        base: name of a registered loss, with its defaults, that does the rest.
+    """
+
+    def __init__(self, weight: float = 1.0, base: str = "combo") -> None:
+        super().__init__()
+        require(weight >= 0, "weight", weight, "a number of at least 0")
+        self.weight, self.base = weight, build_loss(base)
+        self.maps = tuple(dict.fromkeys((*self.base.maps, "boundary_distance")))
+
+    def compute(self, logits: Tensor, mask: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
+        """The sum; `terms` holds both."""
+        base = self.base.compute(logits, mask, {name: maps[name] for name in self.base.maps}, valid)
+        counted = torch.ones_like(logits[:, 0], dtype=torch.bool) if valid is None else valid[:, 0] > 0
+        log_p = log_probabilities(logits)
+        with torch.no_grad():
+            boundary = predicted_boundary(log_p, counted)
+        distance = maps["boundary_distance"].amin(1)
+        direction = image_mean(direction_loss(log_p, log_p.detach(), boundary, distance, counted), valid)
+        self.terms = {"base": base.detach(), "direction": direction.detach()}
+        return base + self.weight * direction

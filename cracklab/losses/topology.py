@@ -1,0 +1,75 @@
+"""Topology losses: is the crack's centre line found, and is what was found on it?"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cracklab.losses.auto import Auto, AutoNumber, Statistics
+from cracklab.losses.base import register, require
+from cracklab.losses.morphology import soft_skeleton
+from cracklab.losses.reduce import RegionLoss
+from cracklab.losses.region import dice_loss
+
+
+def iterations_for(statistics: Statistics) -> int:
+    """Iterations of the soft skeleton that reach the centre of nearly all cracks: half the 95th percentile of width."""
+    return max(1, math.ceil(statistics.width_px_p95 / 2))
+
+
+@register("cl_dice")
+class ClDice(RegionLoss):
+    """(1-w) dice + w (1 - 2 Tp Ts / (Tp + Ts)), precision and recall of soft skeletons s(.). Shit 2021.
+
+    Tp = (sum s(p) y + eps) / (sum s(p) + eps), Ts = (sum s(y) p + eps) / (sum s(y) + eps).
+
+    Args:
+        iterations: of the soft skeleton, half the width in px of the widest crack; `auto`: from the training data.
+        weight: w.
+        **region: `eps`, `per_image`, `classes`, `pool_classes` as in RegionLoss.
+    """
+
+    def __init__(self, iterations: int | Auto = 10, weight: float = 0.5, **region: Any) -> None:
+        super().__init__(**region)
+        require(
+            iterations == "auto" or iterations >= 1, "iterations", iterations, "a whole number of at least 1, or 'auto'"
+        )
+        require(0 <= weight <= 1, "weight", weight, "a number from 0 to 1")
+        self.iterations, self.weight = AutoNumber(iterations, iterations_for), weight
+
+    def measure(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
+        """The loss of each image and class."""
+        iterations = int(self.iterations())
+        line_p = self.group(soft_skeleton(p, iterations, valid))
+        with torch.no_grad():
+            line_y = self.group(soft_skeleton(y, iterations, valid))
+        p, y = self.group(p), self.group(y)
+        precision = ((line_p * y).sum(-1) + self.eps) / (line_p.sum(-1) + self.eps)
+        recall = ((line_y * p).sum(-1) + self.eps) / (line_y.sum(-1) + self.eps)
+        cl_dice = 1 - 2 * precision * recall / (precision + recall)
+        return (1 - self.weight) * dice_loss(p, y, eps=self.eps) + self.weight * cl_dice
+
+
+@register("skeleton_recall")
+class SkeletonRecall(RegionLoss):
+    """dice + weight (1 - (sum p K + eps) / (sum K + eps)), K the crack's thickened centre line. Kirchhoff 2024.
+
+    Args:
+        weight: of the second term.
+        **region: `eps`, `per_image`, `classes`, `pool_classes` as in RegionLoss.
+    """
+
+    maps = ("skeleton",)
+
+    def __init__(self, weight: float = 1.0, **region: Any) -> None:
+        super().__init__(**region)
+        require(weight >= 0, "weight", weight, "a number of at least 0")
+        self.weight = weight
+
+    def measure(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
+        """The loss of each image and class."""
+        p, y, line = self.group(p), self.group(y), self.group(maps["skeleton"])
+        recall = ((p * line).sum(-1) + self.eps) / (line.sum(-1) + self.eps)
+        return dice_loss(p, y, eps=self.eps) + self.weight * (1 - recall)

@@ -21,8 +21,8 @@ PACKAGES = (
 )  # fmt: skip
 
 
-def write_environment(path: Path, trainer: pl.Trainer, seed: int) -> None:
-    """Write versions, seeds, device, git revision and determinism tier."""
+def write_environment(path: Path, trainer: pl.Trainer, seed: int, loss: dict[str, float]) -> None:
+    """Write versions, seeds, device, git revision, determinism tier, and the numbers that the loss took from the data."""
     write_json(
         path,
         {
@@ -34,6 +34,7 @@ def write_environment(path: Path, trainer: pl.Trainer, seed: int) -> None:
             "git": git_revision(),
             "seed": seed,
             "seeds_of_a_step": "NumPy SeedSequence of (seed, epoch, batch, rank)",
+            "loss": loss,
             "determinism": determinism(trainer),
             "device": device(trainer),
         },

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -91,7 +92,5 @@ def run_id(folder: Path) -> str:
     """The W&B id of a run folder, made at the first call."""
     path = folder / RUN_ID
     if not path.is_file():
-        from wandb.util import generate_id
-
-        write_text(path, generate_id(16))
+        write_text(path, uuid.uuid4().hex[:16])
     return path.read_text(encoding="utf-8").strip()

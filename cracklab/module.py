@@ -94,6 +94,8 @@ class CrackModule(pl.LightningModule):
         self.evaluator.threshold = evaluation.threshold
         self.rows: list[dict[str, Any]] = []
         """One row per image of the last evaluation, the same on every process."""
+        self.chosen: dict[str, float] = {}
+        """What the loss took from the training data, for the record."""
         self.config = ""
         """The resolved configuration as text; kept in the checkpoint, so that it can be rebuilt from that alone."""
         if encoder_lr_factor == 0:
@@ -120,13 +122,11 @@ class CrackModule(pl.LightningModule):
     def setup(self, stage: str) -> None:
         """Tell the loss what it needs to know of the data, and lay out the net in memory."""
         self.net.to(memory_format=self.memory_format)  # type: ignore[call-overload] - torch's stub lacks this form
-        if stage == "fit" and self.loss.needs_statistics:
-            datamodule = getattr(self.trainer, "datamodule", None)
-            if datamodule is None or not hasattr(datamodule, "statistics"):
-                raise ConfigError(
-                    f"the loss {type(self.loss).__name__} needs statistics of the data: train with a CrackDataModule"
-                )
-            self.loss.configure(datamodule.statistics)
+        if stage == "fit" and type(self.loss).configure is not Loss.configure:
+            statistics = getattr(getattr(self.trainer, "datamodule", None), "statistics", None)
+            if statistics is None:
+                raise ConfigError(f"the loss {type(self.loss).__name__} needs statistics of the data: train with a CrackDataModule")
+            self.chosen = self.loss.configure(statistics)
         if self.compile_net:
             self.net.compile()
 

@@ -17,6 +17,8 @@ MESSAGES = (
     # jsonargparse tells the authors of LightningCLI of renamed functions
     "JsonargparseDeprecationWarning",
     "By default only one JsonargparseDeprecationWarning",
+    # Lightning calls what torch renamed
+    r"`isinstance\(treespec, LeafSpec\)` is deprecated",
     # `args` of main() beside those of the process
     "LightningCLI's args parameter",
 )
@@ -27,5 +29,6 @@ def hush() -> None:
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
     for message in MESSAGES:
         warnings.filterwarnings("ignore", message=f".*{message}")
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
-    logging.getLogger("lightning.pytorch.accelerators.cuda").setLevel(logging.WARNING)
+    for name in ("utilities.rank_zero", "accelerators.cuda", "trainer.connectors.checkpoint_connector"):
+        logging.getLogger(f"lightning.pytorch.{name}").setLevel(logging.WARNING)
+    logging.getLogger("lightning.fabric.utilities.seed").setLevel(logging.WARNING)

@@ -34,10 +34,20 @@ class RunStart(SaveConfigCallback):
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Other processes run the command line again, but only the first one chooses the folder."""
         trainer._default_root_dir = trainer.strategy.broadcast(trainer.default_root_dir)
-        if stage == "fit" and trainer.is_global_zero:
-            folder = Path(trainer.default_root_dir)
-            run_folder.write_text(folder / run_folder.CONFIG, config_text(self.parser, self.config))
-            write_environment(folder / run_folder.ENVIRONMENT, trainer, self.config["seed_everything"])
+        super().setup(trainer, pl_module, stage)
+
+    def save_config(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Write config.yaml; called on the first process alone."""
+        print(f"run folder: {trainer.default_root_dir}", flush=True)
+        if stage == "fit":
+            path = Path(trainer.default_root_dir) / run_folder.CONFIG
+            run_folder.write_text(path, config_text(self.parser, self.config))
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write what the run runs on, now that net and loss are set up."""
+        if trainer.is_global_zero:
+            path = Path(trainer.default_root_dir) / run_folder.ENVIRONMENT
+            write_environment(path, trainer, self.config["seed_everything"], pl_module.chosen)
 
 
 class CrackCLI(LightningCLI):
@@ -76,6 +86,12 @@ class CrackCLI(LightningCLI):
         parser.add_class_arguments(WandbSettings, "wandb")
         parser.link_arguments("model.loss", "data.maps", compute_fn=_maps_of, apply_on="instantiate")
 
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse, with the arguments at hand for the messages."""
+        for one in (parser, *self._subcommand_parsers.values()):
+            one.arguments = args
+        super().parse_arguments(parser, args)
+
     def _parse_ckpt_path(self) -> None:
         """Look at the checkpoint before anything is written; the stock CLI would merge hyperparameters from it."""
         path = self._get_argument("ckpt_path")
@@ -92,6 +108,13 @@ class CrackCLI(LightningCLI):
         config = self.config[self.command]
         config.data.seed = int(config.seed_everything)
         fit_net_to_data(config)
+
+    def instantiate_classes(self) -> None:
+        """Make net, loss, data and trainer; what a constructor refuses is a message, not a traceback."""
+        try:
+            super().instantiate_classes()
+        except (ArithmeticError, AttributeError, ImportError, LookupError, TypeError, ValueError) as error:
+            raise messages.as_config_error(error) from error
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """The trainer, with everything that lies in the run folder."""

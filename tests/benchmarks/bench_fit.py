@@ -1,0 +1,163 @@
+"""One epoch of `cracklab fit` against the same training as a bare loop, in turn, in one process.
+
+    python tests/benchmarks/bench_fit.py --data ../shared/data/DeepCrack [--epochs 5] [--repeats 3] [--workers 0]
+
+The bare loop is what a person writes by hand: images decoded, cropped and reduced once and kept in memory, the same
+flips and colour noise, the same net, loss, optimizer, schedule and batches, loss and IoU over the validation images
+after every epoch, and the same checkpoint after every epoch. `cracklab fit` does beside that: seeds for every step,
+rows for every image, tables, progress, whole files. Figures are seconds an epoch, validation and files included; the
+first epoch of each run is left out.
+"""
+
+import argparse
+import contextlib
+import io
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+os.environ["WANDB_MODE"] = "disabled"
+
+import lightning.pytorch as pl
+import numpy as np
+import segmentation_models_pytorch as smp
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from cracklab.cli import main
+from cracklab.data.augment import Flips
+from cracklab.data.datamodule import CrackDataModule
+from cracklab.losses import build_loss
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+MEAN, STD = np.float32([0.485, 0.456, 0.406]) * 255, np.float32([0.229, 0.224, 0.225]) * 255
+
+
+class InMemory(Dataset):
+    """Prepared images and masks in two arrays."""
+
+    def __init__(self, images: list[np.ndarray], masks: list[np.ndarray], augment: bool) -> None:
+        self.images, self.masks = images, masks
+        self.policy = Flips() if augment else None
+        self.rng = np.random.default_rng(0)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        image, mask = self.images[index], self.masks[index]
+        if self.policy:
+            image, mask = self.policy(image, mask, self.rng)
+        image = ((image - MEAN) / STD).transpose(2, 0, 1)
+        return torch.from_numpy(np.ascontiguousarray(image)), torch.from_numpy(np.ascontiguousarray(mask[None])).float()
+
+
+def prepared(data: Path) -> dict[str, tuple[list[np.ndarray], list[np.ndarray]]]:
+    """The same images as the run below sees, in memory."""
+    module = CrackDataModule(layout=layout(), root=str(data), crop=384, resize=96, known_overlap="report", augment="none")
+    module.setup("fit")
+    arrays: dict[str, tuple[list[np.ndarray], list[np.ndarray]]] = {}
+    for split, loader in {"train": module.train_dataloader(), "val": module.val_dataloader()}.items():
+        samples = [loader.dataset[i] for i in range(len(loader.dataset))]
+        arrays[split] = ([s["image"].numpy().transpose(1, 2, 0) for s in samples], [s["mask"].numpy()[0] for s in samples])
+    return arrays
+
+
+def layout():  # noqa: D103
+    from cracklab.data.layouts import LAYOUTS
+
+    return LAYOUTS["deepcrack"]()
+
+
+def bare(arrays: dict, epochs: int, workers: int, folder: Path) -> list[float]:
+    """Seconds of each epoch of a hand-written loop."""
+    torch.manual_seed(42)
+    net = smp.Unet("resnet18", encoder_weights=None)
+    loss = build_loss("combo")
+    optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3)
+    keep = {"num_workers": workers, "persistent_workers": workers > 0}
+    train = DataLoader(InMemory(*arrays["train"], augment=True), 16, shuffle=True, drop_last=True, **keep)
+    val = DataLoader(InMemory(*arrays["val"], augment=False), 16, **keep)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, total_steps=epochs * len(train))
+    seconds, best = [], -1.0
+    for _ in range(epochs):
+        began = time.perf_counter()
+        net.train()
+        for image, mask in train:
+            value = loss(net(image), mask)
+            optimizer.zero_grad()
+            value.backward()
+            optimizer.step()
+            schedule.step()
+        net.eval()
+        counts = torch.zeros(2)
+        total = 0.0
+        with torch.no_grad():
+            for image, mask in val:
+                logits = net(image)
+                total += float(loss(logits, mask)) * len(image)
+                hit = (logits > 0) & (mask > 0)
+                counts += torch.stack([hit.sum(), ((logits > 0) | (mask > 0)).sum()])
+        best = max(best, float(counts[0] / counts[1]))
+        state = {"net": net.state_dict(), "optimizer": optimizer.state_dict(), "schedule": schedule.state_dict()}
+        torch.save(state, folder / "last.ckpt")
+        seconds.append(time.perf_counter() - began)
+    return seconds
+
+
+class Clock(pl.Callback):
+    """The time between the ends of epochs, everything between them included."""
+
+    times: list[float]
+
+    def __init__(self) -> None:
+        Clock.times = []
+
+    def on_train_epoch_start(self, *_: object) -> None:
+        """An epoch begins where the last one's files are written."""
+        Clock.times.append(time.perf_counter())
+
+    def on_train_end(self, *_: object) -> None:
+        """The last epoch's files are written."""
+        Clock.times.append(time.perf_counter())
+
+
+def through_fit(data: Path, epochs: int, workers: int, folder: Path, more: list[str]) -> list[float]:
+    """Seconds of each epoch of `cracklab fit`."""
+    arguments = ["fit", "--config", str(CONFIGS / "base.yaml"), "--config", str(CONFIGS / "data" / "deepcrack.yaml")]
+    arguments += ["--data.root", str(data), "--out", str(folder / "run"), "--trainer.max_epochs", str(epochs)]
+    arguments += ["--data.num_workers", str(workers), "--trainer.callbacks", f"{__name__}.Clock", *more]
+    with contextlib.redirect_stdout(io.StringIO()):
+        main(arguments)
+    return list(np.diff(Clock.times))
+
+
+def compare(data: Path, epochs: int, repeats: int, workers: int, more: list[str]) -> None:
+    """Print the table."""
+    arrays = prepared(data)
+    rows = []
+    for _ in range(repeats):
+        for name in ("bare", "fit"):
+            with tempfile.TemporaryDirectory() as folder:
+                place = Path(folder)
+                times = bare(arrays, epochs, workers, place) if name == "bare" else through_fit(data, epochs, workers, place, more)
+            rows.append((name, statistics.median(times[1:])))
+            print(f"{name:5} " + " ".join(f"{t:.2f}" for t in times), flush=True)
+    medians = {name: [value for kind, value in rows if kind == name] for name in ("bare", "fit")}
+    ratios = [fit / hand for hand, fit in zip(medians["bare"], medians["fit"], strict=True)]
+    print(f"\n| seconds an epoch | bare loop | cracklab fit | ratio |\n|---|---|---|---|")
+    for hand, fit, ratio in zip(medians["bare"], medians["fit"], ratios, strict=True):
+        print(f"| | {hand:.2f} | {fit:.2f} | {ratio:.3f} |")
+    print(f"| median | {statistics.median(medians['bare']):.2f} | {statistics.median(medians['fit']):.2f} | {statistics.median(ratios):.3f} |")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--workers", type=int, default=0)
+    options, rest = parser.parse_known_args()
+    compare(options.data, options.epochs, options.repeats, options.workers, rest)

@@ -1,0 +1,48 @@
+"""Two processes: training in bf16, and metrics that count each image once."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cracklab import run
+from cracklab.cli import main
+
+ROOT = Path(__file__).resolve().parents[1]
+SMALL = [
+    "--data.layout.train=16",
+    "--data.layout.val=5",
+    "--data.layout.test=7",
+    "--data.layout.size=[64,64]",
+    "--data.batch_size=4",
+    "--trainer.enable_progress_bar=false",
+    "--trainer.enable_model_summary=false",
+    "--trainer.accelerator=cpu",
+    "--trainer.precision=bf16-mixed",
+]
+TWO = ["--trainer.devices=2", "--trainer.strategy=ddp"]
+
+
+def cracklab(*arguments: str) -> None:
+    """Lightning starts the command line again for the second process, so it has to be a real one."""
+    environment = os.environ | {"WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-m", "cracklab", *arguments], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_two_processes_train_and_score_an_odd_number_of_images_like_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    quickstart = str(ROOT / "configs" / "quickstart.yaml")
+    cracklab("fit", "--config", quickstart, *SMALL, *TWO, "--trainer.max_epochs=2", "--name=two")
+    out = tmp_path / "runs" / "two" / "0"  # chosen by the first process, known to both
+    assert sorted(folder.name for folder in (tmp_path / "runs" / "two").iterdir()) == ["0"]
+    test = ["test", "--config", str(out / run.CONFIG), "--ckpt_path", str(out / run.BEST)]
+    cracklab(*test, "--out", str(tmp_path / "by two"))
+    assert main([*test, "--out", str(tmp_path / "by one"), "--trainer.devices=1", "--trainer.strategy=auto"]) == 0
+    two, one = (json.loads((tmp_path / name / run.TEST_METRICS).read_text()) for name in ("by two", "by one"))
+    assert two.keys() == one.keys()
+    assert two == pytest.approx(one, abs=1e-6)
+    assert len((tmp_path / "by two" / run.PER_IMAGE).read_text().splitlines()) == 1 + 7

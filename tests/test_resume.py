@@ -1,0 +1,92 @@
+"""Nothing is lost on a kill: a resumed run ends in the very weights of the uninterrupted one."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from cracklab import run
+from cracklab.cli import main
+
+ROOT = Path(__file__).resolve().parents[1]
+SMALL = [
+    "fit",
+    f"--config={ROOT / 'configs' / 'quickstart.yaml'}",
+    "--data.layout.train=40",
+    "--data.layout.val=4",
+    "--data.layout.test=4",
+    "--data.layout.size=[64,64]",
+    "--data.batch_size=8",
+    "--model.net.decoder_channels=[32,16,16,8,8]",
+    "--model.net.decoder_use_norm=batchnorm",
+    "--trainer.max_epochs=3",
+    "--trainer.enable_progress_bar=false",
+    "--trainer.enable_model_summary=false",
+    "--trainer.accelerator=cpu",
+    "--checkpoint.every_n_steps=2",
+    "--panels.images=0",
+]
+
+
+def killed(out: Path, epoch: int, batch: int, *more: str) -> None:
+    """Start a real process that dies by SIGKILL after a batch."""
+    kill = ["--trainer.callbacks=support.KillAt", f"--trainer.callbacks.epoch={epoch}", f"--trainer.callbacks.batch={batch}"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "tests"), "WANDB_MODE": "disabled"}
+    died = subprocess.run([sys.executable, "-m", "cracklab", *SMALL, *more, *kill, "--out", str(out)], env=environment, check=False)
+    assert died.returncode == -signal.SIGKILL
+
+
+def weights(out: Path) -> dict[str, torch.Tensor]:
+    content = torch.load(out / run.LAST, weights_only=True)
+    assert content["global_step"] == 15
+    state = {f"net/{name}": value for name, value in content["state_dict"].items()}
+    for index, moments in content["optimizer_states"][0]["state"].items():
+        state |= {f"optimizer/{index}/{name}": value for name, value in moments.items()}
+    return state
+
+
+def assert_equal(one: Path, other: Path) -> None:
+    first, second = weights(one), weights(other)
+    assert first.keys() == second.keys()
+    assert not [name for name in first if not torch.equal(first[name], second[name])]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_killed_in_the_middle_of_an_epoch_and_resumed(tmp_path, workers):
+    """Dropout draws on the device and flips in the workers: both have to go on as if nothing had happened."""
+    more = [f"--data.num_workers={workers}", "--model.net.decoder_attention_type=scse", "--model.net.aux_params=null"]
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    assert main([*SMALL, *more, "--out", str(whole)]) == 0
+    killed(cut, 1, 3, *more)
+    assert torch.load(cut / run.LAST, weights_only=True)["global_step"] == 5 + 4  # every second step, four in this epoch
+    assert main([*SMALL, *more, "--out", str(cut), "--ckpt_path", str(cut / run.LAST)]) == 0
+    assert_equal(whole, cut)
+    assert [row["epoch"] for row in csv.DictReader((cut / run.METRICS).open())] == ["0", "1", "2"]
+
+
+def test_resumed_from_the_end_of_an_epoch(tmp_path):
+    """Killed before the first checkpoint of an epoch: the run goes on from the end of the one before."""
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    more = ["--checkpoint.every_n_steps=null"]
+    assert main([*SMALL, *more, "--out", str(whole)]) == 0
+    killed(cut, 2, 0, *more)
+    assert torch.load(cut / run.LAST, weights_only=True)["global_step"] == 10
+    assert main([*SMALL, *more, "--out", str(cut), "--ckpt_path", str(cut / run.LAST)]) == 0
+    assert_equal(whole, cut)
+    tables = [list(csv.DictReader((folder / run.METRICS).open())) for folder in (whole, cut)]
+    for one, other in zip(*tables, strict=True):
+        assert {**one, "seconds": ""} == {**other, "seconds": ""}
+
+
+def test_a_finished_run_goes_on_with_more_epochs(tmp_path):
+    out = tmp_path / "run"
+    assert main([*SMALL, "--trainer.max_epochs=2", "--model.schedule=Constant", "--out", str(out)]) == 0
+    assert main([*SMALL, "--model.schedule=Constant", "--out", str(out), "--ckpt_path", str(out / run.LAST)]) == 0
+    whole = tmp_path / "whole"
+    assert main([*SMALL, "--model.schedule=Constant", "--out", str(whole)]) == 0
+    assert_equal(whole, out)

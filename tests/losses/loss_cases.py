@@ -4,6 +4,8 @@ import numpy as np
 import torch
 from loss_oracles import reference_maps
 
+from cracklab.losses import build_loss
+
 
 def batch(classes=1, size=(17, 22), images=3, ignore=False, seed=0, spread=2.0):
     """NumPy logits, mask, maps and valid: an image with cracks, one with few, one without any."""
@@ -34,3 +36,10 @@ def tensors(z, mask, maps, valid, dtype=torch.float64):
         maps,
         None if valid is None else torch.as_tensor(valid),
     )
+
+
+def make(name):
+    """A registered loss with its defaults; the weighted sum, which has none, of two losses."""
+    if name == "weighted_sum":
+        return build_loss(name, losses=[(build_loss("dice"), 1.0), (build_loss("boundary"), 0.5)])
+    return build_loss(name)

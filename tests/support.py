@@ -5,6 +5,19 @@ import signal
 from typing import Any
 
 import lightning.pytorch as pl
+from torch import Tensor, nn
+
+
+class TinyNet(nn.Module):
+    """What a real net has, small: convolutions, normalisation with statistics, dropout, an encoder."""
+
+    def __init__(self, in_channels: int = 3, classes: int = 1, width: int = 8, dropout: float = 0.2) -> None:
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Conv2d(in_channels, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU())
+        self.head = nn.Sequential(nn.Dropout2d(dropout), nn.Conv2d(width, classes, 5, padding=2))
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.head(self.encoder(image))
 
 
 class KillAt(pl.Callback):

@@ -22,13 +22,14 @@ SMALL = [
     "--trainer.enable_model_summary=false",
     "--trainer.accelerator=cpu",
     "--trainer.precision=bf16-mixed",
+    "--model.net=support.TinyNet",
 ]
 TWO = ["--trainer.devices=2", "--trainer.strategy=ddp"]
 
 
 def cracklab(*arguments: str) -> None:
     """Lightning starts the command line again for the second process, so it has to be a real one."""
-    environment = os.environ | {"WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "tests")}
     done = subprocess.run([sys.executable, "-m", "cracklab", *arguments], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
 

@@ -89,5 +89,5 @@ def draw(datamodule: Any, batch: Batch, probabilities: Tensor, index: int, thres
         pictures.errors(image, truth, prediction),
     ]
     return pictures.side_by_side(
-        tiles, [batch["id"][index], "truth", "probability", "green hit, red missed, blue false"]
+        tiles, [batch["id"][index], "truth", "probability", "green hit, orange missed, blue false"]
     )

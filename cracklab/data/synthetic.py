@@ -107,7 +107,7 @@ def crack_pattern(rng: Generator, size: Size) -> list[Stroke]:
         length = rng.uniform(0.6, 1.8) * diagonal
         heading = common + (rng.uniform(0, np.pi) if net else rng.normal(0, 0.4))
         start = rng.uniform(0.2, 0.8, 2) * size[::-1] - length / 2 * np.array([np.cos(heading), np.sin(heading)])
-        width = rng.uniform(1.2, 2) if net else rng.lognormal(1.0, 0.45)
+        width = rng.uniform(1.2, 2) if net else rng.lognormal(0.9, 0.45)
         strokes += grow(rng, start, heading, length, width, rate=rng.uniform(0, 0.01))
     return strokes
 
@@ -205,7 +205,7 @@ def cable(rng: Generator, image: Floats) -> tuple[Floats, Floats]:
 def camera(rng: Generator, image: Floats) -> NDArray[np.uint8]:
     """Take the photograph: focus, exposure, veiling glare, sensor noise, 8 bits and JPEG."""
     image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.2, 0.7)) * np.float32(rng.uniform(0.5, 1.1))
-    image += rng.uniform(0, 0.2)
+    image += rng.uniform(0, 0.25)
     image += rng.uniform(0.003, 0.03) * rng.standard_normal(image.shape, np.float32)
     pixels = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
     _, jpeg = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(60, 98))])

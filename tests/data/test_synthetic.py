@@ -90,6 +90,15 @@ def test_cracks_are_one_to_six_px_wide(drawn):
     assert 3 < high <= 6
 
 
+@pytest.mark.parametrize("wanted", [0.2, 3, 40])
+def test_no_crack_grows_narrower_or_wider_than_stated(wanted):
+    strokes = grow(np.random.default_rng(0), np.zeros(2), 0.5, 400, wanted, rate=0.01)
+    assert len(strokes) > 2
+    drawn_widths = np.concatenate([stroke.width for stroke in strokes])
+    assert drawn_widths.min() >= 1
+    assert drawn_widths.max() <= 6
+
+
 @pytest.mark.parametrize("width", [0.5, 1, 2, 3.7, 6])
 def test_coverage_is_the_area_of_the_stroke(width):
     rng = np.random.default_rng(3)

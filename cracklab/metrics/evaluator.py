@@ -2,7 +2,9 @@
 
 import math
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -12,11 +14,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cracklab.errors import ConfigError
-from cracklab.metrics.aggregate import COUNTS, Row, aggregate, mean
-from cracklab.metrics.boundary import check_width, image_boundary_iou
-from cracklab.metrics.overlap import RATIOS, confusion, predicted
-from cracklab.metrics.surface import check_empty, image_hausdorff95
+from cracklab.metrics.aggregate import Row, aggregate
+from cracklab.metrics.curves import histograms
+from cracklab.metrics.measures import Measures
+from cracklab.metrics.overlap import confusion, predicted
+from cracklab.metrics.rows import measure_row, overlap_rows
+from cracklab.metrics.surface import Backend, Empty
 
+AHEAD = 32
+"""Images whose costly scores may wait."""
 SHARE = 0.9
 """Share of the truth that is boundary, above which Boundary IoU says nothing that IoU does not."""
 
@@ -24,24 +30,31 @@ SHARE = 0.9
 class Evaluator:
     """Collects one row per image from every process and aggregates them in float64.
 
-    `update` per batch, then `rows` once on every process, then `compute`. A row holds `id`, the columns given,
-    `crack_share`, and for the checkpoint's threshold (no suffix) and each stated one (`@0.5`) the counts `tp`, `fp`,
-    `fn`, `tn` in px and the ratios `iou`, `dice`, `precision`, `recall`; for the checkpoint's also `hd95_px`,
-    `hd95_px_empty` (1 where the policy for an empty mask decided), `boundary_iou` and `boundary_share`.
+    `update` per batch, then `rows` once on every process, then `compute`. A row holds `id`, the columns given, and for
+    the checkpoint's threshold (no suffix) and each stated one (`@0.5`) the counts `tp`, `fp`, `fn`, `tn` in px and their
+    ratios; for the checkpoint's also the costly scores, which README.md here defines one by one. Those are computed in
+    threads while the caller goes on.
 
-    Policies. Ratios: truth and prediction both empty 1, one of them empty 0. HD95: both empty 0, one empty the image's
-    diagonal. Boundary IoU: both empty 1. An image without a counted pixel has None everywhere, and is in no mean.
-    Several classes are predicted by argmax (no thresholds), named `iou/CLASS`, and the plain name is the mean over those
-    that the truth or the prediction contains (pooled: anywhere, else per image); a class that neither contains is None.
-    If there is none at all, the policy for one class holds.
+    Policies. Ratios: truth and prediction both empty 1, one of them empty 0. Distances: both empty 0, one empty the
+    image's diagonal. An image without a counted pixel is in no mean. Several classes are predicted by argmax (no
+    thresholds), named `iou/CLASS`, and the plain name is the mean over those that the truth or the prediction contains
+    (pooled: anywhere, else per image); a class that neither contains is None. If there is none at all, the policy for one
+    class holds.
 
     Args:
         thresholds: further thresholds than the checkpoint's.
         boundary_width_px: width of the band of Boundary IoU, px; None: 2 % of the image's diagonal.
         empty: distance in px where exactly one mask is empty; `diagonal` is the image's.
         background: several classes: whether channel 0 is one of them.
-        surface: whether to measure distances and boundaries, which cost most.
+        surface: whether to compute the costly scores; may be changed before any `update`.
         class_names: one name per channel, for several classes; None: their indices.
+        groups: which costly scores, see `Measures`; None: all for one class, `surface` and `boundary` for several.
+        tolerance_px: how far outlines and pieces may be off, px.
+        buffer_px: how far centre lines may be off, px.
+        crack_free: whether means over images `score` images without truth, or `skip` them.
+        surface_thresholds: further thresholds for HD95 (`hd95_px@0.1`).
+        curves: whether rows hold histograms (one class), from which thresholds, curves and protocols follow.
+        backend: who computes HD95.
 
     Raises:
         ConfigError: for a value out of its range.
@@ -52,30 +65,47 @@ class Evaluator:
         *,
         thresholds: Sequence[float] = (0.5,),
         boundary_width_px: int | None = None,
-        empty: Literal["diagonal"] | float = "diagonal",
+        empty: Empty = "diagonal",
         background: bool = True,
         surface: bool = True,
         class_names: Sequence[str] | None = None,
+        groups: Sequence[str] | None = None,
+        tolerance_px: float = 2.0,
+        buffer_px: float = 4.0,
+        crack_free: Literal["score", "skip"] = "score",
+        surface_thresholds: Sequence[float] = (),
+        curves: bool = False,
+        backend: Backend = "cracklab",
     ) -> None:
-        for threshold in thresholds:
+        for threshold in (*thresholds, *surface_thresholds):
             if not 0 <= threshold <= 1:
                 raise ConfigError(f"a threshold is {threshold}: expected probabilities, 0 to 1")
-        check_width(boundary_width_px)
-        check_empty(empty)
         self.thresholds = tuple(thresholds)
+        self.surface_thresholds = tuple(surface_thresholds)
         self.threshold = 0.5
         """The checkpoint's threshold; metrics without `@` are at it."""
-        self.boundary_width_px = boundary_width_px
-        self.empty = empty
         self.background = background
         self.surface = surface
+        self.curves = curves
         self.class_names = class_names
+        self.measures = Measures(
+            None if groups is None else tuple(groups),
+            boundary_width_px,
+            tolerance_px,
+            buffer_px,
+            empty,
+            crack_free,
+            backend,
+        )
         self._rows: list[Row] = []
+        self._pending: list[tuple[Row, Future[Row]]] = []
         self._warned = False
 
     def reset(self) -> None:
         """Forget all rows."""
-        self._rows = []
+        for _, future in self._pending:
+            future.cancel()
+        self._rows, self._pending = [], []
 
     @torch.no_grad()
     def update(
@@ -109,17 +139,31 @@ class Evaluator:
         truth = mask > 0.5
         preds = [predicted(probabilities, threshold) for threshold in thresholds]
         counts = torch.stack([confusion(pred, truth, counted) for pred in preds], 1).cpu().numpy()  # (4, K, B, C)
-        rows = self._overlaps(counts, thresholds)
+        cells = [(suffix, 0, c) for suffix, c in self._classes(channels).items()]
+        if channels == 1:
+            cells += [(f"@{threshold:g}", thresholds.index(threshold), 0) for threshold in self.thresholds]
+        rows = overlap_rows(counts, cells, self.measures.crack_free)
+        if self.curves and channels == 1:
+            for row, histogram in zip(rows, histograms(probabilities, truth, counted), strict=True):
+                row["histogram"] = histogram
+        rows = [
+            {"id": name} | {key: _plain(values[i]) for key, values in columns.items()} | row
+            for i, (name, row) in enumerate(zip(ids, rows, strict=True))
+        ]
+        self._rows += rows
         if self.surface:
-            masks = [(m if counted is None else m & counted).cpu().numpy() for m in (preds[0], truth)]
+            more = self.surface_thresholds if channels == 1 else ()
+            masks = [preds[0], truth, *(predicted(probabilities, threshold) for threshold in more)]
+            on_cpu = [(mask if counted is None else mask & counted).cpu().numpy() for mask in masks]
             for i, (height, width) in enumerate(sizes):
                 if counts[:, 0, i, 0].any():
-                    rows[i] |= self._surfaces(*(m[i, :, :height, :width] for m in masks))
-        for i, (name, row) in enumerate(zip(ids, rows, strict=True)):
-            self._rows.append({"id": name} | {key: _plain(values[i]) for key, values in columns.items()} | row)
+                    self._submit(rows[i], [mask[i, :, :height, :width] for mask in on_cpu])
 
     def rows(self) -> list[Row]:
         """Rows of all processes, one per image, sorted by id; every process has to call it."""
+        for row, future in self._pending:
+            row |= future.result()
+        self._pending = []
         gathered = [self._rows]
         if dist.is_available() and dist.is_initialized():
             gathered = [[] for _ in range(dist.get_world_size())]
@@ -138,7 +182,7 @@ class Evaluator:
             self._warned = True
             warnings.warn(
                 f"{share:.0%} of the truth is within the band of Boundary IoU, which therefore is nearly plain IoU: "
-                f"set boundary_width_px (now {self.boundary_width_px or '2 % of the diagonal'}) to less than half a crack's width",
+                f"set boundary_width_px (now {self.measures.boundary_width_px or '2 % of the diagonal'}) to less than half a crack's width",
                 stacklevel=2,
             )
         return result
@@ -152,49 +196,18 @@ class Evaluator:
             raise ConfigError(f"{len(names)} class names for {channels} channels: name each channel once")
         return {f"/{name}": c for c, name in enumerate(names) if c > 0 or self.background}
 
-    def _overlaps(self, counts: NDArray[np.int64], thresholds: list[float]) -> list[Row]:
-        """Counts and ratios of each image of a batch, from counts (4, K thresholds, B, C)."""
-        channels = counts.shape[-1]
-        cells = [(suffix, 0, c) for suffix, c in self._classes(channels).items()]
-        if channels == 1:
-            cells += [(f"@{threshold:g}", thresholds.index(threshold), 0) for threshold in self.thresholds]
-        ratios = {name: ratio(*counts[:3]) for name, ratio in RATIOS.items()}
-        rows: list[Row] = []
-        for i, total in enumerate(counts[:, 0, :, 0].sum(0).tolist()):
-            row: Row = {}
-            if channels == 1:
-                row["crack_share"] = int(counts[::2, 0, i, 0].sum()) / total if total else None  # TP + FN
-            for suffix, k, c in cells:
-                there = total > 0 and (channels == 1 or counts[:3, k, i, c].any())
-                row |= {name + suffix: values[k, i, c].item() if there else None for name, values in ratios.items()}
-                row |= dict(zip((name + suffix for name in COUNTS), counts[:, k, i, c].tolist(), strict=True))
-            if channels > 1:
-                row |= _means(row, RATIOS, empty=1.0 if total else None)
-            rows.append(row)
-        return rows
-
-    def _surfaces(self, pred: NDArray[np.bool_], truth: NDArray[np.bool_]) -> Row:
-        """Distances and boundaries of one image, from masks (C, H, W) of what counts."""
-        classes = self._classes(len(pred))
-        row: Row = {"hd95_px_empty": 0}
-        for suffix, c in classes.items():
-            some = bool(pred[c].any()), bool(truth[c].any())
-            row["hd95_px_empty"] |= some[0] != some[1]
-            there = any(some) or len(pred) == 1
-            overlap, share = image_boundary_iou(pred[c], truth[c], self.boundary_width_px)
-            row["hd95_px" + suffix] = image_hausdorff95(pred[c], truth[c], self.empty) if there else None
-            row["boundary_iou" + suffix] = overlap if there else None
-            row["boundary_share" + suffix] = share if some[1] else None
-        if len(pred) > 1:
-            row |= _means(row, ["hd95_px"], empty=0.0) | _means(row, ["boundary_iou"], empty=1.0)
-            row |= _means(row, ["boundary_share"], empty=None)
-        return row | {"hd95_px_empty": int(row["hd95_px_empty"])}
+    def _submit(self, row: Row, masks: list[NDArray[np.bool_]]) -> None:
+        """Have the costly scores of one image computed, from masks (C, h, w): prediction, truth, further predictions."""
+        classes, more = self._classes(len(masks[0])), dict(zip(self.surface_thresholds, masks[2:], strict=False))
+        future = _threads().submit(measure_row, self.measures, classes, masks[0], masks[1], more, row.get("mm_per_px"))
+        self._pending.append((row, future))
+        if len(self._pending) > AHEAD:  # so that no more masks than these wait in memory
+            self._pending[-AHEAD][1].result()
 
 
-def _means(row: Row, names: Iterable[str], empty: float | None) -> Row:
-    """The mean of each name over the classes that the image has; `empty` if it has none."""
-    found = {name: [value for key, value in row.items() if key.startswith(name + "/")] for name in names}
-    return {name: mean(values, empty) for name, values in found.items()}
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max(1, torch.get_num_threads()), thread_name_prefix="metrics")
 
 
 def _counted(probabilities: Tensor, valid: Tensor | None, sizes: list[list[int]]) -> Tensor | None:

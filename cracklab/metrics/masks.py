@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -9,10 +10,29 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cracklab.data.maps import skeletonize
 from cracklab.errors import ConfigError
 
 Mask = NDArray[np.bool_]
 """(H, W), one class of one image."""
+
+
+class Pair:
+    """Prediction and truth of one class of one image, (H, W) bool, and their centre lines, computed once."""
+
+    def __init__(self, pred: Mask, target: Mask) -> None:
+        self.pred, self.target = np.ascontiguousarray(pred), np.ascontiguousarray(target)
+        self.empty = not self.pred.any(), not self.target.any()
+
+    @cached_property
+    def line(self) -> Mask:
+        """Centre lines of the truth, one pixel wide."""
+        return skeletonize(self.target)
+
+    @cached_property
+    def pred_line(self) -> Mask:
+        """Centre lines of the prediction."""
+        return skeletonize(self.pred)
 
 
 def diagonal(shape: tuple[int, ...]) -> float:

@@ -49,24 +49,39 @@ def confusion(pred: Tensor, target: Tensor, valid: Tensor | None = None) -> Tens
     return torch.stack([hits, false, missed, total - hits - false - missed])
 
 
-def iou(tp: Pixels, fp: Pixels, fn: Pixels) -> Values:
+def iou(tp: Pixels, fp: Pixels, fn: Pixels, tn: Pixels) -> Values:
     """Intersection over union, TP / (TP + FP + FN)."""
     return _ratio(tp, tp + fp + fn, tp + fp + fn)
 
 
-def dice(tp: Pixels, fp: Pixels, fn: Pixels) -> Values:
+def dice(tp: Pixels, fp: Pixels, fn: Pixels, tn: Pixels) -> Values:
     """Dice, which is the F1 of pixels: 2 TP / (2 TP + FP + FN)."""
     return _ratio(2 * tp, 2 * tp + fp + fn, tp + fp + fn)
 
 
-def precision(tp: Pixels, fp: Pixels, fn: Pixels) -> Values:
+def precision(tp: Pixels, fp: Pixels, fn: Pixels, tn: Pixels) -> Values:
     """Share of the predicted pixels that are right, TP / (TP + FP)."""
     return _ratio(tp, tp + fp, tp + fp + fn)
 
 
-def recall(tp: Pixels, fp: Pixels, fn: Pixels) -> Values:
+def recall(tp: Pixels, fp: Pixels, fn: Pixels, tn: Pixels) -> Values:
     """Share of the true pixels that are found, TP / (TP + FN)."""
     return _ratio(tp, tp + fn, tp + fp + fn)
+
+
+def accuracy(tp: Pixels, fp: Pixels, fn: Pixels, tn: Pixels) -> Values:
+    """Share of all pixels that are right, (TP + TN) / (TP + FP + FN + TN)."""
+    return _ratio(tp + tn, tp + fp + fn + tn, tp + fp + fn)
+
+
+def mean_iou(tp: Pixels, fp: Pixels, fn: Pixels, tn: Pixels) -> Values:
+    """Mean of the IoU of crack and of background."""
+    return (iou(tp, fp, fn, tn) + iou(tn, fn, fp, tp)) / 2
+
+
+def mean_accuracy(tp: Pixels, fp: Pixels, fn: Pixels, tn: Pixels) -> Values:
+    """Mean pixel accuracy: the mean of the recall of crack and of background."""
+    return (recall(tp, fp, fn, tn) + recall(tn, fn, fp, tp)) / 2
 
 
 def _ratio(hits: Pixels, of: Pixels, union: Pixels) -> Values:
@@ -74,4 +89,6 @@ def _ratio(hits: Pixels, of: Pixels, union: Pixels) -> Values:
 
 
 RATIOS = {"iou": iou, "dice": dice, "precision": precision, "recall": recall}
-"""Ratios of counts by name, each a function of (tp, fp, fn)."""
+"""Ratios of one class by name, each a function of (tp, fp, fn, tn)."""
+BINARY = RATIOS | {"accuracy": accuracy, "mean_iou": mean_iou, "mean_accuracy": mean_accuracy}
+"""The same, and those that count the background of a single class."""

@@ -4,12 +4,20 @@ from typing import Literal
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from torch import Tensor
 
+from cracklab.data.maps import distance_to
 from cracklab.errors import ConfigError
 from cracklab.metrics.masks import Mask, diagonal, per_image, rim
+from cracklab.metrics.scores import where_empty
+
+Empty = Literal["diagonal"] | float
+Backend = Literal["cracklab", "monai"]
+Distances = NDArray[np.float64]
+"""px."""
 
 CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
 DENSE = 1 / 12
@@ -17,7 +25,12 @@ DENSE = 1 / 12
 
 
 def hausdorff95(
-    pred: Tensor, target: Tensor, *, valid: Tensor | None = None, empty: Literal["diagonal"] | float = "diagonal"
+    pred: Tensor,
+    target: Tensor,
+    *,
+    valid: Tensor | None = None,
+    empty: Empty = "diagonal",
+    backend: Backend = "cracklab",
 ) -> Tensor:
     r"""95th percentile of the Hausdorff distance, px, per image and class.
 
@@ -33,6 +46,7 @@ def hausdorff95(
         target: (B, C, H, W) bool.
         valid: (B, 1, H, W), 0 / 1; pixels with 0 belong to neither mask. None: every pixel counts.
         empty: px where exactly one mask is empty; `diagonal` is the image's.
+        backend: `monai` calls MONAI, which takes about three times as long.
 
     Returns:
         (B, C) float64 on the CPU, px.
@@ -43,32 +57,75 @@ def hausdorff95(
     Source: Huttenlocher 1993, eq. 1 and 2; the percentile per direction is MONAI's.
     """
     check_empty(empty)
-    return per_image(lambda p, t: image_hausdorff95(p, t, empty), pred, target, valid)
+    return per_image(lambda p, t: image_hausdorff95(p, t, empty, backend), pred, target, valid)
 
 
-def image_hausdorff95(pred: Mask, target: Mask, empty: Literal["diagonal"] | float = "diagonal") -> float:
-    """HD95 of one class of one image; see `hausdorff95`."""
+def image_hausdorff95(pred: Mask, target: Mask, empty: Empty = "diagonal", backend: Backend = "cracklab") -> float:
+    """HD95 of one class of one image, px; see `hausdorff95`."""
     if not pred.any() or not target.any():
-        far = diagonal(pred.shape) if empty == "diagonal" else empty
-        return far if pred.any() or target.any() else 0.0
-    return float(max(np.percentile(distances, 95) for distances in edge_distances(pred, target)))
+        return where_empty("hd95_px", not (pred.any() or target.any()), far_px(pred, empty))
+    return _monai(pred, target) if backend == "monai" else _hausdorff95(edge_distances(pred, target))
 
 
-def check_empty(empty: str | float) -> None:
+def surface(pred: Mask, target: Mask, tolerance_px: float, backend: Backend = "cracklab") -> dict[str, float]:
+    """Scores of the distances between the outlines of two masks, neither empty; definitions as MONAI's.
+
+    Args:
+        pred: (H, W).
+        target: (H, W).
+        tolerance_px: distance, px, up to which an edge pixel counts as met.
+        backend: who computes HD95.
+
+    Returns:
+        By name: `hd95_px`; `hd100_px`, the largest distance; `asd_px`, the mean over the edge pixels of both masks;
+        `surface_dice`, the share of the edge pixels of both masks that are met (Nikolov 2018, eq. 2, counted in pixels);
+        `boundary_f1`, 2 P R / (P + R) of the shares P of the predicted and R of the true edge pixels that are met
+        (Csurka 2013).
+    """
+    to_truth, to_pred = distances = edge_distances(pred, target)
+    met = to_truth <= tolerance_px, to_pred <= tolerance_px
+    precision, recall = (float(np.mean(share)) for share in met)
+    both = np.concatenate(distances)
+    return {
+        "hd95_px": _monai(pred, target) if backend == "monai" else _hausdorff95(distances),
+        "hd100_px": float(both.max()),
+        "asd_px": float(both.mean()),
+        "surface_dice": float(np.mean(np.concatenate(met))),
+        "boundary_f1": 2 * precision * recall / (precision + recall) if precision + recall else 0.0,
+    }
+
+
+def far_px(mask: Mask, empty: Empty) -> float:
+    """The distance to nothing, px."""
+    return diagonal(mask.shape) if isinstance(empty, str) else float(empty)
+
+
+def check_empty(empty: Empty) -> None:
     """Raise ConfigError unless the distance to an empty mask is `diagonal` or a length."""
     if empty != "diagonal" and (isinstance(empty, str) or not 0 <= empty < float("inf")):
         raise ConfigError(f"empty is {empty!r}: expected 'diagonal' or a distance in px, 0 or more")
 
 
-def edge_distances(pred: Mask, target: Mask) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _hausdorff95(distances: tuple[Distances, Distances]) -> float:
+    return float(max(np.percentile(directed, 95) for directed in distances))
+
+
+def _monai(pred: Mask, target: Mask) -> float:
+    from monai.metrics.hausdorff_distance import compute_hausdorff_distance  # here, since it takes seconds to import
+
+    one, other = (torch.from_numpy(np.ascontiguousarray(mask))[None, None] for mask in (pred, target))
+    return float(compute_hausdorff_distance(one, other, include_background=True, percentile=95))
+
+
+def edge_distances(pred: Mask, target: Mask) -> tuple[Distances, Distances]:
     """Distance, px, of each edge pixel of one mask to the nearest of the other, both ways; neither may be empty."""
     x, y, width, height = cv2.boundingRect((pred | target).view(np.uint8))
     box = slice(y, y + height), slice(x, x + width)
     outline_p, outline_t = edges(pred[box]), edges(target[box])
     if np.count_nonzero(outline_p) + np.count_nonzero(outline_t) > DENSE * outline_p.size:
         return _transformed(outline_p, outline_t), _transformed(outline_t, outline_p)
-    points_p, points_t = _points(outline_p), _points(outline_t)
-    return _queried(points_p, points_t), _queried(points_t, points_p)
+    points_p, points_t = points(outline_p), points(outline_t)
+    return nearest(points_p, points_t)[0], nearest(points_t, points_p)[0]
 
 
 def edges(mask: Mask) -> Mask:
@@ -76,18 +133,17 @@ def edges(mask: Mask) -> Mask:
     return rim(mask, CROSS)
 
 
-def _transformed(outline: Mask, other: Mask) -> NDArray[np.float64]:
-    away = np.logical_not(other).view(np.uint8)
-    distances = cv2.distanceTransform(away, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[outline].astype(np.float64)
-    # squared distances of pixels are whole numbers: that undoes the transform's rounding to float32
-    return np.sqrt(np.rint(distances * distances))
+def _transformed(outline: Mask, other: Mask) -> Distances:
+    return np.asarray(distance_to(other)[outline], np.float64)
 
 
-def _points(outline: Mask) -> NDArray[np.float64]:
-    return cv2.findNonZero(outline.view(np.uint8)).reshape(-1, 2).astype(np.float64)
+def points(mask: Mask) -> NDArray[np.float64]:
+    """Coordinates (x, y) of the pixels of a mask that is not empty, (N, 2), row by row."""
+    return cv2.findNonZero(np.ascontiguousarray(mask).view(np.uint8)).reshape(-1, 2).astype(np.float64)
 
 
-def _queried(points: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+def nearest(here: NDArray[np.float64], there: NDArray[np.float64]) -> tuple[Distances, NDArray[np.intp]]:
+    """Distance to, and index of, the nearest of other points, which are not none, for each point (N, 2)."""
     # a tree is asked once, so that balancing it would cost more than it saves
-    distances, _ = cKDTree(others, balanced_tree=False, compact_nodes=False).query(points)
-    return np.asarray(distances)
+    distances, indices = cKDTree(there, balanced_tree=False, compact_nodes=False).query(here)
+    return np.asarray(distances), np.asarray(indices)

@@ -1,0 +1,107 @@
+"""The row of one image: counts, ratios, and the costly scores."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cracklab.metrics.aggregate import COUNTS, Row, mean
+from cracklab.metrics.measures import Measures
+from cracklab.metrics.overlap import BINARY, RATIOS
+from cracklab.metrics.scores import SCORES, where_empty
+
+Masks = NDArray[np.bool_]
+"""(C, H, W), of one image."""
+
+
+def overlap_rows(
+    counts: NDArray[np.int64], cells: Sequence[tuple[str, int, int]], crack_free: Literal["score", "skip"]
+) -> list[Row]:
+    """Counts and ratios of each image of a batch.
+
+    Args:
+        counts: (4, K thresholds, B, C), true and false positives, false and true negatives.
+        cells: what to put into columns: suffix, index of the threshold, channel.
+        crack_free: whether ratios of a class without truth are scored or None.
+    """
+    one = counts.shape[-1] == 1
+    ratios = {name: ratio(*counts) for name, ratio in (BINARY if one else RATIOS).items()}
+    rows: list[Row] = []
+    for i, total in enumerate(counts[:, 0, :, 0].sum(0).tolist()):
+        row: Row = _share(counts[:, 0, i, 0], total) if one else {}
+        for suffix, k, c in cells:
+            truth, union = counts[::2, k, i, c].any(), counts[:3, k, i, c].any()  # TP + FN, TP + FP + FN
+            there = total and (one or union) and (truth or crack_free == "score")
+            row |= {name + suffix: values[k, i, c].item() if there else None for name, values in ratios.items()}
+            row |= dict(zip((name + suffix for name in COUNTS), counts[:, k, i, c].tolist(), strict=True))
+        if not one:
+            row |= class_means(row, RATIOS, scored=total > 0 and crack_free == "score")
+            row |= {"n_correct": int(counts[0, 0, i].sum()), "n_pixels": total}
+            row["accuracy"] = row["n_correct"] / total if total else None
+        rows.append(row)
+    return rows
+
+
+def _share(counts: NDArray[np.int64], total: int) -> Row:
+    tp, fp, fn, _ = counts.tolist()
+    if not total:
+        return {"crack_share": None, "empty_truth": 0, "empty_pred": 0, "false_positive_px": None}
+    return {
+        "crack_share": (tp + fn) / total,
+        "empty_truth": int(tp + fn == 0),
+        "empty_pred": int(tp + fp == 0),
+        "false_positive_px": None if tp + fn else fp,
+    }
+
+
+def measure_row(
+    measures: Measures,
+    classes: Mapping[str, int],
+    pred: Masks,
+    truth: Masks,
+    more: Mapping[float, Masks],
+    mm_per_px: float | None = None,
+) -> Row:
+    """The costly part of a row.
+
+    Args:
+        measures: what to measure.
+        classes: suffix to channel.
+        pred: (C, H, W).
+        truth: (C, H, W).
+        more: threshold to the prediction at it.
+        mm_per_px: scale of the image, where it is known.
+    """
+    row: Row = {}
+    several = len(pred) > 1
+    for suffix, c in classes.items():
+        row |= {name + suffix: value for name, value in measures(pred[c], truth[c], several).items()}
+    if several:
+        names = dict.fromkeys(name.partition("/")[0] for name in row if not name.startswith("n_"))
+        row = class_means(row, names, scored=measures.crack_free == "score") | row
+    if "hd95_px" in row:
+        row["hd95_px_empty"] = int(any(pred[c].any() != truth[c].any() for c in classes.values()))
+    row |= {f"hd95_px@{threshold:g}": measures.hausdorff95(mask[0], truth[0]) for threshold, mask in more.items()}
+    if mm_per_px is not None:
+        lengths = [name for name in ("hd95_px", "hd100_px", "asd_px") if row.get(name) is not None]
+        row |= {name.replace("_px", "_mm"): row[name] * mm_per_px for name in lengths}
+    return row
+
+
+def class_means(row: Row, names: Iterable[str], scored: bool) -> Row:
+    """The mean of each name over the classes that the image has; if it has none, the policy for one class if scored."""
+    found = {name: [value for key, value in row.items() if key.startswith(name + "/")] for name in names}
+    return {
+        name: mean(values, where_empty(name, True, 0.0) if scored and _has_policy(name) else None)
+        for name, values in found.items()
+    }
+
+
+def _has_policy(name: str) -> bool:
+    return name in SCORES and SCORES[name].empty != "truth"
+
+
+def table(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Rows without their histograms, for CSV."""
+    return [{name: value for name, value in row.items() if name != "histogram"} for row in rows]

@@ -88,21 +88,25 @@ class Flips(Policy):
         """Turn, flip, tint and roughen one pair."""
         symmetry, tinted, noisy = rng.integers((8, 2, 4)).tolist()
         if symmetry & 4:
-            image, mask = cv2.transpose(image), cv2.transpose(mask)
+            image, mask = np.asarray(cv2.transpose(image), np.uint8), np.asarray(cv2.transpose(mask), np.uint8)
         if symmetry & 3:
             axis = (symmetry & 3) - 2  # -1 both, 0 up and down, 1 left and right
-            image, mask = cv2.flip(image, axis), cv2.flip(mask, axis)
+            image, mask = np.asarray(cv2.flip(image, axis), np.uint8), np.asarray(cv2.flip(mask, axis), np.uint8)
         if tinted:
-            amount = rng.uniform(-1, 1, 5)
-            gain = (1 + self.contrast * amount[0]) * (1 + self.cast * amount[1:4])
-            levels = np.arange(256)[:, None] - 127.5
-            table = levels * gain + 127.5 + 255 * self.brightness * amount[4]
-            image = cv2.LUT(image, np.clip(table + 0.5, 0, 255).astype(np.uint8)[:, None])
+            image = self._tint(image, rng)
         if noisy == 0:
-            sigma = 255 * self.noise * rng.random()
-            grain = rng.standard_normal(mask.shape, dtype=np.float32) * np.float32(sigma)
-            image = cv2.add(image, cv2.merge([grain, grain, grain]), dtype=cv2.CV_8U)
-        return np.asarray(image, np.uint8), np.asarray(mask, np.uint8)
+            sigma = np.float32(255 * self.noise * rng.random())
+            grain = rng.standard_normal(mask.shape, dtype=np.float32) * sigma
+            image = np.asarray(cv2.add(image, cv2.merge([grain, grain, grain]), dtype=cv2.CV_8U), np.uint8)
+        return image, mask
+
+    def _tint(self, image: Array, rng: np.random.Generator) -> Array:
+        """Change contrast, brightness and the balance of colours, by a table of 256 levels."""
+        amount = rng.uniform(-1, 1, 5)
+        gain = (1 + self.contrast * amount[0]) * (1 + self.cast * amount[1:4])
+        levels = np.arange(256)[:, None] - 127.5
+        table = levels * gain + 127.5 + 255 * self.brightness * amount[4]
+        return np.asarray(cv2.LUT(image, np.clip(table + 0.5, 0, 255).astype(np.uint8)[:, None]), np.uint8)
 
 
 def colour(p: float) -> list[Any]:

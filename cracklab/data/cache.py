@@ -133,45 +133,47 @@ def _make(folder: Path, number: int, make: Callable[[int], Arrays], limit: int, 
 def _write(file: BinaryIO, number: int, make: Callable[[int], Arrays], limit: int, label: str) -> list[Any]:
     """Append all arrays, each at a multiple of `ALIGNMENT`; returns where each tuple's lie."""
     table: list[Any] = []
-    faults: list[str] = []
-    bar = Console(stderr=True)
-    with ThreadPoolExecutor(THREADS) as pool:
-        results = in_order(pool, _or_fault(make), range(number))
-        for arrays in track(results, label, number, console=bar, transient=True, disable=not bar.is_terminal):
-            if isinstance(arrays, DataError):
-                faults.append(str(arrays))
-                continue
-            table.append([])
-            for array in arrays:
-                table[-1].append((file.tell(), array.dtype.str, array.shape))
-                padding = -array.nbytes % ALIGNMENT
-                if file.tell() + array.nbytes + padding > limit:
-                    raise Full
-                file.write(np.ascontiguousarray(array).tobytes() + bytes(padding))
-    if faults:
-        raise DataError("\n".join(faults))
+    for arrays in in_order(make, number, label):
+        table.append([])
+        for array in arrays:
+            table[-1].append((file.tell(), array.dtype.str, array.shape))
+            padding = -array.nbytes % ALIGNMENT
+            if file.tell() + array.nbytes + padding > limit:
+                raise Full
+            file.write(np.ascontiguousarray(array).tobytes() + bytes(padding))
     return table
 
 
-def _or_fault(make: Callable[[int], Arrays]) -> Callable[[int], Arrays | DataError]:
-    def attempt(index: int) -> Arrays | DataError:
+def in_order(work: Callable[[int], T], number: int, label: str) -> Iterator[T]:
+    """`work(0)`, `work(1)` ... done in parallel threads, a few ahead, with a progress bar on a terminal.
+
+    Raises:
+        DataError: all that `work` raised, at the end.
+    """
+
+    def attempt(index: int) -> T | DataError:
         try:
-            return make(index)
+            return work(index)
         except DataError as error:
             return error
 
-    return attempt
-
-
-def in_order(pool: ThreadPoolExecutor, work: Callable[[int], T], indices: Sequence[int]) -> Iterator[T]:
-    """Results in the order of their indices, a few ahead, so that they never pile up in memory."""
-    pending: deque[Future[T]] = deque()
-    for index in indices:
-        pending.append(pool.submit(work, index))
-        if len(pending) >= 4 * THREADS:
-            yield pending.popleft().result()
-    while pending:
-        yield pending.popleft().result()
+    pending: deque[Future[T | DataError]] = deque()
+    faults: list[str] = []
+    bar = Console(stderr=True)
+    with ThreadPoolExecutor(THREADS) as pool:
+        try:
+            for index in track(range(number), label, console=bar, transient=True, disable=not bar.is_terminal):
+                while len(pending) < 4 * THREADS and index + len(pending) < number:
+                    pending.append(pool.submit(attempt, index + len(pending)))
+                result = pending.popleft().result()
+                if isinstance(result, DataError):
+                    faults.append(str(result))
+                else:
+                    yield result
+        finally:
+            pool.shutdown(cancel_futures=True)
+    if faults:
+        raise DataError("\n".join(faults))
 
 
 # Whoever uses a store holds a shared lock on it. The last one removes it; a later build clears what killed ones left.

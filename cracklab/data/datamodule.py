@@ -7,11 +7,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-import cv2
 import lightning.pytorch as pl
 import numpy as np
 import torch
-from lightning.pytorch.utilities.rank_zero import rank_zero_info
+from lightning.pytorch.utilities import rank_zero_info
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -20,7 +19,7 @@ from cracklab.batch import Batch, Sample
 from cracklab.data import cache as stores
 from cracklab.data import folds as splitting
 from cracklab.data.augment import POLICIES, Flips, Policy
-from cracklab.data.dataset import Collate, CrackDataset, Pairs, Preparation
+from cracklab.data.dataset import Collate, CrackDataset, Pairs, Preparation, one_thread
 from cracklab.data.images import COVERAGE
 from cracklab.data.layouts import LAYOUTS, Layout
 from cracklab.data.sampler import EpochSampler
@@ -48,7 +47,8 @@ class CrackDataModule(pl.LightningDataModule):
         num_workers: processes that prepare samples; any number gives the same samples.
         channels: 3 for RGB, 1 for grey.
         split: `official` as published, validation taken from the training photos where none is published;
-            `official-clean` leaves out training photos that the test side shows too; `holdout` makes parts of our own.
+            `official-clean` leaves out training photos that the test side shows too; `holdout` makes parts of our own;
+            `auto` is `official` where a split is published, else `holdout`.
         val_fraction: share of the images that becomes validation.
         test_fraction: share of the images that becomes the test set of a holdout.
         fold: number of the fold that is held out as the test set; None: no folds.
@@ -65,6 +65,7 @@ class CrackDataModule(pl.LightningDataModule):
         maps: target maps to compute; taken from the loss.
         map_options: options of target maps.
         seed: taken from `seed_everything`.
+        split_seed: other seeds, other splits and folds; the same for all runs that are to be compared.
         cache: prepared images are kept in memory, on disk, or not at all.
         cache_gb: most memory that the cache may take, 1e9 bytes; what is larger goes to disk.
         pin_memory: None: where there is a GPU.
@@ -83,7 +84,7 @@ class CrackDataModule(pl.LightningDataModule):
         eval_batch_size: int = 16,
         num_workers: int = 0,
         channels: Literal[1, 3] = 3,
-        split: splitting.SplitName = "official",
+        split: splitting.SplitName = "auto",
         val_fraction: float = 0.1,
         test_fraction: float = 0.1,
         fold: int | None = None,
@@ -99,6 +100,7 @@ class CrackDataModule(pl.LightningDataModule):
         maps: Sequence[str] = (),
         map_options: dict[str, float] | None = None,
         seed: int = 0,
+        split_seed: int = 0,
         cache: Literal["memory", "disk", "none"] = "memory",
         cache_gb: float = 4.0,
         pin_memory: bool | None = None,
@@ -119,7 +121,8 @@ class CrackDataModule(pl.LightningDataModule):
         self.split, self.val_fraction, self.test_fraction = split, val_fraction, test_fraction
         self.fold, self.folds, self.group, self.known_overlap = fold, folds, group, known_overlap
         self.train_crop, self.crack_rate, self.augment = train_crop, crack_rate, augment
-        self.maps, self.map_options, self.seed = tuple(maps), map_options, seed
+        self.maps, self.map_options = tuple(maps), map_options
+        self.seed, self.split_seed = seed, split_seed
         self.cache, self.cache_gb = cache, cache_gb
         self.pin_memory = torch.cuda.is_available() if pin_memory is None else pin_memory
         self.transform = EvalTransform(crop, resize, channels, mean, std, coverage)
@@ -145,9 +148,9 @@ class CrackDataModule(pl.LightningDataModule):
                 self.folds,
                 self.val_fraction,
                 self.test_fraction,
-                self.seed,
+                self.split_seed,
             )
-            known = "error" if self.fold is not None or self.split != "official" else self.known_overlap
+            known = "error" if self.fold is not None or self.split not in ("auto", "official") else self.known_overlap
             splitting.check_overlap(self.records, self.splits, known)
             counts = ", ".join(f"{len(positions)} {side}" for side, positions in self.splits.named().items())
             rank_zero_info(f"data: {counts} images")
@@ -172,14 +175,12 @@ class CrackDataModule(pl.LightningDataModule):
 
     def _read(self) -> tuple[Pairs, NDArray[np.float64]]:
         """Prepared pairs, and the crack share of each mask as it is on disk."""
-        direct = _Measured(self.records, self.layout, self.transform)
+        direct = Preparation(self.records, self.layout, self.transform)
         number = len(self.records)
         if self.cache != "none":
             store = stores.build(self._key(), number, direct.__getitem__, self.cache, self.cache_gb)
             return store, np.array([float(store[i][2]) for i in range(number)])
-        with stores.ThreadPoolExecutor(stores.THREADS) as pool:
-            shares = list(stores.in_order(pool, lambda i: float(direct[i][2]), range(number)))
-        return direct, np.array(shares)
+        return direct, np.array(list(stores.in_order(lambda i: float(direct[i][2]), number, "Reading masks")))
 
     def _key(self) -> str:
         """A hash of all that the cache depends on: files, settings, and the code that reads them."""
@@ -254,6 +255,7 @@ class CrackDataModule(pl.LightningDataModule):
             pin_memory=self.pin_memory,
             collate_fn=Collate(),
             worker_init_fn=one_thread,
+            generator=torch.Generator().manual_seed(self.seed),  # else each epoch would draw from the global one
         )
 
     def _processes(self) -> tuple[int, int]:
@@ -279,18 +281,3 @@ class CrackDataModule(pl.LightningDataModule):
     def as_photo(self, image: Tensor) -> NDArray[np.uint8]:
         """A normalised image (C_in, H, W) of a batch as (H, W, 3) uint8 RGB, to be looked at."""
         return self.transform.photograph(image)
-
-
-class _Measured(Preparation):
-    """A pair, and the crack share of its mask as it is on disk."""
-
-    def __getitem__(self, index: int) -> tuple[Any, ...]:  # type: ignore[override] - a pair and more
-        image, mask = self.layout.read(self.records[index])
-        share = np.float64(((mask > 0) & (mask != 255)).mean())
-        return *self.transform.prepare(image, mask, self.layout.num_classes), np.asarray(share)
-
-
-def one_thread(worker: int) -> None:
-    """Workers are many: each keeps to one thread."""
-    cv2.setNumThreads(0)
-    torch.set_num_threads(1)

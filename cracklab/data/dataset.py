@@ -3,9 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 from torch.utils.data import Dataset, default_collate
 
 from cracklab.batch import Sample
@@ -18,19 +21,24 @@ from cracklab.data.transform import EvalTransform
 
 
 class Pairs(Protocol):
-    """Prepared pairs: position in the index -> image (H, W, 3) uint8 RGB, mask (H, W) uint8, and perhaps more."""
+    """Prepared pairs: position in the index -> image (H, W, 3) uint8 RGB, mask (H, W) uint8, and more of no concern."""
 
     def __getitem__(self, index: int) -> Sequence[Any]: ...
 
 
 class Preparation:
-    """Reads and prepares a pair: what a cache is made from, and what stands in for it where there is none."""
+    """Reads and prepares a pair: what a cache is made from, and what stands in for it where there is none.
+
+    With each pair comes the crack share of the mask as it is on disk, (), float64: folds must not depend on the resize.
+    """
 
     def __init__(self, records: Sequence[Record], layout: Layout, transform: EvalTransform) -> None:
         self.records, self.layout, self.transform = records, layout, transform
 
-    def __getitem__(self, index: int) -> tuple[Array, Array]:
-        return self.transform.prepare(*self.layout.read(self.records[index]), self.layout.num_classes)
+    def __getitem__(self, index: int) -> tuple[Array, Array, NDArray[np.float64]]:
+        image, mask = self.layout.read(self.records[index])
+        share = np.asarray(((mask > 0) & (mask != IGNORE)).mean(), np.float64)
+        return *self.transform.prepare(image, mask, self.layout.num_classes), share
 
 
 class CrackDataset(Dataset[Sample]):
@@ -94,7 +102,7 @@ class CrackDataset(Dataset[Sample]):
             size=(mask.shape[0], mask.shape[1]),
         )
 
-    def _maps(self, mask: Array, valid: np.ndarray[Any, np.dtype[np.bool_]]) -> Mapping[str, np.ndarray[Any, Any]]:
+    def _maps(self, mask: Array, valid: NDArray[np.bool_]) -> Mapping[str, NDArray[np.float32]]:
         if not self.maps:
             return {}
         classes = (
@@ -147,15 +155,24 @@ class Collate:
 
 
 def _padded(sample: Sample, height: int, width: int) -> Sample:
-    def pad(tensor: Tensor, mode: str = "constant") -> Tensor:
-        before = ((0, 0), (0, height - tensor.shape[-2]), (0, width - tensor.shape[-1]))
-        return torch.from_numpy(np.pad(tensor.numpy(), before, mode=mode))  # type: ignore[call-overload] - a str, not a literal
+    """A sample with rows and columns added at the bottom and the right."""
+    down, across = height - sample["size"][0], width - sample["size"][1]
 
+    def zeros(tensor: Tensor) -> Tensor:
+        return functional.pad(tensor, (0, across, 0, down))
+
+    mirrored = np.pad(sample["image"].numpy(), ((0, 0), (0, down), (0, across)), mode="reflect")
     return Sample(
         id=sample["id"],
-        image=pad(sample["image"], "reflect"),
-        mask=pad(sample["mask"]),
-        valid=pad(sample["valid"]),
-        maps={name: pad(map) for name, map in sample["maps"].items()},
+        image=torch.from_numpy(mirrored),
+        mask=zeros(sample["mask"]),
+        valid=zeros(sample["valid"]),
+        maps={name: zeros(map) for name, map in sample["maps"].items()},
         size=sample["size"],
     )
+
+
+def one_thread(worker: int) -> None:
+    """Workers are many: each keeps to one thread."""
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)

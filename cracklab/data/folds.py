@@ -1,13 +1,13 @@
 """Splits and folds by photo, never by image: crops of one photo stay on one side."""
 
 import re
-import warnings
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+from lightning.pytorch.utilities import rank_zero_warn
 from numpy.typing import NDArray
 
 from cracklab.data.samples import Record
@@ -19,7 +19,7 @@ CROP = re.compile(r"(.+)-\d+")
 STRATA = 5
 """Classes of crack share that folds are balanced over."""
 
-SplitName = Literal["official", "official-clean", "holdout"]
+SplitName = Literal["auto", "official", "official-clean", "holdout"]
 KnownOverlap = Literal["error", "report"]
 EACH_BY_ITSELF = "'(.+)'"
 
@@ -128,25 +128,22 @@ def allocate(
     cuts = np.unique(np.quantile(shares, np.linspace(0, 1, STRATA + 1)[1:-1]))
     stratum = np.searchsorted(cuts, shares, side="right")
     number = {name: i for i, name in enumerate(names)}
-    content = np.zeros((len(names), len(cuts) + 1))
-    np.add.at(content, ([number[group] for group in groups], stratum), 1)
+    content = np.zeros((len(names), len(cuts) + 2))  # images of each class of crack share, and of all
+    for group, column in zip(groups, stratum, strict=True):
+        content[number[group], [column, -1]] += 1
     due = np.outer(fractions, content.sum(axis=0))
     held = np.zeros_like(due)
-    part = np.full(len(names), -1)
+    part = np.zeros(len(names), np.int64)
+    weight = 1 / np.array(fractions)[:, None]
+    empty = np.ones(len(fractions), bool)
     shuffled = np.random.default_rng((seed, len(names))).permutation(len(names))
-    order = shuffled[np.argsort(-content[shuffled].sum(axis=1), kind="stable")]
-    for position, group in enumerate(order):
-        missing = set(range(len(fractions))) - set(part.tolist())
-        left = len(order) - position
-        candidates = sorted(missing) if left <= len(missing) else range(len(fractions))
-        excess = [
-            float(
-                (((held[p] + content[group] - due[p]) ** 2 - (held[p] - due[p]) ** 2) / max(fractions[p], 1e-9)).sum()
-            )
-            for p in candidates
-        ]
-        best = list(candidates)[int(np.argmin(excess))]
-        part[group] = best
+    order = shuffled[np.argsort(-content[shuffled, -1], kind="stable")]
+    for left, group in zip(range(len(order), 0, -1), order, strict=True):
+        excess = (((held + content[group] - due) ** 2 - (held - due) ** 2) * weight).sum(axis=1)
+        if left <= empty.sum():
+            excess[~empty] = np.inf  # no part may stay empty
+        best = int(np.argmin(excess))
+        part[group], empty[best] = best, False
         held[best] += content[group]
     return part[[number[group] for group in groups]]
 
@@ -154,7 +151,7 @@ def allocate(
 def assign(
     records: Sequence[Record],
     shares: NDArray[np.float64],
-    split: SplitName = "official",
+    split: SplitName = "auto",
     fold: int | None = None,
     folds: int = 5,
     val_fraction: float = 0.1,
@@ -165,7 +162,7 @@ def assign(
 
     Without `fold`: the published sides, with validation taken from the training photos where none is published
     (`official`; `official-clean` leaves out training photos that the test side shows too); or parts of our own
-    (`holdout`). With `fold` k: fold k of all images but the published test side is held out as the test set, and
+    (`holdout`); `auto` is the one or the other. With `fold` k: fold k of all images but the published test side is held out as the test set, and
     validation is a part of the other folds. Fractions are of the images that are distributed.
 
     Raises:
@@ -179,7 +176,6 @@ def assign(
     sides: dict[str | None, list[int]] = defaultdict(list)
     for i, record in enumerate(records):
         sides[record.split].append(i)
-    published = bool(sides["test"] or sides["val"])
 
     def parts(pool: Sequence[int], fractions: Sequence[float]) -> list[list[int]]:
         part = allocate([records[i].group for i in pool], shares[list(pool)], fractions, seed)
@@ -196,7 +192,8 @@ def assign(
         share = min(val_fraction * len(pool) / len(rest), 0.5)
         train, val = parts(rest, [1 - share, share])
         return Splits(tuple(train), tuple(val), tuple(held_out))
-    if split == "holdout":
+    published = any(record.split is not None for record in records)
+    if split == "holdout" or (split == "auto" and not published):
         train, val, test = parts(range(len(records)), [1 - val_fraction - test_fraction, val_fraction, test_fraction])
         return Splits(tuple(train), tuple(val), tuple(test))
     if not published:
@@ -209,7 +206,7 @@ def assign(
         train = [i for i in train if records[i].group not in seen]
         test_groups = {records[i].group for i in test}
         val = [i for i in val if records[i].group not in test_groups]
-    if not val:
+    if train and not val:
         train, val = parts(train, [1 - val_fraction, val_fraction])
     return Splits(tuple(train), tuple(val), tuple(test))
 
@@ -233,7 +230,7 @@ def check_overlap(records: Sequence[Record], splits: Splits, known: KnownOverlap
     ]
     text = "\n".join([f"images of {len(shared)} photos are on more than one side of the split:", *lines])
     if known == "report":
-        warnings.warn(text, stacklevel=2)
+        rank_zero_warn(text)
         return
     raise DataError(
         f"{text}\nmake a split by photo (data.split: holdout, or official-clean), or accept a published split as it is with "

@@ -2,6 +2,7 @@
 
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,9 +12,14 @@ from PIL import Image, UnidentifiedImageError
 from cracklab.errors import DataError
 
 Array = NDArray[np.uint8]
+Values = NDArray[Any]
+"""Stored values of any integer type."""
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 """File endings of images, in lower case; upper case counts as the same."""
+
+LOSSY = (".jpg", ".jpeg", ".webp")
+"""File endings of formats that change values a little."""
 
 IGNORE = 255
 """Mask value of pixels that count nowhere."""
@@ -51,7 +57,7 @@ def orientation(data: bytes) -> int:
         return 1
 
 
-def _decode(data: bytes, path: str, flags: int) -> NDArray[np.generic]:
+def _decode(data: bytes, path: str, flags: int) -> Values:
     image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if image is None:
         raise DataError(f"{path!r} is not an image that can be decoded: remove it or convert it to PNG")
@@ -68,7 +74,7 @@ def read_image(path: str) -> Array:
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
 
-def upright(image: NDArray[np.generic], exif: int) -> NDArray[np.generic]:
+def upright(image: Values, exif: int) -> Values:
     """Turn pixels as the EXIF orientation says."""
     if exif in (5, 6, 7, 8):
         image = np.swapaxes(image, 0, 1)
@@ -79,7 +85,7 @@ def upright(image: NDArray[np.generic], exif: int) -> NDArray[np.generic]:
     return np.ascontiguousarray(image)
 
 
-def read_values(path: str) -> NDArray[np.generic]:
+def read_values(path: str) -> Values:
     """The stored values of a mask, turned upright: (H, W), or (H, W, C) with colours as blue, green, red.
 
     Raises:
@@ -100,11 +106,11 @@ def read_mask(path: str, invert: bool = False) -> Array:
     Raises:
         DataError: for a file that cannot be decoded, or values that could mean several things.
     """
-    mask, _ = binarise(read_values(path), path)
+    mask, _ = binarise(read_values(path), path, lossy=Path(path).suffix.lower() in LOSSY)
     return np.asarray(1 - mask, np.uint8) if invert else mask
 
 
-def binarise(values: NDArray[np.generic], name: str) -> tuple[Array, str]:
+def binarise(values: Values, name: str, lossy: bool = False) -> tuple[Array, str]:
     """Detect how a crack mask is encoded, and decode it.
 
     Understood are one value besides 0 (0/1, 0/255 and the like), bright on dark with grey edges as interpolation and
@@ -114,6 +120,7 @@ def binarise(values: NDArray[np.generic], name: str) -> tuple[Array, str]:
     Args:
         values: (H, W) or (H, W, C) of any integer type or bool.
         name: what errors call the mask.
+        lossy: values near 0 and 255 are noise of the compression, not labels.
 
     Returns:
         (H, W) uint8 with 1 for crack, and the name of the encoding.
@@ -131,7 +138,7 @@ def binarise(values: NDArray[np.generic], name: str) -> tuple[Array, str]:
         return np.asarray(grey > 0, np.uint8), "0/1" if found[-1] == 1 else "0/255"
     if len(found) == 2 and found[0] == 0:
         return np.asarray(grey > 0, np.uint8), f"0/{found[1]}"
-    if _grey_edges(grey, counts, found):
+    if _grey_edges(grey, counts, found, lossy):
         return np.asarray(grey >= 128, np.uint8), "grey edges"
     shown = ", ".join(map(str, found[:6])) + (f" ... {found[-1]}" if len(found) > 6 else "")
     raise DataError(
@@ -140,7 +147,7 @@ def binarise(values: NDArray[np.generic], name: str) -> tuple[Array, str]:
     )
 
 
-def _one_channel(values: NDArray[np.generic], name: str) -> NDArray[np.generic]:
+def _one_channel(values: Values, name: str) -> Values:
     """Bring colours and transparency down to one channel."""
     if values.ndim == 2:
         return values.astype(np.uint8) if values.dtype == np.bool_ else values
@@ -155,15 +162,15 @@ def _one_channel(values: NDArray[np.generic], name: str) -> NDArray[np.generic]:
     coloured = high.astype(np.int64) - low > np.iinfo(values.dtype).max // 8
     if (low[~coloured].max(initial=0) > np.iinfo(values.dtype).max // 4) and coloured.any():
         raise DataError(f"mask {name!r} has colours on a ground that is not black: save it as one channel, 0 and 255")
-    return high
+    return np.asarray(high)
 
 
-def _grey_edges(grey: Array, counts: NDArray[np.int64], found: list[int]) -> bool:
+def _grey_edges(grey: Array, counts: NDArray[np.int64], found: list[int], lossy: bool) -> bool:
     """Whether values between dark and bright are edges, not labels and not a photo."""
     low, high = found[0], found[-1]
     if low > 64 or high < 192:
         return False
-    if len(found) > 5:
+    if lossy or len(found) > 5:
         middle, bright = int(counts[64:192].sum()), int(counts[192:].sum())
         return middle <= 0.25 * grey.size and middle <= 4 * bright
     between = (grey > low) & (grey < high)
@@ -188,7 +195,7 @@ def read_classes(path: str, num_classes: int, ignore: int | None = None) -> Arra
     data = read_bytes(path)
     if data[:8] == b"\x89PNG\r\n\x1a\n" and data[25] == 3:
         with Image.open(BytesIO(data)) as image:
-            values: NDArray[np.generic] = np.asarray(image)
+            values: Values = np.asarray(image)
     else:
         values = upright(_decode(data, path, cv2.IMREAD_UNCHANGED), orientation(data))
     if values.ndim == 3:

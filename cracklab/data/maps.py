@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from skimage.morphology import skeletonize
+from skimage.morphology import skeletonize as thin
 
 from cracklab.errors import ConfigError
 from cracklab.registry import nearest
@@ -17,6 +17,9 @@ OPTIONS: dict[str, float] = {"radius": 2, "sigma": 5, "border": 3}
 """Options of maps. `radius`: how often `skeleton` is dilated. `sigma`: width of the Gaussians of `tips`, px. `border`:
 end points nearer than this to the image's border are where the photo ends, not the crack, px."""
 
+EXACT_PX = 1290
+"""Up to this distance, px, a whole square can be told from the next in float32."""
+
 CROSS = np.asarray(cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)), np.uint8)
 NEIGHBOURS = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], np.uint8)
 
@@ -24,12 +27,23 @@ NEIGHBOURS = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], np.uint8)
 def distance_to(where: Mask) -> Map:
     """Exact Euclidean distance, px, of every pixel to the nearest True; the image's diagonal where there is none.
 
-    OpenCV's precise mode is exact to the rounding of float32; its answer to an empty mask is garbage.
+    OpenCV answers an empty mask with garbage, and takes a square root whose last bit depends on where the array lies
+    in memory. Squared distances are whole numbers: rounding them gives the same bits everywhere, up to `EXACT_PX`.
     """
+    diagonal = np.hypot(*where.shape)
     if not where.any():
-        return np.full(where.shape, np.hypot(*where.shape), np.float32)
+        return np.full(where.shape, diagonal, np.float32)
     others = np.logical_not(where).view(np.uint8)
-    return np.asarray(cv2.distanceTransform(others, cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float32)
+    distance = np.asarray(cv2.distanceTransform(others, cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float32)
+    if diagonal < EXACT_PX or distance.max() < EXACT_PX:
+        np.multiply(distance, distance, out=distance)
+        np.sqrt(np.rint(distance, out=distance), out=distance)
+    return distance
+
+
+def skeletonize(mask: Mask) -> Mask:
+    """Centre lines one pixel wide (Zhang and Suen 1984)."""
+    return np.asarray(thin(mask), np.bool_)  # type: ignore[no-untyped-call]  # scikit-image has no types
 
 
 def compute_maps(
@@ -79,18 +93,18 @@ class _OneClass:
         self.inside = mask if valid is None else mask & valid
         self.outside = ~mask if valid is None else ~mask & valid
         self.settings = settings
-        self._shared: dict[str, NDArray[np.generic]] = {}
+        self._skeleton: Mask | None = None
 
-    def skeleton(self) -> Mask:
-        if "skeleton" not in self._shared:
-            self._shared["skeleton"] = skeletonize(self.inside)
-        return self._shared["skeleton"].view(np.bool_)
+    def centre_lines(self) -> Mask:
+        if self._skeleton is None:
+            self._skeleton = skeletonize(self.inside)
+        return self._skeleton
 
     def ends(self) -> Mask:
         """Skeleton pixels with one neighbour, off the image's border."""
-        line = self.skeleton().view(np.uint8)
+        line = self.centre_lines().view(np.uint8)
         neighbours = cv2.filter2D(line, -1, NEIGHBOURS, borderType=cv2.BORDER_CONSTANT)
-        ends = self.skeleton() & (neighbours == 1)
+        ends = self.centre_lines() & (neighbours == 1)
         border = int(self.settings["border"])
         if border:
             ends[:border] = ends[-border:] = False
@@ -108,8 +122,8 @@ class _OneClass:
     def signed_distance(self) -> Map:
         return self.distance() - self.interior_distance()
 
-    def thick_skeleton(self) -> Map:
-        line = self.skeleton().view(np.uint8)
+    def skeleton(self) -> Map:
+        line = self.centre_lines().view(np.uint8)
         thick = cv2.dilate(line, CROSS, iterations=int(self.settings["radius"]))
         return np.asarray(thick * self.inside, np.float32)
 
@@ -119,7 +133,7 @@ class _OneClass:
         scale = -1 / (2 * self.settings["sigma"] ** 2)
         down = np.exp(scale * (np.arange(height)[:, None] - rows) ** 2)
         across = np.exp(scale * (columns[:, None] - np.arange(width)) ** 2)
-        return np.minimum(down @ across, 1).astype(np.float32)
+        return np.asarray(np.minimum(down @ across, 1), np.float32)
 
     def tip_distance(self) -> Map:
         return distance_to(self.ends())
@@ -133,7 +147,7 @@ MAPS: dict[str, Callable[[_OneClass], Map]] = {
     "distance": _OneClass.distance,
     "interior_distance": _OneClass.interior_distance,
     "signed_distance": _OneClass.signed_distance,
-    "skeleton": _OneClass.thick_skeleton,
+    "skeleton": _OneClass.skeleton,
     "tips": _OneClass.tips,
     "tip_distance": _OneClass.tip_distance,
     "boundary_distance": _OneClass.boundary_distance,

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from skimage.morphology import skeletonize
 
 from cracklab.data.images import IGNORE, Array
-from cracklab.data.maps import CROSS, distance_to
+from cracklab.data.maps import CROSS, distance_to, skeletonize
 
 
 @dataclass(frozen=True)
@@ -29,15 +28,15 @@ class Statistics:
 
 
 def widths(crack: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Width, px, at every pixel of the centre lines, exact for straight lines along rows and columns.
+    """Width, px, at every pixel of the centre lines.
 
-    Twice the distance D to the nearest pixel outside, minus 1; an even width has its centre between two rows, of which
-    the centre line is one and the other is as deep: not minus 1 then.
+    D + min(D, D'), where D is the distance to the nearest pixel outside and D' that of the deepest pixel beside the
+    centre line: an odd width w has D = (w + 1) / 2 and D' = D - 1, an even one, whose centre lies between two rows, has
+    D = D' = w / 2. Exact along rows and columns, and within 0.4 px at any angle.
     """
     line, depth = skeletonize(crack), distance_to(~crack)
     beside = cv2.dilate(np.where(line, np.float32(0), depth), CROSS)
-    width = 2 * depth - (beside < depth)
-    return np.asarray(width[line], np.float32)
+    return np.asarray((depth + np.minimum(depth, beside))[line], np.float32)
 
 
 def measure(masks: Iterable[Array]) -> Statistics:

@@ -48,33 +48,41 @@ class Folders(Layout):
 
     def index(self, root: Path) -> tuple[list[Record], list[Problem]]:
         """Pairs of all splits, or of the folder itself where it has no splits."""
-        splits: list[Split] = [split for split in SPLITS if (root / split / self.images).is_dir()]
+        splits = tuple(split for split in SPLITS if (root / split / self.images).is_dir())
         if not splits:
             require_folders(root, (self.images, self.masks), "folders")
         records, problems = [], []
-        for split in splits or [None]:
+        for split in splits or (None,):
             base = root / split if split else root
             require_folders(base, (self.images, self.masks), "folders")
             found, faults = self._pairs(base, split)
             records += found
             problems += faults
         if not records:
-            raise DataError(f"{str(root)!r} holds no image with a mask that matches {self.mask_pattern!r}")
+            raise DataError(
+                f"{str(root)!r} holds no image with a mask: {self.images}/NAME.jpg needs "
+                f"{self.masks}/{self.mask_pattern.format(stem='NAME')}.png; set data.layout.mask_pattern"
+            )
         return records, problems
 
     def _pairs(self, base: Path, split: Split | None) -> tuple[list[Record], list[Problem]]:
         images, problems = keyed(files_in(base / self.images), base / self.images)
         masks, more = keyed(files_in(base / self.masks), base / self.masks)
         pattern = re.compile(re.escape(self.mask_pattern).replace(re.escape("{stem}"), "(?P<stem>.+)"))
-        if base / self.images == base / self.masks:
-            images = {key: path for key, path in images.items() if not pattern.fullmatch(path.stem)}
-        stems: dict[str, Path] = {}
-        for key, path in masks.items():
-            match = pattern.fullmatch(path.stem)
-            if match:
-                stems[key.removesuffix(path.stem) + match["stem"]] = path
-            elif base / self.images != base / self.masks:
-                stems[key] = path
+        matches = {key: pattern.fullmatch(path.stem) for key, path in masks.items()}
+        if self.images == self.masks:
+            images = {key: path for key, path in images.items() if not matches[key]}
+        else:
+            more += [
+                Problem(
+                    "extra-mask", (str(masks[key]),), f"its name is not {self.mask_pattern!r}", "rename or remove it"
+                )
+                for key, match in matches.items()
+                if not match
+            ]
+        stems = {
+            key.removesuffix(masks[key].stem) + match["stem"]: masks[key] for key, match in matches.items() if match
+        }
         records, unpaired = pair(images, stems, Record("", "", split=split))
         return records, problems + more + unpaired
 

@@ -42,7 +42,7 @@ class Synthetic(Layout):
 
     def read(self, record: Record) -> tuple[Array, Array]:
         """Draw one image and its mask."""
-        split, number = record.image.split("-")
+        number = record.image.rpartition("-")[2]
         key = np.random.SeedSequence((self.seed, list(self.numbers).index(record.split or "train"), int(number)))
         return draw(int(key.generate_state(1)[0]), size=self.size)
 

@@ -1,0 +1,101 @@
+import cv2
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from cracklab.data.augment import POLICIES
+from cracklab.errors import ConfigError
+
+
+@pytest.fixture
+def example():
+    rng = np.random.default_rng(0)
+    mask = np.zeros((64, 48), np.uint8)
+    cv2.polylines(mask, [np.array([[3, 5], [20, 40], [45, 60]])], False, 1, 2)
+    return rng.integers(0, 256, (64, 48, 3), dtype=np.uint8), mask
+
+
+@pytest.mark.parametrize("name", list(POLICIES))
+def test_policies_are_pure_and_keep_labels(name, example):
+    image, mask = example
+    mask = np.where(np.arange(48) > 44, 255, mask).astype(np.uint8)
+    before = image.copy(), mask.copy()
+    image.flags.writeable = mask.flags.writeable = False
+    policy, other = POLICIES[name](), POLICIES[name]()
+    for seed in (5, 2, 9):
+        other(image, mask, np.random.default_rng(seed))
+    results = {}
+    for seed in (2, 9, 5):
+        first = policy(image, mask, np.random.default_rng(seed))
+        again = other(image, mask, np.random.default_rng(seed))
+        np.testing.assert_array_equal(first[0], again[0])
+        np.testing.assert_array_equal(first[1], again[1])
+        assert first[0].shape[:2] == first[1].shape
+        assert first[0].dtype == first[1].dtype == np.uint8
+        assert set(np.unique(first[1])) <= {0, 1, 255}
+        results[seed] = first[0].tobytes()
+    assert (len(set(results.values())) == 3) == (name != "none")
+    np.testing.assert_array_equal(image, before[0])
+    np.testing.assert_array_equal(mask, before[1])
+
+
+@pytest.mark.parametrize("name", ["flips", "strong"])
+def test_chance_comes_from_the_generator_alone(name, example):
+    policy = POLICIES[name]()
+    before = np.random.get_state()[1].copy()
+    policy(*example, np.random.default_rng(0))
+    np.testing.assert_array_equal(np.random.get_state()[1], before)
+
+
+def test_flips_reach_all_eight_symmetries_with_image_and_mask_together():
+    image = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    policy = POLICIES["flips"](brightness=0, contrast=0, cast=0, noise=0)
+    seen = set()
+    for seed in range(100):
+        turned, mask = policy(np.repeat(image[..., None], 3, axis=2), image, np.random.default_rng(seed))
+        np.testing.assert_array_equal(turned[..., 0], mask)
+        seen.add((mask.shape, mask.tobytes()))
+    expected = {np.rot90(base, turn).tobytes() for base in (image, image[:, ::-1]) for turn in range(4)}
+    assert {content for _, content in seen} == expected
+
+
+def test_flips_change_light_contrast_and_colour_within_their_bounds():
+    grey = np.full((8, 8, 3), 128, np.uint8)
+    policy = POLICIES["flips"](brightness=0.1, contrast=0.2, cast=0.1, noise=0)
+    means = np.array([policy(grey, grey[..., 0], np.random.default_rng(s))[0].mean((0, 1)) for s in range(200)])
+    assert 0.3 < (means != 128).any(axis=1).mean() < 0.7
+    assert np.abs(means - 128).max() <= 0.1 * 255 + 1
+    assert np.abs(means - 128).max() > 0.08 * 255
+
+
+def test_noise_has_the_stated_strength():
+    grey = np.full((64, 64, 3), 128, np.uint8)
+    policy = POLICIES["flips"](brightness=0, contrast=0, cast=0, noise=0.05)
+    spread = np.array([policy(grey, grey[..., 0], np.random.default_rng(s))[0].std() for s in range(200)])
+    assert 0.15 < (spread > 0).mean() < 0.35
+    assert 0.04 * 255 < spread.max() < 0.055 * 255
+
+
+def test_steps_draw_independently_of_each_other(example):
+    """With one seed for every step, flips, light and noise would always come together."""
+    policy = POLICIES["strong"]()
+    image = np.full((32, 32, 3), 128, np.uint8)
+    draws = [policy(image, image[..., 0] // 128, np.random.default_rng(s))[0] for s in range(60)]
+    brightness, noise = np.array([d.mean() for d in draws]), np.array([d.std(axis=(0, 1)).mean() for d in draws])
+    assert ((brightness != 128) & (noise < 1)).any()
+    assert len(np.unique(brightness)) > 20
+
+
+def test_warps_keep_thin_cracks_whole(example):
+    """Interpolated masks break a line of 2 px into fewer parts than nearest sampling does."""
+    mask = np.zeros((128, 128), np.uint8)
+    cv2.polylines(mask, [np.array([[20, 30], [70, 60], [110, 100]])], False, 1, 2)
+    image = np.zeros((128, 128, 3), np.uint8)
+    policy = POLICIES["strong"]()
+    parts = [ndimage.label(policy(image, mask, np.random.default_rng(s))[1], np.ones((3, 3)))[1] for s in range(40)]
+    assert np.mean(parts) < 1.6
+
+
+def test_a_misspelt_policy_is_refused_with_the_nearest():
+    with pytest.raises(ConfigError, match="did you mean 'strong'"):
+        POLICIES["stron"]

@@ -1,0 +1,157 @@
+import gc
+import os
+import pickle
+import subprocess
+import sys
+import textwrap
+import time
+
+import numpy as np
+import pytest
+
+from cracklab.data import cache
+from cracklab.errors import DataError
+
+
+@pytest.fixture(autouse=True)
+def places(tmp_path, monkeypatch):
+    """Both places inside of the test's own folder."""
+    memory, disk = tmp_path / "memory", tmp_path / "disk"
+    memory.mkdir()
+    monkeypatch.setattr(cache, "memory_folder", lambda: memory)
+    monkeypatch.setattr(cache, "disk_folder", lambda: disk)
+    return memory, disk
+
+
+def arrays(index):
+    rng = np.random.default_rng(index)
+    image = rng.integers(0, 256, (5 + index, 7, 3), dtype=np.uint8)
+    return image, image[..., 0].T, np.asarray(rng.random()), rng.random((2, 3, 4)).astype(np.float32)
+
+
+def stores(folder):
+    return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.exists() else []
+
+
+@pytest.mark.parametrize("place", ["memory", "disk"])
+def test_arrays_come_back_as_they_were_and_cannot_be_written_to(place):
+    store = cache.build("k", 20, arrays, place, 1)
+    assert len(store) == 20
+    for index in (19, 0, 7):
+        for found, expected in zip(store[index], arrays(index), strict=True):
+            np.testing.assert_array_equal(found, expected)
+            assert found.dtype == expected.dtype
+            with pytest.raises(ValueError, match="read-only"):
+                found[...] = 0
+
+
+def test_made_once_and_shared():
+    made = []
+    first = cache.build("k", 3, lambda i: made.append(i) or arrays(i), "memory", 1)
+    again = cache.build("k", 3, lambda i: made.append(i) or arrays(i), "memory", 1)
+    other = cache.build("other", 3, lambda i: made.append(i) or arrays(i), "memory", 1)
+    assert sorted(made) == [0, 0, 1, 1, 2, 2]
+    np.testing.assert_array_equal(first[1][0], again[1][0])
+    assert len(other) == 3
+
+
+def test_the_last_one_out_removes_it_from_memory_but_not_from_disk(places):
+    memory, disk = places
+    first, again = (cache.build("k", 3, arrays, "memory", 1) for _ in range(2))
+    kept = cache.build("k", 3, arrays, "disk", 1)
+    del first
+    gc.collect()
+    assert stores(memory)
+    np.testing.assert_array_equal(again[2][0], arrays(2)[0])
+    del again, kept
+    gc.collect()
+    assert not stores(memory)
+    assert stores(disk)
+
+
+def test_it_travels_by_the_name_of_its_folder(places):
+    store = cache.build("k", 3, arrays, "memory", 1)
+    store[0]
+    data = pickle.dumps(store)
+    assert len(data) < 1000
+    moved = pickle.loads(data)
+    del store
+    gc.collect()
+    np.testing.assert_array_equal(moved[1][0], arrays(1)[0])
+    del moved
+    gc.collect()
+    assert not stores(places[0])
+
+
+def test_what_exceeds_the_bound_on_memory_goes_to_disk(places):
+    memory, disk = places
+    store = cache.build("k", 50, lambda i: [np.full(1000, i % 256, np.uint8)], "memory", limit_gb=20e-6)
+    assert not stores(memory)
+    assert stores(disk)
+    assert store[49][0][0] == 49
+
+
+def test_nothing_is_left_of_a_failure_and_all_faults_come_at_once(places):
+    def make(index):
+        if index % 4 == 0:
+            raise DataError(f"file {index} is broken")
+        return arrays(index)
+
+    with pytest.raises(DataError, match="file 0 is broken\nfile 4 is broken\nfile 8 is broken"):
+        cache.build("k", 10, make, "memory", 1)
+    assert not stores(places[0])
+
+    def interrupted(index):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cache.build("k", 10, interrupted, "memory", 1)
+    assert not stores(places[0])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="killed with a signal of POSIX")
+def test_what_a_killed_process_left_is_cleared_by_the_next_but_not_what_is_in_use(places):
+    script = """
+        import os, signal, sys
+        from pathlib import Path
+        import numpy as np
+        from cracklab.data import cache
+        cache.memory_folder = lambda: Path(sys.argv[1])
+        store = cache.build("old", 3, lambda i: [np.zeros(9)], "memory", 1)
+        cache._make(Path(sys.argv[1]) / (store.folder.name + "2"), 1, lambda i: os.kill(os.getpid(), signal.SIGKILL), 10**9, "")
+    """
+    in_use = cache.build("used", 3, arrays, "memory", 1)
+    subprocess.run([sys.executable, "-c", textwrap.dedent(script), str(places[0])], check=False)
+    left = stores(places[0])
+    assert any("old" in name for name in left)
+    assert any(".part-" in name for name in left)
+    store = cache.build("new", 3, arrays, "memory", 1)
+    assert [name.rpartition("-")[2] for name in stores(places[0])] == ["new", "used"]
+    assert len(store) == len(in_use)
+
+
+def test_two_processes_at_once_make_it_once(places):
+    script = """
+        import sys
+        from pathlib import Path
+        import numpy as np
+        from cracklab.data import cache
+        cache.memory_folder = lambda: Path(sys.argv[1])
+        def make(i):
+            with open(sys.argv[2], "a") as file:
+                file.write(f"{i}\\n")
+            return [np.full(3, i)]
+        store = cache.build("k", 5, make, "memory", 1)
+        assert store[4][0][0] == 4
+        sys.stdin.read()
+    """
+    log = places[0].parent / "log"
+    command = [sys.executable, "-c", textwrap.dedent(script), str(places[0]), str(log)]
+    running = [subprocess.Popen(command, stdin=subprocess.PIPE, env=os.environ) for _ in range(2)]
+    while len(log.read_text().split() if log.exists() else []) < 5 and all(p.poll() is None for p in running):
+        time.sleep(0.02)
+    for process in running:
+        process.communicate()
+        assert process.returncode == 0
+    assert sorted(log.read_text().split()) == list("01234")
+    assert not stores(places[0])

@@ -1,0 +1,291 @@
+import hashlib
+import warnings
+
+import lightning.pytorch as pl
+import numpy as np
+import pytest
+import torch
+from conftest import pair, write
+
+from cracklab.data import cache
+from cracklab.errors import ConfigError, DataError
+
+
+def fingerprint(batch):
+    """A hash of everything in a batch."""
+    digest = hashlib.sha256(repr((batch["id"], batch["size"].tolist(), batch["valid"] is None)).encode())
+    for tensor in (batch["image"], batch["mask"], *batch["maps"].values()):
+        digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def epoch_of(loader, epoch):
+    loader.sampler.set_epoch(epoch)
+    return [fingerprint(batch) for batch in loader]
+
+
+OPTIONS = {"batch_size": 3, "maps": ["signed_distance", "skeleton"], "train_crop": 32, "seed": 11}
+
+
+def ready(make_data, **options):
+    data = make_data(**{**OPTIONS, **options})
+    data.setup("fit")
+    return data
+
+
+# -- invariant 1 ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("augment", ["flips", "strong"])
+def test_any_number_of_workers_gives_the_same_bytes(make_data, augment):
+    from cracklab.data.augment import POLICIES
+
+    expected = None
+    for workers in (0, 1, 2):
+        loader = ready(make_data, num_workers=workers, augment=POLICIES[augment]()).train_dataloader()
+        found = [epoch_of(loader, epoch) for epoch in (0, 1)]
+        expected = expected or found
+        assert found == expected
+    assert expected[0] != expected[1]
+
+
+def test_spawned_workers_give_the_same_bytes(make_data):
+    expected = epoch_of(ready(make_data).train_dataloader(), 2)
+    loader = ready(make_data, num_workers=1).train_dataloader()
+    loader.multiprocessing_context = "spawn"
+    assert epoch_of(loader, 2) == expected
+
+
+def samples_by_step(data, epoch):
+    """For each step, the samples as a set of bytes."""
+    loader = data.train_dataloader()
+    loader.sampler.set_epoch(epoch)
+    return [{batch["image"][i].numpy().tobytes() for i in range(len(batch["id"]))} for batch in loader]
+
+
+def test_two_processes_see_in_each_step_the_set_that_one_sees(make_data, monkeypatch):
+    whole = samples_by_step(ready(make_data, batch_size=4), 3)
+    parts = []
+    for rank in range(2):
+        data = ready(make_data, batch_size=2)
+        monkeypatch.setattr(data, "_processes", lambda rank=rank: (2, rank))
+        parts.append(samples_by_step(data, 3))
+    assert [a | b for a, b in zip(*parts, strict=True)] == whole
+    assert all(len(step) == 4 for step in whole)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_resumed_epoch_goes_on_with_the_very_next_batch(make_data, workers):
+    whole = ready(make_data).train_dataloader()
+    expected = [epoch_of(whole, epoch) for epoch in (2, 3)]
+    data = ready(make_data, num_workers=workers)
+    data.resume(epoch=2, batches=3)
+    loader = data.train_dataloader()
+    assert len(loader) == len(whole)
+    assert epoch_of(loader, 2) == expected[0][3:]
+    assert epoch_of(loader, 3) == expected[1]
+
+
+def test_the_global_generators_are_left_alone(make_data):
+    data = ready(make_data)
+    torch.manual_seed(3)
+    before = torch.get_rng_state(), np.random.get_state()[1].copy()
+    for loader in (data.train_dataloader(), data.val_dataloader()):
+        for _ in loader:
+            pass
+    assert torch.equal(torch.get_rng_state(), before[0])
+    np.testing.assert_array_equal(np.random.get_state()[1], before[1])
+
+
+def test_with_and_without_a_cache_samples_are_the_same(make_data, tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "disk_folder", lambda: tmp_path)
+    epochs = [epoch_of(ready(make_data, cache=where).train_dataloader(), 1) for where in ("memory", "disk", "none")]
+    assert epochs[0] == epochs[1] == epochs[2]
+
+
+# -- splits ---------------------------------------------------------------------------------------------------------
+
+
+def test_folders_are_split_by_photo(make_data, photos):
+    data = make_data("folders", root=str(photos), val_fraction=0.25, test_fraction=0.25)
+    data.setup("fit")
+    names = {side: {name[0] for name in data.ids(side)} for side in ("train", "val", "test")}
+    assert {side: len(data.ids(side)) for side in names} == {"train": 12, "val": 6, "test": 6}
+    assert sum(map(len, names.values())) == 8
+    seen = [name for batch in data.val_dataloader() for name in batch["id"]]
+    assert seen == data.ids("val")
+
+
+def test_splits_do_not_depend_on_the_resize_nor_on_the_seed_of_training(make_data, photos):
+    found = []
+    for options in ({}, {"resize": 20, "seed": 5}, {"cache": "none", "crop": 30}):
+        data = make_data("folders", root=str(photos), fold=1, folds=4, **options)
+        data.setup("fit")
+        found.append(data.splits)
+    assert found[0] == found[1] == found[2]
+
+
+def test_leaks_are_reported_by_name_or_refused(make_data, tmp_path):
+    for split, stem in (("train", "a-1"), ("train", "b-1"), ("train", "c-1"), ("test", "a-2"), ("test", "d")):
+        write(tmp_path / split, stem, *pair(1))
+    with pytest.raises(DataError, match=r"photo 'a'.*a-1\.png.*a-2\.png"):
+        make_data("folders", root=str(tmp_path)).setup("fit")
+    with pytest.warns(UserWarning, match=r"photo 'a'.*a-1\.png.*a-2\.png"):
+        make_data("folders", root=str(tmp_path), known_overlap="report").setup("fit")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        clean = make_data("folders", root=str(tmp_path), split="official-clean", val_fraction=0.5)
+        clean.setup("fit")
+    assert sorted(clean.ids("train") + clean.ids("val")) == ["b-1", "c-1"]
+
+
+def test_every_fault_is_named_at_once(make_data, photos):
+    (photos / "masks/a-1.png").unlink()
+    (photos / "images/b-2.png").unlink()
+    with pytest.raises(DataError, match=r"2 faults(?s:.*)a-1\.png.*no mask(?s:.*)b-2\.png.*no image"):
+        make_data("folders", root=str(photos)).setup("fit")
+
+
+def test_every_file_that_does_not_decode_is_named_at_once(make_data, photos):
+    (photos / "images/a-1.png").write_bytes(b"nonsense")
+    (photos / "masks/c-3.png").write_bytes((photos / "masks/c-3.png").read_bytes()[:60])
+    for where in ("memory", "none"):
+        with pytest.raises(DataError, match=r"a-1\.png.*decoded(?s:.*)c-3\.png.*truncated"):
+            make_data("folders", root=str(photos), cache=where).setup("fit")
+
+
+# -- batches --------------------------------------------------------------------------------------------------------
+
+
+def test_a_batch_is_as_the_contract_says(make_data):
+    data = ready(make_data, train_crop=None)
+    raw = next(iter(data.train_dataloader()))
+    batch = data.on_after_batch_transfer(raw, 0)
+    assert batch["image"].shape[:2] == (3, 3)
+    assert batch["image"].dtype == batch["mask"].dtype == torch.float32
+    assert set(batch["mask"].unique().tolist()) <= {0.0, 1.0}
+    assert batch["mask"].shape == (3, 1, *batch["image"].shape[2:])
+    assert set(batch["maps"]) == {"signed_distance", "skeleton"}
+    photo = data.as_photo(batch["image"][1])
+    np.testing.assert_array_equal(photo, raw["image"][1].permute(1, 2, 0))
+
+
+def test_sizes_off_the_multiple_are_padded_and_not_valid(make_data):
+    data = make_data(layout_options={"train": 3, "val": 1, "test": 1, "size": (40, 50)})
+    data.setup("fit")
+    batch = data.on_after_batch_transfer(next(iter(data.val_dataloader())), 0)
+    assert batch["image"].shape == (1, 3, 64, 64)
+    assert batch["valid"].dtype == torch.float32
+    assert batch["valid"].sum() == 40 * 50
+    assert batch["size"].tolist() == [[40, 50]]
+
+
+def test_class_indices_become_one_channel_a_class(make_data, tmp_path):
+    import cv2
+
+    mask = np.random.default_rng(0).integers(0, 4, (32, 32)).astype(np.uint8)
+    for stem in "abcdefgh":
+        write(tmp_path, stem, *pair(1, 32, 32))
+        cv2.imwrite(str(tmp_path / f"masks/{stem}.png"), mask)
+    data = make_data("folders", {"num_classes": 3, "ignore": 3}, root=str(tmp_path))
+    assert (data.num_classes, data.class_names) == (3, ("class_0", "class_1", "class_2"))
+    data.setup("fit")
+    batch = data.on_after_batch_transfer(next(iter(data.val_dataloader())), 0)
+    assert batch["mask"].shape[1] == 3
+    for index in range(3):
+        np.testing.assert_array_equal((batch["mask"][0, index] * batch["valid"][0, 0]) == 1, mask == index)
+    np.testing.assert_array_equal(batch["valid"][0, 0] == 1, mask != 3)
+
+
+def test_grey_images_have_one_channel(make_data):
+    data = ready(make_data, channels=1)
+    assert data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0)["image"].shape[1] == 1
+
+
+def test_the_last_training_batch_is_dropped_only_where_it_is_not_the_only_one(make_data):
+    sizes = [[len(b["id"]) for b in ready(make_data, batch_size=n).train_dataloader()] for n in (4, 13, 20)]
+    assert sizes == [[4, 4, 4], [13], [13]]
+
+
+def test_statistics_are_of_the_training_side_as_the_net_sees_it(make_data, photos):
+    data = make_data("folders", root=str(photos), resize=20, val_fraction=0.25, test_fraction=0.25)
+    data.setup("fit")
+    masks = [data.dataset([data.splits.train[i]])[0]["mask"].numpy() for i in range(12)]
+    assert data.statistics.images == 12
+    assert data.statistics.crack_share == pytest.approx(np.mean(masks))
+    assert 1 <= data.statistics.width_px_p5 <= data.statistics.width_px_p50 <= data.statistics.width_px_p95
+
+
+# -- with Lightning -------------------------------------------------------------------------------------------------
+
+
+class Recorder(pl.LightningModule):
+    """Notes what it is shown."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(()))
+        self.shown = []
+
+    def training_step(self, batch, batch_idx):
+        self.shown.append((self.current_epoch, fingerprint(batch)))
+        return self.weight * batch["image"].mean()
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def train(data, **options):
+    module = Recorder()
+    trainer = pl.Trainer(
+        max_epochs=2, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, **options,
+    )  # fmt: skip
+    trainer.fit(module, datamodule=data)
+    return module.shown
+
+
+def test_lightning_moves_the_epoch_on_and_leaves_the_sampler(make_data):
+    shown = train(ready(make_data))
+    loader = ready(make_data)
+    for epoch in (0, 1):
+        batches = loader.train_dataloader()
+        batches.sampler.set_epoch(epoch)
+        expected = [(epoch, fingerprint(loader.on_after_batch_transfer(batch, 0))) for batch in batches]
+        assert [step for step in shown if step[0] == epoch] == expected
+
+
+def test_overfitting_a_batch_works(make_data):
+    shown = train(ready(make_data), overfit_batches=1)
+    assert len(shown) == 2
+    assert shown[0][1] == shown[1][1]
+
+
+# -- wrong settings -------------------------------------------------------------------------------------------------
+
+
+def test_settings_that_cannot_work_are_refused_at_once(make_data):
+    with pytest.raises(ConfigError, match=r"data\.root is not set.*'folders'"):
+        make_data("folders")
+    with pytest.raises(ConfigError, match=r"data\.batch_size 0"):
+        make_data(batch_size=0)
+    with pytest.raises(ConfigError, match=r"crop 0"):
+        make_data(crop=0)
+
+
+def test_a_side_without_images_is_an_error_with_the_remedy(make_data, tmp_path):
+    for stem in "abc":
+        write(tmp_path / "train", stem, *pair(1))
+    data = make_data("folders", root=str(tmp_path))
+    data.setup("test")
+    with pytest.raises(DataError, match=r"no test image: set data\.split to 'holdout'"):
+        data.test_dataloader()
+
+
+def test_deepcrack_as_published(make_data, deepcrack):
+    data = make_data("deepcrack", root=str(deepcrack), crop=384, resize=96, known_overlap="report")
+    with pytest.warns(UserWarning, match="images of 3 photos"):
+        data.setup("fit")
+    assert [len(data.ids(side)) for side in ("train", "val", "test")] == [270, 30, 237]
+    assert 0.02 < data.statistics.crack_share < 0.06
+    assert next(iter(data.test_dataloader()))["image"].shape == (16, 3, 96, 96)

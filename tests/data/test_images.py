@@ -1,0 +1,216 @@
+import cv2
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from cracklab.data.images import (
+    IGNORE,
+    binarise,
+    orientation,
+    read_classes,
+    read_image,
+    read_mask,
+    resize_image,
+    resize_mask,
+)
+from cracklab.errors import DataError
+
+
+def crack(shape=(40, 60)):
+    mask = np.zeros(shape, np.uint8)
+    cv2.polylines(mask, [np.array([[3, 5], [30, 20], [55, 35]])], False, 1, 3)
+    return mask
+
+
+def photo(shape=(40, 60), seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (*shape, 3), dtype=np.uint8)
+
+
+# -- photos ---------------------------------------------------------------------------------------------------------
+
+
+def test_colours_come_in_the_order_red_green_blue(tmp_path):
+    image = photo()
+    Image.fromarray(image).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_image(str(tmp_path / "a.png")), image)
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "LA", "1"])
+def test_every_mode_comes_as_three_channels(tmp_path, mode):
+    image = Image.fromarray(np.repeat(crack()[..., None] * 255, 3, axis=2)).convert(mode)
+    image.save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_image(str(tmp_path / "a.png")), np.asarray(image.convert("RGB")))
+
+
+def test_sixteen_bits_are_brought_to_eight(tmp_path):
+    values = np.arange(40 * 60, dtype=np.uint16).reshape(40, 60) * 27
+    cv2.imwrite(str(tmp_path / "a.png"), values)
+    np.testing.assert_array_equal(read_image(str(tmp_path / "a.png"))[..., 1], values // 256)
+
+
+@pytest.mark.parametrize("exif", range(1, 9))
+def test_photos_and_masks_are_turned_upright(tmp_path, exif):
+    mask = crack()
+    tags = Image.Exif()
+    tags[0x0112] = exif
+    stored = Image.fromarray(mask * 255)
+    stored.save(tmp_path / "a.png", exif=tags)
+    stored.save(tmp_path / "a.jpg", exif=tags, quality=100)
+    assert orientation((tmp_path / "a.jpg").read_bytes()) == exif
+    # Pillow's own way of turning is the oracle
+    expected = np.asarray(ImageOps.exif_transpose(Image.open(tmp_path / "a.jpg")))
+    np.testing.assert_allclose(read_image(str(tmp_path / "a.jpg"))[..., 0], expected, atol=2)
+    np.testing.assert_array_equal(read_mask(str(tmp_path / "a.jpg")), expected >= 128)
+    np.testing.assert_array_equal(read_mask(str(tmp_path / "a.png")), expected >= 128)
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png"])
+def test_truncated_files_are_refused_by_name(tmp_path, ending):
+    path = tmp_path / f"a.{ending}"
+    Image.fromarray(photo((200, 200))).save(path)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    with pytest.raises(DataError, match=rf"a\.{ending}.*truncated"):
+        read_image(str(path))
+
+
+def test_files_that_are_no_images_are_refused_by_name(tmp_path):
+    (tmp_path / "a.png").write_text("not an image")
+    (tmp_path / "b.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"a\.png.*decoded"):
+        read_image(str(tmp_path / "a.png"))
+    with pytest.raises(DataError, match=r"b\.png.*truncated"):
+        read_image(str(tmp_path / "b.png"))
+    with pytest.raises(DataError, match=r"c\.png.*cannot be read"):
+        read_image(str(tmp_path / "c.png"))
+
+
+# -- crack masks ----------------------------------------------------------------------------------------------------
+
+ENCODINGS = {
+    "0/1": lambda m: m,
+    "bool": lambda m: m.astype(bool),
+    "0/255": lambda m: m * np.uint8(255),
+    "0/128": lambda m: m * np.uint8(128),
+    "16-bit 0/65535": lambda m: m.astype(np.uint16) * 65535,
+    "16-bit 0/1": lambda m: m.astype(np.uint16),
+    "16-bit grey edges": lambda m: cv2.GaussianBlur(m.astype(np.float32) * 65535, (3, 3), 0.5).astype(np.uint16),
+    "grey edges": lambda m: cv2.GaussianBlur(m * 255, (3, 3), 0.5),
+    "RGB": lambda m: np.repeat(m[..., None] * np.uint8(255), 3, axis=2),
+    "red on black": lambda m: m[..., None] * np.array([0, 0, 255], np.uint8),
+    "blue of medium brightness on black": lambda m: m[..., None] * np.array([140, 20, 0], np.uint8),
+    "RGBA, opaque": lambda m: np.dstack([np.repeat(m[..., None] * 255, 3, axis=2), np.full_like(m, 255)]),
+    "white on transparent": lambda m: np.dstack([np.full((*m.shape, 3), 255, np.uint8), m * 255]),
+    "black on transparent": lambda m: np.dstack([np.zeros((*m.shape, 3), np.uint8), m * 255]),
+    "empty": lambda m: m * 0,
+    "full": lambda m: m * 0 + 255,
+}
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_encodings_are_detected(encoding):
+    mask = crack()
+    expected = {"empty": mask * 0, "full": mask * 0 + 1}.get(encoding, mask)
+    found, _ = binarise(ENCODINGS[encoding](mask), "a.png")
+    np.testing.assert_array_equal(found, expected)
+    assert found.dtype == np.uint8
+
+
+def test_a_mask_kept_as_jpeg_is_read(tmp_path):
+    Image.fromarray(crack() * 255).save(tmp_path / "a.jpg", quality=60)
+    assert (read_mask(str(tmp_path / "a.jpg")) != crack()).mean() < 0.01
+
+
+def test_palettes_are_read_by_their_colours(tmp_path):
+    image = Image.fromarray(crack(), mode="P")
+    image.putpalette([0, 0, 0, 200, 30, 30])
+    image.save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_mask(str(tmp_path / "a.png")), crack())
+
+
+def test_inverted_on_request(tmp_path):
+    Image.fromarray((1 - crack()) * 255).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_mask(str(tmp_path / "a.png"), invert=True), crack())
+
+
+def with_values(*values):
+    """Labels in blocks, as no interpolation makes them."""
+    return np.repeat(np.repeat(np.array(values, np.uint8)[None], 8, axis=1), 8, axis=0)
+
+
+AMBIGUOUS = {
+    "background 1, crack 2": with_values(1, 2),
+    "four classes": with_values(0, 1, 2, 3),
+    "a class and an ignore label": with_values(0, 1, 255),
+    "a third label between": with_values(0, 127, 255),
+    "one unknown value": with_values(7, 7),
+    "dim": with_values(0, 30, 60, 90, 120, 150),
+    "a photo": photo()[..., 0],
+    "red on white": np.where(crack()[..., None] > 0, np.array([0, 0, 255], np.uint8), np.uint8(255)),
+    "a colour photo": photo(),
+}
+
+
+@pytest.mark.parametrize("kind", AMBIGUOUS)
+def test_ambiguous_masks_are_refused_with_values_and_remedy(kind):
+    with pytest.raises(DataError, match=r"'crack-7\.png'.*(save it|choose a layout)"):
+        binarise(AMBIGUOUS[kind], "crack-7.png")
+
+
+# -- class indices --------------------------------------------------------------------------------------------------
+
+
+def test_class_indices_and_ignored_pixels(tmp_path):
+    values = np.random.default_rng(0).integers(0, 5, (9, 7)).astype(np.uint8)
+    Image.fromarray(values).save(tmp_path / "a.png")
+    found = read_classes(str(tmp_path / "a.png"), 4, ignore=4)
+    np.testing.assert_array_equal(found, np.where(values == 4, IGNORE, values))
+    with pytest.raises(DataError, match=r"a\.png.*value 4.*4 classes, 0 to 3"):
+        read_classes(str(tmp_path / "a.png"), 4)
+
+
+def test_palette_images_give_their_indices(tmp_path):
+    values = np.random.default_rng(0).integers(0, 4, (9, 7)).astype(np.uint8)
+    image = Image.fromarray(values, mode="P")
+    image.putpalette([10, 20, 30, 200, 100, 0, 5, 5, 5, 9, 9, 9])
+    image.save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_classes(str(tmp_path / "a.png"), 4), values)
+
+
+# -- resizing -------------------------------------------------------------------------------------------------------
+
+
+def test_masks_shrink_by_the_area_that_is_crack():
+    mask = np.random.default_rng(0).integers(0, 2, (24, 36)).astype(np.uint8)
+    share = mask.reshape(8, 3, 12, 3).mean(axis=(1, 3))
+    for coverage in (0.2, 0.5, 0.7):
+        np.testing.assert_array_equal(resize_mask(mask, 8, 12, coverage=coverage), share >= coverage - 1e-6)
+
+
+def test_several_classes_shrink_to_the_one_that_covers_most():
+    mask = np.array([[0, 0, 2, 2], [0, 1, 2, 255], [1, 1, 255, 255], [0, 1, 255, 2]], np.uint8)
+    np.testing.assert_array_equal(resize_mask(mask, 2, 2, num_classes=3), [[0, 2], [1, 255]])
+
+
+def test_thin_lines_stay_whole_when_they_shrink():
+    mask = np.zeros((256, 256), np.uint8)
+    cv2.polylines(mask, [np.array([[10, 20], [120, 90], [240, 200]])], False, 1, 2)
+    count = lambda m: cv2.connectedComponents(m)[0] - 1  # noqa: E731 - one expression
+    nearest = cv2.resize(mask, (64, 64), interpolation=cv2.INTER_NEAREST)
+    assert count(nearest) > 1
+    assert count(resize_mask(mask, 64, 64)) == 1
+
+
+def test_growing_and_keeping_the_size():
+    mask, image = crack(), photo()
+    assert resize_mask(mask, 40, 60) is mask
+    assert resize_image(image, 40, 60) is image
+    grown = resize_mask(mask, 80, 120)
+    assert grown.mean() == pytest.approx(mask.mean(), rel=0.05)
+    assert set(np.unique(grown)) == {0, 1}
+
+
+def test_photos_shrink_by_the_mean_over_areas():
+    image = photo((40, 60))
+    expected = image.reshape(10, 4, 15, 4, 3).mean(axis=(1, 3))
+    np.testing.assert_allclose(resize_image(image, 10, 15), expected, atol=0.51)

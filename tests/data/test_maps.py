@@ -1,0 +1,165 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy import ndimage
+
+from cracklab.data.maps import MAPS, compute_maps
+from cracklab.data.maps import skeletonize as thin
+from cracklab.errors import ConfigError
+
+masks = hnp.arrays(bool, st.tuples(st.integers(1, 24), st.integers(1, 24)))
+
+
+def edt(where):
+    """Distance to the nearest True, by SciPy; the diagonal to nothing."""
+    return ndimage.distance_transform_edt(~where) if where.any() else np.full(where.shape, np.hypot(*where.shape))
+
+
+def brute_outline(inside, outside):
+    """Pixels of the class with a neighbour above, below, left or right that is not of it."""
+    found = np.zeros_like(inside)
+    for y, x in np.argwhere(inside):
+        for b, a in ((y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)):
+            if 0 <= b < inside.shape[0] and 0 <= a < inside.shape[1] and outside[b, a]:
+                found[y, x] = True
+    return found
+
+
+@given(mask=masks, data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_distances_equal_scipys(mask, data):
+    valid = data.draw(st.none() | hnp.arrays(bool, mask.shape))
+    counts = np.ones_like(mask) if valid is None else valid
+    inside, outside = mask & counts, ~mask & counts
+    maps = compute_maps(mask, ["distance", "interior_distance", "signed_distance", "boundary_distance"], valid)
+    interior = np.where(inside, edt(outside), 0)
+    np.testing.assert_allclose(maps["distance"][0], edt(inside), atol=1e-4)
+    np.testing.assert_allclose(maps["interior_distance"][0], interior, atol=1e-4)
+    np.testing.assert_allclose(maps["signed_distance"][0], edt(inside) - interior, atol=1e-4)
+    np.testing.assert_allclose(maps["boundary_distance"][0], edt(brute_outline(inside, outside)), atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(12, 20), (97, 101), (300, 200)])
+def test_distances_have_the_same_bits_wherever_they_lie_in_memory(shape):
+    mask = np.random.default_rng(0).random(shape) < 0.01
+    expected = edt(mask).astype(np.float32)
+    for offset in range(9):
+        moved = np.empty(mask.size + 9, bool)[offset : offset + mask.size].reshape(shape)
+        moved[:] = mask
+        kept = np.empty(offset * 1000 + 1)  # so that results lie elsewhere too
+        np.testing.assert_array_equal(compute_maps(moved, ["distance"])["distance"][0], expected)
+        del kept
+
+
+def test_distances_are_exact_far_away():
+    mask = np.zeros((700, 900), bool)
+    mask[3, 5] = mask[650, 870] = True
+    np.testing.assert_allclose(compute_maps(mask, ["distance"])["distance"][0], edt(mask), atol=1e-3)
+
+
+@pytest.mark.parametrize("fill", [False, True])
+def test_a_distance_to_nothing_is_the_diagonal(fill):
+    maps = compute_maps(np.full((6, 8), fill), list(MAPS))
+    assert np.all(maps["distance"] == (0 if fill else 10))
+    assert np.all(maps["interior_distance"] == (10 if fill else 0))
+    assert np.all(maps["signed_distance"] == (-10 if fill else 10))
+    assert np.all(maps["boundary_distance"] == 10)
+    assert np.all(maps["tip_distance"] == 10)
+    assert np.all(maps["tips"] == 0)
+
+
+def bar():
+    """A line three pixels wide, with ends well inside; its centre line is row 20."""
+    mask = np.zeros((41, 60), bool)
+    mask[19:22, 10:50] = True
+    return mask
+
+
+def ends_of(mask, border=3):
+    """Skeleton pixels with one neighbour, found one by one."""
+    line = thin(mask)
+    height, width = mask.shape
+    found = []
+    for y, x in np.argwhere(line):
+        block = line[max(0, y - 1) : y + 2, max(0, x - 1) : x + 2]
+        if block.sum() == 2 and border <= y < height - border and border <= x < width - border:
+            found.append((y, x))
+    return found
+
+
+def test_tips_are_gaussians_at_the_ends_of_the_centre_line():
+    mask = bar()
+    ends = ends_of(mask)
+    assert len(ends) == 2
+    y, x = np.mgrid[:41, :60]
+    squared = [(y - b) ** 2 + (x - a) ** 2 for b, a in ends]
+    maps = compute_maps(mask, ["tips", "tip_distance"])
+    expected = np.minimum(sum(np.exp(-r / (2 * 5**2)) for r in squared), 1)
+    np.testing.assert_allclose(maps["tips"][0], expected, atol=1e-6)
+    np.testing.assert_allclose(maps["tip_distance"][0], np.sqrt(np.minimum(*squared)), atol=1e-4)
+    wider = compute_maps(mask, ["tips"], options={"sigma": 9})["tips"][0]
+    np.testing.assert_allclose(wider, np.minimum(sum(np.exp(-r / (2 * 9**2)) for r in squared), 1), atol=1e-6)
+
+
+def test_overlapping_tips_are_clipped_to_one():
+    mask = np.zeros((40, 40), bool)
+    mask[20, 10:19] = mask[20, 21:30] = True
+    assert compute_maps(mask, ["tips"])["tips"].max() == 1
+
+
+@pytest.mark.parametrize(("column", "tips"), [(2, 1), (3, 2)])
+def test_ends_within_three_pixels_of_the_border_do_not_count(column, tips):
+    mask = np.zeros((30, 30), bool)
+    mask[15, column:20] = True
+    distance = compute_maps(mask, ["tip_distance"])["tip_distance"][0]
+    assert (distance == 0).sum() == tips
+
+
+def test_skeleton_is_dilated_by_the_cross_and_stays_inside():
+    mask = bar()
+    line = thin(mask)
+    for radius in (0, 1, 2):
+        thick = ndimage.binary_dilation(line, iterations=radius) if radius else line
+        result = compute_maps(mask, ["skeleton"], options={"radius": radius})["skeleton"][0]
+        np.testing.assert_array_equal(result, thick & mask)
+    assert compute_maps(mask, ["skeleton"])["skeleton"].sum() > line.sum()
+
+
+def test_pixels_that_are_not_valid_are_neither_class_nor_rest():
+    mask, valid = np.zeros((9, 9), bool), np.ones((9, 9), bool)
+    mask[4, 4] = mask[0, 0] = True
+    valid[0, :] = False
+    maps = compute_maps(mask, ["distance", "interior_distance"], valid)
+    assert maps["distance"][0, 1, 1] == pytest.approx(np.sqrt(18))
+    assert maps["distance"][0, 0, 0] > 5
+    assert maps["interior_distance"][0, 0, 0] == 0
+
+
+def test_classes_are_mapped_one_by_one_in_c_order():
+    mask = np.asfortranarray(np.random.default_rng(0).random((3, 12, 20)) < 0.2)
+    maps = compute_maps(mask, list(MAPS), valid=np.ones((1, 12, 20)))
+    for name, values in maps.items():
+        assert values.shape == (3, 12, 20)
+        assert values.dtype == np.float32
+        assert values.flags.c_contiguous
+        for index in range(3):
+            np.testing.assert_array_equal(values[index], compute_maps(mask[index], [name])[name][0])
+
+
+@pytest.mark.parametrize("kind", [bool, np.uint8, np.float32])
+def test_masks_may_be_of_any_kind(kind):
+    mask = bar()
+    np.testing.assert_array_equal(
+        compute_maps(mask.astype(kind), ["signed_distance"])["signed_distance"],
+        compute_maps(mask, ["signed_distance"])["signed_distance"],
+    )
+
+
+def test_unknown_names_are_refused_with_the_nearest():
+    with pytest.raises(ConfigError, match="'distanc'; did you mean 'distance'"):
+        compute_maps(bar(), ["distanc"])
+    with pytest.raises(ConfigError, match="'radios'; did you mean 'radius'"):
+        compute_maps(bar(), ["skeleton"], options={"radios": 2})
+    assert compute_maps(bar(), []) == {}

@@ -1,0 +1,92 @@
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+from cracklab.data.transform import EvalTransform
+from cracklab.errors import ConfigError
+
+
+def photo(height, width, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def prepared(transform, height, width):
+    image, mask = transform.prepare(photo(height, width), np.zeros((height, width), np.uint8))
+    assert image.shape[:2] == mask.shape
+    return mask.shape
+
+
+@pytest.mark.parametrize(
+    ("crop", "resize", "expected"),
+    [
+        (None, None, (384, 544)),
+        (384, None, (384, 384)),
+        (384, 96, (96, 96)),
+        (None, 96, (96, 136)),
+        (None, (100, 50), (100, 50)),
+        (1000, None, (384, 544)),
+    ],
+)
+def test_sizes(crop, resize, expected):
+    assert prepared(EvalTransform(crop, resize), 384, 544) == expected
+
+
+def test_the_crop_is_from_the_middle():
+    image = photo(11, 21)
+    cut, mask = EvalTransform(crop=5).prepare(image, image[..., 0])
+    np.testing.assert_array_equal(cut, image[3:8, 8:13])
+    np.testing.assert_array_equal(mask, image[3:8, 8:13, 0])
+
+
+@pytest.mark.parametrize(
+    ("crop", "resize", "size", "expected"),
+    [
+        (384, 96, (1000, 2000), (250, 500)),
+        (384, (96, 192), (1000, 2000), (250, 1000)),
+        (None, 96, (1000, 2000), (96, 192)),
+        (None, (64, 64), (1000, 2000), (64, 64)),
+        (384, None, (1000, 2000), (1000, 2000)),
+        (None, None, (37, 41), (37, 41)),
+    ],
+)
+def test_whole_photos_keep_the_scale_that_training_saw(crop, resize, size, expected):
+    transform = EvalTransform(crop, resize)
+    assert transform.scaled_size(*size) == expected
+    assert transform.photo(photo(*size)).shape == (3, *expected)
+
+
+def test_normalisation_and_the_way_back():
+    image = photo(6, 8)
+    transform = EvalTransform(mean=(0.2, 0.3, 0.4), std=(0.5, 0.6, 0.7))
+    planes = torch.from_numpy(transform.planes(image))[None]
+    result = transform.normalise(planes)
+    expected = (image / 255 - np.array([0.2, 0.3, 0.4])) / np.array([0.5, 0.6, 0.7])
+    np.testing.assert_allclose(result[0].permute(1, 2, 0), expected, atol=1e-6)
+    assert result.dtype == torch.float32
+    np.testing.assert_array_equal(transform.photograph(result[0]), image)
+    np.testing.assert_allclose(transform.photo(image), result[0])
+
+
+def test_grey_is_luminance_with_the_mean_of_the_levels():
+    image = photo(6, 8)
+    transform = EvalTransform(channels=1, mean=(0.2, 0.3, 0.4), std=(0.5, 0.6, 0.7))
+    luminance = image @ np.array([0.299, 0.587, 0.114])
+    result = transform.photo(image)
+    assert result.shape == (1, 6, 8)
+    np.testing.assert_allclose(result[0], (luminance / 255 - 0.3) / 0.6, atol=0.004)
+    shown = transform.photograph(result)
+    assert shown.shape == (6, 8, 3)
+    np.testing.assert_allclose(shown[..., 2], luminance, atol=1)
+
+
+def test_it_travels():
+    transform = EvalTransform(384, 96, 1)
+    assert pickle.loads(pickle.dumps(transform)) == transform
+
+
+@pytest.mark.parametrize("wrong", [{"crop": 0}, {"resize": -3}, {"resize": (5, 0)}, {"coverage": 0.0}])
+def test_impossible_sizes_are_refused(wrong):
+    with pytest.raises(ConfigError, match=r"correct data|is needed"):
+        EvalTransform(**wrong)

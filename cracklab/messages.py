@@ -35,7 +35,9 @@ class Parser(LightningArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print the message with a remedy, and exit."""
-        if not self.exit_on_error:  # one that jsonargparse made for a nested class, whose error becomes part of a message
+        if (
+            not self.exit_on_error
+        ):  # one that jsonargparse made for a nested class, whose error becomes part of a message
             super().error(message, ex)
         parser = getattr(ex, "subcommand_parser", None) or self
         print(f"error: {remedy(message, parser, self.arguments or parser.arguments)}", file=sys.stderr)

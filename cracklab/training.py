@@ -8,10 +8,10 @@ from typing import Any
 import lightning.pytorch as pl
 import yaml
 from jsonargparse import Namespace
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_only
+from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_only
 
 from cracklab import configs, messages, quiet
 from cracklab import run as run_folder
@@ -31,7 +31,7 @@ NOT_OF_THE_RUN = ("config", "out", "ckpt_path", "weights_only", "verbose")
 class RunStart(SaveConfigCallback):
     """Makes the run folder known to all processes, and lets fit write config.yaml and environment.json."""
 
-    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+    def setup(self, trainer: Any, pl_module: pl.LightningModule, stage: str) -> None:
         """Other processes run the command line again, but only the first one chooses the folder."""
         trainer._default_root_dir = trainer.strategy.broadcast(trainer.default_root_dir)
         super().setup(trainer, pl_module, stage)
@@ -43,7 +43,7 @@ class RunStart(SaveConfigCallback):
             path = Path(trainer.default_root_dir) / run_folder.CONFIG
             run_folder.write_text(path, config_text(self.parser, self.config))
 
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Write what the run runs on, now that net and loss are set up."""
         if trainer.is_global_zero:
             path = Path(trainer.default_root_dir) / run_folder.ENVIRONMENT
@@ -69,7 +69,7 @@ class CrackCLI(LightningCLI):
             load_from_checkpoint_support=False,
         )
 
-    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override] - an instance knows which one is wanted
+    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]  # an instance knows which one is wanted
         """Only the command that runs: each parser takes a second to build."""
         return {self.command: LightningCLI.subcommands()[self.command]}
 
@@ -86,9 +86,10 @@ class CrackCLI(LightningCLI):
         parser.add_class_arguments(WandbSettings, "wandb")
         parser.link_arguments("model.loss", "data.maps", compute_fn=_maps_of, apply_on="instantiate")
 
-    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+    def parse_arguments(self, parser: Any, args: Any) -> None:
         """Parse, with the arguments at hand for the messages."""
-        for one in (parser, *self._subcommand_parsers.values()):
+        parsers: list[Any] = [parser, *self._subcommand_parsers.values()]
+        for one in parsers:
             one.arguments = args
         super().parse_arguments(parser, args)
 
@@ -120,7 +121,7 @@ class CrackCLI(LightningCLI):
         """The trainer, with everything that lies in the run folder."""
         config = self.config[self.command]
         self.datamodule.setup(self.command)  # bad data ends here, before anything is written
-        first = rank_zero_only.rank == 0
+        first = not getattr(rank_zero_only, "rank", 0)
         folder = run_folder.folder_for(self.command, config.out, config.ckpt_path, config.name) if first else Path.cwd()
         self.model.config = config_text(self._parser(self.command), config)
         trainer = self._get(self.config_init, "trainer")
@@ -145,15 +146,15 @@ class CrackCLI(LightningCLI):
 
 def fit_net_to_data(config: Namespace) -> None:
     """Set the net's input channels and classes from the data, where the net has arguments of those names."""
-    arguments = config.model.net.get("init_args") or Namespace()
+    arguments = config.model.net.get("init_args") or {}
     layout = config.data.layout
-    layout_class = getattr(import_module(layout.class_path.rpartition(".")[0]), layout.class_path.rpartition(".")[2])
-    classes = layout_class(**(layout.get("init_args") or Namespace())).num_classes
+    module, _, name = layout.class_path.rpartition(".")
+    classes = getattr(import_module(module), name)(**(layout.get("init_args") or {})).num_classes
     wanted = {"in_channels": config.data.channels, "classes": classes, "out_channels": classes, "num_classes": classes}
-    for name, value in wanted.items():
-        if name in arguments and arguments[name] != value:
-            rank_zero_info(f"model.net.{name} is {value}, as the data has it")
-            arguments[name] = value
+    for argument, value in wanted.items():
+        if argument in arguments and arguments[argument] != value:
+            rank_zero_info(f"model.net.{argument} is {value}, as the data has it")
+            arguments[argument] = value
 
 
 def config_text(parser: LightningArgumentParser, config: Namespace) -> str:

@@ -28,3 +28,15 @@ def deepcrack() -> Path:
 def camvid() -> Path:
     """The folder of CamVid, reduced to 240 x 180."""
     return _real("CamVid")
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of a tiny quickstart, fitted and tested; read only."""
+    from support import fit
+
+    from cracklab.cli import main
+
+    out = fit(tmp_path_factory.mktemp("runs") / "tiny")
+    assert main(["test", "--config", str(out / "config.yaml"), "--ckpt_path", str(out / "checkpoints/best.ckpt")]) == 0
+    return out

@@ -1,11 +1,35 @@
-"""What tests put into real processes."""
+"""What several tests share: a tiny quickstart, a tiny net, a kill."""
 
 import os
 import signal
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 from torch import Tensor, nn
+
+from cracklab.cli import main
+
+ROOT = Path(__file__).resolve().parents[1]
+QUICKSTART = ROOT / "configs" / "quickstart.yaml"
+TINY = [
+    "--data.layout.train=24",
+    "--data.layout.val=5",
+    "--data.layout.test=7",
+    "--data.layout.size=[64,64]",
+    "--data.batch_size=8",
+    "--trainer.max_epochs=2",
+    "--trainer.enable_progress_bar=false",
+    "--trainer.enable_model_summary=false",
+    "--trainer.accelerator=cpu",
+]
+"""The quickstart in a few seconds."""
+
+
+def fit(out: Path, *more: str) -> Path:
+    """Run `cracklab fit` on the tiny quickstart."""
+    assert main(["fit", "--config", str(QUICKSTART), *TINY, "--out", str(out), *more]) == 0
+    return out
 
 
 class TinyNet(nn.Module):

@@ -10,29 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from support import QUICKSTART, TINY, fit
 
 from cracklab import run
 from cracklab.cli import main
-
-CONFIGS = Path(__file__).resolve().parents[1] / "configs"
-QUICKSTART = CONFIGS / "quickstart.yaml"
-TINY = [
-    "--data.layout.train=24",
-    "--data.layout.val=5",
-    "--data.layout.test=7",
-    "--data.layout.size=[64,64]",
-    "--data.batch_size=8",
-    "--model.net.decoder_channels=[32,16,16,8,8]",
-    "--trainer.max_epochs=2",
-    "--trainer.enable_progress_bar=false",
-    "--trainer.enable_model_summary=false",
-    "--trainer.accelerator=cpu",
-]
-
-
-def fit(out: Path, *more: str) -> Path:
-    assert main(["fit", "--config", str(QUICKSTART), *TINY, "--out", str(out), *more]) == 0
-    return out
 
 
 def refused(capsys: pytest.CaptureFixture[str], *args: str) -> str:
@@ -44,14 +25,6 @@ def refused(capsys: pytest.CaptureFixture[str], *args: str) -> str:
     assert "Traceback" not in message
     assert message.startswith("error: ") or "\nerror: " in message
     return message
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny run, fitted and tested."""
-    out = fit(tmp_path_factory.mktemp("runs") / "tiny")
-    assert main(["test", "--config", str(out / run.CONFIG), "--ckpt_path", str(out / run.BEST)]) == 0
-    return out
 
 
 def test_help_answers_without_the_heavy_imports():
@@ -107,78 +80,110 @@ def test_test_needs_a_checkpoint(capsys):
     assert "--ckpt_path" in refused(capsys, "test", "--config", str(QUICKSTART))
 
 
-def test_the_run_folder_holds_what_the_contract_says(trained):
-    written = {path.relative_to(trained).as_posix() for path in trained.rglob("*") if path.is_file()}
-    assert {"config.yaml", "metrics.csv", "environment.json", "checkpoints/best.ckpt", "checkpoints/last.ckpt"} <= written
+def test_the_run_folder_holds_what_the_contract_says(tiny_run):
+    written = {path.relative_to(tiny_run).as_posix() for path in tiny_run.rglob("*") if path.is_file()}
+    assert {
+        "config.yaml",
+        "metrics.csv",
+        "environment.json",
+        "checkpoints/best.ckpt",
+        "checkpoints/last.ckpt",
+    } <= written
     assert {"test_metrics.json", "per_image.csv"} <= written
     assert any(name.startswith("panels/") for name in written)
     assert not [name for name in written if Path(name).name.startswith(".")], "half-written files are left"
 
 
-def test_metrics_have_one_row_an_epoch(trained):
-    rows = list(csv.DictReader((trained / run.METRICS).open()))
+def test_metrics_have_one_row_an_epoch(tiny_run):
+    rows = list(csv.DictReader((tiny_run / run.METRICS).open()))
     assert [row["epoch"] for row in rows] == ["0", "1"]
     assert [row["step"] for row in rows] == ["3", "6"]
     assert all(0 <= float(row["val/iou"]) <= 1 and float(row["train/loss"]) > 0 for row in rows)
 
 
-def test_test_metrics_are_flat_and_finite_and_agree_with_the_rows(trained):
-    metrics = json.loads((trained / run.TEST_METRICS).read_text())
+def test_test_metrics_are_flat_and_finite_and_agree_with_the_rows(tiny_run):
+    metrics = json.loads((tiny_run / run.TEST_METRICS).read_text())
     assert all(isinstance(value, float | int | None) for value in metrics.values())
-    rows = list(csv.DictReader((trained / run.PER_IMAGE).open()))
+    rows = list(csv.DictReader((tiny_run / run.PER_IMAGE).open()))
     assert next(iter(rows[0])) == "id"
     assert [row["id"] for row in rows] == [f"test-{i:05d}" for i in range(7)]
     mean = sum(float(row["iou"]) for row in rows) / 7
     assert metrics["test/iou_image"] == pytest.approx(mean)
-    assert {"test/iou", "test/iou@0.5", "test/dice", "test/precision", "test/recall", "test/hd95_px", "test/boundary_iou", "test/loss"} <= metrics.keys()
+    assert {
+        "test/iou",
+        "test/iou@0.5",
+        "test/dice",
+        "test/precision",
+        "test/recall",
+        "test/hd95_px",
+        "test/boundary_iou",
+        "test/loss",
+    } <= metrics.keys()
 
 
-def test_config_starts_the_same_run_elsewhere(trained, tmp_path):
-    config = yaml.safe_load((trained / run.CONFIG).read_text())
+def test_config_starts_the_same_run_elsewhere(tiny_run, tmp_path):
+    config = yaml.safe_load((tiny_run / run.CONFIG).read_text())
     assert not {"out", "ckpt_path"} & config.keys()
-    assert main(["fit", "--config", str(trained / run.CONFIG), "--out", str(tmp_path / "again")]) == 0
-    assert (tmp_path / "again" / run.CONFIG).read_text() == (trained / run.CONFIG).read_text()
-    first, again = (torch.load(folder / run.LAST, weights_only=True)["state_dict"] for folder in (trained, tmp_path / "again"))
+    assert main(["fit", "--config", str(tiny_run / run.CONFIG), "--out", str(tmp_path / "again")]) == 0
+    assert (tmp_path / "again" / run.CONFIG).read_text() == (tiny_run / run.CONFIG).read_text()
+    first, again = (
+        torch.load(folder / run.LAST, weights_only=True)["state_dict"] for folder in (tiny_run, tmp_path / "again")
+    )
     assert first.keys() == again.keys()
     assert all(torch.equal(first[name], again[name]) for name in first)
 
 
-def test_checkpoints_hold_text_and_numbers_only(trained):
-    content = torch.load(trained / run.BEST, weights_only=True)
+def test_checkpoints_hold_text_and_numbers_only(tiny_run):
+    content = torch.load(tiny_run / run.BEST, weights_only=True)
     own = content["cracklab"]
     assert all(isinstance(value, str | int | float) for value in own.values())
-    assert yaml.safe_load(own["config"]) == yaml.safe_load((trained / run.CONFIG).read_text())
+    assert yaml.safe_load(own["config"]) == yaml.safe_load((tiny_run / run.CONFIG).read_text())
     assert "hyper_parameters" not in content
 
 
-def test_testing_touches_nothing_that_fit_wrote(trained):
+def test_testing_touches_nothing_that_fit_wrote(tiny_run):
     names = [run.CONFIG, run.METRICS, run.ENVIRONMENT, run.BEST, run.LAST]
-    before = {name: ((trained / name).read_bytes(), (trained / name).stat().st_mtime_ns) for name in names}
+    before = {name: ((tiny_run / name).read_bytes(), (tiny_run / name).stat().st_mtime_ns) for name in names}
     time.sleep(0.01)
-    assert main(["test", "--config", str(trained / run.CONFIG), "--ckpt_path", str(trained / run.BEST)]) == 0
-    assert before == {name: ((trained / name).read_bytes(), (trained / name).stat().st_mtime_ns) for name in names}
+    assert main(["test", "--config", str(tiny_run / run.CONFIG), "--ckpt_path", str(tiny_run / run.BEST)]) == 0
+    assert before == {name: ((tiny_run / name).read_bytes(), (tiny_run / name).stat().st_mtime_ns) for name in names}
 
 
-def test_fit_refuses_a_used_folder(capsys, trained):
-    message = refused(capsys, "fit", "--config", str(QUICKSTART), *TINY, "--out", str(trained))
+def test_fit_refuses_a_used_folder(capsys, tiny_run):
+    message = refused(capsys, "fit", "--config", str(QUICKSTART), *TINY, "--out", str(tiny_run))
     assert "holds a run already" in message
     assert "--ckpt_path" in message
 
 
-def test_validate_scores_a_checkpoint(trained, tmp_path):
+def test_validate_scores_a_checkpoint(tiny_run, tmp_path):
     out = tmp_path / "validation"
-    assert main(["validate", "--config", str(trained / run.CONFIG), "--ckpt_path", str(trained / run.BEST), "--out", str(out)]) == 0
-    best = max(float(row["val/iou"]) for row in csv.DictReader((trained / run.METRICS).open()))
+    assert (
+        main(
+            [
+                "validate",
+                "--config",
+                str(tiny_run / run.CONFIG),
+                "--ckpt_path",
+                str(tiny_run / run.BEST),
+                "--out",
+                str(out),
+            ]
+        )
+        == 0
+    )
+    best = max(float(row["val/iou"]) for row in csv.DictReader((tiny_run / run.METRICS).open()))
     assert json.loads((out / "val_metrics.json").read_text())["val/iou"] == pytest.approx(best, abs=1e-9)
 
 
-def test_a_hostile_checkpoint_is_refused_unread(capsys, trained, tmp_path):
+def test_a_hostile_checkpoint_is_refused_unread(capsys, tiny_run, tmp_path):
     class Hostile:
         def __reduce__(self):
             return (Path.touch, (tmp_path / "it ran",))
 
     torch.save({"cracklab": Hostile()}, tmp_path / "hostile.ckpt")
-    message = refused(capsys, "test", "--config", str(trained / run.CONFIG), "--ckpt_path", str(tmp_path / "hostile.ckpt"))
+    message = refused(
+        capsys, "test", "--config", str(tiny_run / run.CONFIG), "--ckpt_path", str(tmp_path / "hostile.ckpt")
+    )
     assert "hostile.ckpt" in message
     assert not (tmp_path / "it ran").exists()
 
@@ -194,7 +199,14 @@ def test_every_loss_trains_with_the_maps_it_names(tmp_path):
 
 
 def test_a_loss_of_another_library(tmp_path):
-    out = fit(tmp_path / "monai", "--model.loss", "monai.losses.DiceLoss", "--model.loss.sigmoid", "true", "--trainer.max_epochs=1")
+    out = fit(
+        tmp_path / "monai",
+        "--model.loss",
+        "monai.losses.DiceLoss",
+        "--model.loss.sigmoid",
+        "true",
+        "--trainer.max_epochs=1",
+    )
     assert "monai.losses" in (out / run.CONFIG).read_text()
 
 
@@ -206,6 +218,21 @@ def test_grey_images_and_a_net_of_monai(tmp_path):
     config = tmp_path / "net.yaml"
     config.write_text(yaml.safe_dump({"model": {"net": net}, "data": {"channels": 1}}))
     tiny = [argument for argument in TINY if "model.net" not in argument]
-    assert main(["fit", "--config", str(QUICKSTART), *tiny, "--config", str(config), "--out", str(tmp_path / "run"), "--trainer.max_epochs=1"]) == 0
+    assert (
+        main(
+            [
+                "fit",
+                "--config",
+                str(QUICKSTART),
+                *tiny,
+                "--config",
+                str(config),
+                "--out",
+                str(tmp_path / "run"),
+                "--trainer.max_epochs=1",
+            ]
+        )
+        == 0
+    )
     resolved = yaml.safe_load((tmp_path / "run" / run.CONFIG).read_text())["model"]["net"]["init_args"]
     assert (resolved["in_channels"], resolved["out_channels"]) == (1, 1)

@@ -29,8 +29,14 @@ TWO = ["--trainer.devices=2", "--trainer.strategy=ddp"]
 
 def cracklab(*arguments: str) -> None:
     """Lightning starts the command line again for the second process, so it has to be a real one."""
-    environment = os.environ | {"WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "tests")}
-    done = subprocess.run([sys.executable, "-m", "cracklab", *arguments], env=environment, capture_output=True, text=True, check=False)
+    environment = os.environ | {
+        "WANDB_MODE": "disabled",
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "cracklab", *arguments], env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr[-3000:]
 
 

@@ -34,9 +34,15 @@ SMALL = [
 
 def killed(out: Path, epoch: int, batch: int, *more: str) -> None:
     """Start a real process that dies by SIGKILL after a batch."""
-    kill = ["--trainer.callbacks=support.KillAt", f"--trainer.callbacks.epoch={epoch}", f"--trainer.callbacks.batch={batch}"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "tests"), "WANDB_MODE": "disabled"}
-    died = subprocess.run([sys.executable, "-m", "cracklab", *SMALL, *more, *kill, "--out", str(out)], env=environment, check=False)
+    kill = [
+        "--trainer.callbacks=support.KillAt",
+        f"--trainer.callbacks.epoch={epoch}",
+        f"--trainer.callbacks.batch={batch}",
+    ]
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}", "WANDB_MODE": "disabled"}
+    died = subprocess.run(
+        [sys.executable, "-m", "cracklab", *SMALL, *more, *kill, "--out", str(out)], env=environment, check=False
+    )
     assert died.returncode == -signal.SIGKILL
 
 

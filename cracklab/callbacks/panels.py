@@ -41,18 +41,17 @@ class Panels(pl.Callback):
         self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Batch, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         """Draw the chosen images of a batch."""
-        if not self._due(trainer):
+        data: Any = getattr(trainer, "datamodule", None)
+        if data is None or not self._due(trainer):
             return
         if not self._chosen:
-            ids = trainer.datamodule.ids("val")[:: trainer.world_size]  # type: ignore[attr-defined] - what this process sees
+            ids = data.ids("val")[:: trainer.world_size]  # what this process sees
             self._chosen = {
                 ids[i] for i in np.linspace(0, len(ids) - 1, min(self.images, len(ids))).round().astype(int)
             }
         for i, name in enumerate(batch["id"]):
             if name in self._chosen:
-                self._rows[name] = draw(
-                    trainer.datamodule, batch, outputs["probabilities"], i, pl_module.evaluator.threshold
-                )  # type: ignore[attr-defined]
+                self._rows[name] = draw(data, batch, outputs["probabilities"], i, pl_module.evaluator.threshold)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the picture and hand it to the loggers."""
@@ -64,10 +63,11 @@ class Panels(pl.Callback):
         with run.written_whole(path) as beside:
             cv2.imwrite(str(beside), picture[..., ::-1])
         for logger in trainer.loggers:
+            writer: Any = getattr(logger, "experiment", None)
             if hasattr(logger, "log_image"):
                 logger.log_image("val/panels", [picture], step=trainer.global_step)
-            elif hasattr(logger.experiment, "add_image"):
-                logger.experiment.add_image("val/panels", picture, trainer.global_step, dataformats="HWC")
+            elif hasattr(writer, "add_image"):
+                writer.add_image("val/panels", picture, trainer.global_step, dataformats="HWC")
 
 
 def draw(datamodule: Any, batch: Batch, probabilities: Tensor, index: int, threshold: float) -> pictures.Image:

@@ -1,6 +1,8 @@
 """The progress bar: loss, IoU and time left; one line an epoch where there is no terminal."""
 
+import math
 import time
+from datetime import timedelta
 from typing import Any
 
 import lightning.pytorch as pl
@@ -12,13 +14,12 @@ class Progress(RichProgressBar):
 
     def __init__(self, refresh_rate: int = 1) -> None:
         super().__init__(refresh_rate=refresh_rate)
-        self._began = 0.0
-        self._epochs_before = 0
+        self._began, self._first, self._last = 0.0, 0, math.inf
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock."""
         super().on_train_start(trainer, pl_module)
-        self._began, self._epochs_before = time.monotonic(), trainer.current_epoch
+        self._began, self._first, self._last = time.monotonic(), trainer.global_step, trainer.estimated_stepping_batches
 
     def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
         """Loss, IoU and time left."""
@@ -28,25 +29,12 @@ class Progress(RichProgressBar):
         return items | {"left": left} if left else items
 
     def time_left(self, trainer: pl.Trainer) -> str:
-        """Time until max_epochs at the pace so far, as h:mm:ss; empty where it is not known."""
-        batches = trainer.num_training_batches
-        if (
-            not self._began
-            or not trainer.max_epochs
-            or trainer.max_epochs < 0
-            or not batches
-            or batches == float("inf")
-        ):
+        """Time until the last step at the pace so far, as h:mm:ss; empty where it is not known."""
+        done = trainer.global_step - self._first
+        if done <= 0 or math.isinf(self._last):
             return ""
-        loop = trainer.fit_loop
-        done = loop.epoch_progress.current.processed - self._epochs_before
-        if loop.epoch_progress.current.ready > loop.epoch_progress.current.processed:
-            done += loop.epoch_loop.batch_progress.current.processed / batches
-        if done <= 0:
-            return ""
-        seconds = (trainer.max_epochs - self._epochs_before - done) * (time.monotonic() - self._began) / done
-        minutes, seconds = divmod(round(max(0.0, seconds)), 60)
-        return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
+        seconds = (self._last - trainer.global_step) * (time.monotonic() - self._began) / done
+        return str(timedelta(seconds=max(0, round(seconds))))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Print a line for whoever reads a log file."""

@@ -17,7 +17,7 @@ class ExactResume(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Read the position from the state of Lightning's loops."""
-        resume = getattr(trainer.datamodule, "resume", None)  # type: ignore[attr-defined] - set by the trainer's connector
+        resume = getattr(getattr(trainer, "datamodule", None), "resume", None)
         if trainer.state.fn != "fit" or resume is None:
             return
         loops = checkpoint["loops"]["fit_loop"]

@@ -26,7 +26,8 @@ class Tables(pl.Callback):
         path = Path(trainer.default_root_dir) / run.METRICS
         if trainer.is_global_zero and trainer.ckpt_path and path.is_file():
             table = pd.read_csv(path)
-            self._rows = table[table["epoch"] < trainer.current_epoch].to_dict("records")
+            kept = table[table["epoch"] < trainer.current_epoch]
+            self._rows = [{str(name): value for name, value in row.items()} for row in kept.to_dict("records")]
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock."""

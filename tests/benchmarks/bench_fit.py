@@ -56,16 +56,21 @@ class InMemory(Dataset):
 
 def prepared(data: Path) -> dict[str, tuple[list[np.ndarray], list[np.ndarray]]]:
     """The same images as the run below sees, in memory."""
-    module = CrackDataModule(layout=layout(), root=str(data), crop=384, resize=96, known_overlap="report", augment="none")
+    module = CrackDataModule(
+        layout=layout(), root=str(data), crop=384, resize=96, known_overlap="report", augment="none"
+    )
     module.setup("fit")
     arrays: dict[str, tuple[list[np.ndarray], list[np.ndarray]]] = {}
     for split, loader in {"train": module.train_dataloader(), "val": module.val_dataloader()}.items():
         samples = [loader.dataset[i] for i in range(len(loader.dataset))]
-        arrays[split] = ([s["image"].numpy().transpose(1, 2, 0) for s in samples], [s["mask"].numpy()[0] for s in samples])
+        arrays[split] = (
+            [s["image"].numpy().transpose(1, 2, 0) for s in samples],
+            [s["mask"].numpy()[0] for s in samples],
+        )
     return arrays
 
 
-def layout():  # noqa: D103
+def layout():
     from cracklab.data.layouts import LAYOUTS
 
     return LAYOUTS["deepcrack"]()
@@ -142,15 +147,21 @@ def compare(data: Path, epochs: int, repeats: int, workers: int, more: list[str]
         for name in ("bare", "fit"):
             with tempfile.TemporaryDirectory() as folder:
                 place = Path(folder)
-                times = bare(arrays, epochs, workers, place) if name == "bare" else through_fit(data, epochs, workers, place, more)
+                times = (
+                    bare(arrays, epochs, workers, place)
+                    if name == "bare"
+                    else through_fit(data, epochs, workers, place, more)
+                )
             rows.append((name, statistics.median(times[1:])))
             print(f"{name:5} " + " ".join(f"{t:.2f}" for t in times), flush=True)
     medians = {name: [value for kind, value in rows if kind == name] for name in ("bare", "fit")}
     ratios = [fit / hand for hand, fit in zip(medians["bare"], medians["fit"], strict=True)]
-    print(f"\n| seconds an epoch | bare loop | cracklab fit | ratio |\n|---|---|---|---|")
+    print("\n| seconds an epoch | bare loop | cracklab fit | ratio |\n|---|---|---|---|")
     for hand, fit, ratio in zip(medians["bare"], medians["fit"], ratios, strict=True):
         print(f"| | {hand:.2f} | {fit:.2f} | {ratio:.3f} |")
-    print(f"| median | {statistics.median(medians['bare']):.2f} | {statistics.median(medians['fit']):.2f} | {statistics.median(ratios):.3f} |")
+    print(
+        f"| median | {statistics.median(medians['bare']):.2f} | {statistics.median(medians['fit']):.2f} | {statistics.median(ratios):.3f} |"
+    )
 
 
 if __name__ == "__main__":

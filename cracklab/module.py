@@ -125,7 +125,9 @@ class CrackModule(pl.LightningModule):
         if stage == "fit" and type(self.loss).configure is not Loss.configure:
             statistics = getattr(getattr(self.trainer, "datamodule", None), "statistics", None)
             if statistics is None:
-                raise ConfigError(f"the loss {type(self.loss).__name__} needs statistics of the data: train with a CrackDataModule")
+                raise ConfigError(
+                    f"the loss {type(self.loss).__name__} needs statistics of the data: train with a CrackDataModule"
+                )
             self.chosen = self.loss.configure(statistics)
         if self.compile_net:
             self.net.compile()

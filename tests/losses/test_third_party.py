@@ -1,0 +1,62 @@
+"""A loss in a package of somebody else: installed, found, listed, examined, parsed; refused under a taken name."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PARSE = """
+import torch
+from jsonargparse import ArgumentParser
+from cracklab.losses import LOSSES, Loss
+LOSSES.fill()
+parser = ArgumentParser()
+parser.add_argument("--loss", type=Loss)
+loss = parser.instantiate(parser.parse_args(["--loss", "shy", "--loss.scale", "3"])).loss
+print(loss(torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2)).item())
+"""
+
+
+def install(source: Path, target: Path) -> None:
+    """Install a package without a network, by pip where it is and else by uv."""
+    by_pip = [sys.executable, "-m", "pip", "install", "-q"]
+    if subprocess.run([*by_pip[:3], "--version"], capture_output=True).returncode:
+        uv = shutil.which("uv")
+        if uv is None:
+            pytest.skip("neither pip nor uv is here to install a package with")
+        by_pip = [uv, "pip", "install", "-q", "--python", sys.executable]
+    options = ["--no-deps", "--no-build-isolation", "--target", str(target)]
+    subprocess.run([*by_pip, *options, str(source)], check=True, capture_output=True)
+
+
+def python(target: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(target)}
+    return subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True)
+
+
+@pytest.fixture
+def source(tmp_path):
+    return shutil.copytree(Path(__file__).parent / "thirdparty", tmp_path / "source")
+
+
+@pytest.mark.slow
+def test_is_found(source, tmp_path):
+    install(source, tmp_path / "site")
+    listed = python(tmp_path / "site", "-m", "cracklab", "losses", "shy").stdout
+    assert listed == "shy: Mean of (p - y)^2.\n    scale=1.0\n"
+    examined = python(tmp_path / "site", "-m", "cracklab", "losses", "--health", "shy", "bce").stdout
+    assert [line.split()[0] for line in examined.splitlines()[:3]] == ["loss", "shy", "bce"]
+    assert float(python(tmp_path / "site", "-c", PARSE).stdout) == pytest.approx(0.75)
+
+
+@pytest.mark.slow
+def test_taken_name_is_an_error(source, tmp_path):
+    module = source / "cracklab_shy.py"
+    module.write_text(module.read_text().replace('@register("shy")', '@register("dice")'))
+    install(source, tmp_path / "site")
+    result = python(tmp_path / "site", "-m", "cracklab", "losses")
+    assert result.returncode == 2
+    assert "loss 'dice' is registered twice, by cracklab.losses.region.Dice and cracklab_shy.Shy" in result.stderr

@@ -1,7 +1,20 @@
-"""Metrics: pure functions per image, and one evaluator that collects their rows and aggregates them."""
+"""Metrics: pure functions per image, and one evaluator that collects their rows and aggregates them.
+
+The torchmetrics classes are in `cracklab.metrics.modules`, since torchmetrics takes seconds to import.
+"""
 
 from cracklab.metrics.boundary import boundary_iou
+from cracklab.metrics.curves import best_threshold
 from cracklab.metrics.evaluator import Evaluator
+from cracklab.metrics.protocols import PROTOCOLS, run_protocol, run_protocols
 from cracklab.metrics.surface import hausdorff95
 
-__all__ = ["Evaluator", "boundary_iou", "hausdorff95"]
+__all__ = [
+    "PROTOCOLS",
+    "Evaluator",
+    "best_threshold",
+    "boundary_iou",
+    "hausdorff95",
+    "run_protocol",
+    "run_protocols",
+]

@@ -1,13 +1,17 @@
 """Everything that is measured on one image beside counts of pixels, in groups that can be left out."""
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
+
+import numpy as np
 
 from cracklab.errors import ConfigError
 from cracklab.metrics.bands import by_width
 from cracklab.metrics.boundary import check_width, image_boundary_iou
 from cracklab.metrics.masks import Mask, Pair
+from cracklab.metrics.overlap import BINARY
 from cracklab.metrics.scores import where_empty
 from cracklab.metrics.skeleton import lines, scores
 from cracklab.metrics.surface import Backend, Empty, check_empty, far_px, image_hausdorff95, surface
@@ -74,6 +78,18 @@ class Measures:
             values = {name: value if name.startswith("n_") else None for name, value in values.items()}
         return values
 
+    def score(self, name: str, pred: Mask, target: Mask) -> float:
+        """One score of one class of one image; NaN where there is nothing to measure."""
+        if name in BINARY:
+            counts = (pred & target, pred & ~target, target & ~pred, ~(pred | target))
+            value: float | None = BINARY[name](*(np.array(np.count_nonzero(part)) for part in counts)).item()
+            if self.crack_free == "skip" and not target.any():
+                value = None
+        else:
+            alone = replace(self, groups=tuple(group for group in GROUPS if name in SCORES_OF[group]))
+            value = alone(pred, target)[name]
+        return math.nan if value is None else value
+
     def hausdorff95(self, pred: Mask, target: Mask) -> float | None:
         """HD95 alone, px, by the same policies."""
         if self.crack_free == "skip" and not target.any():
@@ -83,7 +99,7 @@ class Measures:
 
 def _surface(pair: Pair, options: Measures) -> Values:
     if any(pair.empty):
-        return _by_policy(pair, options, "hd95_px", "hd100_px", "asd_px", "surface_dice", "boundary_f1")
+        return _by_policy(pair, options, "surface")
     return {**surface(pair.pred, pair.target, options.tolerance_px, options.backend)}
 
 
@@ -95,8 +111,7 @@ def _boundary(pair: Pair, options: Measures) -> Values:
 def _skeleton(pair: Pair, options: Measures) -> Values:
     counts = lines(pair, options.buffer_px)
     if any(pair.empty):
-        names = ("cl_dice", "cl_iou", "skeleton_precision", "skeleton_recall")
-        return {**counts, **_by_policy(pair, options, *names)}
+        return {**counts, **_by_policy(pair, options, "skeleton")}
     return {**counts, **scores(counts)}
 
 
@@ -118,6 +133,16 @@ GROUPS: Mapping[str, Callable[[Pair, Measures], Values]] = {
 """Groups of metrics by name, in the order of their columns; each a function of one class of one image."""
 
 
-def _by_policy(pair: Pair, options: Measures, *names: str) -> Values:
+SCORES_OF = {
+    "surface": ("hd95_px", "hd100_px", "asd_px", "surface_dice", "boundary_f1"),
+    "boundary": ("boundary_iou",),
+    "skeleton": ("cl_dice", "cl_iou", "skeleton_precision", "skeleton_recall"),
+    "topology": ("pieces_per_crack", "bridged", "betti0_error"),
+    "bands": (),
+}
+"""Names of the scores of each group."""
+
+
+def _by_policy(pair: Pair, options: Measures, group: str) -> Values:
     far = far_px(pair.target, options.empty)
-    return {name: where_empty(name, all(pair.empty), far) for name in names}
+    return {name: where_empty(name, all(pair.empty), far) for name in SCORES_OF[group]}

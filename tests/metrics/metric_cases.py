@@ -10,11 +10,12 @@ import torch.distributed as dist
 from scipy import ndimage
 
 from cracklab.metrics import Evaluator
+from cracklab.metrics.rows import table
 
 
 def blobs(rng, shape, sigma=2.0, share=0.15):
     """Smooth random masks, bool, with about `share` of the pixels inside."""
-    field = ndimage.gaussian_filter(rng.standard_normal(shape), (0, 0, sigma, sigma))
+    field = ndimage.gaussian_filter(rng.standard_normal(shape), sigma, axes=(-2, -1))
     return field > np.quantile(field, 1 - share)
 
 
@@ -48,10 +49,10 @@ def work(rank, folder, cases):
         meeting = f"file://{folder}/meeting_{processes}"
         dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=processes)
         ids, probabilities, mask = case(np.random.default_rng(3), images)
-        evaluator = Evaluator(thresholds=[0.1])
+        evaluator = Evaluator(thresholds=[0.1], curves=True)
         for k in range(math.ceil(images / processes)):
             i = (rank + k * processes) % images
             evaluator.update([ids[i]], probabilities[i : i + 1], mask[i : i + 1], columns={"loss": [i / 7]})
         rows = evaluator.rows()
-        (folder / f"{processes}_{images}_{rank}.json").write_text(json.dumps([rows, evaluator.compute(rows)]))
+        (folder / f"{processes}_{images}_{rank}.json").write_text(json.dumps([table(rows), evaluator.compute(rows)]))
         dist.destroy_process_group()

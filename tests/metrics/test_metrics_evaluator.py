@@ -13,6 +13,7 @@ from monai.metrics import compute_hausdorff_distance
 
 from cracklab.errors import ConfigError
 from cracklab.metrics import Evaluator, boundary_iou, hausdorff95
+from cracklab.metrics.rows import table
 
 
 def evaluate(*batches, **options):
@@ -178,6 +179,75 @@ def test_cheap_metrics_alone(rng):
     assert result.items() < full.items()
 
 
+def test_images_without_crack_may_be_skipped(rng):
+    ids, probabilities, mask = case(rng, 4)
+    mask[1:3], probabilities[2] = 0, 0
+    _, scored = evaluate((ids, probabilities, mask))
+    rows, skipped = evaluate((ids, probabilities, mask), crack_free="skip")
+    _, alone = evaluate((ids[::3], probabilities[::3], mask[::3]))
+    for name in ("iou_image", "iou_image@0.5", "hd95_px", "cl_dice", "boundary_iou"):
+        assert skipped[name] == alone[name]
+        assert skipped[name] != scored[name]
+    assert rows[1]["iou"] is None
+    for result in (scored, skipped):
+        assert (result["empty_truth"], result["empty_pred"], result["hd95_px_empty"]) == (2, 1, 1)
+        assert result["false_positive_px"] == rows[1]["fp"] / 2
+    assert skipped["iou"] == scored["iou"] < alone["iou"]  # pooled: false pixels count wherever they are
+
+
+def test_replacing_a_perfect_prediction_by_an_empty_one_improves_nothing(rng):
+    for channels in (1, 3):
+        ids, _, mask = case(rng, 4, channels)
+        if channels == 1:
+            mask[3] = 0
+        empty = mask.clone()
+        empty[1] = 0
+        empty[1, 0] = float(channels > 1)  # of several classes: all is background
+        options = {"curves": True, "surface_thresholds": [0.2], "crack_free": "score"}
+        perfect, worse = (evaluate((ids, probabilities, mask), **options)[1] for probabilities in (mask, empty))
+        assert set(perfect) == set(worse)
+        neutral = {
+            "images",
+            "crack_share",
+            "width_px",
+            "boundary_share",
+            "empty_truth",
+            "empty_pred",
+            "false_positive_px",
+        }
+        for name in set(perfect) - neutral:
+            lower = name.startswith(("hd", "asd", "betti0"))
+            assert perfect[name] is None or (-1) ** lower * worse[name] <= (-1) ** lower * perfect[name], name
+        assert worse["iou"] < perfect["iou"]
+        assert worse["hd95_px"] > perfect["hd95_px"] == 0
+
+
+def test_lengths_in_mm_where_the_scale_is_known(rng):
+    ids, probabilities, mask = case(rng, 2)
+    rows, result = evaluate((ids, probabilities, mask, None, None, {"mm_per_px": [0.5, 2.0]}))
+    assert rows[0]["hd95_mm"] == rows[0]["hd95_px"] * 0.5
+    assert result["asd_mm"] == pytest.approx((rows[0]["asd_px"] / 2 + rows[1]["asd_px"] * 2) / 2)
+
+
+def test_groups_may_be_chosen(rng):
+    rows, _ = evaluate(case(rng, 2), groups=["skeleton"])
+    assert "cl_dice" in rows[0]
+    assert "hd95_px" not in rows[0]
+    rows, result = evaluate(case(rng, 2, channels=2), groups=["topology"], class_names=["wall", "crack"])
+    assert "bridged/crack" in rows[0]
+    assert result["betti0_error"] is not None
+    rows, _ = evaluate(case(rng, 2, channels=2))
+    assert "cl_dice" not in rows[0]  # of several classes only when asked for
+
+
+def test_order_of_images_changes_nothing(rng):
+    ids, probabilities, mask = case(rng, 40, shape=(20, 24))  # more than wait for the threads
+    order = rng.permutation(40)
+    shuffled = [ids[i] for i in order], probabilities[order], mask[order]
+    expected_rows, expected = evaluate((ids, probabilities, mask))
+    assert evaluate(shuffled) == (expected_rows, expected)
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9), st.integers(0, 2**31), st.booleans())
 def test_values_are_finite_or_none(channels, height, width, seed, background):
@@ -253,9 +323,11 @@ def test_batches_that_do_not_fit_together(rng):
 @pytest.mark.parametrize(("processes", "images"), [(2, 5), (3, 7)])
 def test_several_processes_equal_one(gathered, processes, images):
     batch = case(np.random.default_rng(3), images)
-    expected = evaluate((*batch, None, None, {"loss": [i / 7 for i in range(images)]}), thresholds=[0.1])
+    rows, metrics = evaluate(
+        (*batch, None, None, {"loss": [i / 7 for i in range(images)]}), thresholds=[0.1], curves=True
+    )
     for rank in range(processes):
-        assert json.loads((gathered / f"{processes}_{images}_{rank}.json").read_text()) == list(expected)
+        assert json.loads((gathered / f"{processes}_{images}_{rank}.json").read_text()) == [table(rows), metrics]
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,253 @@
+"""Named protocols: how published numbers are made, each computed from the same rows.
+
+A protocol that picks its threshold on the images that it reports on says so in `warning`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cracklab.errors import ConfigError
+from cracklab.metrics import curves
+from cracklab.metrics.aggregate import Row, aggregate, mean
+from cracklab.metrics.overlap import BINARY, Pixels, dice, iou, mean_iou
+from cracklab.metrics.skeleton import cl_iou
+from cracklab.registry import nearest
+
+Values = dict[str, float | None]
+Rows = Sequence[Row]
+HUNDREDTHS = [k * curves.BINS // 100 for k in range(100)]
+"""Indices of the thresholds 0.00, 0.01, ... 0.99."""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """One way from rows to published numbers."""
+
+    compute: Callable[[Rows], Values]
+    what: str
+    """What is computed, and what was decided where the source is silent."""
+    source: str = ""
+    warning: str = ""
+    several_classes: bool = False
+    """Whether it is defined for several classes too."""
+
+
+def run_protocol(name: str, rows: Rows) -> dict[str, Any]:
+    """One protocol's numbers, labelled.
+
+    Args:
+        name: of `PROTOCOLS`.
+        rows: of `Evaluator.rows`; of one class, with histograms (`Evaluator(curves=True)`).
+
+    Returns:
+        `protocol`, `what`, `source`, `warning` (words) and `values`, by name a finite number or None.
+
+    Raises:
+        ConfigError: for an unknown name, or rows that lack what it needs.
+    """
+    if name not in PROTOCOLS:
+        raise ConfigError(f"no protocol is called {name!r}{nearest(name, list(PROTOCOLS))}")
+    protocol = PROTOCOLS[name]
+    labels = {"protocol": name, "what": protocol.what, "source": protocol.source, "warning": protocol.warning}
+    return {**labels, "values": protocol.compute(rows)}
+
+
+def run_protocols(rows: Rows) -> dict[str, dict[str, Any]]:
+    """Every protocol that the rows allow, by name: of several classes only those that are defined for them."""
+    several = any("n_correct" in row for row in rows)
+    return {name: run_protocol(name, rows) for name in PROTOCOLS if PROTOCOLS[name].several_classes or not several}
+
+
+def _deepcrack_pooled(rows: Rows) -> Values:
+    values = _pooled(rows, 0.5)
+    return {
+        "global_accuracy": values["accuracy"],
+        "class_average_accuracy": values["mean_accuracy"],
+        "mean_iou": values["mean_iou"],
+        "precision": values["precision"],
+        "recall": values["recall"],
+        "f1": values["dice"],
+        "iou": values["iou"],
+    }
+
+
+def _per_image(rows: Rows) -> Values:
+    values = aggregate(rows)
+    names = ("iou_image", "dice_image", "precision_image", "recall_image", "hd95_px", "boundary_iou", "cl_dice")
+    return {name.removesuffix("_image"): values[name] for name in names if name in values}
+
+
+def _krasniqi2026(rows: Rows) -> Values:
+    counts = _counts(rows, 0.1)
+    distances = [row.get("hd95_px@0.1") for row in rows]
+    return {
+        "iou@0.1": _average(iou(*counts)),
+        "dice@0.1": _average(dice(*counts)),
+        "hd95_px@0.1": mean(distances),
+        "hd95_px": mean([row.get("hd95_px") for row in rows]),
+    }
+
+
+def _ozcan2024(rows: Rows) -> Values:
+    counts = _counts(rows, 0.5)
+    values: Values = {name: _average(BINARY[name](*counts)) for name in ("precision", "recall", "iou")}
+    histogram = curves.of_rows(rows)
+    middle = np.maximum(np.arange(curves.BINS + 1) - 0.5, 0) / curves.BINS
+    soft, truth = histogram @ middle, histogram[:, 1].sum(-1)
+    soft_dice = (2 * soft[:, 1] + 1) / (soft.sum(-1) + truth + 1)
+    return values | {"f1": _average(dice(*counts)), "dice": _average(soft_dice)}
+
+
+def _gul2023(rows: Rows) -> Values:
+    values = aggregate(rows)
+    if any("n_correct" in row for row in rows):
+        return {"boundary_iou": values.get("boundary_iou"), "iou": values["iou"], "dice": values["dice"]}
+    tp, fp, fn, tn = _counts(rows, 0.5).sum(-1)
+    both = (dice(tp, fp, fn, tn) + dice(tn, fn, fp, tp)) / 2
+    return {"boundary_iou": values.get("boundary_iou"), "iou": mean_iou(tp, fp, fn, tn).item(), "dice": both.item()}
+
+
+def _chen2023(rows: Rows) -> Values:
+    values = _pooled(rows, 0.5)
+    return {"iou": values["iou"], "f1": values["dice"], "recall": values["recall"], "precision": values["precision"]}
+
+
+def _deopujari2025(rows: Rows) -> Values:
+    if any("n_correct" in row for row in rows):
+        values = aggregate(rows)
+        return {"mean_iou": values["iou"], "mean_pixel_accuracy": values["recall"], "accuracy": values["accuracy"]}
+    pooled = _pooled(rows, 0.5)
+    return {
+        "mean_iou": pooled["mean_iou"],
+        "mean_pixel_accuracy": pooled["mean_accuracy"],
+        "accuracy": pooled["accuracy"],
+    }
+
+
+def _scsegamba(rows: Rows) -> Values:
+    """Best thresholds of means over images, of probabilities divided by the largest of their image."""
+    histogram = curves.of_rows(rows)
+    largest = curves.BINS - (histogram.sum(1)[:, ::-1] > 0).argmax(-1)
+    at = (np.array(HUNDREDTHS) * largest[:, None] / curves.BINS).round().astype(np.int64)
+    counts = [np.take_along_axis(part, at, -1) for part in curves.counts(histogram)]
+    f1, both = dice(*counts), mean_iou(*counts)
+    pooled = [part[:, 0].sum() for part in counts]
+    return {
+        "ods": float(f1.mean(0).max()),
+        "ois": float(f1.max(-1).mean()),
+        "mean_iou": float(both.mean(0).max()),
+        "precision": BINARY["precision"](*pooled).item(),
+        "recall": BINARY["recall"](*pooled).item(),
+        "f1": dice(*pooled).item(),
+    }
+
+
+def _omnicrack(rows: Rows) -> Values:
+    if any("n_line" not in row for row in rows):
+        raise ConfigError("the rows hold no centre lines: evaluate with the group 'skeleton'")
+    sources = sorted({str(row.get("source", "all")) for row in rows})
+    values: Values = {}
+    for source in sources:
+        part = [row for row in rows if str(row.get("source", "all")) == source]
+        names = ("n_line", "n_line_near", "n_pred_line", "n_pred_line_near")
+        values[f"cl_iou_4px/{source}"] = cl_iou(*(sum(row[name] for row in part) for name in names))
+    return {"cl_iou_4px": mean(values.values()), **values}
+
+
+def _best_on_test(rows: Rows) -> Values:
+    (ods, ods_threshold), (ois, ois_threshold) = curves.ods(rows), curves.ois(rows)
+    return {
+        "ods": ods,
+        "ods_threshold": ods_threshold,
+        "ois": ois,
+        "ois_threshold": ois_threshold,
+        "average_precision": curves.average_precision(rows),
+    }
+
+
+def _counts(rows: Rows, threshold: float) -> Pixels:
+    """(4, N): counts of each image at any threshold."""
+    return np.stack(curves.counts(curves.of_rows(rows)))[..., curves.at(threshold)]
+
+
+def _pooled(rows: Rows, threshold: float) -> Values:
+    counts = _counts(rows, threshold).sum(-1)
+    return {name: ratio(*counts).item() for name, ratio in BINARY.items()}
+
+
+def _average(values: np.ndarray[Any, np.dtype[np.float64]]) -> float:
+    return float(values.mean())
+
+
+PROTOCOLS: Mapping[str, Protocol] = {
+    "deepcrack_pooled": Protocol(
+        _deepcrack_pooled,
+        "Counts of all images added up, threshold 0.5: global accuracy, class average accuracy and mean IoU with the "
+        "background, precision, recall and F1 of crack.",
+        "Liu 2019 (DeepCrack), sec. 4; the paper does not print its threshold",
+    ),
+    "per_image": Protocol(
+        _per_image,
+        "Means over images at the checkpoint's threshold; an image without crack counts as README.md here says.",
+        several_classes=True,
+    ),
+    "krasniqi2026": Protocol(
+        _krasniqi2026,
+        "IoU and Dice at threshold 0.1, means over images (its Dice is below 2 IoU / (1 + IoU), so they are not pooled). "
+        "HD95 in px: the paper prints no threshold, so at 0.1 and at the checkpoint's.",
+        "Krasniqi and Shehu 2026, Table 2",
+    ),
+    "ozcan2024": Protocol(
+        _ozcan2024,
+        "Precision, recall, F1 and IoU at threshold 0.5, means over images; Dice of the probabilities, (2 sum p y + 1) / "
+        "(sum p + sum y + 1). Our reading: it prints an F1 (0.6001) and a Dice (0.5609) that differ, so they cannot be of "
+        "the same masks, and beside a mean IoU of 0.3824 the mean F1 of the same masks is at most 0.5533.",
+        "Oezcan and Schmiedecke 2024, Table 1",
+    ),
+    "gul2023": Protocol(
+        _gul2023,
+        "IoU and Dice of each class pooled over the set, mean over all classes with the background; Boundary IoU as a mean "
+        "over images (crack alone where there is one class), in a band of 2 % of the diagonal unless the rows say otherwise.",
+        "Guel 2023, sec. 2.1.6 and 4.3",
+        several_classes=True,
+    ),
+    "chen2023": Protocol(
+        _chen2023,
+        "IoU, F1, recall and precision of crack, counts of all images added up, threshold 0.5 (the paper prints none; its "
+        "F1 is 2 IoU / (1 + IoU), which means over images are not). On 96 x 96 px for DeepCrack.",
+        "Chen 2023, Tables I to IV",
+    ),
+    "deopujari2025": Protocol(
+        _deopujari2025,
+        "Mean over crack and background of the pooled IoU, and of the pooled recall (mean pixel accuracy), threshold 0.5; "
+        "and the plain accuracy, which is what its values look like.",
+        "Deopujari 2025, sec. 3 and Table 1",
+        several_classes=True,
+    ),
+    "scsegamba": Protocol(
+        _scsegamba,
+        "Probabilities divided by the largest of their image, thresholds 0.00 to 0.99. ODS and mean IoU (with the "
+        "background): the best over thresholds of the mean over images; OIS: the mean of each image's best F1; precision, "
+        "recall and F1 pooled at threshold 0.00.",
+        "Liu 2025 (SCSegamba), its evaluation code",
+        "Thresholds are picked on the test images (an image's own for OIS), each image is rescaled by its own maximum, labels "
+        "are resized, and precision, recall and F1 are not at the threshold of ODS: the values are ceilings, not to be "
+        "compared with results at a threshold fixed before.",
+    ),
+    "omnicrack": Protocol(
+        _omnicrack,
+        "Centre-line IoU with a tolerance of 4 px, counts added up per source data set, mean over sources. Centre lines "
+        "are thinned from the masks.",
+        "Benz and Rodehorst 2024 (OmniCrack30k), its evaluation code",
+    ),
+    "best_on_test": Protocol(
+        _best_on_test,
+        "ODS: the best pooled F1 of one threshold; OIS: the mean of each image's best F1; average precision of all pixels.",
+        "Arbelaez 2011, sec. 3.1",
+        "ODS and OIS pick thresholds on the test images: they are ceilings.",
+    ),
+}
+"""Protocols by name."""

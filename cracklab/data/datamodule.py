@@ -17,13 +17,15 @@ from torch.utils.data import DataLoader
 
 from cracklab.batch import Batch, Sample
 from cracklab.data import cache as stores
-from cracklab.data import folds as splitting
 from cracklab.data.augment import POLICIES, Flips, Policy
 from cracklab.data.dataset import Collate, CrackDataset, Pairs, Preparation, one_thread
-from cracklab.data.images import COVERAGE
+from cracklab.data.duplicates import near_duplicates
+from cracklab.data.folds import Plan, SplitName
+from cracklab.data.groups import KnownOverlap, check_overlap, with_groups
+from cracklab.data.images import COVERAGE, Array
 from cracklab.data.layouts import LAYOUTS, Layout
 from cracklab.data.sampler import EpochSampler
-from cracklab.data.samples import Record, refuse, with_ids
+from cracklab.data.samples import Record, Splits, refuse, with_ids
 from cracklab.data.statistics import Statistics, measure
 from cracklab.data.transform import MEAN, STD, EvalTransform
 from cracklab.errors import ConfigError, DataError
@@ -53,6 +55,9 @@ class CrackDataModule(pl.LightningDataModule):
         test_fraction: share of the images that becomes the test set of a holdout.
         fold: number of the fold that is held out as the test set; None: no folds.
         folds: number of folds.
+        fold_by: folds of photos, or one fold a source.
+        folds_file: folds.json, which is read where there is one, else written.
+        pool: make folds of the published test side too.
         group: which images are of one photo: `auto` (the layout's groups, else `NAME-17` is a crop of `NAME`), a column
             of the layout's table, or a regular expression on the stem whose group in brackets names the photo.
         known_overlap: a published split with one photo on two sides is an error, or reported by name.
@@ -84,13 +89,16 @@ class CrackDataModule(pl.LightningDataModule):
         eval_batch_size: int = 16,
         num_workers: int = 0,
         channels: Literal[1, 3] = 3,
-        split: splitting.SplitName = "auto",
+        split: SplitName = "auto",
         val_fraction: float = 0.1,
         test_fraction: float = 0.1,
         fold: int | None = None,
         folds: int = 5,
+        fold_by: Literal["photo", "source"] = "photo",
+        folds_file: str | None = None,
+        pool: bool = False,
         group: str = "auto",
-        known_overlap: splitting.KnownOverlap = "error",
+        known_overlap: KnownOverlap = "error",
         crop: int | None = None,
         resize: int | tuple[int, int] | None = None,
         coverage: float = COVERAGE,
@@ -118,17 +126,20 @@ class CrackDataModule(pl.LightningDataModule):
             )
         self.layout, self.root = layout, Path(root or ".")
         self.batch_size, self.eval_batch_size, self.num_workers = batch_size, eval_batch_size, num_workers
-        self.split, self.val_fraction, self.test_fraction = split, val_fraction, test_fraction
-        self.fold, self.folds, self.group, self.known_overlap = fold, folds, group, known_overlap
+        self.plan = Plan(split, val_fraction, test_fraction, fold, folds, fold_by, folds_file, pool, split_seed)
+        self.group, self.known_overlap = group, known_overlap
         self.train_crop, self.crack_rate, self.augment = train_crop, crack_rate, augment
-        self.maps, self.map_options = tuple(maps), map_options
-        self.seed, self.split_seed = seed, split_seed
+        self.maps, self.map_options, self.seed = tuple(maps), map_options, seed
         self.cache, self.cache_gb = cache, cache_gb
         self.pin_memory = torch.cuda.is_available() if pin_memory is None else pin_memory
         self.transform = EvalTransform(crop, resize, channels, mean, std, coverage)
         self.num_classes, self.class_names = layout.num_classes, layout.class_names
         self._resume: tuple[int, int] | None = None
         self._pairs: Pairs | None = None
+        self.records: list[Record] = []
+        """The index after `setup`: every pair, with its id and its photo."""
+        self.splits = Splits((), (), ())
+        """What each image serves for, after `setup`."""
 
     # -- index and splits -------------------------------------------------------------------------------------------
 
@@ -139,28 +150,17 @@ class CrackDataModule(pl.LightningDataModule):
             DataError: for everything that would spoil training.
         """
         if self._pairs is None:
-            self._pairs, shares = self._read()
-            self.splits = splitting.assign(
-                self.records,
-                shares,
-                self.split,
-                self.fold,
-                self.folds,
-                self.val_fraction,
-                self.test_fraction,
-                self.split_seed,
-            )
-            known = "error" if self.fold is not None or self.split not in ("auto", "official") else self.known_overlap
-            splitting.check_overlap(self.records, self.splits, known)
+            found, problems = self.layout.index(self.root)
+            refuse(problems)
+            self.records = with_ids(found)
+            self._pairs, shares, thumbnails = self._read()
+            duplicates = near_duplicates(thumbnails) if self.group == "auto" else ()
+            self.records = with_groups(self.records, self.group, self.plan.parts, duplicates)
+            self.splits = self.plan.assign(self.records, shares)
+            ours = self.plan.fold is not None or self.plan.split in ("holdout", "official-clean")
+            check_overlap(self.records, self.splits, "error" if ours else self.known_overlap)
             counts = ", ".join(f"{len(positions)} {side}" for side, positions in self.splits.named().items())
             rank_zero_info(f"data: {counts} images")
-
-    @cached_property
-    def records(self) -> list[Record]:
-        """The index: every pair, with its id and its photo."""
-        records, problems = self.layout.index(self.root)
-        refuse(problems)
-        return splitting.with_groups(with_ids(records), self.group, 2 if self.fold is None else self.folds)
 
     def ids(self, side: Side) -> list[str]:
         """Names of the images of one side, in the order of its loader."""
@@ -173,14 +173,16 @@ class CrackDataModule(pl.LightningDataModule):
         assert self._pairs is not None, "setup comes first"
         return measure(self._pairs[i][1] for i in self.splits.train[::step])
 
-    def _read(self) -> tuple[Pairs, NDArray[np.float64]]:
-        """Prepared pairs, and the crack share of each mask as it is on disk."""
+    def _read(self) -> tuple[Pairs, NDArray[np.float64], list[Array]]:
+        """Prepared pairs, the crack share of each mask as it is on disk, and thumbnails."""
         direct = Preparation(self.records, self.layout, self.transform)
         number = len(self.records)
-        if self.cache != "none":
-            store = stores.build(self._key(), number, direct.__getitem__, self.cache, self.cache_gb)
-            return store, np.array([float(store[i][2]) for i in range(number)])
-        return direct, np.array(list(stores.in_order(lambda i: float(direct[i][2]), number, "Reading masks")))
+        if self.cache == "none":
+            facts = list(stores.in_order(lambda i: direct[i][2:], number, "Reading images"))
+            return direct, np.array([float(share) for share, _ in facts]), [small for _, small in facts]
+        store = stores.build(self._key(), number, direct.__getitem__, self.cache, self.cache_gb)
+        items = [store[i] for i in range(number)]
+        return store, np.array([float(item[2]) for item in items]), [item[3] for item in items]
 
     def _key(self) -> str:
         """A hash of all that the cache depends on: files, settings, and the code that reads them."""

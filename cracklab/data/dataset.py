@@ -13,6 +13,7 @@ from torch.utils.data import Dataset, default_collate
 
 from cracklab.batch import Sample
 from cracklab.data.augment import Policy
+from cracklab.data.duplicates import thumbnail
 from cracklab.data.images import IGNORE, Array
 from cracklab.data.layouts import Layout
 from cracklab.data.maps import compute_maps
@@ -29,16 +30,17 @@ class Pairs(Protocol):
 class Preparation:
     """Reads and prepares a pair: what a cache is made from, and what stands in for it where there is none.
 
-    With each pair comes the crack share of the mask as it is on disk, (), float64: folds must not depend on the resize.
+    With each pair come the crack share of the mask, (), and a thumbnail of the image, (32, 32), as they are on disk:
+    folds must not depend on the resize.
     """
 
     def __init__(self, records: Sequence[Record], layout: Layout, transform: EvalTransform) -> None:
         self.records, self.layout, self.transform = records, layout, transform
 
-    def __getitem__(self, index: int) -> tuple[Array, Array, NDArray[np.float64]]:
+    def __getitem__(self, index: int) -> tuple[Array, Array, NDArray[np.float64], Array]:
         image, mask = self.layout.read(self.records[index])
         share = np.asarray(((mask > 0) & (mask != IGNORE)).mean(), np.float64)
-        return *self.transform.prepare(image, mask, self.layout.num_classes), share
+        return *self.transform.prepare(image, mask, self.layout.num_classes), share, thumbnail(image)
 
 
 class CrackDataset(Dataset[Sample]):

@@ -39,6 +39,19 @@ class Record:
 
 
 @dataclass(frozen=True)
+class Splits:
+    """Which records serve for what, as positions in the index."""
+
+    train: tuple[int, ...]
+    val: tuple[int, ...]
+    test: tuple[int, ...]
+
+    def named(self) -> Mapping[str, tuple[int, ...]]:
+        """Side -> positions."""
+        return {"train": self.train, "val": self.val, "test": self.test}
+
+
+@dataclass(frozen=True)
 class Problem:
     """Something about the data that would spoil training, or that one should know of."""
 

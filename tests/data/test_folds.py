@@ -1,11 +1,14 @@
+import json
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cracklab.data.folds import allocate, assign, check_overlap, with_groups
+from cracklab.data.folds import Plan, allocate
+from cracklab.data.groups import check_overlap, with_groups
 from cracklab.data.samples import Record, with_ids
 from cracklab.errors import ConfigError, DataError
 
@@ -22,8 +25,8 @@ def index(*parts):
     return with_groups(with_ids([record for part in parts for record in part]), "auto")
 
 
-def sides(splits):
-    return {side: set(positions) for side, positions in splits.named().items()}
+def assign(found, shares, split="auto", **options):
+    return Plan(split, **options).assign(found, shares)
 
 
 def groups_of(found, positions):
@@ -128,6 +131,81 @@ def test_a_fold_out_of_range_is_refused(fold):
         assign(index(crops(9, 2)), np.zeros(18), fold=fold, folds=5)
 
 
+def test_an_official_test_set_stays_untouched_unless_pooled():
+    found = index(crops(12, 3, split="train"), records("t-1", "t-2", "u-1", "v", split="test"))
+    held_out = [assign(found, np.zeros(40), fold=fold, folds=3, pool=True).test for fold in range(3)]
+    assert sorted(i for part in held_out for i in part) == list(range(40))
+    check_overlap(found, assign(found, np.zeros(40), fold=0, folds=3, pool=True))
+
+
+def test_one_fold_a_source():
+    found = index(records("a", "b", "c", source="x"), records("d", "e", "f", "g", source="y"))
+    splits = assign(found, np.zeros(7), fold=1, folds=2, fold_by="source", val_fraction=0.2)
+    assert {found[i].source for i in splits.test} == {"y"}
+    assert {found[i].source for i in splits.train + splits.val} == {"x"}
+    with pytest.raises(ConfigError, match=r"data\.folds is 5, but there are 2 sources: x, y"):
+        assign(found, np.zeros(7), fold=1, fold_by="source")
+
+
+# -- folds.json -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def kept(tmp_path):
+    """An index, its crack shares, and options that keep its folds in a file."""
+    found = index(crops(9, 2, split="train"), records("t", split="test"))
+    shares = np.random.default_rng(0).random(len(found))
+    return found, shares, {"fold": 2, "folds": 3, "folds_file": str(tmp_path / "runs" / "folds.json")}
+
+
+def test_folds_are_written_once_with_every_image_and_reused(kept):
+    found, shares, options = kept
+    splits = assign(found, shares, **options)
+    content = json.loads(Path(options["folds_file"]).read_text())
+    assert set(content["images"]) == {record.id for record in found}
+    assert content["images"]["t"] == {"photo": "t", "fold": None}
+    held_out = {name for name, image in content["images"].items() if image["fold"] == 2}
+    assert held_out == {found[i].id for i in splits.test}
+    again = assign(found, shares, **options, seed=99)
+    assert again.test == splits.test
+    assert again.test != assign(found, shares, fold=2, folds=3, seed=99).test
+
+
+def changed(options, change):
+    path = Path(options["folds_file"])
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def test_folds_that_do_not_fit_the_data_are_refused(kept):
+    found, shares, options = kept
+    assign(found, shares, **options)
+    with pytest.raises(DataError, match=r"folds\.json' holds images that are gone: p0-1: restore the data, or remove"):
+        assign([record for record in found if record.id != "p0-1"], shares[1:], **options)
+    with pytest.raises(DataError, match=r"folds\.json' lacks new: restore"):
+        assign([*found, *index(records("new", split="train"))], np.append(shares, 0), **options)
+    with pytest.raises(DataError, match=r"holds 3 folds, but data\.folds is 4: set it to 3"):
+        assign(found, shares, **{**options, "folds": 4})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda content: content["images"]["p3-1"].update(fold=(content["images"]["p3-1"]["fold"] + 1) % 3), "p3"),
+        (lambda content: content["images"]["p3-1"].update(fold=3), "gives p3-1 no fold from 0 to 2"),
+        (lambda content: content["images"]["p3-1"].update(fold=None), "gives p3-1 no fold from 0 to 2"),
+        (lambda content: content.pop("folds"), "is no file of folds"),
+    ],
+)
+def test_folds_that_were_spoilt_are_refused(kept, change, message):
+    found, shares, options = kept
+    assign(found, shares, **options)
+    changed(options, change)
+    with pytest.raises(DataError, match=message):
+        assign(found, shares, **options)
+
+
 # -- splits ---------------------------------------------------------------------------------------------------------
 
 
@@ -195,7 +273,7 @@ def test_deepcrack_has_101_training_photos_of_which_three_leak(deepcrack):
     assert len(train & test) == 3
     assert sum(r.group in train for r in by_side["test"]) == 19
     shares = np.random.default_rng(0).random(len(found))
-    with pytest.raises(DataError, match="images of 3 photos"):
+    with pytest.raises(DataError, match=r"images of 3 photos(?s:.*)'11142'(?s:.*)'11289'(?s:.*)"):
         check_overlap(found, assign(found, shares, "official"))
     clean = assign(found, shares, "official-clean")
     check_overlap(found, clean)

@@ -1,0 +1,133 @@
+"""Which images are of one photo."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+from lightning.pytorch.utilities import rank_zero_warn
+
+from cracklab.data.samples import Record, Splits
+from cracklab.errors import ConfigError, DataError
+
+KnownOverlap = Literal["error", "report"]
+
+CROP = re.compile(r"(.+)-\d+")
+"""How crops of a photo are named: `NAME-17`; `NAME` itself belongs to them."""
+
+EACH_BY_ITSELF = "'(.+)'"
+
+
+def with_groups(
+    records: Sequence[Record], rule: str, parts: int = 2, duplicates: Sequence[tuple[int, int]] = ()
+) -> list[Record]:
+    """Records that know which photo they come from.
+
+    Args:
+        records: the index.
+        rule: `auto`: the layout's groups, else `NAME-17` belongs to `NAME`, and near duplicates are one photo. The name
+            of a column of the layout's table. Else a regular expression, matched at the start of the image's stem: its
+            first group in brackets names the photo.
+        parts: how many disjoint parts the groups have to fill.
+        duplicates: positions of near duplicates, which `auto` joins.
+
+    Raises:
+        ConfigError: for a rule that is neither a column nor a regular expression.
+        DataError: for an image that the expression does not match, and for `auto` where it cannot be right.
+    """
+    if rule == "auto":
+        by_name = [replace(record, group=record.group or _photo(record.stem)) for record in records]
+        joined = _joined(by_name, duplicates)
+        if joined != list(records):
+            _believable(joined, parts)
+        return joined
+    if records and all(rule in record.columns for record in records):
+        return [replace(record, group=record.columns[rule]) for record in records]
+    try:
+        expression = re.compile(rule)
+    except re.error as error:
+        raise ConfigError(
+            f"data.group {rule!r} is not a regular expression ({error}): correct it, or use 'auto'"
+        ) from None
+    if not expression.groups:
+        columns = ", ".join(records[0].columns) if records and records[0].columns else "none"
+        raise ConfigError(
+            f"data.group {rule!r} is no column of the data (it has: {columns}), and no regular expression with a group in "
+            "brackets that names the photo: write for instance '(.+)-[0-9]+', or 'auto'"
+        )
+    matches = [expression.match(record.stem) for record in records]
+    strangers = [record.stem for record, match in zip(records, matches, strict=True) if not match or not match[1]]
+    if strangers:
+        raise DataError(
+            f"data.group {rule!r} does not match {', '.join(strangers[:5])}: extend the expression, '|(.+)' takes the rest"
+        )
+    return [replace(record, group=match[1]) for record, match in zip(records, matches, strict=True) if match]
+
+
+def _photo(stem: str) -> str:
+    crop = CROP.fullmatch(stem)
+    return crop[1] if crop else stem
+
+
+def _believable(records: Sequence[Record], parts: int) -> None:
+    """Refuse groups by name that cannot be photos: `crack-1` ... `crack-200` are no crops of `crack`."""
+    sizes = Counter(record.group for record in records)
+    name, size = sizes.most_common(1)[0]
+    if size > 1 and size > len(records) / 2:
+        raise DataError(
+            f"data.group 'auto' takes {size} of {len(records)} images for crops or copies of one photo {name!r}: if each is a photo of "
+            f"its own, set data.group to {EACH_BY_ITSELF}, else to a regular expression whose group in brackets names the photo"
+        )
+    if len(sizes) < min(parts, len(records)):
+        raise DataError(
+            f"data.group 'auto' finds {len(sizes)} photos in {len(records)} images, too few for {parts} parts: set data.group to "
+            f"{EACH_BY_ITSELF} if each image is a photo of its own, or ask for fewer folds"
+        )
+
+
+def _joined(records: Sequence[Record], duplicates: Sequence[tuple[int, int]]) -> list[Record]:
+    """Records whose groups are one where near duplicates connect them."""
+    leader = {record.group: record.group for record in records}
+
+    def lead(group: str) -> str:
+        while leader[group] != group:
+            group = leader[group]
+        return group
+
+    for first, second in duplicates:
+        a, b = sorted((lead(records[first].group), lead(records[second].group)))
+        leader[b] = a
+    return [replace(record, group=lead(record.group)) for record in records]
+
+
+def overlaps(records: Sequence[Record], splits: Splits) -> dict[str, dict[str, list[str]]]:
+    """Photo -> side -> files, of the photos of which images stand on more than one side."""
+    where: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for side, positions in splits.named().items():
+        for i in positions:
+            where[records[i].group][side].append(records[i].image)
+    return {group: dict(sides) for group, sides in sorted(where.items()) if len(sides) > 1}
+
+
+def check_overlap(records: Sequence[Record], splits: Splits, known: KnownOverlap = "error") -> None:
+    """Refuse, or report, photos of which images stand on two sides.
+
+    Raises:
+        DataError: names the photos and their files, unless `known` is `report`, which warns of them.
+    """
+    shared = overlaps(records, splits)
+    if not shared:
+        return
+    lines = [
+        f"  photo {group!r}: " + "; ".join(f"{side}: {', '.join(files)}" for side, files in sides.items())
+        for group, sides in shared.items()
+    ]
+    text = "\n".join([f"images of {len(shared)} photos are on more than one side of the split:", *lines])
+    if known == "report":
+        rank_zero_warn(text)
+        return
+    raise DataError(
+        f"{text}\nmake a split by photo (data.split: holdout, or official-clean), or accept a published split as it is with "
+        "data.known_overlap: report"
+    )

@@ -122,8 +122,10 @@ class CrackModule(pl.LightningModule):
     def setup(self, stage: str) -> None:
         """Tell the loss what it needs to know of the data, and lay out the net in memory."""
         self.net.to(memory_format=self.memory_format)  # type: ignore[call-overload] - torch's stub lacks this form
+        data = getattr(self.trainer, "datamodule", None)
+        self.evaluator.class_names = getattr(data, "class_names", None)
         if stage == "fit" and type(self.loss).configure is not Loss.configure:
-            statistics = getattr(getattr(self.trainer, "datamodule", None), "statistics", None)
+            statistics = getattr(data, "statistics", None)
             if statistics is None:
                 raise ConfigError(
                     f"the loss {type(self.loss).__name__} needs statistics of the data: train with a CrackDataModule"

@@ -1,0 +1,86 @@
+"""W&B: offline by itself, never a hang, one run id across resumes; what it holds is read back from the offline run."""
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+from support import fit
+
+from cracklab import loggers, run
+
+
+@pytest.fixture
+def free(monkeypatch, tmp_path):
+    """As on a machine where nobody chose a mode or logged in."""
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+
+
+def test_offline_without_a_key(free):
+    assert loggers.choose_mode() == "offline"
+
+
+def test_online_with_a_key_and_a_server(free, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
+        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
+        assert loggers.choose_mode() == "online"
+
+
+def test_offline_with_a_key_but_no_server(free, monkeypatch):
+    monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    assert loggers.choose_mode() == "offline"
+
+
+def test_a_key_in_netrc_counts(free, tmp_path):
+    (tmp_path / "netrc").write_text("machine api.wandb.ai login user password " + "x" * 40)
+    assert loggers.has_key()
+
+
+def test_disabled_means_no_logger(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    assert loggers.wandb_logger(loggers.WandbSettings(), tmp_path, "run") is False
+
+
+def test_one_id_a_folder(tmp_path):
+    first = loggers.run_id(tmp_path / "a")
+    assert loggers.run_id(tmp_path / "a") == first != loggers.run_id(tmp_path / "b")
+
+
+def history(folder: Path) -> tuple[list[dict], list[str]]:
+    """Rows and run ids of all offline runs below a run folder, read by W&B's own reader."""
+    from wandb.proto import wandb_internal_pb2
+    from wandb.sdk.internal.datastore import DataStore
+
+    rows, ids = [], []
+    for file in sorted(folder.glob("wandb/offline-run-*/*.wandb")):
+        store = DataStore()
+        store.open_for_scan(str(file))
+        while (data := store.scan_data()) is not None:
+            record = wandb_internal_pb2.Record()
+            record.ParseFromString(data)
+            if record.WhichOneof("record_type") == "history":
+                rows.append(
+                    {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in record.history.item}
+                )
+            elif record.WhichOneof("record_type") == "run":
+                ids.append(record.run.run_id)
+    return rows, ids
+
+
+def test_an_offline_run_holds_curves_and_panels_and_keeps_its_id(free, tmp_path):
+    out = fit(
+        tmp_path / "run", "--model.net=support.TinyNet", "--panels.every_n_epochs=1", "--trainer.log_every_n_steps=1"
+    )
+    again = ["--ckpt_path", str(out / run.LAST), "--trainer.max_epochs=3"]
+    fit(out, "--model.net=support.TinyNet", *again)
+    rows, ids = history(out)
+    keys = {key for row in rows for key in row}
+    assert {"train/loss", "val/loss", "val/iou", "val/panels", "epoch"} <= keys
+    assert any(key.startswith("lr-") for key in keys)
+    assert set(ids) == {loggers.run_id(out)}
+    assert [row["val/iou"] for row in rows if "val/iou" in row], "no curve"
+    assert len([row for row in rows if "val/iou" in row]) == 3

@@ -1,0 +1,191 @@
+"""The module: any net and loss, frozen encoders, rates, precision, averaging, and what the checkpoint holds."""
+
+import math
+
+import lightning.pytorch as pl
+import pytest
+import torch
+from support import TinyNet
+from torch import nn
+
+from cracklab.callbacks import Checkpoints, SeedSteps, Tables
+from cracklab.callbacks.checkpoints import WholeFiles
+from cracklab.data import CrackDataModule
+from cracklab.data.layouts import LAYOUTS
+from cracklab.errors import ConfigError, RunError
+from cracklab.losses import build_loss
+from cracklab.module import CrackModule, Evaluation
+from cracklab.schedules import OneCycle
+
+
+def data(**settings) -> CrackDataModule:
+    return CrackDataModule(LAYOUTS["synthetic"](train=16, val=3, test=3, size=(32, 32)), batch_size=4, **settings)
+
+
+def train(module: CrackModule, folder, epochs: int = 2, **settings) -> pl.Trainer:
+    callbacks = [SeedSteps(0), Checkpoints(), Tables(), *settings.pop("callbacks", [])]
+    trainer = pl.Trainer(
+        max_epochs=epochs, default_root_dir=folder, callbacks=callbacks, plugins=[WholeFiles()], logger=False,
+        accelerator="cpu", enable_progress_bar=False, enable_model_summary=False, **settings,
+    )  # fmt: skip
+    trainer.fit(module, data(maps=module.loss.maps))
+    return trainer
+
+
+def made(**settings) -> CrackModule:
+    torch.manual_seed(0)
+    return CrackModule(
+        settings.pop("net", None) or TinyNet(), settings.pop("loss", None) or build_loss("combo"), **settings
+    )
+
+
+def encoder(module: CrackModule) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in module.net.encoder.state_dict().items()}
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> list[str]:
+    return [name for name in one if torch.equal(one[name], other[name])]
+
+
+def test_a_frozen_encoder_stands_still_statistics_included_and_then_moves(tmp_path):
+    module = made(freeze_encoder_epochs=2)
+    before = encoder(module)
+    head = module.net.head[1].weight.clone()
+    train(module, tmp_path / "a", epochs=2)
+    assert same(before, encoder(module)) == list(before)
+    assert not torch.equal(head, module.net.head[1].weight)
+    module = made(freeze_encoder_epochs=1)
+    train(module, tmp_path / "b", epochs=2)
+    assert not same(before, encoder(module))
+
+
+def test_an_encoder_with_rate_0_never_moves(tmp_path):
+    module = made(encoder_lr_factor=0)
+    before = encoder(module)
+    train(module, tmp_path)
+    assert same(before, encoder(module)) == list(before)
+
+
+def test_the_encoder_has_its_share_of_the_rate(tmp_path):
+    module = made(encoder_lr_factor=0.1, schedule=OneCycle())
+    trainer = train(module, tmp_path)
+    rest, enc = trainer.optimizers[0].param_groups
+    assert enc["lr"] == pytest.approx(0.1 * rest["lr"])
+    assert enc["initial_lr"] == pytest.approx(0.1 * rest["initial_lr"])
+    assert sum(len(group["params"]) for group in (rest, enc)) == len(list(module.parameters()))
+
+
+def test_an_encoder_is_needed_to_freeze_one():
+    with pytest.raises(ConfigError, match="an `encoder`, which Conv2d has not"):
+        made(net=nn.Conv2d(3, 1, 1), freeze_encoder_epochs=1)
+
+
+def test_the_schedule_is_told_all_steps(tmp_path):
+    module = made(schedule=OneCycle(final_factor=10))
+    trainer = train(module, tmp_path, epochs=3)
+    assert trainer.lr_scheduler_configs[0].scheduler.total_steps == 12 == trainer.global_step
+    assert trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(1e-3 / 25 / 10)
+
+
+def test_losses_are_float32_under_bf16(tmp_path):
+    """A loss that looks at what it is given; the net's output is half precision there."""
+    seen = []
+
+    class Looks(nn.Module):
+        def forward(self, logits, target):
+            seen.append(logits.dtype)
+            return logits.square().mean()
+
+    module = made(loss=Looks())
+    train(module, tmp_path, epochs=1, precision="bf16-mixed")
+    assert set(seen) == {torch.float32}
+    assert all(parameter.dtype == torch.float32 for parameter in module.parameters())
+
+
+def test_several_classes_by_index_and_one_hot():
+    """An external loss gets the form of mask that it asks for."""
+    logits, classes = torch.randn(2, 3, 8, 8), torch.randint(0, 3, (2, 8, 8))
+    mask = nn.functional.one_hot(classes, 3).movedim(-1, 1).float()
+    by_index = made(loss=nn.CrossEntropyLoss(), target="index").loss(logits, mask)
+    assert torch.allclose(by_index, nn.functional.cross_entropy(logits, classes))
+    one_hot = made(loss=nn.BCEWithLogitsLoss(), target="one_hot").loss(logits, mask)
+    assert torch.allclose(one_hot, nn.functional.binary_cross_entropy_with_logits(logits, mask))
+
+
+def test_validation_loss_is_the_mean_over_images_whatever_the_batches(tmp_path):
+    module = made(loss=build_loss("distance_aware"))
+    values = []
+    for size in (1, 3):
+        trainer = pl.Trainer(logger=False, accelerator="cpu", enable_progress_bar=False, default_root_dir=tmp_path)
+        values.append(
+            trainer.validate(module, data(maps=module.loss.maps, eval_batch_size=size), verbose=False)[0]["val/loss"]
+        )
+    assert values[0] == pytest.approx(values[1], rel=1e-6)
+
+
+def test_weights_can_be_averaged(tmp_path):
+    """Lightning's own callback: the checkpoint holds the averaged weights, and they score what validation said."""
+    from lightning.pytorch.callbacks import EMAWeightAveraging
+
+    module = made()
+    trainer = train(module, tmp_path, epochs=2, callbacks=[EMAWeightAveraging(decay=0.9, update_every_n_steps=1)])
+    content = torch.load(tmp_path / "checkpoints" / "best.ckpt", weights_only=True)
+    best = trainer.checkpoint_callback.best
+    module.load_state_dict(content["state_dict"])
+    again = pl.Trainer(logger=False, accelerator="cpu", enable_progress_bar=False, default_root_dir=tmp_path)
+    assert again.validate(module, data(), verbose=False)[0]["val/iou"] == pytest.approx(best, abs=1e-9)
+
+
+def test_surface_metrics_only_every_n_epochs_and_at_the_end(tmp_path):
+    import pandas as pd
+
+    train(made(evaluation=Evaluation(surface_every_n_epochs=2)), tmp_path, epochs=3)
+    table = pd.read_csv(tmp_path / "metrics.csv")
+    assert table["val/hd95_px"].notna().tolist() == [False, True, True]
+    assert table["val/iou"].notna().all()
+
+
+def test_memory_format_and_accumulation_and_clipping(tmp_path):
+    module = made(channels_last=True)
+    trainer = train(module, tmp_path, epochs=1, accumulate_grad_batches=2, gradient_clip_val=0.5)
+    assert trainer.global_step == 2
+    assert module.net.head[1].weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_the_threshold_travels_with_the_checkpoint(tmp_path):
+    train(made(evaluation=Evaluation(threshold=0.3)), tmp_path, epochs=1)
+    content = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
+    other = made()
+    other.on_load_checkpoint(content)
+    assert math.isclose(other.evaluator.threshold, 0.3)
+
+
+def test_a_checkpoint_of_another_program_is_refused():
+    with pytest.raises(RunError, match="not written by cracklab"):
+        made().on_load_checkpoint({"state_dict": {}})
+
+
+def test_a_monitor_that_is_not_logged_is_named(tmp_path):
+    with pytest.raises(
+        ConfigError, match=r"checkpoint.monitor 'val/iuo' was not logged by validation; did you mean 'val/iou'"
+    ):
+        pl.Trainer(
+            max_epochs=1, default_root_dir=tmp_path, callbacks=[Checkpoints(monitor="val/iuo")], logger=False,
+            accelerator="cpu", enable_progress_bar=False, enable_model_summary=False,
+        ).fit(made(), data())  # fmt: skip
+
+
+def test_an_epoch_that_is_the_best_is_written_once_under_two_names(tmp_path):
+    train(made(), tmp_path, epochs=1)
+    best, last = (tmp_path / "checkpoints" / name for name in ("best.ckpt", "last.ckpt"))
+    assert best.stat().st_ino == last.stat().st_ino
+
+
+@pytest.mark.slow
+def test_a_compiled_net_trains_to_the_same_loss(tmp_path):
+    plain, compiled = (train(made(compile=flag), tmp_path / str(flag), epochs=1) for flag in (False, True))
+    assert float(compiled.callback_metrics["train/loss"]) == pytest.approx(
+        float(plain.callback_metrics["train/loss"]), rel=1e-4
+    )
+    state = torch.load(tmp_path / "True" / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    assert made().load_state_dict(state)

@@ -1,10 +1,8 @@
 import gc
-import os
 import pickle
 import subprocess
 import sys
 import textwrap
-import time
 
 import numpy as np
 import pytest
@@ -143,13 +141,13 @@ def test_two_processes_at_once_make_it_once(places):
             return [np.full(3, i)]
         store = cache.build("k", 5, make, "memory", 1)
         assert store[4][0][0] == 4
+        print("ready", flush=True)
         sys.stdin.read()
     """
     log = places[0].parent / "log"
     command = [sys.executable, "-c", textwrap.dedent(script), str(places[0]), str(log)]
-    running = [subprocess.Popen(command, stdin=subprocess.PIPE, env=os.environ) for _ in range(2)]
-    while len(log.read_text().split() if log.exists() else []) < 5 and all(p.poll() is None for p in running):
-        time.sleep(0.02)
+    running = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    assert [process.stdout.readline() for process in running] == ["ready\n"] * 2
     for process in running:
         process.communicate()
         assert process.returncode == 0

@@ -10,7 +10,7 @@ from torch import nn
 
 from cracklab.callbacks import Checkpoints, SeedSteps, Tables
 from cracklab.callbacks.checkpoints import WholeFiles
-from cracklab.data import CrackDataModule
+from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.layouts import LAYOUTS
 from cracklab.errors import ConfigError, RunError
 from cracklab.losses import build_loss

@@ -134,6 +134,20 @@ class CrackModule(pl.LightningModule):
         if self.compile_net:
             self.net.compile()
 
+    def on_train_start(self) -> None:
+        """Refuse to go on past the end of a schedule that a checkpoint has fixed.
+
+        Raises:
+            RunError: with the number of steps.
+        """
+        scheduler: Any = self.lr_schedulers()
+        planned, end = getattr(scheduler, "total_steps", None), self.trainer.estimated_stepping_batches
+        if planned is not None and planned < end:
+            raise RunError(
+                f"the checkpoint's learning-rate schedule ends at step {planned}, but the run would go on to step {end}: "
+                "leave trainer.max_epochs as it was, or choose model.schedule Constant from the start"
+            )
+
     def on_train_epoch_start(self) -> None:
         """Schedules inside the loss move; a frozen encoder keeps its statistics."""
         self.loss.set_epoch(self.current_epoch)

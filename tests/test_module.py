@@ -84,7 +84,16 @@ def test_the_schedule_is_told_all_steps(tmp_path):
     module = made(schedule=OneCycle(final_factor=10))
     trainer = train(module, tmp_path, epochs=3)
     assert trainer.lr_scheduler_configs[0].scheduler.total_steps == 12 == trainer.global_step
-    assert trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(1e-3 / 25 / 10)
+    assert trainer.optimizers[0].param_groups[0]["lr"] < 1e-3 / 25 / 5
+
+
+def test_a_fixed_schedule_is_not_stretched(tmp_path):
+    train(made(schedule=OneCycle()), tmp_path, epochs=1)
+    trainer = pl.Trainer(
+        max_epochs=2, logger=False, accelerator="cpu", enable_progress_bar=False, default_root_dir=tmp_path
+    )
+    with pytest.raises(RunError, match="ends at step 4, but the run would go on to step 8"):
+        trainer.fit(made(schedule=OneCycle()), data(), ckpt_path=tmp_path / "checkpoints" / "last.ckpt")
 
 
 def test_losses_are_float32_under_bf16(tmp_path):

@@ -72,11 +72,14 @@ def history(folder: Path) -> tuple[list[dict], list[str]]:
 
 
 def test_an_offline_run_holds_curves_and_panels_and_keeps_its_id(free, tmp_path):
-    out = fit(
-        tmp_path / "run", "--model.net=support.TinyNet", "--panels.every_n_epochs=1", "--trainer.log_every_n_steps=1"
-    )
-    again = ["--ckpt_path", str(out / run.LAST), "--trainer.max_epochs=3"]
-    fit(out, "--model.net=support.TinyNet", *again)
+    more = [
+        "--model.net=support.TinyNet",
+        "--model.schedule=Constant",
+        "--panels.every_n_epochs=1",
+        "--trainer.log_every_n_steps=1",
+    ]
+    out = fit(tmp_path / "run", *more)
+    fit(out, *more, "--ckpt_path", str(out / run.LAST), "--trainer.max_epochs=3")
     rows, ids = history(out)
     keys = {key for row in rows for key in row}
     assert {"train/loss", "val/loss", "val/iou", "val/panels", "epoch"} <= keys

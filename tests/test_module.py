@@ -84,7 +84,6 @@ def test_the_schedule_is_told_all_steps(tmp_path):
     module = made(schedule=OneCycle(final_factor=10))
     trainer = train(module, tmp_path, epochs=3)
     assert trainer.lr_scheduler_configs[0].scheduler.total_steps == 12 == trainer.global_step
-    assert trainer.optimizers[0].param_groups[0]["lr"] < 1e-3 / 25 / 5
 
 
 def test_a_fixed_schedule_is_not_stretched(tmp_path):

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,6 +61,13 @@ def wandb_logger(settings: WandbSettings, folder: Path, name: str) -> Any:
         job_type=settings.job_type,
         tags=settings.tags,
     )
+
+
+def finish_wandb() -> None:
+    """Close this process's W&B run, if there is one: what it holds is on disk then, and the next command starts its own."""
+    wandb: Any = sys.modules.get("wandb")
+    if wandb is not None and wandb.run is not None:
+        wandb.finish()
 
 
 def choose_mode() -> str:

@@ -20,7 +20,7 @@ from cracklab.callbacks.checkpoints import WholeFiles, read_checkpoint
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.environment import write_environment
 from cracklab.errors import ConfigError
-from cracklab.loggers import WandbSettings, wandb_logger
+from cracklab.loggers import WandbSettings, finish_wandb, wandb_logger
 from cracklab.losses import LOSSES
 from cracklab.module import CrackModule
 
@@ -170,6 +170,8 @@ def run(command: str, args: Sequence[str]) -> int:
         CrackCLI(command, args)
     except MisconfigurationException as error:
         raise ConfigError(str(error)) from error
+    finally:
+        finish_wandb()
     return 0
 
 

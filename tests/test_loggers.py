@@ -2,6 +2,8 @@
 
 import json
 import socket
+import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -50,22 +52,33 @@ def test_one_id_a_folder(tmp_path):
     assert loggers.run_id(tmp_path / "a") == first != loggers.run_id(tmp_path / "b")
 
 
+def records(file: Path) -> Iterator[bytes]:
+    """The records of a .wandb file: LevelDB's log format, blocks of 32 KiB behind a header of 7 bytes."""
+    data, block, at, parts = file.read_bytes(), 32768, 7, b""
+    while at + 7 <= len(data):
+        left = block - at % block
+        if left < 7:
+            at += left
+            continue
+        _, length, kind = struct.unpack("<IHB", data[at : at + 7])
+        parts += data[at + 7 : at + 7 + length]
+        at += 7 + length
+        if kind in (1, 4):  # whole, or the last part
+            yield parts
+            parts = b""
+
+
 def history(folder: Path) -> tuple[list[dict], list[str]]:
-    """Rows and run ids of all offline runs below a run folder, read by W&B's own reader."""
-    from wandb.proto import wandb_internal_pb2
-    from wandb.sdk.internal.datastore import DataStore
+    """Rows and run ids of all offline runs below a run folder."""
+    from wandb.proto.wandb_internal_pb2 import Record
 
     rows, ids = [], []
     for file in sorted(folder.glob("wandb/offline-run-*/*.wandb")):
-        store = DataStore()
-        store.open_for_scan(str(file))
-        while (data := store.scan_data()) is not None:
-            record = wandb_internal_pb2.Record()
-            record.ParseFromString(data)
+        for data in records(file):
+            record = Record.FromString(data)
             if record.WhichOneof("record_type") == "history":
-                rows.append(
-                    {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in record.history.item}
-                )
+                items = record.history.item
+                rows.append({item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in items})
             elif record.WhichOneof("record_type") == "run":
                 ids.append(record.run.run_id)
     return rows, ids

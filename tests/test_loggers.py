@@ -78,7 +78,7 @@ def history(folder: Path) -> tuple[list[dict], list[str]]:
             record = Record.FromString(data)
             if record.WhichOneof("record_type") == "history":
                 items = record.history.item
-                rows.append({item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in items})
+                rows.append({item.key or item.nested_key[0]: json.loads(item.value_json) for item in items})
             elif record.WhichOneof("record_type") == "run":
                 ids.append(record.run.run_id)
     return rows, ids

@@ -27,8 +27,9 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from cracklab.cli import main
-from cracklab.data.augment import Flips
+from cracklab.data.augment import POLICIES, Flips
 from cracklab.data.datamodule import CrackDataModule
+from cracklab.data.layouts import LAYOUTS
 from cracklab.losses import build_loss
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -57,7 +58,7 @@ class InMemory(Dataset):
 def prepared(data: Path) -> dict[str, tuple[list[np.ndarray], list[np.ndarray]]]:
     """The same images as the run below sees, in memory."""
     module = CrackDataModule(
-        layout=layout(), root=str(data), crop=384, resize=96, known_overlap="report", augment="none"
+        LAYOUTS["deepcrack"](), str(data), crop=384, resize=96, known_overlap="report", augment=POLICIES["none"]()
     )
     module.setup("fit")
     arrays: dict[str, tuple[list[np.ndarray], list[np.ndarray]]] = {}
@@ -68,12 +69,6 @@ def prepared(data: Path) -> dict[str, tuple[list[np.ndarray], list[np.ndarray]]]
             [s["mask"].numpy()[0] for s in samples],
         )
     return arrays
-
-
-def layout():
-    from cracklab.data.layouts import LAYOUTS
-
-    return LAYOUTS["deepcrack"]()
 
 
 def bare(arrays: dict, epochs: int, workers: int, folder: Path) -> list[float]:

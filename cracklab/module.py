@@ -35,7 +35,7 @@ class Evaluation:
     thresholds: list[float] = field(default_factory=lambda: [0.5])
     boundary_width_px: int | None = None
     background: bool = True
-    surface_every_n_epochs: int = 1
+    surface_every_n_epochs: int = 5
 
 
 class CrackModule(pl.LightningModule):

@@ -153,6 +153,16 @@ def test_surface_metrics_only_every_n_epochs_and_at_the_end(tmp_path):
     assert table["val/iou"].notna().all()
 
 
+def test_the_best_by_a_metric_that_is_not_computed_every_epoch(tmp_path):
+    module = made(evaluation=Evaluation(surface_every_n_epochs=2))
+    trainer = pl.Trainer(
+        max_epochs=3, default_root_dir=tmp_path, callbacks=[Checkpoints("val/hd95_px", "min"), Tables()], logger=False,
+        accelerator="cpu", enable_progress_bar=False, enable_model_summary=False, plugins=[WholeFiles()],
+    )  # fmt: skip
+    trainer.fit(module, data())
+    assert trainer.checkpoint_callback.best_epoch in (1, 2)
+
+
 def test_memory_format_and_accumulation_and_clipping(tmp_path):
     module = made(channels_last=True)
     trainer = train(module, tmp_path, epochs=1, accumulate_grad_batches=2, gradient_clip_val=0.5)

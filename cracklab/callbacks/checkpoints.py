@@ -83,10 +83,12 @@ class Checkpoints(Checkpoint):
         ):
             trainer.save_checkpoint(self.path(trainer, run.LAST))
 
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Remember whether this validation was the best; within an epoch write best.ckpt at once."""
         if trainer.sanity_checking or trainer.state.fn != "fit":
             return
+        if self.monitor not in trainer.callback_metrics and not pl_module.evaluator.surface:
+            return  # one of the costly metrics, which this epoch did not compute
         value = self._monitored(trainer)
         if self.best is None or (value > self.best if self.mode == "max" else value < self.best):
             self.best, self.best_epoch = value, trainer.current_epoch

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import pickle
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +26,7 @@ from cracklab.data.groups import KnownOverlap, check_overlap, with_groups
 from cracklab.data.images import COVERAGE, Array
 from cracklab.data.layouts import LAYOUTS, Layout
 from cracklab.data.sampler import EpochSampler
-from cracklab.data.samples import Record, Splits, refuse, with_ids
+from cracklab.data.samples import Record, Side, Splits, refuse, with_ids
 from cracklab.data.statistics import Statistics, measure
 from cracklab.data.transform import MEAN, STD, EvalTransform
 from cracklab.errors import ConfigError, DataError
@@ -33,7 +34,6 @@ from cracklab.errors import ConfigError, DataError
 LAYOUTS.fill()
 POLICIES.fill()
 
-Side = Literal["train", "val", "test"]
 MEASURED = 300
 """So many training masks, evenly spread, are measured for statistics."""
 
@@ -186,13 +186,14 @@ class CrackDataModule(pl.LightningDataModule):
 
     def _key(self) -> str:
         """A hash of all that the cache depends on: files, settings, and the code that reads them."""
-        digest = hashlib.sha256(repr((type(self.layout).__qualname__, vars(self.layout), self.transform)).encode())
+        digest = hashlib.sha256(pickle.dumps((self.layout, self.transform)))
         for source in sorted(Path(__file__).parent.rglob("*.py")):
             digest.update(source.read_bytes())
         for record in self.records:
-            for path in (record.image, record.mask):
-                state = os.stat(path) if self.layout.needs_root else None
-                digest.update(repr((record.id, path, state and (state.st_mtime_ns, state.st_size))).encode())
+            for path in self.layout.files(record):
+                state = os.stat(path)
+                digest.update(repr((path, state.st_mtime_ns, state.st_size)).encode())
+            digest.update(record.id.encode())
         return digest.hexdigest()[:24]
 
     # -- loaders ----------------------------------------------------------------------------------------------------

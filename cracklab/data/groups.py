@@ -4,6 +4,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import combinations
 from typing import Literal
 
 from lightning.pytorch.utilities import rank_zero_warn
@@ -26,7 +27,8 @@ def with_groups(
 
     Args:
         records: the index.
-        rule: `auto`: the layout's groups, else `NAME-17` belongs to `NAME`, and near duplicates are one photo. The name
+        rule: `auto`: the layout's groups, else `NAME-17` belongs to `NAME`, and near duplicates are one photo; sources
+            have photos of their own. The name
             of a column of the layout's table. Else a regular expression, matched at the start of the image's stem: its
             first group in brackets names the photo.
         parts: how many disjoint parts the groups have to fill.
@@ -37,7 +39,11 @@ def with_groups(
         DataError: for an image that the expression does not match, and for `auto` where it cannot be right.
     """
     if rule == "auto":
-        by_name = [replace(record, group=record.group or _photo(record.stem)) for record in records]
+        prefixes = _prefixes(records)
+        by_name = [
+            replace(record, group=record.group or prefix + _photo(record.stem))
+            for record, prefix in zip(records, prefixes, strict=True)
+        ]
         joined = _joined(by_name, duplicates)
         if joined != list(records):
             _believable(joined, parts)
@@ -62,7 +68,34 @@ def with_groups(
         raise DataError(
             f"data.group {rule!r} does not match {', '.join(strangers[:5])}: extend the expression, '|(.+)' takes the rest"
         )
-    return [replace(record, group=match[1]) for record, match in zip(records, matches, strict=True) if match]
+    several = len({record.source for record in records}) > 1
+    return [
+        replace(record, group=f"{record.source}/{match[1]}" if several else match[1])
+        for record, match in zip(records, matches, strict=True)
+        if match
+    ]
+
+
+def _prefixes(records: Sequence[Record]) -> list[str]:
+    """What stands before a photo's name: the source, where there are several, and the side, where names start anew on it.
+
+    That they do where two sides of a published split share half of the names of the smaller one: `001`, `002` ... are
+    then numbers of images, not of photos.
+    """
+    stems: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for record in records:
+        stems[record.source][record.split or ""].add(record.stem)
+    anew = {
+        source
+        for source, sides in stems.items()
+        for one, other in combinations(sides.values(), 2)
+        if 2 * len(one & other) >= min(len(one), len(other))
+    }
+    several = len(stems) > 1
+    return [
+        "".join(f"{part}/" for part in (r.source * several, (r.split or "") * (r.source in anew)) if part)
+        for r in records
+    ]
 
 
 def _photo(stem: str) -> str:

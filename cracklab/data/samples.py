@@ -8,7 +8,9 @@ from typing import Literal
 
 from cracklab.errors import DataError
 
-Split = Literal["train", "val", "test"]
+Side = Literal["train", "val", "test"]
+"""A side of a split."""
+SIDES: tuple[Side, ...] = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class Record:
     """Path of the mask."""
     id: str = ""
     """Unique and stable name; the file's stem unless two files share one. Set by `with_ids`."""
-    split: Split | None = None
+    split: Side | None = None
     """Side of the published split, where there is one."""
     group: str = ""
     """The photo that the image is (a crop of); images of one group never stand on both sides of a split of ours."""

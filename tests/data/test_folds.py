@@ -280,3 +280,14 @@ def test_deepcrack_has_101_training_photos_of_which_three_leak(deepcrack):
     assert len(clean.test) == 237
     for fold in range(5):
         check_overlap(found, assign(found, shares, fold=fold))
+
+
+def test_names_that_start_anew_on_each_side_are_no_photos():
+    found = with_groups(records("001", "002", "7-1", split="train") + records("001", "7-2", split="test"), "auto")
+    assert [record.group for record in found] == ["train/001", "train/002", "train/7", "test/001", "test/7"]
+
+
+def test_sources_have_photos_of_their_own():
+    found = with_groups(records("1-1", "2", "3", source="x") + records("1-2", "4", source="y"), "auto")
+    assert [record.group for record in found] == ["x/1", "x/2", "x/3", "y/1", "y/4"]
+    assert [r.group for r in with_groups(found, "(.)")] == ["x/1", "x/2", "x/3", "y/1", "y/4"]

@@ -1,15 +1,26 @@
 """The contract of a layout, the registry that finds it by name, and how files are paired."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from cracklab.data.images import ENDINGS, Array, read_image, read_mask
-from cracklab.data.samples import Problem, Record
-from cracklab.errors import DataError
+from cracklab.data.samples import Problem, Record, Side
+from cracklab.errors import ConfigError, DataError
 from cracklab.registry import Registry
 
 LAYOUTS: Registry[type["Layout"]] = Registry("cracklab.data.layouts", "layout")
 register = LAYOUTS.register
+
+SPLITS: Mapping[str, Side] = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+"""What the sides of a published split are called."""
 
 PREVIEW = 5
 """So many names stand in a message before "..." does."""
@@ -36,6 +47,10 @@ class Layout:
             DataError: where the folder does not follow the convention at all.
         """
         raise NotImplementedError
+
+    def files(self, record: Record) -> tuple[str, ...]:
+        """All files that a pair is read from."""
+        return record.image, record.mask
 
     def read(self, record: Record) -> tuple[Array, Array]:
         """Decode one pair: (H, W, 3) uint8 RGB and (H, W) uint8 class index, 255 where a pixel counts nowhere.
@@ -85,18 +100,11 @@ def require_folders(root: Path, names: Iterable[str], layout: str) -> None:
         )
 
 
-def pair(images: dict[str, Path], masks: dict[str, Path], like: Record) -> tuple[list[Record], list[Problem]]:
-    """Match images with masks of the same key.
-
-    Args:
-        images: key -> image.
-        masks: key -> mask.
-        like: what all records have in common.
-    """
-    records = [
-        Record(str(images[key]), str(masks[key]), split=like.split, source=like.source)
-        for key in sorted(images.keys() & masks.keys())
-    ]
+def pair(
+    images: Mapping[str, Path], masks: Mapping[str, Path], split: Side | None = None
+) -> tuple[list[Record], list[Problem]]:
+    """Match images with masks of the same key."""
+    records = [Record(str(images[key]), str(masks[key]), split=split) for key in sorted(images.keys() & masks.keys())]
     problems = [
         Problem("missing-mask", (str(images[key]),), "the image has no mask", "add the mask, or remove the image")
         for key in sorted(images.keys() - masks.keys())
@@ -108,14 +116,35 @@ def pair(images: dict[str, Path], masks: dict[str, Path], like: Record) -> tuple
     return records, problems
 
 
-def keyed(paths: Iterable[Path], below: Path) -> tuple[dict[str, Path], list[Problem]]:
-    """Files by their path below a folder without its ending; two files with one key are a problem."""
+def keyed(folder: Path, suffix: str = "", endings: Iterable[str] = ENDINGS) -> tuple[dict[str, Path], list[Problem]]:
+    """Files below a folder by their path in it without ending and suffix; two files with one key are a problem.
+
+    Args:
+        folder: searched with all folders below.
+        suffix: end of the stem that files must have, and that keys lack.
+        endings: endings that count, in any case.
+    """
     found: dict[str, Path] = {}
     problems = []
-    for path in paths:
-        key = path.relative_to(below).with_suffix("").as_posix()
+    for path in files_in(folder, endings):
+        if not path.stem.endswith(suffix):
+            continue
+        key = path.relative_to(folder).with_suffix("").as_posix().removesuffix(suffix)
         if key in found:
             files = (str(found[key]), str(path))
             problems.append(Problem("same-stem", files, "the files differ in their ending alone", "remove one of them"))
         found[key] = path
     return found, problems
+
+
+def class_names_for(num_classes: int, names: Sequence[str] | None) -> tuple[str, ...]:
+    """One name a channel, made up where none are given.
+
+    Raises:
+        ConfigError: for a number of names that does not fit.
+    """
+    if names is None:
+        return ("crack",) if num_classes == 1 else tuple(f"class_{index}" for index in range(num_classes))
+    if len(names) != num_classes:
+        raise ConfigError(f"{len(names)} class_names for {num_classes} classes: give one name a class")
+    return tuple(names)

@@ -1,19 +1,18 @@
 """Folders of images and masks that are matched by stem, and DeepCrack as published."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from cracklab.data.images import Array, read_classes, read_mask
-from cracklab.data.layouts.base import Layout, files_in, keyed, pair, register, require_folders
-from cracklab.data.samples import Problem, Record, Split
+from cracklab.data.layouts.base import SPLITS, Layout, class_names_for, keyed, pair, register, require_folders
+from cracklab.data.samples import SIDES, Problem, Record
 from cracklab.errors import ConfigError, DataError
-
-SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
 @register("folders")
 class Folders(Layout):
-    """`images/a.jpg` with `masks/a.png`, or the same inside `train/`, `val/` and `test/`.
+    """`images/a.jpg` with `masks/a.png`; for a split, inside of `train/`, `val/` and `test/`, or as `images/train/a.jpg`.
 
     Folders below are searched too, and file endings count in any case.
 
@@ -39,24 +38,24 @@ class Folders(Layout):
     ) -> None:
         if mask_pattern.count("{stem}") != 1:
             raise ConfigError(f"mask_pattern {mask_pattern!r} lacks {{stem}}, the image's name without its ending")
-        if class_names is not None and len(class_names) != num_classes:
-            raise ConfigError(f"{len(class_names)} class_names for {num_classes} classes: give one name a class")
+        if images == masks and mask_pattern == "{stem}":
+            raise ConfigError(
+                f"images and masks both lie in {images!r}: tell them apart by mask_pattern, as '{{stem}}_mask'"
+            )
         self.images, self.masks, self.mask_pattern = images, masks, mask_pattern
         self.invert, self.num_classes, self.ignore = invert, num_classes, ignore
-        default = ("crack",) if num_classes == 1 else tuple(f"class_{index}" for index in range(num_classes))
-        self.class_names = default if class_names is None else tuple(class_names)
+        self.class_names = class_names_for(num_classes, class_names)
 
     def index(self, root: Path) -> tuple[list[Record], list[Problem]]:
         """Pairs of all splits, or of the folder itself where it has no splits."""
-        splits = tuple(split for split in SPLITS if (root / split / self.images).is_dir())
+        splits = [name for name in SPLITS if (root / name / self.images).is_dir()]
         if not splits:
             require_folders(root, (self.images, self.masks), "folders")
         records, problems = [], []
-        for split in splits or (None,):
-            base = root / split if split else root
-            require_folders(base, (self.images, self.masks), "folders")
-            found, faults = self._pairs(base, split)
-            records += found
+        for name in splits or [""]:
+            require_folders(root / name, (self.images, self.masks), "folders")
+            found, faults = self._pairs(root / name)
+            records += [replace(record, split=SPLITS[name] if name else record.split) for record in found]
             problems += faults
         if not records:
             raise DataError(
@@ -65,9 +64,9 @@ class Folders(Layout):
             )
         return records, problems
 
-    def _pairs(self, base: Path, split: Split | None) -> tuple[list[Record], list[Problem]]:
-        images, problems = keyed(files_in(base / self.images), base / self.images)
-        masks, more = keyed(files_in(base / self.masks), base / self.masks)
+    def _pairs(self, base: Path) -> tuple[list[Record], list[Problem]]:
+        images, problems = keyed(base / self.images)
+        masks, more = keyed(base / self.masks)
         pattern = re.compile(re.escape(self.mask_pattern).replace(re.escape("{stem}"), "(?P<stem>.+)"))
         matches = {key: pattern.fullmatch(path.stem) for key, path in masks.items()}
         if self.images == self.masks:
@@ -83,7 +82,10 @@ class Folders(Layout):
         stems = {
             key.removesuffix(masks[key].stem) + match["stem"]: masks[key] for key, match in matches.items() if match
         }
-        records, unpaired = pair(images, stems, Record("", "", split=split))
+        records, unpaired = pair(images, stems)
+        folders = [Path(record.image).relative_to(base / self.images).parts[0] for record in records]
+        if all(name in SPLITS for name in folders):
+            records = [replace(record, split=SPLITS[name]) for record, name in zip(records, folders, strict=True)]
         return records, problems + more + unpaired
 
     def read_mask(self, record: Record) -> Array:
@@ -105,13 +107,13 @@ class DeepCrack(Layout):
         """Pairs of the published split."""
         require_folders(root, ("train_img", "train_lab", "test_img", "test_lab"), "deepcrack")
         records, problems = [], []
-        for split in SPLITS:
+        for split in SIDES:
             folder = root / f"{split}_img"
             if not folder.is_dir():
                 continue
-            images, doubles = keyed(files_in(folder), folder)
-            masks, more = keyed(files_in(root / f"{split}_lab"), root / f"{split}_lab")
-            found, unpaired = pair(images, masks, Record("", "", split=split))
+            images, doubles = keyed(folder)
+            masks, more = keyed(root / f"{split}_lab")
+            found, unpaired = pair(images, masks, split)
             records += found
             problems += doubles + more + unpaired
         return records, problems

@@ -6,7 +6,7 @@ import numpy as np
 
 from cracklab.data.images import Array
 from cracklab.data.layouts.base import Layout, register
-from cracklab.data.samples import Problem, Record, Split
+from cracklab.data.samples import Problem, Record, Side
 from cracklab.data.synthetic import draw
 from cracklab.errors import ConfigError
 
@@ -32,13 +32,17 @@ class Synthetic(Layout):
             raise ConfigError(
                 f"{train}, {val}, {test} images of {size} px: at least one for training, and 16 px, are needed"
             )
-        self.numbers: dict[Split, int] = {"train": train, "val": val, "test": test}
+        self.numbers: dict[Side, int] = {"train": train, "val": val, "test": test}
         self.size, self.seed = size, seed
 
     def index(self, root: Path) -> tuple[list[Record], list[Problem]]:
         """Names of the images, every one a photo of its own."""
         names = [(split, f"{split}-{i:05d}") for split, number in self.numbers.items() for i in range(number)]
         return [Record(name, name, id=name, split=split, group=name, source="synthetic") for split, name in names], []
+
+    def files(self, record: Record) -> tuple[str, ...]:
+        """None."""
+        return ()
 
     def read(self, record: Record) -> tuple[Array, Array]:
         """Draw one image and its mask."""

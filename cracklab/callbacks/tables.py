@@ -9,6 +9,7 @@ import lightning.pytorch as pl
 import pandas as pd
 
 from cracklab import run
+from cracklab.metrics.rows import without_histograms
 
 
 class Tables(pl.Callback):
@@ -65,7 +66,7 @@ class Tables(pl.Callback):
         stage = "test" if summary == run.TEST_METRICS else "val"
         metrics = {f"{stage}/{name}": value for name, value in pl_module.evaluator.compute(pl_module.rows).items()}
         run.write_json(folder / summary, dict(sorted(metrics.items())))
-        write_csv(folder / table, pl_module.rows)
+        write_csv(folder / table, without_histograms(pl_module.rows))
 
 
 def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -32,7 +32,7 @@ def by_width(pair: Pair) -> dict[str, float | None]:
     if pair.empty[1]:
         return counts
     pred, target, line, pred_line = pair.pred, pair.target, pair.line, pair.pred_line
-    width = widths(target)
+    width = widths(target, line)
     some = pred | target
     band = np.zeros(pred.shape, np.int64)
     band[some] = np.searchsorted(list(BANDS.values()), width)[nearest(points(some), points(line))[1]]

@@ -69,7 +69,7 @@ class Measures:
             Scores by name, None where there is nothing to measure, and counts (`n_...`) for pooling.
         """
         pair = Pair(pred, target)
-        groups = self.groups or (("surface", "boundary") if several else tuple(GROUPS))
+        groups = (("surface", "boundary") if several else tuple(GROUPS)) if self.groups is None else self.groups
         values: Values = {}
         for name in groups:
             values |= GROUPS[name](pair, self)

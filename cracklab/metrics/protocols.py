@@ -210,7 +210,8 @@ PROTOCOLS: Mapping[str, Protocol] = {
     "gul2023": Protocol(
         _gul2023,
         "IoU and Dice of each class pooled over the set, mean over all classes with the background; Boundary IoU as a mean "
-        "over images (crack alone where there is one class), in a band of 2 % of the diagonal unless the rows say otherwise.",
+        "over images (crack alone where there is one class), at the checkpoint's threshold and in the band that was configured; "
+        "2 % of the diagonal is the paper's.",
         "Guel 2023, sec. 2.1.6 and 4.3",
         several_classes=True,
     ),
@@ -240,7 +241,7 @@ PROTOCOLS: Mapping[str, Protocol] = {
     "omnicrack": Protocol(
         _omnicrack,
         "Centre-line IoU with a tolerance of 4 px, counts added up per source data set, mean over sources. Centre lines "
-        "are thinned from the masks.",
+        "are thinned from the masks at the checkpoint's threshold; needs the tolerance buffer_px at its default.",
         "Benz and Rodehorst 2024 (OmniCrack30k), its evaluation code",
     ),
     "best_on_test": Protocol(

@@ -102,6 +102,6 @@ def _has_policy(name: str) -> bool:
     return name in SCORES and SCORES[name].empty != "truth"
 
 
-def table(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Rows without their histograms, for CSV."""
+def without_histograms(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Rows of numbers and words alone, for a table."""
     return [{name: value for name, value in row.items() if name != "histogram"} for row in rows]

@@ -10,7 +10,7 @@ import torch.distributed as dist
 from scipy import ndimage
 
 from cracklab.metrics import Evaluator
-from cracklab.metrics.rows import table
+from cracklab.metrics.rows import without_histograms
 
 
 def blobs(rng, shape, sigma=2.0, share=0.15):
@@ -41,6 +41,11 @@ def case(rng, images=5, channels=1, shape=(33, 47)):
     return [f"image_{i:02d}" for i in range(images)], probabilities.float(), torch.from_numpy(masks).float()
 
 
+def shrinking(images):
+    """A size (height, width) for each image, no two alike."""
+    return torch.tensor([[33 - 2 * i, 47 - 3 * i] for i in range(images)])
+
+
 def work(rank, folder, cases):
     """One process of several: for each case its share of the images, padded as DistributedSampler pads."""
     for processes, images in cases:
@@ -52,7 +57,11 @@ def work(rank, folder, cases):
         evaluator = Evaluator(thresholds=[0.1], curves=True)
         for k in range(math.ceil(images / processes)):
             i = (rank + k * processes) % images
-            evaluator.update([ids[i]], probabilities[i : i + 1], mask[i : i + 1], columns={"loss": [i / 7]})
+            one = slice(i, i + 1)
+            size = shrinking(images)[one]
+            evaluator.update([ids[i]], probabilities[one], mask[one], size=size, columns={"loss": [i / 7]})
         rows = evaluator.rows()
-        (folder / f"{processes}_{images}_{rank}.json").write_text(json.dumps([table(rows), evaluator.compute(rows)]))
+        (folder / f"{processes}_{images}_{rank}.json").write_text(
+            json.dumps([without_histograms(rows), evaluator.compute(rows)])
+        )
         dist.destroy_process_group()

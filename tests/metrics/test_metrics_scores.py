@@ -16,6 +16,8 @@ from cracklab.metrics.measures import GROUPS, SCORES_OF, Measures
 from cracklab.metrics.overlap import BINARY
 from cracklab.metrics.scores import SCORES
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*always_return_as_numpy:FutureWarning")  # MONAI's own
+
 
 def cracks(rng, shape=(48, 64), count=3):
     """Crooked lines of 1 to 5 px, bool."""

@@ -11,6 +11,8 @@ from cracklab.errors import ConfigError
 from cracklab.metrics import hausdorff95
 from cracklab.metrics.surface import edge_distances
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*always_return_as_numpy:FutureWarning")  # MONAI's own
+
 
 def monai(pred, target):
     return compute_hausdorff_distance(pred.float(), target.float(), include_background=True, percentile=95)
@@ -34,8 +36,20 @@ def test_hd95_is_monais(rng, sigma, shape):
 
 def test_hd95_is_monais_on_real_masks(deepcrack):
     for pred, target in real_pairs(deepcrack, 8):
-        ours = hausdorff95(pred, target)
-        assert torch.allclose(ours.float(), monai(pred, target), atol=1e-4)
+        assert hausdorff95(pred, target).item() == pytest.approx(monai(pred, target).item(), abs=1e-4)
+
+
+@pytest.mark.slow
+def test_hd95_is_monais_on_all_real_and_500_random_masks(deepcrack, rng):
+    for pred, target in real_pairs(deepcrack, 237):
+        assert hausdorff95(pred, target).item() == pytest.approx(monai(pred, target).item(), abs=1e-4)
+    for _ in range(500):
+        shape = tuple(rng.integers(5, 200, 2))
+        pred, target = (
+            torch.from_numpy(blobs(rng, (1, 1, *shape), rng.uniform(0, 6), rng.uniform(0.01, 0.5))) for _ in range(2)
+        )
+        pred[..., 0, 0], target[..., -1, -1] = True, True  # none empty
+        assert hausdorff95(pred, target).item() == pytest.approx(monai(pred, target).item(), abs=1e-4)
 
 
 @pytest.mark.parametrize("share", [0.02, 0.5])  # by the tree, and by the distance transform

@@ -94,6 +94,8 @@ class CrackModule(pl.LightningModule):
         self.evaluator.threshold = evaluation.threshold
         self.rows: list[dict[str, Any]] = []
         """One row per image of the last evaluation, the same on every process."""
+        self.scores: dict[str, float] = {}
+        """Metrics of this epoch's validation, or of the test; those of earlier epochs are not among them."""
         self.chosen: dict[str, float] = {}
         """What the loss took from the training data, for the record."""
         self.config = ""
@@ -150,6 +152,7 @@ class CrackModule(pl.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Schedules inside the loss move; a frozen encoder keeps its statistics."""
+        self.scores = {}
         self.loss.set_epoch(self.current_epoch)
         if self._frozen:
             self._encoder.eval()
@@ -253,12 +256,11 @@ class CrackModule(pl.LightningModule):
 
     def _log_rows(self, stage: str) -> None:
         self.rows = self.evaluator.rows()
-        values = {
-            f"{stage}/{name}": value for name, value in self.evaluator.compute(self.rows).items() if value is not None
-        }
+        found = self.evaluator.compute(self.rows)
+        self.scores = {f"{stage}/{name}": value for name, value in found.items() if value is not None}
         # equal on every process already, since the rows are: nothing to synchronise
-        self.log_dict({name: torch.tensor(value, dtype=torch.float64) for name, value in values.items()})
-        self.log("iou", values[f"{stage}/iou"], prog_bar=True, logger=False)
+        self.log_dict({name: torch.tensor(value, dtype=torch.float64) for name, value in self.scores.items()})
+        self.log("iou", self.scores[f"{stage}/iou"], prog_bar=True, logger=False)
 
     # -- checkpoint -------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 import json
 import socket
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,6 +93,7 @@ def test_an_offline_run_holds_curves_and_panels_and_keeps_its_id(free, tmp_path)
         "--trainer.log_every_n_steps=1",
     ]
     out = fit(tmp_path / "run", *more)
+    time.sleep(1.1)  # W&B names the folder of an offline run by the second
     fit(out, *more, "--ckpt_path", str(out / run.LAST), "--trainer.max_epochs=3")
     rows, ids = history(out)
     keys = {key for row in rows for key in row}

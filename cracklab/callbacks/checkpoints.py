@@ -87,9 +87,9 @@ class Checkpoints(Checkpoint):
         """Remember whether this validation was the best; within an epoch write best.ckpt at once."""
         if trainer.sanity_checking or trainer.state.fn != "fit":
             return
-        if self.monitor not in trainer.callback_metrics and not pl_module.evaluator.surface:
-            return  # one of the costly metrics, which this epoch did not compute
-        value = self._monitored(trainer)
+        value = self._monitored(pl_module)
+        if value is None:
+            return
         if self.best is None or (value > self.best if self.mode == "max" else value < self.best):
             self.best, self.best_epoch = value, trainer.current_epoch
             self._improved = True
@@ -110,12 +110,14 @@ class Checkpoints(Checkpoint):
             trainer.save_checkpoint(best)
         self._improved = False
 
-    def _monitored(self, trainer: pl.Trainer) -> float:
-        try:
-            return float(trainer.callback_metrics[self.monitor])
-        except KeyError:
-            hint = nearest(self.monitor, list(trainer.callback_metrics))
-            raise ConfigError(f"checkpoint.monitor {self.monitor!r} was not logged by validation{hint}") from None
+    def _monitored(self, pl_module: Any) -> float | None:
+        """The metric that decides; None in an epoch that leaves the costly ones out."""
+        if self.monitor in pl_module.scores:
+            return float(pl_module.scores[self.monitor])
+        if not pl_module.evaluator.surface:
+            return None
+        hint = nearest(self.monitor, list(pl_module.scores))
+        raise ConfigError(f"checkpoint.monitor {self.monitor!r} was not logged by validation{hint}")
 
     def state_dict(self) -> dict[str, Any]:
         """The best value so far."""

@@ -34,21 +34,28 @@ class Tables(pl.Callback):
         """Start the clock."""
         self._began = time.monotonic()
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Add the epoch's row."""
         if not trainer.is_global_zero:
             return
-        metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if "/" in name}
+        train = {name: float(v) for name, v in trainer.callback_metrics.items() if name.startswith("train/")}
         self._rows.append(
             {
                 "epoch": trainer.fit_loop.epoch_progress.current.ready - 1,
                 "step": trainer.global_step,
                 "lr": trainer.optimizers[0].param_groups[0]["lr"],
-                **dict(sorted(metrics.items())),
                 "seconds": round(time.monotonic() - self._began, 3),
+                **train,
+                **pl_module.scores,
             }
         )
-        write_csv(Path(trainer.default_root_dir) / run.METRICS, self._rows)
+        names = dict.fromkeys(name for row in self._rows for name in row)
+        metrics = sorted(name for name in names if "/" in name)
+        columns = [name for name in names if "/" not in name] + metrics
+        write_csv(
+            Path(trainer.default_root_dir) / run.METRICS,
+            [{name: row.get(name) for name in columns} for row in self._rows],
+        )
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write what the test found."""

@@ -67,7 +67,7 @@ def draw(seed: int, size: Size = (128, 128)) -> tuple[NDArray[np.uint8], NDArray
 def wall(rng: Generator, size: Size) -> Floats:
     """A surface with what is on it and is no crack."""
     image = surface(rng, size)
-    for mark, chance in ((stain, 0.35), (drips, 0.25), (joint, 0.15), (scratches, 0.25)):
+    for mark, chance in ((stain, 0.35), (drips, 0.25), (joint, 0.1), (scratches, 0.25)):
         if rng.random() < chance:
             image = mark(rng, image)
     return image
@@ -99,7 +99,7 @@ def centre_lines(strokes: list[Stroke], size: Size) -> NDArray[np.bool_]:
 def crack_pattern(rng: Generator, size: Size) -> list[Stroke]:
     """Cracks that cross the picture or end in it, with their branches; now and then a net of fine ones."""
     diagonal = float(np.hypot(*size))
-    net = rng.random() < 0.1
+    net = rng.random() < 0.08
     count = 1 + rng.poisson((2.5 if net else 0.4) * diagonal / 180)
     common = rng.uniform(0, np.pi)
     strokes: list[Stroke] = []

@@ -79,7 +79,7 @@ def plaster(rng: Generator, size: Size) -> Floats:
     """Rendered wall: grains or trowel marks that show by light and shade."""
     grain = rng.uniform(2, 9)
     cell = (grain, grain) if rng.random() < 0.7 else (grain, 4 * grain)
-    bumps = relief(noise(rng, size, cell, 2), rng.uniform(0, 2 * np.pi)) * rng.uniform(0.06, 0.3)
+    bumps = relief(noise(rng, size, cell, 2), rng.uniform(0, 2 * np.pi)) * rng.uniform(0.05, 0.22)
     return shaded(colour(rng, (0.5, 0.9), 0.16), bumps + 0.04 * noise(rng, size, 30, 2))
 
 

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from cracklab.losses.auto import Auto
 from cracklab.losses.base import register, require
-from cracklab.losses.entropy import cross_entropy, focal_entropy, focal_margin_entropy, margin_number
+from cracklab.losses.entropy import margin_number
+from cracklab.losses.pixelwise import cross_entropy, focal_entropy, focal_margin_entropy
 from cracklab.losses.reduce import RegionLoss, image_mean, one_vs_rest, pixel_mean
 from cracklab.losses.region import dice_loss, power, tversky_loss
 
@@ -175,8 +176,8 @@ class UnifiedFocal(CompoundLoss):
     def pixels(self, logits: Tensor, mask: Tensor) -> Tensor:
         """L_F of each pixel."""
         if logits.shape[1] == 1:
-            values = focal_margin_entropy(logits, mask, self.gamma, asymmetric=self.asymmetric)
-            return values * ((2 * self.delta - 1) * mask + (1 - self.delta))
+            weights = (1 - self.delta, self.delta)
+            return focal_margin_entropy(logits, mask, self.gamma, asymmetric=self.asymmetric, weights=weights)
         binary, ones = one_vs_rest(logits), torch.ones_like(mask)
         background = focal_margin_entropy(binary[:, :1], ones[:, :1], self.gamma)
         rare = focal_margin_entropy(binary[:, 1:], ones[:, 1:], 0 if self.asymmetric else self.gamma)
@@ -190,8 +191,9 @@ class UnifiedFocal(CompoundLoss):
             return torch.cat([self.soften(loss[:, :1]), power(loss[:, 1:], 1 - self.gamma)], 1)
         p, y = self.group(p), self.group(y)
         pixels = p.shape[-1] if valid is None else self.group(valid).sum(-1)
-        hits, false, cracks = (p * y).sum(-1), (p * (1 - y)).sum(-1), y.sum(-1)
-        missed, clear = cracks - hits, pixels - cracks - false
+        hits, cracks = (p * y).sum(-1), y.sum(-1)
+        missed, false = cracks - hits, p.sum(-1) - hits
+        clear = pixels - cracks - false
         crack_loss = self.delta * missed + (1 - self.delta) * false
         clear_loss = self.delta * false + (1 - self.delta) * missed
         crack_loss = crack_loss / (hits + crack_loss + self.eps)

@@ -2,80 +2,12 @@
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from cracklab.losses.auto import Auto, AutoNumber, Statistics
 from cracklab.losses.base import Loss, register, require
+from cracklab.losses.pixelwise import cross_entropy, focal_entropy, focal_margin_entropy
 from cracklab.losses.reduce import image_mean, one_vs_rest, pixel_mean
-
-
-def cross_entropy(logits: Tensor, mask: Tensor, pos_weight: float | None = None) -> Tensor:
-    """-[w y log p + (1 - y) log(1 - p)], or -sum_c w_c y_c log p_c for C > 1; w = `pos_weight`, 1 for channel 0.
-
-    Args:
-        logits: (B, C, H, W).
-        mask: (B, C, H, W), 0 / 1.
-        pos_weight: factor of the crack term (C > 1: of every class but the background, channel 0).
-
-    Returns:
-        (B, 1, H, W).
-    """
-    if logits.shape[1] == 1:
-        weight = None if pos_weight is None else logits.new_tensor(pos_weight)
-        return F.binary_cross_entropy_with_logits(logits, mask, pos_weight=weight, reduction="none")
-    if pos_weight is not None:
-        mask = torch.cat([mask[:, :1], mask[:, 1:] * pos_weight], 1)
-    return -(mask * logits.log_softmax(1)).sum(1, keepdim=True)
-
-
-def focal_margin_entropy(
-    logits: Tensor, mask: Tensor, gamma: float = 0.0, margin: float = 0.0, asymmetric: bool = False
-) -> Tensor:
-    """Cross entropy with a focal factor and a margin, of each pixel and channel by itself.
-
-    symmetric: -(1-p)^gamma y log sigmoid(z - margin) - p^gamma (1-y) log sigmoid(-z - margin)
-    asymmetric: -y log sigmoid(z - margin) - p^gamma (1-y) log(1-p)
-
-    With s = z on the crack and -z off it, both are -(1-q)^gamma log sigmoid(s - margin) with q = sigmoid(s); the
-    asymmetric form has gamma only off the crack and the margin only on it. Paper 003, eq. 2, 3, 11, 12.
-
-    Args:
-        logits: binary logits, any shape; for several classes those of `one_vs_rest`.
-        mask: 0 / 1, the same shape.
-        gamma: focal exponent, at least 0.
-        margin: how far beyond its boundary a logit is pushed.
-        asymmetric: which of the two forms.
-    """
-    s = (2 * mask - 1) * logits
-    log_q = F.logsigmoid(s)
-    shifted = s - (margin * mask if asymmetric else margin)
-    entropy = log_q if margin == 0 else F.logsigmoid(shifted)
-    if gamma == 0:
-        return -entropy
-    exponent = (gamma - gamma * mask) if asymmetric else gamma
-    return -(exponent * (log_q - s)).exp() * entropy  # log(1 - q) = log q - s
-
-
-def focal_entropy(logits: Tensor, mask: Tensor, gamma: float, alpha: float | None = None) -> Tensor:
-    """-(1 - p_t)^gamma log p_t, times alpha on the crack and 1 - alpha off it.
-
-    Args:
-        logits: (B, C, H, W).
-        mask: (B, C, H, W), 0 / 1.
-        gamma: focal exponent, at least 0.
-        alpha: weight of the crack (C > 1: of every class but the background, channel 0); None: both weigh 1.
-
-    Returns:
-        (B, 1, H, W).
-    """
-    if logits.shape[1] == 1:
-        values = focal_margin_entropy(logits, mask, gamma)
-        return values if alpha is None else values * ((2 * alpha - 1) * mask + (1 - alpha))
-    if alpha is not None:
-        mask = torch.cat([mask[:, :1] * (1 - alpha), mask[:, 1:] * alpha], 1)
-    return (mask * focal_margin_entropy(one_vs_rest(logits), torch.ones_like(mask), gamma)).sum(1, keepdim=True)
 
 
 class EntropyLoss(Loss):

@@ -11,31 +11,34 @@ ROW, COLUMN = ((0, -1), (0, 1)), ((-1, 0), (1, 0))
 """Offsets (down, right) of the two neighbours in a pixel's row and column; both together are the 3 x 3 cross."""
 
 
-class _Smallest(torch.autograd.Function):
-    """Minimum over a pixel and its neighbours, keeping one byte a pixel for backward: which of them it was."""
+class _Extreme(torch.autograd.Function):
+    """Minimum or maximum over a pixel and its neighbours; for backward it keeps one byte a pixel: which it was."""
 
     @staticmethod
-    def forward(ctx: Any, values: Tensor, offsets: Sequence[tuple[int, int]]) -> Tensor:
-        smallest = values.clone()
+    def forward(ctx: Any, values: Tensor, offsets: Sequence[tuple[int, int]], largest: bool) -> Tensor:
+        result = values.clone()
         which = torch.zeros_like(values, dtype=torch.uint8)
         for number, offset in enumerate(offsets, start=1):
             here, there = _overlap(values.shape, offset)
-            smaller = values[there] < smallest[here]
-            which[here] = which[here].masked_fill(smaller, number)
-            smallest[here] = torch.minimum(smallest[here], values[there])
+            if ctx.needs_input_grad[0]:
+                better = values[there] > result[here] if largest else values[there] < result[here]
+                which[here].clamp_(min=better.view(torch.uint8).mul_(number))  # numbers rise: the last stays
+            result[here].clamp_(min=values[there]) if largest else result[here].clamp_(max=values[there])
         ctx.save_for_backward(which)
         ctx.offsets = offsets
-        return smallest
+        return result
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         (which,) = ctx.saved_tensors
-        result = gradient * (which == 0)
+        result = gradient * (which == 0).to(gradient.dtype)
+        part = torch.empty_like(gradient)
         for number, offset in enumerate(ctx.offsets, start=1):
             here, there = _overlap(which.shape, offset)
-            result[there] += gradient[here] * (which[here] == number)
-        return result, None
+            torch.eq(which, number, out=part)
+            result[there].add_(part.mul_(gradient)[here])
+        return result, None, None
 
 
 def _overlap(shape: torch.Size, offset: tuple[int, int]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
@@ -51,7 +54,7 @@ def erode(values: Tensor, valid: Tensor | None = None) -> Tensor:
     """Minimum of (B, C, H, W) values of at most 1 over the 3 x 3 cross; outside of image and `valid` there is nothing."""
     if valid is not None:
         values = values.masked_fill(valid == 0, 1)
-    result: Tensor = _Smallest.apply(values, (*ROW, *COLUMN))
+    result: Tensor = _Extreme.apply(values, (*ROW, *COLUMN), False)
     return result
 
 
@@ -59,7 +62,7 @@ def dilate(values: Tensor, valid: Tensor | None = None) -> Tensor:
     """Maximum of (B, C, H, W) values of at least 0 over the 3 x 3 square; outside of image and `valid` there is nothing."""
     if valid is not None:
         values = values.masked_fill(valid == 0, 0)
-    result: Tensor = -_Smallest.apply(_Smallest.apply(-values, ROW), COLUMN)
+    result: Tensor = _Extreme.apply(_Extreme.apply(values, ROW, True), COLUMN, True)
     return result
 
 

@@ -2,12 +2,17 @@
 
     python tests/benchmarks/bench_losses.py [--size 512] [--batch 8] [--classes 1] [--device cpu] [NAMES...]
 
-Time: the best of several runs, each of loss and gradient from ready logits, mask and maps. Memory: the largest sum of
-live tensors beyond the inputs, from PyTorch's profiler on a CPU and from its allocator on a GPU.
+Time: the best of several steps, each loss and gradient from ready logits, mask and maps, in turn with steps of `bce`.
+Memory: the most bytes of tensors alive at once beyond the inputs, from PyTorch's profiler on a CPU and from its
+allocator on a GPU.
 """
 
 import argparse
+import os
 import time
+from typing import Any
+
+os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler is talkative
 
 import numpy as np
 import torch
@@ -35,19 +40,16 @@ def step(loss: Loss, logits: Tensor, mask: Tensor, maps: dict[str, Tensor]) -> N
     loss(logits, mask, maps).backward()
 
 
-def seconds(loss: Loss, inputs: tuple, repeats: int) -> float:
-    """Best time of a step."""
-    best = float("inf")
-    for _ in range(repeats + 1):
-        start = time.perf_counter()
-        step(loss, *inputs)
-        if inputs[0].is_cuda:
-            torch.cuda.synchronize()
-        best = min(best, time.perf_counter() - start)
-    return best
+def seconds(loss: Loss, *inputs: Any) -> float:
+    """Time of a step."""
+    start = time.perf_counter()
+    step(loss, *inputs)
+    if inputs[0].is_cuda:
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
 
 
-def peak_bytes(loss: Loss, inputs: tuple) -> int:
+def peak_bytes(loss: Loss, *inputs: Any) -> int:
     """Most bytes that were live at once during a step, beyond what was before."""
     inputs[0].grad = None
     if inputs[0].is_cuda:
@@ -72,25 +74,32 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--classes", type=int, default=1)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--repeats", type=int, default=7)
     options = parser.parse_args()
+    torch.set_num_threads(options.threads)
     mask = cracks(options.batch, options.classes, options.size)
     torch.manual_seed(0)
     logits = torch.randn(mask.shape, device=options.device) + torch.from_numpy(mask).to(options.device) * 2 - 1
     logits.requires_grad_()
     truth = torch.from_numpy(mask).float().to(options.device)
-    print(f"{options.device}, {torch.get_num_threads()} threads, {tuple(mask.shape)}, torch {torch.__version__}")
+    bce = build_loss("bce")
+    bytes_of_bce = peak_bytes(bce, logits, truth, {})
+    print(f"{options.device}, {options.threads} threads, {tuple(mask.shape)}, torch {torch.__version__}")
     print(f"{'loss':24}{'ms':>8}{'time / bce':>12}{'MiB':>8}{'memory / bce':>14}")
-    reference = None
-    for name in ["bce", *(name for name in options.names or LOSSES if name not in ("bce", "weighted_sum"))]:
+    for name in options.names or [name for name in LOSSES if name != "weighted_sum"]:
         loss = build_loss(name)
         maps = [compute_maps(image, loss.maps) for image in mask]
         tensors = {key: torch.from_numpy(np.stack([m[key] for m in maps])).to(options.device) for key in loss.maps}
-        inputs = (logits, truth, tensors)
-        found = seconds(loss, inputs, options.repeats), peak_bytes(loss, inputs)
-        reference = reference or found
-        ratios = found[0] / reference[0], found[1] / reference[1]
-        print(f"{name:24}{found[0] * 1e3:8.1f}{ratios[0]:12.2f}{found[1] / 2**20:8.0f}{ratios[1]:14.2f}", flush=True)
+        times = [
+            (seconds(loss, logits, truth, tensors), seconds(bce, logits, truth, {})) for _ in range(options.repeats)
+        ]
+        best, best_of_bce = (min(column) for column in zip(*times, strict=True))
+        size = peak_bytes(loss, logits, truth, tensors)
+        print(
+            f"{name:24}{best * 1e3:8.1f}{best / best_of_bce:12.2f}{size / 2**20:8.0f}{size / bytes_of_bce:14.2f}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

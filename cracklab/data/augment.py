@@ -11,23 +11,30 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else its import looks 
 
 import albumentations as A
 
-from cracklab.data.images import Array
+from cracklab.data.images import IGNORE, Array
 from cracklab.registry import Registry
 
 POLICIES: Registry[type["Policy"]] = Registry("cracklab.data.augment", "augmentation policy")
 register = POLICIES.register
 
+WARPED = 0.25
+"""A warped pixel is crack where at least this share of it was: lines one pixel wide stay whole, and masks of real cracks
+change little (tests/benchmarks/README.md has the tables)."""
+
 
 class Policy:
     """Changes a pair at random: a pure function of (image, mask, generator)."""
 
-    def __call__(self, image: Array, mask: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+    def __call__(
+        self, image: Array, mask: Array, rng: np.random.Generator, num_classes: int = 1
+    ) -> tuple[Array, Array]:
         """Change one pair.
 
         Args:
             image: (H, W, 3) uint8 RGB; not written to.
             mask: (H, W) uint8 class index, 255 where a pixel counts nowhere; not written to.
             rng: where chance comes from; the same state gives the same pair.
+            num_classes: 1 for crack or not; how warped masks are decided depends on it.
         """
         raise NotImplementedError
 
@@ -35,8 +42,8 @@ class Policy:
 class Composed(Policy):
     """A chain of albumentations' transforms: a subclass lists them in `steps`.
 
-    Masks are warped class by class, with interpolation, and the largest share wins: nearest sampling breaks thin
-    cracks.
+    Masks are warped class by class, with interpolation, since nearest sampling breaks thin cracks. A pixel is crack where
+    at least `WARPED` of it is; of several classes the largest share wins.
     """
 
     def __init__(self) -> None:
@@ -46,22 +53,29 @@ class Composed(Policy):
         """The transforms, in order."""
         raise NotImplementedError
 
-    def __call__(self, image: Array, mask: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+    def __call__(
+        self, image: Array, mask: Array, rng: np.random.Generator, num_classes: int = 1
+    ) -> tuple[Array, Array]:
         """Change one pair."""
         # one generator for all steps: set_random_seed would give each the same draws, so that flips would coincide
         self._compose.set_random_state(rng, random.Random(int(rng.integers(2**63))))
         labels = np.flatnonzero(np.bincount(mask.ravel(), minlength=256)).astype(np.uint8)
         shares = np.stack([np.where(mask == label, np.uint8(255), np.uint8(0)) for label in labels], axis=-1)
         changed = self._compose(image=image, mask=shares)
-        winner = changed["mask"].reshape(*changed["image"].shape[:2], len(labels)).argmax(axis=-1)
-        return changed["image"], labels[winner]
+        shares = changed["mask"].reshape(*changed["image"].shape[:2], len(labels))
+        result = labels[shares.argmax(axis=-1)]
+        if num_classes == 1 and 1 in labels:
+            result[(shares[..., labels == 1][..., 0] >= WARPED * 255) & (result != IGNORE)] = 1
+        return changed["image"], result
 
 
 @register("none")
 class Nothing(Policy):
     """Leaves every pair as it is."""
 
-    def __call__(self, image: Array, mask: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+    def __call__(
+        self, image: Array, mask: Array, rng: np.random.Generator, num_classes: int = 1
+    ) -> tuple[Array, Array]:
         """The pair itself."""
         return image, mask
 
@@ -84,7 +98,9 @@ class Flips(Policy):
     ) -> None:
         self.brightness, self.contrast, self.cast, self.noise = brightness, contrast, cast, noise
 
-    def __call__(self, image: Array, mask: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+    def __call__(
+        self, image: Array, mask: Array, rng: np.random.Generator, num_classes: int = 1
+    ) -> tuple[Array, Array]:
         """Turn, flip, tint and roughen one pair."""
         symmetry, tinted, noisy = rng.integers((8, 2, 4)).tolist()
         if symmetry & 4:
@@ -109,33 +125,106 @@ class Flips(Policy):
         return np.asarray(cv2.LUT(image, np.clip(table + 0.5, 0, 255).astype(np.uint8)[:, None]), np.uint8)
 
 
-def colour(p: float) -> list[Any]:
-    """Light, colour and sensor noise, each with probability p."""
-    return [
-        A.HueSaturationValue(hue_shift_limit=10, sat_shift_limit=20, val_shift_limit=20, p=p),
-        A.RandomBrightnessContrast(brightness_limit=0.2, contrast_limit=0.2, p=p),
-        A.GaussNoise(std_range=(0.01, 0.04), noise_scale_factor=0.5, p=p / 2),
-    ]
+def mirrors(p: float) -> list[Any]:
+    """Left and right, up and down, each with probability p."""
+    return [A.HorizontalFlip(p=p), A.VerticalFlip(p=p)]
 
 
-@register("strong")
-class Strong(Composed):
-    """Flips and turns, any rotation, scale 0.7 to 1.4, elastic and perspective warps, colour, blur, shadow.
+def gaussian_noise(low: float, high: float, p: float) -> Any:
+    """Noise of a variance between two bounds, in squared grey levels of 255, as these papers give it."""
+    return A.GaussNoise(std_range=(low**0.5 / 255, high**0.5 / 255), p=p)
 
-    Borders are mirrored, in mask and image alike.
+
+MIRRORED = {"border_mode": cv2.BORDER_REFLECT_101, "mask_interpolation": cv2.INTER_LINEAR}
+"""What a warp brings in from outside is the mirror image, in photo and mask alike."""
+
+
+@register("chen2023")
+class Chen2023(Composed):
+    """The policy of Chen 2023, Figure 2, with every range of it.
+
+    The figure gives no probability to its third step, "apply one of", whose two choices have 0.5 each: read as always one
+    of them. It gives noise by variance; here the standard deviation is drawn evenly between the roots.
+    """
+
+    def steps(self) -> list[Any]:
+        """Quarter turns, flips, hue or brightness, noise, blur."""
+        return [
+            A.RandomRotate90(p=0.5),
+            A.OneOf([A.HorizontalFlip(p=1), A.VerticalFlip(p=1), A.Sequential(mirrors(1), p=1)], p=0.5),
+            A.OneOf(
+                [
+                    A.HueSaturationValue(hue_shift_limit=20, sat_shift_limit=30, val_shift_limit=20, p=0.5),
+                    A.RandomBrightnessContrast(brightness_limit=0.2, contrast_limit=0.2, p=0.5),
+                ],
+                p=1,
+            ),
+            gaussian_noise(10, 50, p=1),
+            A.GaussianBlur(blur_limit=(1, 7), sigma_limit=(1, 8), p=1),
+        ]
+
+
+@register("ozcan2024")
+class Ozcan2024(Composed):
+    """Oezcan and Schmiedecke 2024: rotation, flips, brightness and contrast, Gaussian noise.
+
+    The paper names the kinds only; the ranges are ours: any angle up to 30 degrees, brightness and contrast by 20 %,
+    noise as in `chen2023`.
     """
 
     def steps(self) -> list[Any]:
         """Geometry first."""
-        mirrored = {"border_mode": cv2.BORDER_REFLECT_101, "mask_interpolation": cv2.INTER_LINEAR}
+        return [
+            A.Rotate(limit=30, p=0.5, **MIRRORED),
+            *mirrors(0.5),
+            A.RandomBrightnessContrast(brightness_limit=0.2, contrast_limit=0.2, p=0.5),
+            gaussian_noise(10, 50, p=0.5),
+        ]
+
+
+@register("krasniqi2026")
+class Krasniqi2026(Composed):
+    """Krasniqi and Shehu 2026: "standard data augmentation", which made 260 samples of 87 photos.
+
+    The paper does not say which; ours: flips, quarter turns, angles up to 15 degrees, brightness and contrast by 20 %. The
+    three samples a photo are a repeat count of the data, not of the policy.
+    """
+
+    def steps(self) -> list[Any]:
+        """Geometry first."""
+        return [
+            *mirrors(0.5),
+            A.RandomRotate90(p=0.5),
+            A.Rotate(limit=15, p=0.5, **MIRRORED),
+            A.RandomBrightnessContrast(brightness_limit=0.2, contrast_limit=0.2, p=0.5),
+        ]
+
+
+@register("deopujari2025")
+class Deopujari2025(Composed):
+    """Deopujari 2025: left-right and up-down flips, each half of the time."""
+
+    def steps(self) -> list[Any]:
+        """Both flips."""
+        return mirrors(0.5)
+
+
+@register("strong")
+class Strong(Composed):
+    """Flips and turns, any rotation, scale 0.7 to 1.4, elastic and perspective warps, colour, blur, shadow."""
+
+    def steps(self) -> list[Any]:
+        """Geometry first."""
         return [
             A.D4(p=1),
-            A.Affine(scale=(0.7, 1.4), rotate=(-45, 45), shear=(-8, 8), p=0.7, **mirrored),
+            A.Affine(scale=(0.7, 1.4), rotate=(-45, 45), shear=(-8, 8), p=0.7, **MIRRORED),
             A.OneOf(
-                [A.ElasticTransform(alpha=40, sigma=6, **mirrored), A.Perspective(scale=(0.02, 0.08), **mirrored)],
+                [A.ElasticTransform(alpha=40, sigma=6, **MIRRORED), A.Perspective(scale=(0.02, 0.08), **MIRRORED)],
                 p=0.3,
             ),
-            *colour(0.7),
+            A.HueSaturationValue(hue_shift_limit=10, sat_shift_limit=20, val_shift_limit=20, p=0.7),
+            A.RandomBrightnessContrast(brightness_limit=0.2, contrast_limit=0.2, p=0.7),
+            A.GaussNoise(std_range=(0.01, 0.04), noise_scale_factor=0.5, p=0.35),
             A.OneOf([A.GaussianBlur(sigma_limit=(0.3, 1.2), blur_limit=0), A.MotionBlur(blur_limit=(3, 5))], p=0.2),
             A.RandomShadow(p=0.2),
         ]

@@ -23,7 +23,7 @@ from cracklab.data.dataset import Collate, CrackDataset, Pairs, Preparation, one
 from cracklab.data.duplicates import near_duplicates
 from cracklab.data.folds import Plan, SplitName
 from cracklab.data.groups import KnownOverlap, check_overlap, with_groups
-from cracklab.data.images import COVERAGE, Array
+from cracklab.data.images import Array
 from cracklab.data.layouts import LAYOUTS, Layout
 from cracklab.data.sampler import EpochSampler
 from cracklab.data.samples import Record, Side, Splits, refuse, with_ids
@@ -63,7 +63,8 @@ class CrackDataModule(pl.LightningDataModule):
         known_overlap: a published split with one photo on two sides is an error, or reported by name.
         crop: side of the square cut from the middle of every image, px.
         resize: (height, width) that follows, px, or the length of the shorter side.
-        coverage: share of a pixel that has to be crack where a mask shrinks.
+        coverage: share of a pixel that has to be crack where a mask shrinks; None: 0.45 of the scale, which keeps
+            lines of one pixel whole.
         train_crop: side of the random squares that training sees, px.
         crack_rate: share of the random squares that are placed around a crack.
         augment: augmentation policy of training, by name.
@@ -101,7 +102,7 @@ class CrackDataModule(pl.LightningDataModule):
         known_overlap: KnownOverlap = "error",
         crop: int | None = None,
         resize: int | tuple[int, int] | None = None,
-        coverage: float = COVERAGE,
+        coverage: float | None = None,
         train_crop: int | None = None,
         crack_rate: float = 0.5,
         augment: Policy = Flips(),  # noqa: B008 - never changed, and the CLI shows it

@@ -92,7 +92,7 @@ class CrackDataset(Dataset[Sample]):
             if self.crop is not None:
                 window = random_window(mask, self.crop, self.crack_rate, rng)
                 image, mask = image[window], mask[window]
-            image, mask = self.policy(image, mask, rng)
+            image, mask = self.policy(image, mask, rng, self.num_classes)
         valid = mask != IGNORE
         mask = mask * valid
         return Sample(

@@ -24,8 +24,8 @@ LOSSY = (".jpg", ".jpeg", ".webp")
 IGNORE = 255
 """Mask value of pixels that count nowhere."""
 
-COVERAGE = 0.3
-"""A pixel of a shrunken mask is crack where at least this share of its area was."""
+COVERAGE = 0.45
+"""A pixel of a mask that shrinks by s is crack where at least this times s of its area was."""
 
 ORIENTATION_TAG = 0x0112
 
@@ -221,16 +221,19 @@ def resize_image(image: Array, height: int, width: int) -> Array:
     return np.asarray(cv2.resize(image, (width, height), interpolation=flags), np.uint8)
 
 
-def resize_mask(mask: Array, height: int, width: int, num_classes: int = 1, coverage: float = COVERAGE) -> Array:
+def resize_mask(mask: Array, height: int, width: int, num_classes: int = 1, coverage: float | None = None) -> Array:
     """Resize a mask by the area that each class covers, since nearest-neighbour sampling breaks thin cracks.
+
+    A line one pixel wide that shrinks by s covers a share s of the pixels that it runs through, or s / 2 of each where it
+    runs between two rows: with a threshold a little below s / 2 it stays whole (tests/benchmarks/README.md has tables).
 
     Args:
         mask: (H, W) uint8 class index, `IGNORE` where a pixel counts nowhere.
         height: wanted height, px.
         width: wanted width, px.
         num_classes: 1 for crack or not; else the class that covers most of a pixel wins.
-        coverage: share of a pixel's area that has to be crack for the pixel to be crack, where the mask shrinks. A
-            mask that grows is cut at one half.
+        coverage: share of a pixel's area that has to be crack for the pixel to be crack, where the mask shrinks; None:
+            `COVERAGE` times the scale. A mask that grows is cut at one half.
     """
     if mask.shape == (height, width):
         return mask
@@ -242,7 +245,9 @@ def resize_mask(mask: Array, height: int, width: int, num_classes: int = 1, cove
         return np.asarray(resized, np.float32)
 
     if num_classes == 1:
-        result = (share(mask == 1) >= (coverage if shrinks else 0.5)).astype(np.uint8)
+        scale = min(height / mask.shape[0], width / mask.shape[1])
+        threshold = 0.5 if not shrinks else COVERAGE * scale if coverage is None else coverage
+        result = (share(mask == 1) >= threshold).astype(np.uint8)
     else:
         result = np.argmax(np.stack([share(mask == index) for index in range(num_classes)]), axis=0).astype(np.uint8)
     ignored = mask == IGNORE

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cracklab.data.images import COVERAGE, Array, resize_image, resize_mask
+from cracklab.data.images import Array, resize_image, resize_mask
 from cracklab.errors import ConfigError
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -26,7 +26,8 @@ class EvalTransform:
         channels: 3 for RGB, 1 for grey.
         mean: subtracted from each channel, 0 to 1; for grey, the mean of it.
         std: divided by, 0 to 1.
-        coverage: share of a pixel that has to be crack where a mask shrinks.
+        coverage: share of a pixel that has to be crack where a mask shrinks; None: 0.45 of the scale, which keeps
+            lines of one pixel whole.
 
     Raises:
         ConfigError: for a size below 1.
@@ -37,7 +38,7 @@ class EvalTransform:
     channels: Literal[1, 3] = 3
     mean: tuple[float, float, float] = MEAN
     std: tuple[float, float, float] = STD
-    coverage: float = COVERAGE
+    coverage: float | None = None
 
     def __post_init__(self) -> None:
         sizes = [self.crop, *(self.resize if isinstance(self.resize, tuple) else (self.resize,))]
@@ -45,7 +46,7 @@ class EvalTransform:
             raise ConfigError(
                 f"crop {self.crop} and resize {self.resize} must be at least 1 px: correct data.crop and data.resize"
             )
-        if not 0 < self.coverage <= 1:
+        if self.coverage is not None and not 0 < self.coverage <= 1:
             raise ConfigError(
                 f"data.coverage is {self.coverage}: a share of a pixel's area, above 0 and at most 1, is needed"
             )

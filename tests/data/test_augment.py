@@ -1,3 +1,5 @@
+import pickle
+
 import cv2
 import numpy as np
 import pytest
@@ -25,7 +27,7 @@ def test_policies_are_pure_and_keep_labels(name, example):
     for seed in (5, 2, 9):
         other(image, mask, np.random.default_rng(seed))
     results = {}
-    for seed in (2, 9, 5):
+    for seed in (2, 9, 5, 11, 12, 13, 14, 15):
         first = policy(image, mask, np.random.default_rng(seed))
         again = other(image, mask, np.random.default_rng(seed))
         np.testing.assert_array_equal(first[0], again[0])
@@ -34,12 +36,21 @@ def test_policies_are_pure_and_keep_labels(name, example):
         assert first[0].dtype == first[1].dtype == np.uint8
         assert set(np.unique(first[1])) <= {0, 1, 255}
         results[seed] = first[0].tobytes()
-    assert (len(set(results.values())) == 3) == (name != "none")
+    assert (len(set(results.values())) > 2) == (name != "none")
     np.testing.assert_array_equal(image, before[0])
     np.testing.assert_array_equal(mask, before[1])
 
 
-@pytest.mark.parametrize("name", ["flips", "strong"])
+@pytest.mark.parametrize("name", list(POLICIES))
+def test_policies_travel_to_workers(name, example):
+    policy = POLICIES[name]()
+    moved = pickle.loads(pickle.dumps(policy))
+    np.testing.assert_array_equal(
+        moved(*example, np.random.default_rng(3))[0], policy(*example, np.random.default_rng(3))[0]
+    )
+
+
+@pytest.mark.parametrize("name", list(POLICIES))
 def test_chance_comes_from_the_generator_alone(name, example):
     policy = POLICIES[name]()
     before = np.random.get_state()[1].copy()
@@ -86,14 +97,43 @@ def test_steps_draw_independently_of_each_other(example):
     assert len(np.unique(brightness)) > 20
 
 
-def test_warps_keep_thin_cracks_whole(example):
-    """Interpolated masks break a line of 2 px into fewer parts than nearest sampling does."""
-    mask = np.zeros((128, 128), np.uint8)
-    cv2.polylines(mask, [np.array([[20, 30], [70, 60], [110, 100]])], False, 1, 2)
-    image = np.zeros((128, 128, 3), np.uint8)
-    policy = POLICIES["strong"]()
-    parts = [ndimage.label(policy(image, mask, np.random.default_rng(s))[1], np.ones((3, 3)))[1] for s in range(40)]
-    assert np.mean(parts) < 1.6
+@pytest.mark.parametrize("name", ["ozcan2024", "krasniqi2026", "strong"])
+def test_warps_keep_lines_of_one_pixel_whole(name):
+    mask = np.zeros((160, 160), np.uint8)
+    cv2.polylines(mask, [np.array([[60, 50], [80, 80], [95, 110]])], False, 1, 1)
+    image = np.zeros((160, 160, 3), np.uint8)
+    policy = POLICIES[name]()
+    parts = [ndimage.label(policy(image, mask, np.random.default_rng(s))[1], np.ones((3, 3)))[1] for s in range(60)]
+    assert np.median(parts) == 1
+    assert np.mean(parts) < 1.5
+
+
+def test_warped_classes_keep_their_share(example):
+    """A thin class is widened where it is crack against ground, not where it is one of several classes."""
+    mask = np.zeros((160, 160), np.uint8)
+    mask[40:120, 60:64] = 1
+    image = np.zeros((160, 160, 3), np.uint8)
+    policy = POLICIES["ozcan2024"]()
+    areas = {
+        classes: np.mean([(policy(image, mask, np.random.default_rng(s), classes)[1] == 1).sum() for s in range(40)])
+        for classes in (1, 3)
+    }
+    assert areas[3] == pytest.approx(mask.sum(), rel=0.03)
+    assert areas[1] > 1.05 * areas[3]
+
+
+def test_chen2023_has_every_range_of_the_figure():
+    """Noise and blur always, hue or brightness half of the time each, never both."""
+    policy = POLICIES["chen2023"]()
+    noise, blur = policy._compose.transforms[-2:]
+    assert noise.std_range == pytest.approx((10**0.5 / 255, 50**0.5 / 255))
+    assert (noise.p, blur.p, blur.blur_limit, blur.sigma_limit) == (1, 1, (1, 7), (1, 8))
+    colour = policy._compose.transforms[2]
+    hue, light = colour.transforms
+    assert (colour.p, hue.p, light.p) == (1, 0.5, 0.5)
+    assert (hue.hue_shift_limit, hue.sat_shift_limit, hue.val_shift_limit) == ((-20, 20), (-30, 30), (-20, 20))
+    assert (light.brightness_limit, light.contrast_limit) == ((-0.2, 0.2), (-0.2, 0.2))
+    assert [step.p for step in policy._compose.transforms[:2]] == [0.5, 0.5]
 
 
 def test_a_misspelt_policy_is_refused_with_the_nearest():

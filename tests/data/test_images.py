@@ -187,6 +187,15 @@ def test_masks_shrink_by_the_area_that_is_crack():
         np.testing.assert_array_equal(resize_mask(mask, 8, 12, coverage=coverage), share >= coverage - 1e-6)
 
 
+@pytest.mark.parametrize("side", [40, 64, 86, 128, 171, 200])
+@pytest.mark.parametrize("seed", range(3))
+def test_lines_of_one_pixel_stay_whole_at_any_scale(side, seed):
+    mask = np.zeros((256, 256), np.uint8)
+    points = np.random.default_rng(seed).integers(20, 236, (5, 2)).astype(np.int32)
+    cv2.polylines(mask, [points], False, 1, 1)
+    assert cv2.connectedComponents(resize_mask(mask, side, side))[0] == 2
+
+
 def test_several_classes_shrink_to_the_one_that_covers_most():
     mask = np.array([[0, 0, 2, 2], [0, 1, 2, 255], [1, 1, 255, 255], [0, 1, 255, 2]], np.uint8)
     np.testing.assert_array_equal(resize_mask(mask, 2, 2, num_classes=3), [[0, 2], [1, 255]])

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cracklab.losses.base import Loss, build_loss, register, require
+from cracklab.losses.morphology import dilate
 from cracklab.losses.reduce import image_mean
 
 NEIGHBOURS = [step for step in product((-1, 0, 1), repeat=2) if step != (0, 0)]
@@ -48,7 +49,7 @@ def predicted_boundary(log_p: Tensor, valid: Tensor) -> Tensor:
     ranked = change.flatten(1).topk(max(1, change[0].numel() // PIXELS_A_BOUNDARY), dim=1).values
     least = ranked.gather(1, (count - 1).clamp(min=0)[:, None])[..., None]
     largest = (change >= least) & (change > 0) & (count > 0)[:, None, None]
-    return (F.max_pool2d(largest.float()[:, None], 3, 1, 1)[:, 0] > 0) & valid
+    return (dilate(largest[:, None].to(torch.uint8))[:, 0] > 0) & valid
 
 
 def direction_loss(log_p: Tensor, neighbours: Tensor, boundary: Tensor, distance: Tensor, valid: Tensor) -> Tensor:
@@ -70,19 +71,28 @@ def direction_loss(log_p: Tensor, neighbours: Tensor, boundary: Tensor, distance
     """
     distance = distance.masked_fill(~valid, torch.inf)
     has_outline = distance.flatten(1).amin(1) == 0
-    image, row, column = (boundary & has_outline[:, None, None]).nonzero(as_tuple=True)
-    centre = log_p[image, :, row, column]
-    around, near, inside = (F.pad(x, (1, 1, 1, 1)) for x in (neighbours, distance, valid))
+    near, inside, start, around = (
+        _rows(F.pad(x, (1, 1, 1, 1))) for x in (distance, valid, boundary & has_outline[:, None, None], neighbours)
+    )
+    index = start.nonzero()[:, 0]
+    centre = _rows(F.pad(log_p, (1, 1, 1, 1))).index_select(0, index)
     kls, distances = [], []
     for down, right in NEIGHBOURS:
-        there = (image, row + 1 + down, column + 1 + right)
-        kls.append(divergence(around[there[0], :, there[1], there[2]], centre) * inside[there])
-        distances.append(near[there].masked_fill(~inside[there], torch.inf))
+        there = index + down * (distance.shape[-1] + 2) + right
+        exists = inside.index_select(0, there)
+        kls.append(divergence(around.index_select(0, there), centre) * exists)
+        distances.append(near.index_select(0, there).masked_fill(~exists, torch.inf))
     label = torch.stack(distances, 1).argmin(1)
     values = F.cross_entropy(torch.stack(kls, 1), label, reduction="none", label_smoothing=SMOOTHING)
-    values = values * distance[image, row, column].clamp(max=REACH_PX) / REACH_PX
+    values = values * near[index].clamp(max=REACH_PX) / REACH_PX
+    image = index // (len(near) // len(log_p))
     total = values.new_zeros(len(log_p)).index_add(0, image, values)
     return (total / torch.bincount(image, minlength=len(log_p)).clamp(min=1))[:, None]
+
+
+def _rows(values: Tensor) -> Tensor:
+    """(B, H, W) or (B, C, H, W) to (B H W) or (B H W, C): a pixel is one row, its neighbours a fixed step away."""
+    return values.flatten() if values.ndim == 3 else values.movedim(1, -1).flatten(0, 2)
 
 
 @register("active_boundary")

@@ -11,11 +11,6 @@ from cracklab.losses.reduce import ClassLoss, pixel_mean
 from cracklab.losses.transform import outline_distance
 
 
-def hausdorff_dt_loss(p: Tensor, y: Tensor, distance_p: Tensor, distance_y: Tensor, alpha: float) -> Tensor:
-    """(p-y)^2 (D_p^alpha + D_y^alpha) of each pixel, with distances over the diagonal."""
-    return (p - y).square() * (distance_p**alpha + distance_y**alpha)
-
-
 @register("hausdorff_dt")
 class HausdorffDT(ClassLoss):
     """Mean of (p-y)^2 (D_p^alpha + D_y^alpha), D the distance to the outline over the diagonal.
@@ -37,10 +32,11 @@ class HausdorffDT(ClassLoss):
 
     def measure(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
         """The mean of each image and class."""
+        predicted = outline_distance(p.detach() > 0.5, None if valid is None else valid > 0).to(p.dtype)
+        true = maps["distance"] + maps["interior_distance"]
         diagonal = math.hypot(*p.shape[2:])
-        distance_p = outline_distance(p.detach() > 0.5, None if valid is None else valid > 0).to(p.dtype) / diagonal
-        distance_y = (maps["distance"] + maps["interior_distance"]) / diagonal
-        return pixel_mean(hausdorff_dt_loss(p, y, distance_p, distance_y, self.alpha), valid)
+        weight = predicted.div_(diagonal).pow_(self.alpha).add_(true.div_(diagonal).pow_(self.alpha))
+        return pixel_mean((p - y).square() * weight, valid)
 
 
 @register("hausdorff_er")

@@ -44,7 +44,7 @@ class ClDice(RegionLoss):
         iterations = int(self.iterations())
         line_p = self.group(soft_skeleton(p, iterations, valid))
         with torch.no_grad():
-            line_y = self.group(soft_skeleton(y, iterations, valid))
+            line_y = self.group(soft_skeleton(y.to(torch.int8), iterations, valid)).to(y.dtype)  # bytes are faster
         p, y = self.group(p), self.group(y)
         precision = ((line_p * y).sum(-1) + self.eps) / (line_p.sum(-1) + self.eps)
         recall = ((line_y * p).sum(-1) + self.eps) / (line_y.sum(-1) + self.eps)

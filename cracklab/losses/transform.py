@@ -25,7 +25,7 @@ def outline_distance(inside: Tensor, valid: Tensor | None = None) -> Tensor:
     if valid is not None:
         to_inside, to_outside = to_inside & valid, to_outside & valid
     transform = _distance_opencv if inside.device.type == "cpu" else distance_torch
-    return torch.where(inside, transform(to_outside), transform(to_inside))
+    return transform(to_inside).add_(transform(to_outside))  # each is 0 where the other is not
 
 
 def _distance_opencv(where: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ def as_rgb(image: Image) -> Image:
 def overlay(image: Image, mask: Mask, colour: tuple[int, int, int] = MISSED, strength: float = 0.6) -> Image:
     """The photo with a mask laid over it."""
     picture = as_rgb(image).astype(np.float32)
-    picture[mask] = (1 - strength) * picture[mask] + strength * np.float32(colour)
+    picture[mask] = (1 - strength) * picture[mask] + strength * np.array(colour, np.float32)
     return picture.round().astype(np.uint8)
 
 

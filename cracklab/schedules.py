@@ -114,7 +114,8 @@ class Steps(_Factor):
 
     def factor(self, progress: float) -> float:
         """The factor at a share of the way."""
-        return self.gamma ** sum(progress >= milestone for milestone in self.milestones)
+        factor: float = self.gamma ** sum(progress >= milestone for milestone in self.milestones)
+        return factor
 
 
 def _share(name: str, value: float) -> None:

@@ -45,7 +45,7 @@ class Parser(LightningArgumentParser):
 
 
 def remedy(message: str, parser: LightningArgumentParser, arguments: Sequence[str]) -> str:
-    """jsonargparse's message, shortened to what was wrong, with the nearest right name."""  # noqa: D403 - a name
+    """A message of jsonargparse, shortened to what was wrong, with the nearest right name."""
     at = KEY.search(message)
     key = at[1] if at else ""
     if found := NO_OPTION.search(message):

@@ -123,7 +123,7 @@ class CrackModule(pl.LightningModule):
 
     def setup(self, stage: str) -> None:
         """Tell the loss what it needs to know of the data, and lay out the net in memory."""
-        self.net.to(memory_format=self.memory_format)  # type: ignore[call-overload]  # torch's stub lacks this form
+        self.net.to(memory_format=self.memory_format)
         data = getattr(self.trainer, "datamodule", None)
         self.evaluator.class_names = getattr(data, "class_names", None)
         if stage == "fit" and type(self.loss).configure is not Loss.configure:

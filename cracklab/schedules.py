@@ -96,7 +96,7 @@ class Polynomial(_Factor):
 
     def factor(self, progress: float) -> float:
         """The factor at a share of the way."""
-        return (1 - progress) ** self.power
+        return math.pow(1 - progress, self.power)
 
 
 class Steps(_Factor):
@@ -114,8 +114,8 @@ class Steps(_Factor):
 
     def factor(self, progress: float) -> float:
         """The factor at a share of the way."""
-        factor: float = self.gamma ** sum(progress >= milestone for milestone in self.milestones)
-        return factor
+        passed = sum(progress >= milestone for milestone in self.milestones)
+        return math.pow(self.gamma, passed)
 
 
 def _share(name: str, value: float) -> None:

@@ -62,13 +62,13 @@ class Problem:
     files: tuple[str, ...]
     """Every file that it is about."""
     fact: str
-    """What is the case, with the values."""
-    remedy: str
-    """What to do."""
+    """What is the case, with the values, and what to do."""
     severity: Literal["fault", "note"] = "fault"
+    """A fault would spoil training; a note is good to know."""
 
     def __str__(self) -> str:
-        return f"{', '.join(self.files)}: {self.fact}; {self.remedy}"
+        unnamed = [name for name in self.files if name not in self.fact]
+        return f"{', '.join(unnamed)}: {self.fact}" if unnamed else self.fact
 
 
 def refuse(problems: Sequence[Problem]) -> None:

@@ -53,13 +53,21 @@ class EvalTransform:
 
     def prepare(self, image: Array, mask: Array, num_classes: int = 1) -> tuple[Array, Array]:
         """Crop and resize a photo (H, W, 3) and its mask (H, W), as training and evaluation see them."""
-        if self.crop is not None:
-            height, width = image.shape[:2]
-            top, left = max(0, (height - self.crop) // 2), max(0, (width - self.crop) // 2)
-            window = slice(top, top + self.crop), slice(left, left + self.crop)
-            image, mask = image[window], mask[window]
+        image, mask = self.cropped(image), self.cropped(mask)
         height, width = self._resized(*image.shape[:2])
         return resize_image(image, height, width), resize_mask(mask, height, width, num_classes, self.coverage)
+
+    def cropped(self, array: Array) -> Array:
+        """The middle of a photo or a mask (H, W, ...), a view."""
+        if self.crop is None:
+            return array
+        top, left = (max(0, (side - self.crop) // 2) for side in array.shape[:2])
+        return array[top : top + self.crop, left : left + self.crop]
+
+    def prepared_size(self, height: int, width: int) -> tuple[int, int]:
+        """Size, px, of a photo of this size after crop and resize."""
+        crop = self.crop or max(height, width)
+        return self._resized(min(height, crop), min(width, crop))
 
     def scaled_size(self, height: int, width: int) -> tuple[int, int]:
         """Size, px, at which the net is to see a whole photo of this size: a crop is not taken, its scale is kept."""

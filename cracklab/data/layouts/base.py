@@ -58,13 +58,15 @@ class Layout:
         Raises:
             DataError: for a file that cannot be decoded, or a mask of another size than its image.
         """
-        image, mask = read_image(record.image), self.read_mask(record)
-        if image.shape[:2] != mask.shape:
-            raise DataError(
-                f"mask {record.mask!r} is {mask.shape[1]} x {mask.shape[0]} but its image {record.image!r} is "
-                f"{image.shape[1]} x {image.shape[0]} (width x height): make them the same size"
-            )
-        return image, mask
+        return self.matched(self.read_image(record), self.read_mask(record), record)
+
+    def read_image(self, record: Record) -> Array:
+        """Decode one image: (H, W, 3) uint8 RGB.
+
+        Raises:
+            DataError: for a file that cannot be decoded.
+        """
+        return read_image(record.image)
 
     def read_mask(self, record: Record) -> Array:
         """Decode one mask: (H, W) uint8 class index, 255 where a pixel counts nowhere.
@@ -73,6 +75,20 @@ class Layout:
             DataError: for a file that cannot be decoded, or values that are no classes.
         """
         return read_mask(record.mask)
+
+    def matched(self, image: Array, mask: Array, record: Record) -> tuple[Array, Array]:
+        """The pair of an image and its mask.
+
+        Raises:
+            DataError: where their sizes differ.
+        """
+        if image.shape[:2] == mask.shape:
+            return image, mask
+        turned = "" if image.shape[1::-1] != mask.shape else ", perhaps turned by its EXIF tag: save it upright, or"
+        raise DataError(
+            f"mask {record.mask!r} is {mask.shape[1]} x {mask.shape[0]} but its image {record.image!r} is "
+            f"{image.shape[1]} x {image.shape[0]} (width x height){turned or ':'} make them the same size"
+        )
 
 
 def files_in(folder: Path, endings: Iterable[str] = ENDINGS) -> Iterator[Path]:
@@ -106,11 +122,11 @@ def pair(
     """Match images with masks of the same key."""
     records = [Record(str(images[key]), str(masks[key]), split=split) for key in sorted(images.keys() & masks.keys())]
     problems = [
-        Problem("missing-mask", (str(images[key]),), "the image has no mask", "add the mask, or remove the image")
+        Problem("missing-mask", (str(images[key]),), "the image has no mask: add it, or remove the image")
         for key in sorted(images.keys() - masks.keys())
     ]
     problems += [
-        Problem("extra-mask", (str(masks[key]),), "the mask has no image", "add the image, or remove the mask")
+        Problem("extra-mask", (str(masks[key]),), "the mask has no image: add it, or remove the mask")
         for key in sorted(masks.keys() - images.keys())
     ]
     return records, problems
@@ -132,7 +148,7 @@ def keyed(folder: Path, suffix: str = "", endings: Iterable[str] = ENDINGS) -> t
         key = path.relative_to(folder).with_suffix("").as_posix().removesuffix(suffix)
         if key in found:
             files = (str(found[key]), str(path))
-            problems.append(Problem("same-stem", files, "the files differ in their ending alone", "remove one of them"))
+            problems.append(Problem("same-stem", files, "they differ in their ending alone: remove one"))
         found[key] = path
     return found, problems
 

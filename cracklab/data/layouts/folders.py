@@ -73,9 +73,7 @@ class Folders(Layout):
             images = {key: path for key, path in images.items() if not matches[key]}
         else:
             more += [
-                Problem(
-                    "extra-mask", (str(masks[key]),), f"its name is not {self.mask_pattern!r}", "rename or remove it"
-                )
+                Problem("extra-mask", (str(masks[key]),), f"its name is not {self.mask_pattern!r}: rename or remove it")
                 for key, match in matches.items()
                 if not match
             ]

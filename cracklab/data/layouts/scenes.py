@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from cracklab.data.images import IGNORE, Array, read_classes, read_image, read_mask, resize_image
+from cracklab.data.images import IGNORE, Array, read_classes, read_mask, resize_image
 from cracklab.data.layouts.base import Layout, files_in, keyed, pair, register, require_folders
 from cracklab.data.samples import SIDES, Problem, Record, Side
 
@@ -141,10 +141,9 @@ class CelebAMaskHQ(Layout):
         """The photo and the masks of its parts."""
         return record.image, *record.mask.split("\n")
 
-    def read(self, record: Record) -> tuple[Array, Array]:
-        """The photo at the size of its masks, and the union of the parts."""
-        mask = self.read_mask(record)
-        return resize_image(read_image(record.image), *mask.shape), mask
+    def matched(self, image: Array, mask: Array, record: Record) -> tuple[Array, Array]:
+        """The photo at the size of its masks."""
+        return resize_image(image, *mask.shape), mask
 
     def read_mask(self, record: Record) -> Array:
         """The union of the parts."""

@@ -55,14 +55,22 @@ class Sources(Layout):
             problems += faults
         return records, problems
 
-    def files(self, record: Record) -> tuple[str, ...]:
-        """As the source's layout has it."""
-        return self.sources[record.source].layout.files(record)
-
     def read(self, record: Record) -> tuple[Array, Array]:
         """As the source's layout has it."""
         return self.sources[record.source].layout.read(record)
 
+    def files(self, record: Record) -> tuple[str, ...]:
+        """As the source's layout has it."""
+        return self.sources[record.source].layout.files(record)
+
+    def read_image(self, record: Record) -> Array:
+        """As the source's layout has it."""
+        return self.sources[record.source].layout.read_image(record)
+
     def read_mask(self, record: Record) -> Array:
         """As the source's layout has it."""
         return self.sources[record.source].layout.read_mask(record)
+
+    def matched(self, image: Array, mask: Array, record: Record) -> tuple[Array, Array]:
+        """As the source's layout has it."""
+        return self.sources[record.source].layout.matched(image, mask, record)

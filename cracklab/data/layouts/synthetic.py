@@ -50,6 +50,10 @@ class Synthetic(Layout):
         key = np.random.SeedSequence((self.seed, list(self.numbers).index(record.split or "train"), int(number)))
         return draw(int(key.generate_state(1)[0]), size=self.size)
 
+    def read_image(self, record: Record) -> Array:
+        """Draw one image, without its mask."""
+        return self.read(record)[0]
+
     def read_mask(self, record: Record) -> Array:
         """Draw one image, and keep its mask."""
         return self.read(record)[1]

@@ -63,7 +63,7 @@ class Table(Layout):
                 records.append(found)
                 problems += _missing(found)
             else:
-                problems.append(Problem("bad-row", (f"{path}:{line}",), found, "correct the row"))
+                problems.append(Problem("bad-row", (f"{path}:{line}",), f"{found}: correct the row"))
         return records, problems
 
     def _record(self, folder: Path, row: dict[str, str]) -> Record | str:
@@ -94,4 +94,4 @@ def _missing(record: Record) -> Iterable[Problem]:
     """The files of a row that are not there."""
     for kind, path in (("missing-image", record.image), ("missing-mask", record.mask)):
         if not Path(path).is_file():
-            yield Problem(kind, (path,), "the table lists it, but it is not there", "add it, or remove the row")
+            yield Problem(kind, (path,), "the table lists it, but it is not there: add it, or remove the row")

@@ -14,7 +14,15 @@ from cracklab.metrics.masks import Mask, Pair
 from cracklab.metrics.overlap import BINARY
 from cracklab.metrics.scores import where_empty
 from cracklab.metrics.skeleton import lines, scores
-from cracklab.metrics.surface import Backend, Empty, check_empty, far_px, image_hausdorff95, surface
+from cracklab.metrics.surface import (
+    Backend,
+    Empty,
+    by_distance_to_nothing,
+    check_empty,
+    far_px,
+    image_hausdorff95,
+    surface,
+)
 from cracklab.metrics.topology import topology
 from cracklab.registry import nearest
 
@@ -66,13 +74,15 @@ class Measures:
             several: whether there are other classes, so that a class that neither mask contains is absent.
 
         Returns:
-            Scores by name, None where there is nothing to measure, and counts (`n_...`) for pooling.
+            Scores by name, None where there is nothing to measure; of one class also counts (`n_...`) for pooling.
         """
         pair = Pair(pred, target)
         groups = (("surface", "boundary") if several else tuple(GROUPS)) if self.groups is None else self.groups
         values: Values = {}
         for name in groups:
             values |= GROUPS[name](pair, self)
+        if several:  # nothing is pooled by these counts
+            values = {name: value for name, value in values.items() if not name.startswith("n_")}
         absent = several and all(pair.empty)
         if absent or (pair.empty[1] and self.crack_free == "skip"):
             values = {name: value if name.startswith("n_") else None for name, value in values.items()}
@@ -99,7 +109,7 @@ class Measures:
 
 def _surface(pair: Pair, options: Measures) -> Values:
     if any(pair.empty):
-        return _by_policy(pair, options, "surface")
+        return {**_by_policy(pair, options, "surface"), **by_distance_to_nothing(pair.pred, pair.target)}
     return {**surface(pair.pred, pair.target, options.tolerance_px, options.backend)}
 
 

@@ -35,6 +35,17 @@ class Protocol:
     """Whether it is defined for several classes too."""
 
 
+def find_protocol(name: str) -> Protocol:
+    """A protocol by name.
+
+    Raises:
+        ConfigError: for an unknown one, with the nearest right name.
+    """
+    if name not in PROTOCOLS:
+        raise ConfigError(f"no protocol is called {name!r}{nearest(name, list(PROTOCOLS))}")
+    return PROTOCOLS[name]
+
+
 def run_protocol(name: str, rows: Rows) -> dict[str, Any]:
     """One protocol's numbers, labelled.
 
@@ -48,17 +59,22 @@ def run_protocol(name: str, rows: Rows) -> dict[str, Any]:
     Raises:
         ConfigError: for an unknown name, or rows that lack what it needs.
     """
-    if name not in PROTOCOLS:
-        raise ConfigError(f"no protocol is called {name!r}{nearest(name, list(PROTOCOLS))}")
-    protocol = PROTOCOLS[name]
+    protocol = find_protocol(name)
+    if not protocol.several_classes and any("n_correct" in row for row in rows):
+        raise ConfigError(f"the protocol {name!r} is defined for one class, and the data has several: leave it out")
     labels = {"protocol": name, "what": protocol.what, "source": protocol.source, "warning": protocol.warning}
     return {**labels, "values": protocol.compute(rows)}
 
 
 def run_protocols(rows: Rows) -> dict[str, dict[str, Any]]:
-    """Every protocol that the rows allow, by name: of several classes only those that are defined for them."""
-    several = any("n_correct" in row for row in rows)
-    return {name: run_protocol(name, rows) for name in PROTOCOLS if PROTOCOLS[name].several_classes or not several}
+    """Every protocol by name, as `run_protocol` has it; one that the rows do not allow has the reason as `left_out`."""
+    found: dict[str, dict[str, Any]] = {}
+    for name in PROTOCOLS:
+        try:
+            found[name] = run_protocol(name, rows)
+        except ConfigError as error:
+            found[name] = {"protocol": name, "left_out": str(error)}
+    return found
 
 
 def _deepcrack_pooled(rows: Rows) -> Values:
@@ -181,6 +197,9 @@ def _pooled(rows: Rows, threshold: float) -> Values:
 def _average(values: np.ndarray[Any, np.dtype[np.float64]]) -> float:
     return float(values.mean())
 
+
+SURFACE_THRESHOLDS = (0.1,)
+"""Thresholds at which protocols want HD95 too."""
 
 PROTOCOLS: Mapping[str, Protocol] = {
     "deepcrack_pooled": Protocol(

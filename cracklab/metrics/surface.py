@@ -20,6 +20,8 @@ Distances = NDArray[np.float64]
 """px."""
 
 CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
+OFF = {"0": 0.0, "1": 1.0, "2": 2.0, "4": 4.0, "8": 8.0, "16": 16.0, "32": 32.0}
+"""Distances, px, up to which errors of an outline are counted together, by the end of their column's name."""
 DENSE = 1 / 12
 """Share of outline pixels above which a distance transform of all pixels is faster than a tree of the outline's."""
 
@@ -67,7 +69,7 @@ def image_hausdorff95(pred: Mask, target: Mask, empty: Empty = "diagonal", backe
     return _monai(pred, target) if backend == "monai" else _hausdorff95(edge_distances(pred, target))
 
 
-def surface(pred: Mask, target: Mask, tolerance_px: float, backend: Backend = "cracklab") -> dict[str, float]:
+def surface(pred: Mask, target: Mask, tolerance_px: float, backend: Backend = "cracklab") -> dict[str, float | int]:
     """Scores of the distances between the outlines of two masks, neither empty; definitions as MONAI's.
 
     Args:
@@ -80,7 +82,7 @@ def surface(pred: Mask, target: Mask, tolerance_px: float, backend: Backend = "c
         By name: `hd95_px`; `hd100_px`, the largest distance; `asd_px`, the mean over the edge pixels of both masks;
         `surface_dice`, the share of the edge pixels of both masks that are met (Nikolov 2018, eq. 2, counted in pixels);
         `boundary_f1`, 2 P R / (P + R) of the shares P of the predicted and R of the true edge pixels that are met
-        (Csurka 2013).
+        (Csurka 2013); and the counts of `by_distance`.
     """
     to_truth, to_pred = distances = edge_distances(pred, target)
     met = to_truth <= tolerance_px, to_pred <= tolerance_px
@@ -92,7 +94,31 @@ def surface(pred: Mask, target: Mask, tolerance_px: float, backend: Backend = "c
         "asd_px": float(both.mean()),
         "surface_dice": float(np.mean(np.concatenate(met))),
         "boundary_f1": 2 * precision * recall / (precision + recall) if precision + recall else 0.0,
+        **by_distance(distances),
     }
+
+
+def by_distance(distances: tuple[Distances, Distances]) -> dict[str, int]:
+    """Edge pixels by their distance to the other outline: counts for a histogram over many images.
+
+    Args:
+        distances: px, of the edge pixels of the prediction, then of those of the truth; inf where the other is empty.
+
+    Returns:
+        `n_pred_off_K` and `n_true_off_K` for the K of `OFF`, px, each without those up to the K before; `..._more` beyond.
+    """
+    found: dict[str, int] = {}
+    for side, off in zip(("pred", "true"), distances, strict=True):
+        numbers = np.bincount(np.searchsorted(list(OFF.values()), off), minlength=len(OFF) + 1).tolist()
+        found |= {f"n_{side}_off_{name}": number for name, number in zip((*OFF, "more"), numbers, strict=True)}
+    return found
+
+
+def by_distance_to_nothing(pred: Mask, target: Mask) -> dict[str, int]:
+    """The same where a mask is empty: every edge pixel of the other is `..._more`."""
+    return by_distance(
+        (np.full(np.count_nonzero(edges(pred)), np.inf), np.full(np.count_nonzero(edges(target)), np.inf))
+    )
 
 
 def far_px(mask: Mask, empty: Empty) -> float:

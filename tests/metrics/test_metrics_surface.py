@@ -9,7 +9,8 @@ from scipy.spatial.distance import cdist
 
 from cracklab.errors import ConfigError
 from cracklab.metrics import hausdorff95
-from cracklab.metrics.surface import edge_distances
+from cracklab.metrics.measures import Measures
+from cracklab.metrics.surface import edge_distances, surface
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*always_return_as_numpy:FutureWarning")  # MONAI's own
 
@@ -136,3 +137,15 @@ def test_views_that_are_not_contiguous():
 def test_errors_name_value_and_expectation(pred, target, options, message):
     with pytest.raises(ConfigError, match=message):
         hausdorff95(pred, target, **options)
+
+
+def test_errors_of_an_outline_by_distance():
+    """Two lines of 10 px, 3 rows apart, and one of them against nothing."""
+    pred, target = (np.zeros((20, 20), bool) for _ in range(2))
+    pred[5, :10], target[8, :10] = True, True
+    found = {name: number for name, number in surface(pred, target, 2.0).items() if number and name.startswith("n_")}
+    assert found == {"n_pred_off_4": 10, "n_true_off_4": 10}
+    missed = Measures(groups=("surface",))(np.zeros_like(pred), target)
+    assert {name: number for name, number in missed.items() if name.startswith("n_") and number} == {
+        "n_true_off_more": 10
+    }

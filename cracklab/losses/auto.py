@@ -26,13 +26,20 @@ class AutoNumber(nn.Module):
     """A number that is given, or `auto`: then a rule derives it from the training data, and the checkpoint keeps it.
 
     Args:
+        name: of the parameter, for messages.
         value: the number, or `auto`.
+        least: the smallest number that makes sense.
         rule: from statistics of the training data to the number.
+
+    Raises:
+        ConfigError: for anything else.
     """
 
-    def __init__(self, value: float | Auto, rule: Callable[[Statistics], float]) -> None:
+    def __init__(self, name: str, value: float | Auto, least: float, rule: Callable[[Statistics], float]) -> None:
         super().__init__()
-        self.auto, self.rule = value == "auto", rule
+        if value != "auto" and (isinstance(value, str) or value < least):
+            raise ConfigError(f"{name} is {value!r}: expected a number of at least {least}, or 'auto'")
+        self.name, self.auto, self.rule = name, value == "auto", rule
         self.value: float | None = None if value == "auto" else value
 
     def configure(self, statistics: Statistics) -> float:
@@ -48,8 +55,8 @@ class AutoNumber(nn.Module):
         """
         if self.value is None:
             raise ConfigError(
-                "a loss parameter is 'auto' but the training data were not measured: call configure(statistics) first, "
-                "or give a number"
+                f"{self.name} is 'auto' but the training data were not measured: call configure(statistics) first, or "
+                "give a number"
             )
         return self.value
 

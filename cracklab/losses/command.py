@@ -24,7 +24,7 @@ def run(command: str, arguments: Sequence[str]) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these")
     parser.add_argument("--health", action="store_true", help="how each behaves on drawn cracks, as a table")
     options = parser.parse_intermixed_args(list(arguments))
-    names = [name for name in options.names or LOSSES if LOSSES[name]]
+    names = options.names or list(LOSSES)
     print(health(names) if options.health else "\n".join(describe(name) for name in names))
     return 0
 

@@ -80,26 +80,6 @@ class AsymmetricFocal(EntropyLoss):
         return focal_margin_entropy(one_vs_rest(logits), mask, self.gamma, asymmetric=True)
 
 
-@register("large_margin")
-class LargeMargin(EntropyLoss):
-    """-y log q - (1-y) log(1-p), q = sigmoid(z - margin): crack logits must pass the margin. Li 2019; paper 003, eq. 3.
-
-    C > 1: each class against the rest, q_c the softmax after z_c - margin, mean over classes.
-
-    Args:
-        margin: how far beyond the boundary crack logits are pushed.
-    """
-
-    def __init__(self, margin: float = 1.0) -> None:
-        super().__init__()
-        require(margin >= 0, "margin", margin, "a number of at least 0")
-        self.margin = margin
-
-    def pixels(self, logits: Tensor, mask: Tensor) -> Tensor:
-        """See `focal_margin_entropy`."""
-        return focal_margin_entropy(one_vs_rest(logits), mask, margin=self.margin, asymmetric=True)
-
-
 def margin_for(statistics: Statistics) -> float:
     """The margin for a share of crack pixels: 1.5 up to 3 %, 0.5 from 5 %, the line between.
 
@@ -110,8 +90,27 @@ def margin_for(statistics: Statistics) -> float:
 
 def margin_number(margin: float | Auto) -> AutoNumber:
     """A margin that is given or `auto`."""
-    require(margin == "auto" or margin >= 0, "margin", margin, "a number of at least 0, or 'auto'")
-    return AutoNumber(margin, margin_for)
+    return AutoNumber("margin", margin, 0, margin_for)
+
+
+@register("large_margin")
+class LargeMargin(EntropyLoss):
+    """-y log q - (1-y) log(1-p), q = sigmoid(z - margin): crack logits must pass the margin. Li 2019; paper 003, eq. 3.
+
+    C > 1: each class against the rest, q_c the softmax after z_c - margin, mean over classes.
+
+    Args:
+        margin: how far beyond the boundary crack logits are pushed; `auto`: from the share of crack pixels, see
+            `margin_for`.
+    """
+
+    def __init__(self, margin: float | Auto = 1.0) -> None:
+        super().__init__()
+        self.margin = margin_number(margin)
+
+    def pixels(self, logits: Tensor, mask: Tensor) -> Tensor:
+        """See `focal_margin_entropy`."""
+        return focal_margin_entropy(one_vs_rest(logits), mask, margin=self.margin(), asymmetric=True)
 
 
 @register("focal_margin")

@@ -33,11 +33,8 @@ class ClDice(RegionLoss):
 
     def __init__(self, iterations: int | Auto = 10, weight: float = 0.5, **region: Any) -> None:
         super().__init__(**region)
-        require(
-            iterations == "auto" or iterations >= 1, "iterations", iterations, "a whole number of at least 1, or 'auto'"
-        )
         require(0 <= weight <= 1, "weight", weight, "a number from 0 to 1")
-        self.iterations, self.weight = AutoNumber(iterations, iterations_for), weight
+        self.iterations, self.weight = AutoNumber("iterations", iterations, 1, iterations_for), weight
 
     def measure(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
         """The loss of each image and class."""

@@ -75,9 +75,9 @@ def test_command_line():
 )
 def test_auto_margin(share, margin):
     z, y, _, _ = tensors(*batch())
-    for name in ("focal_margin", "hybrid_focal_margin"):
+    for name in ("focal_margin", "hybrid_focal_margin", "large_margin"):
         loss = build_loss(name, margin="auto")
-        with pytest.raises(ConfigError, match="'auto' but the training data were not measured"):
+        with pytest.raises(ConfigError, match="margin is 'auto' but the training data were not measured"):
             loss(z, y)
         assert loss.needs_statistics
         assert loss.configure(SimpleNamespace(crack_share=share, width_px_p95=3.0)) == pytest.approx({"margin": margin})
@@ -90,6 +90,12 @@ def test_auto_iterations(width, iterations):
     loss = build_loss("cl_dice", iterations="auto")
     assert loss.configure(SimpleNamespace(crack_share=0.03, width_px_p95=width)) == {"iterations": iterations}
     assert loss(z, y).item() == pytest.approx(build_loss("cl_dice", iterations=iterations)(z, y).item())
+
+
+def test_auto_on_the_command_line():
+    assert parse("--model.loss", "focal_margin", "--model.loss.margin", "auto").needs_statistics
+    assert parse("--model.loss", "cl_dice", "--model.loss.iterations", "auto").needs_statistics
+    assert parse("--model.loss", "cl_dice", "--model.loss.iterations", "4").iterations() == 4
 
 
 def test_given_numbers_stay():

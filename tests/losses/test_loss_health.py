@@ -155,7 +155,7 @@ def test_any_batch(name, index, several, scale, seed, data):
             for x in inputs
         )
 
-    assert loss(*moved(lambda x: x.flip(0))).item() == pytest.approx(value.item(), rel=1e-9, abs=1e-12)
+    assert loss(*moved(lambda x: x.flip(0))).item() == pytest.approx(value.item(), rel=1e-6, abs=1e-9)
     if name != "active_boundary":  # compares a pixel with those below and right of it
-        assert loss(*moved(lambda x: x.flip(-1))).item() == pytest.approx(value.item(), rel=1e-9, abs=1e-12)
-        assert loss(*moved(lambda x: x.mT)).item() == pytest.approx(value.item(), rel=1e-9, abs=1e-12)
+        assert loss(*moved(lambda x: x.flip(-1))).item() == pytest.approx(value.item(), rel=1e-6, abs=1e-9)
+        assert loss(*moved(lambda x: x.mT)).item() == pytest.approx(value.item(), rel=1e-6, abs=1e-9)

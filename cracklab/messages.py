@@ -23,7 +23,7 @@ REGISTRIES: dict[str, Registry[Any]] = {"model.loss": LOSSES, "data.layout": LAY
 KEY = re.compile(r"Parser key \"([\w.]+)\"")
 NO_CLASS = re.compile(r"Expected a dot import path string: (\S+)")
 NO_OPTION = re.compile(r"(?:Option|Key) '([\w.]+)' is not (?:accepted|expected)")
-NO_KEY = re.compile(r"(?:nrecognized arguments: --|does not accept option ')([\w.]+)")
+NO_KEY = re.compile(r"(?:nrecognized arguments: --|does not accept (?:option|nested key) ')([\w.]+)")
 NOISE = re.compile(r"\s*- Expected a path but .* either not accessible or invalid")
 
 

@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_only
 
-from cracklab import configs, messages, quiet
+from cracklab import config_files, messages, quiet
 from cracklab import run as run_folder
 from cracklab.callbacks import Checkpoints, ExactResume, Panels, Progress, SeedSteps, Tables
 from cracklab.callbacks.checkpoints import WholeFiles, read_checkpoint
@@ -64,7 +64,7 @@ class CrackCLI(LightningCLI):
             seed_everything_default=42,
             parser_class=messages.Parser,
             parser_kwargs={"prog": "cracklab", "allow_abbrev": False, command: {"allow_abbrev": False}},
-            args=[command, *configs.resolve(args)],
+            args=[command, *config_files.resolve(args)],
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
         )

@@ -1,0 +1,37 @@
+"""What the README says works."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_example_without_the_command_line_trains_and_tests(tmp_path, monkeypatch):
+    code = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]
+    assert len([line for line in code.splitlines() if line.strip()]) <= 15
+    for old, new in {
+        '["synthetic"]()': '["synthetic"](train=8, val=2, test=3, size=(32, 32))',
+        "max_epochs=10": "max_epochs=1, accelerator='cpu', logger=False, enable_progress_bar=False",
+    }.items():
+        assert old in code
+        code = code.replace(old, new)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "README.md", "exec"), {})
+    written = {path.name for path in (tmp_path / "runs" / "python").rglob("*") if path.is_file()}
+    assert {"best.ckpt", "last.ckpt", "metrics.csv", "test_metrics.json", "per_image.csv"} <= written
+
+
+@pytest.mark.parametrize(
+    "path", sorted(set(re.findall(r"\]\(([^)#]+)\)", README)) | set(re.findall(r"configs/[\w/]+\.yaml", README)))
+)
+def test_everything_that_is_named_is_there(path):
+    assert (ROOT / path).exists()
+
+
+def test_every_folder_of_the_tree_is_there():
+    tree = re.search(r"## What lies where\n\n(.*?)\n\n", README, re.DOTALL)[1]
+    for line in tree.splitlines():
+        assert (ROOT / line.split()[0]).exists(), line

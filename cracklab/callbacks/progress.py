@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import RichProgressBar
 class Progress(RichProgressBar):
     """Lightning's bar on a terminal, one line an epoch elsewhere, both with the time that the whole fit still needs."""
 
-    def __init__(self, refresh_rate: int = 1) -> None:
+    def __init__(self, refresh_rate: int = 4) -> None:
         super().__init__(refresh_rate=refresh_rate)
         self._began, self._first, self._last = 0.0, 0, math.inf
 

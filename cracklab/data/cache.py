@@ -57,6 +57,11 @@ class Store:
     def __len__(self) -> int:
         return len(self._items)
 
+    @property
+    def gigabytes(self) -> float:
+        """How much it takes, 1e9 bytes."""
+        return (self.folder / DATA).stat().st_size / 1e9
+
     def __getitem__(self, index: int) -> tuple[NDArray[Any], ...]:
         if self._data is None:
             self._data = np.asarray(np.memmap(self.folder / DATA, np.uint8, mode="r"))

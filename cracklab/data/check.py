@@ -10,7 +10,7 @@ import numpy as np
 import yaml
 from jsonargparse import ActionConfigFile  # type: ignore[attr-defined]  # not listed in its __all__
 
-from cracklab import configs, pictures, quiet
+from cracklab import config_files, pictures, quiet
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.doctor import Examined, Report, diagnose
 from cracklab.data.images import IGNORE
@@ -34,7 +34,7 @@ def run(command: str, args: Sequence[str]) -> int:
     parser.add_argument("--out", type=str | None, default=None, help="folder for check.txt, check.json and sheet.png")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.arguments = args
-    parsed = parser.parse_args(_of_the_data(configs.resolve(args)))
+    parsed = parser.parse_args(_of_the_data(config_files.resolve(args)))
     data: CrackDataModule = parser.instantiate_classes(parsed).data
     report = diagnose(data)
     result = as_json(report, data)

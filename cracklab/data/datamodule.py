@@ -1,8 +1,5 @@
 """The LightningDataModule: index, splits, cache, loaders, and the batch on its device."""
 
-import hashlib
-import os
-import pickle
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -17,14 +14,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from cracklab.batch import Batch, Sample
-from cracklab.data import cache as stores
 from cracklab.data.augment import POLICIES, Flips, Policy
-from cracklab.data.dataset import Collate, CrackDataset, Pairs, Preparation, one_thread
+from cracklab.data.dataset import Collate, CrackDataset, one_thread
 from cracklab.data.duplicates import near_duplicates
 from cracklab.data.folds import Plan, SplitName
 from cracklab.data.groups import KnownOverlap, check_overlap, with_groups
-from cracklab.data.images import Array
 from cracklab.data.layouts import LAYOUTS, Layout
+from cracklab.data.prepared import Prepared
 from cracklab.data.sampler import EpochSampler
 from cracklab.data.samples import Record, Side, Splits, refuse, with_ids
 from cracklab.data.statistics import Statistics, measure
@@ -136,7 +132,7 @@ class CrackDataModule(pl.LightningDataModule):
         self.transform = EvalTransform(crop, resize, channels, mean, std, coverage)
         self.num_classes, self.class_names = layout.num_classes, layout.class_names
         self._resume: tuple[int, int] | None = None
-        self._pairs: Pairs | None = None
+        self._prepared: Prepared | None = None
         self.records: list[Record] = []
         """The index after `setup`: every pair, with its id and its photo."""
         self.splits = Splits((), (), ())
@@ -150,14 +146,14 @@ class CrackDataModule(pl.LightningDataModule):
         Raises:
             DataError: for everything that would spoil training.
         """
-        if self._pairs is None:
+        if self._prepared is None:
             found, problems = self.layout.index(self.root)
             refuse(problems)
             self.records = with_ids(found)
-            self._pairs, shares, thumbnails = self._read()
-            duplicates = near_duplicates(thumbnails) if self.group == "auto" else ()
+            self._prepared = Prepared(self.records, self.layout, self.transform, self.cache, self.cache_gb)
+            duplicates = near_duplicates(self._prepared.thumbnails) if self.group == "auto" else ()
             self.records = with_groups(self.records, self.group, self.plan.parts, duplicates)
-            self.splits = self.plan.assign(self.records, shares)
+            self.splits = self.plan.assign(self.records, self._prepared.shares)
             check_overlap(self.records, self.splits, self.accepted_overlap)
             counts = ", ".join(f"{len(positions)} {side}" for side, positions in self.splits.named().items())
             rank_zero_info(f"data: {counts} images")
@@ -176,31 +172,9 @@ class CrackDataModule(pl.LightningDataModule):
     def statistics(self) -> Statistics:
         """Crack share and widths of the training side, before augmentation."""
         step = max(1, len(self.splits.train) // MEASURED)
-        assert self._pairs is not None, "setup comes first"
-        return measure(self._pairs[i][1] for i in self.splits.train[::step])
-
-    def _read(self) -> tuple[Pairs, NDArray[np.float64], list[Array]]:
-        """Prepared pairs, the crack share of each mask as it is on disk, and thumbnails."""
-        direct = Preparation(self.records, self.layout, self.transform)
-        number = len(self.records)
-        if self.cache == "none":
-            facts = list(stores.in_order(lambda i: direct[i][2:], number, "Reading images"))
-            return direct, np.array([float(share) for share, _ in facts]), [small for _, small in facts]
-        store = stores.build(self._key(), number, direct.__getitem__, self.cache, self.cache_gb)
-        items = [store[i] for i in range(number)]
-        return store, np.array([float(item[2]) for item in items]), [item[3] for item in items]
-
-    def _key(self) -> str:
-        """A hash of all that the cache depends on: files, settings, and the code that reads them."""
-        digest = hashlib.sha256(pickle.dumps((self.layout, self.transform)))
-        for source in sorted(Path(__file__).parent.rglob("*.py")):
-            digest.update(source.read_bytes())
-        for record in self.records:
-            for path in self.layout.files(record):
-                state = os.stat(path)
-                digest.update(repr((path, state.st_mtime_ns, state.st_size)).encode())
-            digest.update(record.id.encode())
-        return digest.hexdigest()[:24]
+        assert self._prepared is not None, "setup comes first"
+        pairs = self._prepared.pairs
+        return measure(pairs[i][1] for i in self.splits.train[::step])
 
     # -- loaders ----------------------------------------------------------------------------------------------------
 
@@ -230,9 +204,9 @@ class CrackDataModule(pl.LightningDataModule):
 
     def dataset(self, positions: Sequence[int], policy: Policy | None = None) -> CrackDataset:
         """Samples of some positions in the index; without a policy as evaluation sees them."""
-        assert self._pairs is not None, "setup comes first"
+        assert self._prepared is not None, "setup comes first"
         return CrackDataset(
-            self._pairs,
+            self._prepared.pairs,
             [record.id for record in self.records],
             positions,
             self.transform,
@@ -249,6 +223,8 @@ class CrackDataModule(pl.LightningDataModule):
         data = self.dataset(self.splits.named()[side])
         if not len(data):
             raise DataError(f"there is no {side} image: set data.split to 'holdout', or data.fold")
+        if self.maps and self._prepared is not None:
+            data.mapped = self._prepared.maps(data, side)
         return self._loader(data, EpochSampler(data, self.seed, False, *self._processes()), self.eval_batch_size)
 
     def _loader(

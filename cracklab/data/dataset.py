@@ -13,11 +13,8 @@ from torch.utils.data import Dataset, default_collate
 
 from cracklab.batch import Sample
 from cracklab.data.augment import Policy
-from cracklab.data.duplicates import thumbnail
 from cracklab.data.images import IGNORE, Array
-from cracklab.data.layouts import Layout
 from cracklab.data.maps import compute_maps
-from cracklab.data.samples import Record
 from cracklab.data.transform import EvalTransform
 
 
@@ -25,22 +22,6 @@ class Pairs(Protocol):
     """Prepared pairs: position in the index -> image (H, W, 3) uint8 RGB, mask (H, W) uint8, and more of no concern."""
 
     def __getitem__(self, index: int) -> Sequence[Any]: ...
-
-
-class Preparation:
-    """Reads and prepares a pair: what a cache is made from, and what stands in for it where there is none.
-
-    With each pair come the crack share of the mask, (), and a thumbnail of the image, (32, 32), as they are on disk:
-    folds must not depend on the resize.
-    """
-
-    def __init__(self, records: Sequence[Record], layout: Layout, transform: EvalTransform) -> None:
-        self.records, self.layout, self.transform = records, layout, transform
-
-    def __getitem__(self, index: int) -> tuple[Array, Array, NDArray[np.float64], Array]:
-        image, mask = self.layout.read(self.records[index])
-        share = np.asarray(((mask > 0) & (mask != IGNORE)).mean(), np.float64)
-        return *self.transform.prepare(image, mask, self.layout.num_classes), share, thumbnail(image)
 
 
 class CrackDataset(Dataset[Sample]):
@@ -58,6 +39,7 @@ class CrackDataset(Dataset[Sample]):
         crack_rate: share of the random squares that are placed around a crack, where there is one.
         maps: target maps to compute.
         map_options: see `cracklab.data.maps.OPTIONS`.
+        mapped: the maps of each position, in that order, where they have been computed before.
     """
 
     def __init__(
@@ -73,11 +55,12 @@ class CrackDataset(Dataset[Sample]):
         crack_rate: float = 0.5,
         maps: Sequence[str] = (),
         map_options: Mapping[str, float] | None = None,
+        mapped: Pairs | None = None,
     ) -> None:
         self.pairs, self.ids, self.positions, self.transform = pairs, ids, positions, transform
         self.num_classes, self.seed, self.policy = num_classes, seed, policy
         self.crop, self.crack_rate = crop, crack_rate
-        self.maps, self.map_options = tuple(maps), dict(map_options or {})
+        self.maps, self.map_options, self.mapped = tuple(maps), dict(map_options or {}), mapped
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -100,13 +83,15 @@ class CrackDataset(Dataset[Sample]):
             image=torch.from_numpy(self.transform.planes(image)),
             mask=torch.from_numpy(mask)[None],
             valid=torch.from_numpy(valid)[None],
-            maps={name: torch.from_numpy(map) for name, map in self._maps(mask, valid).items()},
+            maps={name: torch.from_numpy(map) for name, map in self._maps(index, mask, valid).items()},
             size=(mask.shape[0], mask.shape[1]),
         )
 
-    def _maps(self, mask: Array, valid: NDArray[np.bool_]) -> Mapping[str, NDArray[np.float32]]:
+    def _maps(self, index: int, mask: Array, valid: NDArray[np.bool_]) -> Mapping[str, NDArray[np.float32]]:
         if not self.maps:
             return {}
+        if self.mapped is not None:
+            return {name: np.array(map) for name, map in zip(self.maps, self.mapped[index], strict=True)}
         classes = (
             mask == 1 if self.num_classes == 1 else mask == np.arange(self.num_classes, dtype=np.uint8)[:, None, None]
         )

@@ -6,7 +6,7 @@ import re
 import cv2
 import numpy as np
 import pytest
-from conftest import pair, write
+from data_cases import pair, write
 from PIL import Image
 
 from cracklab.cli import main

@@ -5,7 +5,7 @@ import lightning.pytorch as pl
 import numpy as np
 import pytest
 import torch
-from conftest import pair, write
+from data_cases import pair, write
 
 from cracklab.data import cache
 from cracklab.errors import ConfigError, DataError
@@ -101,6 +101,32 @@ def test_with_and_without_a_cache_samples_are_the_same(make_data, tmp_path, monk
     monkeypatch.setattr(cache, "disk_folder", lambda: tmp_path)
     epochs = [epoch_of(ready(make_data, cache=where).train_dataloader(), 1) for where in ("memory", "disk", "none")]
     assert epochs[0] == epochs[1] == epochs[2]
+
+
+@pytest.mark.parametrize("where", ["memory", "disk"])
+def test_maps_of_validation_images_are_computed_once_and_are_the_same(make_data, where, tmp_path, monkeypatch):
+    from cracklab.data import dataset
+
+    monkeypatch.setattr(cache, "disk_folder", lambda: tmp_path)
+    expected = epoch_of(ready(make_data, cache="none").val_dataloader(), 0)
+    calls = []
+    compute = dataset.compute_maps
+    monkeypatch.setattr(dataset, "compute_maps", lambda *a, **k: calls.append(1) or compute(*a, **k))
+    data = ready(make_data, cache=where)
+    for _ in range(3):
+        assert epoch_of(data.val_dataloader(), 0) == expected
+    assert len(calls) == 3
+
+
+def test_the_bound_on_memory_holds_for_images_and_maps_together(make_data, tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "disk_folder", lambda: tmp_path)
+    images = 21 * (48 * 64 * 4 + 1024 + 64) / 1e9
+    data = ready(make_data, cache_gb=1.1 * images)
+    data.val_dataloader()
+    stores = data._prepared._stores
+    assert stores["all"].temporary
+    assert not stores["val"].temporary
+    assert sum(store.gigabytes for store in stores.values() if store.temporary) < 1.1 * images
 
 
 # -- splits ---------------------------------------------------------------------------------------------------------

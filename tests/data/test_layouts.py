@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from conftest import pair, write
+from data_cases import pair, write
 
 from cracklab.data.layouts import LAYOUTS
 from cracklab.data.samples import with_ids

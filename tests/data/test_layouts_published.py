@@ -1,7 +1,7 @@
 import cv2
 import numpy as np
 import pytest
-from conftest import pair
+from data_cases import pair
 from scipy.io import savemat
 
 from cracklab.data.layouts import LAYOUTS

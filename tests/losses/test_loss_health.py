@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from loss_cases import batch, make, tensors
-from loss_oracles import reference_maps
+from loss_maps import reference_maps
 
 from cracklab.losses import LOSSES
 

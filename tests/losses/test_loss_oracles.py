@@ -2,7 +2,7 @@
 
 import pytest
 from loss_cases import batch, tensors
-from loss_oracles import ORACLES
+from loss_space_oracles import ORACLES
 
 from cracklab.losses import LOSSES, build_loss
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from loss_oracles import reference_maps
+from loss_maps import reference_maps
 
 from cracklab.losses import build_loss
 

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from loss_oracles import outline_distance as oracle
+from loss_space_oracles import outline_distance as oracle
 
 from cracklab.losses import transform
 from cracklab.losses.transform import distance_torch, outline_distance

@@ -49,7 +49,7 @@ class WeightedLoss(RegionLoss):
             return super().compute(logits, mask, maps, valid)
         y, weight = self.select(mask), self.weigh({name: self.select(m) for name, m in maps.items()})
         values = F.binary_cross_entropy_with_logits(self.select(one_vs_rest(logits)), y, weight, reduction="none")
-        return ClassLoss.average(self, pixel_mean(values, valid), y, valid)
+        return self.average(pixel_mean(values, valid), y, valid)
 
 
 @register("distance_aware")

@@ -87,12 +87,14 @@ class ClassLoss(Loss):
         return values.flatten(2)
 
     def average(self, values: Tensor, y: Tensor, valid: Tensor | None) -> Tensor:
-        """(images, classes) values to a scalar."""
+        """(images, classes) values to a scalar; one image stands for all where they are summed together."""
         if values.shape[1] > 1:
-            present = self.group(y).amax(-1) > 0
+            present = y.flatten(2).amax(-1) > 0
+            if len(values) < len(present):
+                present = present.any(0, keepdim=True)
             present = present | ~present.any(1, keepdim=True)
             values = (values * present).sum(1, keepdim=True) / present.sum(1, keepdim=True)
-        return image_mean(values, valid if values.shape[0] == y.shape[0] else None)
+        return image_mean(values, valid if len(values) == len(y) else None)
 
 
 class RegionLoss(ClassLoss):

@@ -16,6 +16,10 @@ EVERYWHERE = [
     (("tip_distance", {"weight": 0.0, **REGION}), ("dice", REGION)),
     (("skeleton_recall", {"weight": 0.0, **REGION}), ("dice", REGION)),
     (("cl_dice", {"weight": 0.0, **REGION}), ("dice", REGION)),
+    (
+        ("distance_aware", {"base": "bce", "per_image": False, "pool_classes": True}),
+        ("distance_aware", {"base": "bce"}),
+    ),
     (("focal_tversky", {"delta": 0.3, "gamma": 1.0}), ("tversky", {"delta": 0.3})),
     (("hybrid_focal_margin", {"margin": 0.0, "delta": 0.3}), ("hybrid_focal", {"delta": 0.3})),
     (("active_boundary", {"weight": 0.0}), ("combo", {})),

@@ -1,0 +1,193 @@
+import json
+import pickle
+
+import cv2
+import numpy as np
+import pytest
+from data_cases import pair
+
+from cracklab.data.drawn import Shape, rasterise, run_lengths
+from cracklab.data.layouts import LAYOUTS
+from cracklab.errors import DataError
+
+HEIGHT, WIDTH = 40, 56
+SQUARE = ((10.0, 5.0), (20.0, 5.0), (20.0, 15.0), (10.0, 15.0))
+
+
+@pytest.fixture
+def root(tmp_path):
+    for stem in ("a", "b"):
+        cv2.imwrite(str(tmp_path / f"{stem}.png"), pair(ord(stem))[0])
+    return tmp_path
+
+
+def square():
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    mask[5:15, 10:20] = 1
+    return mask
+
+
+def line(row, width, left=10, right=40):
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    mask[row - width // 2 : row + (width + 1) // 2, left:right] = 1
+    return mask
+
+
+def read(layout, root):
+    records, problems = layout.index(root)
+    assert not problems
+    moved = pickle.loads(pickle.dumps(layout))
+    return {record.stem: moved.read(record)[1] for record in records}
+
+
+# -- drawing --------------------------------------------------------------------------------------------------------
+
+
+def test_areas_cover_the_pixels_whose_centres_they_enclose():
+    np.testing.assert_array_equal(rasterise([Shape("crack", SQUARE)], HEIGHT, WIDTH), square())
+    shifted = tuple((x + 0.4, y - 0.4) for x, y in SQUARE)
+    np.testing.assert_array_equal(rasterise([Shape("crack", shifted)], HEIGHT, WIDTH), square())
+    y, x = np.mgrid[:HEIGHT, :WIDTH] + 0.5
+    triangle = Shape("crack", ((3, 2), (50, 10), (12, 38)))
+    inside = np.ones((HEIGHT, WIDTH), bool)
+    for (ax, ay), (bx, by) in zip(triangle.points, (*triangle.points[1:], triangle.points[0]), strict=True):
+        inside &= (bx - ax) * (y - ay) - (by - ay) * (x - ax) >= 0
+    assert (rasterise([triangle], HEIGHT, WIDTH) != inside).sum() <= 2
+
+
+@pytest.mark.parametrize("width", [1, 3, 5])
+def test_lines_have_their_width(width):
+    mask = rasterise([Shape("crack", ((10, 20.5), (40, 20.5)), width)], HEIGHT, WIDTH)
+    np.testing.assert_array_equal(mask[:, 14:36], line(20, width)[:, 14:36])
+    slanted = rasterise([Shape("crack", ((-30, 3), (90, 37)), width)], HEIGHT, WIDTH)
+    assert slanted.sum() == pytest.approx(width * WIDTH * np.hypot(120, 34) / 120, rel=0.06)
+    assert cv2.connectedComponents(slanted)[0] == 2
+
+
+def test_lines_outside_of_the_photo_draw_nothing():
+    for points in (((-30, -5), (-3, -40)), ((90, 3), (95, 80)), ((100, 100), (100, 100))):
+        assert not rasterise([Shape("crack", points, 3)], HEIGHT, WIDTH).any()
+
+
+def test_run_lengths_count_zeros_first():
+    mask = np.array([[0, 1, 1], [0, 0, 1]], np.uint8)
+    np.testing.assert_array_equal(run_lengths([2, 1, 1, 2], 2, 3), mask)
+    np.testing.assert_array_equal(run_lengths([1, 2, 2, 1], 2, 3, columns_first=False), mask)
+
+
+# -- LabelMe --------------------------------------------------------------------------------------------------------
+
+
+def labelme(root, stem, *shapes):
+    content = {
+        "imagePath": f"{stem}.png",
+        "shapes": [dict(zip(("label", "shape_type", "points"), s, strict=True)) for s in shapes],
+    }
+    (root / f"{stem}.json").write_text(json.dumps(content))
+
+
+def test_labelme(root):
+    labelme(root, "a", ("crack", "polygon", SQUARE), ("fine", "linestrip", [(10, 30.5), (40, 30.5)]))
+    labelme(root, "b", ("crack", "rectangle", [(10, 5), (20, 15)]))
+    masks = read(LAYOUTS["labelme"](), root)
+    assert (masks["a"][:, 14:36] == (square() | line(30, 3))[:, 14:36]).all()
+    np.testing.assert_array_equal(masks["b"], square())
+    np.testing.assert_array_equal(read(LAYOUTS["labelme"](labels=["crack"]), root)["a"], square())
+    with pytest.raises(DataError, match="nothing is labelled 'crak'; did you mean 'crack'"):
+        LAYOUTS["labelme"](labels=["crak"]).index(root)
+
+
+def test_labelme_that_is_broken_is_named(root):
+    labelme(root, "a", ("crack", "point", [(1, 1)]))
+    with pytest.raises(DataError, match=r"a\.json' is no file of LabelMe.*shape_type 'point'"):
+        LAYOUTS["labelme"]().index(root)
+    (root / "a.json").write_text("{")
+    with pytest.raises(DataError, match=r"a\.json' is no JSON"):
+        LAYOUTS["labelme"]().index(root)
+
+
+def test_a_photo_that_is_not_there_is_a_problem(root):
+    labelme(root, "a", ("crack", "polygon", SQUARE))
+    labelme(root, "c", ("crack", "polygon", SQUARE))
+    records, problems = LAYOUTS["labelme"]().index(root)
+    assert [record.stem for record in records] == ["a"]
+    assert "c.png" in str(problems[0])
+    assert "c.json" in str(problems[0])
+
+
+# -- COCO -----------------------------------------------------------------------------------------------------------
+
+
+def coco(root, *annotations):
+    content = {
+        "images": [
+            {"id": i, "file_name": f"{stem}.png", "height": HEIGHT, "width": WIDTH} for i, stem in ((1, "a"), (7, "b"))
+        ],
+        "categories": [{"id": 3, "name": "crack"}, {"id": 4, "name": "joint"}],
+        "annotations": [dict(zip(("image_id", "category_id", "segmentation"), a, strict=True)) for a in annotations],
+    }
+    (root / "annotations.json").write_text(json.dumps(content))
+
+
+def test_coco_with_polygons_and_run_lengths(root):
+    flat = [coordinate for point in SQUARE for coordinate in point]
+    columns = square().ravel(order="F")
+    edges = np.flatnonzero(np.diff(columns)) + 1
+    counts = np.diff([0, *edges, columns.size]).tolist()
+    coco(root, (1, 3, [flat]), (7, 3, {"counts": counts, "size": [HEIGHT, WIDTH]}), (1, 4, [[0, 0, 50, 0, 50, 3]]))
+    masks = read(LAYOUTS["coco"](labels=["crack"]), root)
+    np.testing.assert_array_equal(masks["a"], square())
+    np.testing.assert_array_equal(masks["b"], square())
+    assert read(LAYOUTS["coco"](), root)["a"].sum() > square().sum()
+
+
+def test_coco_without_anything_drawn_shows_no_crack(root):
+    coco(root, (1, 3, [[coordinate for point in SQUARE for coordinate in point]]))
+    assert not read(LAYOUTS["coco"](), root)["b"].any()
+
+
+def test_coco_that_does_not_fit_is_named(root):
+    coco(root, (1, 3, {"counts": [10, 5, 35], "size": [5, 10]}))
+    layout = LAYOUTS["coco"]()
+    with pytest.raises(DataError, match=r"annotations\.json' draws in .*a\.png' does not fit"):
+        layout.read(layout.index(root)[0][0])
+    (root / "annotations.json").write_text("[]")
+    with pytest.raises(DataError, match="is no file of COCO"):
+        layout.index(root)
+
+
+# -- CVAT -----------------------------------------------------------------------------------------------------------
+
+CVAT = """<?xml version="1.0"?><annotations><version>1.1</version>
+<image id="0" name="a.png" width="56" height="40">
+ <polygon label="crack" points="10,5;20,5;20,15;10,15"/>
+ <polyline label="crack" points="10,30.5;40,30.5"><attribute name="width">5</attribute></polyline>
+ <polyline label="joint" points="10,36.5;40,36.5"/>
+</image>
+<image id="1" name="b.png" width="56" height="40">
+ <mask label="crack" left="9" top="4" width="12" height="12" rle="{runs}"/>
+</image></annotations>"""
+
+
+def test_cvat_with_polygons_lines_and_masks(root):
+    part = square()[4:16, 9:21].ravel()
+    runs = np.diff([0, *(np.flatnonzero(np.diff(part)) + 1), part.size]).tolist()
+    (root / "annotations.xml").write_text(CVAT.format(runs=", ".join(map(str, runs))))
+    masks = read(LAYOUTS["cvat"](images=".", labels=["crack"]), root)
+    assert (masks["a"][:, 14:36] == (square() | line(30, 5))[:, 14:36]).all()
+    np.testing.assert_array_equal(masks["b"], square())
+    everything = read(LAYOUTS["cvat"](images=".", line_width_px=1), root)["a"]
+    assert (everything[36, 14:36] == 1).all()
+    assert not everything[35, 14:36].any()
+    (root / "annotations.xml").write_text("<annotations>")
+    with pytest.raises(DataError, match=r"annotations\.xml' is no file of CVAT"):
+        LAYOUTS["cvat"]().index(root)
+
+
+def test_annotations_train(root, make_data):
+    for stem in "cdefgh":
+        cv2.imwrite(str(root / f"{stem}.png"), pair(ord(stem))[0])
+        labelme(root, stem, ("crack", "polygon", SQUARE))
+    data = make_data("labelme", root=str(root), cache="none", num_workers=1, val_fraction=0.2, test_fraction=0.2)
+    data.setup("fit")
+    assert all(batch["mask"].sum() == 100 * len(batch["id"]) for batch in data.train_dataloader())

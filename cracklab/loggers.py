@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from lightning.pytorch.loggers import TensorBoardLogger
 from lightning_utilities.core.rank_zero import rank_zero_info
 
+from cracklab.errors import ConfigError
 from cracklab.run import write_text
 
 RUN_ID = "wandb/run_id"
+USERS_DATA_DIR = os.environ.get("WANDB_DATA_DIR")
 
 
 @dataclass
@@ -27,6 +30,7 @@ class WandbSettings:
         group: for instance all folds of one cross-validation.
         job_type: for instance fold_0.
         tags: tags of the run.
+        checkpoint: whether the best checkpoint becomes an artifact of the run.
     """
 
     mode: Literal["auto", "online", "offline", "disabled"] = "auto"
@@ -35,6 +39,28 @@ class WandbSettings:
     group: str | None = None
     job_type: str | None = None
     tags: list[str] = field(default_factory=list)
+    checkpoint: bool = True
+
+
+class TensorBoard(TensorBoardLogger):
+    """TensorBoard in the run folder: `--trainer.logger TensorBoard`; needs the package tensorboard or tensorboardX.
+
+    Args:
+        save_dir: another folder.
+        log_graph: whether the net's graph is drawn.
+    """
+
+    def __init__(self, save_dir: str | None = None, log_graph: bool = False) -> None:
+        try:
+            super().__init__(save_dir or "", name="tensorboard", version="", log_graph=log_graph)
+        except ModuleNotFoundError as error:
+            raise ConfigError(
+                "the logger TensorBoard needs the package tensorboard: pip install tensorboard"
+            ) from error
+
+    def settle(self, folder: Path) -> None:
+        """Write into the run folder, unless a folder was given."""
+        self._root_dir = self._root_dir or str(folder)
 
 
 def wandb_logger(settings: WandbSettings, folder: Path, name: str) -> Any:
@@ -50,6 +76,9 @@ def wandb_logger(settings: WandbSettings, folder: Path, name: str) -> Any:
     from lightning.pytorch.loggers import WandbLogger  # imports wandb, which takes a second
 
     os.environ.setdefault("WANDB_SILENT", "true")
+    os.environ["WANDB_DATA_DIR"] = USERS_DATA_DIR or str(
+        folder / "wandb"
+    )  # where tables and their images wait for `wandb sync`
     return WandbLogger(
         save_dir=folder,
         offline=mode == "offline",
@@ -97,8 +126,8 @@ def has_key() -> bool:
 
 
 def run_id(folder: Path) -> str:
-    """The W&B id of a run folder, made at the first call."""
+    """The W&B id of a run folder, made at the first call; the agent of a sweep gives one."""
     path = folder / RUN_ID
     if not path.is_file():
-        write_text(path, uuid.uuid4().hex[:16])
+        write_text(path, os.environ.get("WANDB_RUN_ID") or uuid.uuid4().hex[:16])
     return path.read_text(encoding="utf-8").strip()

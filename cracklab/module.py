@@ -1,7 +1,6 @@
 """The LightningModule: net, loss, evaluator, optimizer, schedule; nothing about any particular one of them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import lightning.pytorch as pl
@@ -13,29 +12,11 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from cracklab import __version__
 from cracklab.batch import Batch
+from cracklab.data.datamodule import CrackDataModule
 from cracklab.errors import ConfigError, RunError
+from cracklab.evaluation import Evaluation, facts
 from cracklab.losses import External, Loss
-from cracklab.metrics.evaluator import Evaluator
 from cracklab.schedules import Constant, Schedule
-
-
-@dataclass
-class Evaluation:
-    """How predictions are scored.
-
-    Args:
-        threshold: probability above which a pixel is crack; kept in the checkpoint, used by test, predict and export.
-        thresholds: further thresholds to report, as `iou@0.1`.
-        boundary_width_px: width of the band of Boundary IoU in px; None: 2 % of the image's diagonal.
-        background: several classes: whether channel 0 counts in means.
-        surface_every_n_epochs: how often validation computes the costly metrics (distances, boundaries); test always does.
-    """
-
-    threshold: float = 0.5
-    thresholds: list[float] = field(default_factory=lambda: [0.5])
-    boundary_width_px: int | None = None
-    background: bool = True
-    surface_every_n_epochs: int = 5
 
 
 class CrackModule(pl.LightningModule):
@@ -75,10 +56,6 @@ class CrackModule(pl.LightningModule):
                 f"encoder_lr_factor {encoder_lr_factor} and freeze_encoder_epochs {freeze_encoder_epochs} need a net with "
                 f"an `encoder`, which {type(net).__name__} has not: leave them at 1 and 0"
             )
-        if not 0 < evaluation.threshold < 1:
-            raise ConfigError(
-                f"evaluation.threshold is {evaluation.threshold}: a probability between 0 and 1 is needed"
-            )
         self.net = net
         self.loss = loss if isinstance(loss, Loss) else External(loss, target=target)
         self.optimizer_factory, self.schedule = optimizer, schedule
@@ -86,16 +63,17 @@ class CrackModule(pl.LightningModule):
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.compile_net = compile
         self.evaluation = evaluation
-        self.evaluator = Evaluator(
-            thresholds=evaluation.thresholds,
-            boundary_width_px=evaluation.boundary_width_px,
-            background=evaluation.background,
-        )
-        self.evaluator.threshold = evaluation.threshold
+        self.evaluator, self.tuner = evaluation.evaluator(), evaluation.tuner()
+        self._tuning = False
+        self._facts: dict[str, dict[str, float | str]] = {}
         self.rows: list[dict[str, Any]] = []
         """One row per image of the last evaluation, the same on every process."""
+        self.results: dict[str, float | None] = {}
+        """Metrics of the last evaluation, None where there was nothing to measure."""
         self.scores: dict[str, float] = {}
         """Metrics of this epoch's validation, or of the test; those of earlier epochs are not among them."""
+        self.scored_epoch: int | None = None
+        """Epoch that `rows`, `results` and `scores` belong to."""
         self.chosen: dict[str, float] = {}
         """What the loss took from the training data, for the record."""
         self.config = ""
@@ -126,6 +104,9 @@ class CrackModule(pl.LightningModule):
         self.net.to(memory_format=self.memory_format)
         data = getattr(self.trainer, "datamodule", None)
         self.evaluator.class_names = getattr(data, "class_names", None)
+        self._facts = facts(data) if isinstance(data, CrackDataModule) else {}
+        if getattr(data, "num_classes", 1) > 1:
+            self.tuner = None  # the most probable class has no threshold
         if stage == "fit" and type(self.loss).configure is not Loss.configure:
             statistics = getattr(data, "statistics", None)
             if statistics is None:
@@ -201,15 +182,19 @@ class CrackModule(pl.LightningModule):
         """Start a new set of rows; the costly metrics every n epochs, at the end, and outside of training."""
         every, last = self.evaluation.surface_every_n_epochs, self.current_epoch + 1 == self.trainer.max_epochs
         fitting = self.trainer.state.fn == "fit"
-        self._start_rows(surface=not fitting or last or (self.current_epoch + 1) % every == 0)
+        self._tuning = fitting and not self.trainer.sanity_checking and self.tuner is not None
+        self._start_rows(costly=not fitting or last or (self.current_epoch + 1) % every == 0)
 
     def on_test_epoch_start(self) -> None:
         """Start a new set of rows."""
-        self._start_rows(surface=True)
+        self._tuning = False
+        self._start_rows(costly=True)
 
-    def _start_rows(self, surface: bool) -> None:
-        self.evaluator.surface = surface
+    def _start_rows(self, costly: bool) -> None:
+        self.evaluator.surface = self.evaluator.curves = costly
         self.evaluator.reset()
+        if self.tuner is not None:
+            self.tuner.reset()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Rows for a batch; the probabilities go to whoever draws pictures."""
@@ -222,13 +207,16 @@ class CrackModule(pl.LightningModule):
     def _evaluate(self, batch: Batch) -> dict[str, Tensor]:
         logits = self(batch["image"])
         probabilities = self.probabilities(logits)
-        self.evaluator.update(
+        scorer = self.tuner if self.tuner is not None and self._tuning else self.evaluator
+        known = [self._facts.get(name, {}) for name in batch["id"]]
+        columns = {name: [fact[name] for fact in known] for name in known[0]}
+        scorer.update(
             batch["id"],
             probabilities,
             batch["mask"],
             batch["valid"],
             batch["size"],
-            columns={"loss": self._losses(logits, batch)},
+            columns={**columns, "loss": self._losses(logits, batch)},
         )
         return {"probabilities": probabilities}
 
@@ -247,7 +235,9 @@ class CrackModule(pl.LightningModule):
         return torch.stack(values).tolist()
 
     def on_validation_epoch_end(self) -> None:
-        """Log the metrics of the rows of all processes."""
+        """Let the threshold be chosen, then log the metrics of the rows of all processes."""
+        if self.tuner is not None and self._tuning:
+            self.tuner.finish(self.evaluator)
         self._log_rows("val")
 
     def on_test_epoch_end(self) -> None:
@@ -255,9 +245,10 @@ class CrackModule(pl.LightningModule):
         self._log_rows("test")
 
     def _log_rows(self, stage: str) -> None:
-        self.rows = self.evaluator.rows()
-        found = self.evaluator.compute(self.rows)
-        self.scores = {f"{stage}/{name}": value for name, value in found.items() if value is not None}
+        self.rows, self.scored_epoch = self.evaluator.rows(), self.current_epoch
+        found = self.evaluator.compute(self.rows) | {"threshold": self.evaluator.threshold}
+        self.results = {f"{stage}/{name}": value for name, value in sorted(found.items())}
+        self.scores = {name: value for name, value in self.results.items() if value is not None}
         # equal on every process already, since the rows are: nothing to synchronise
         self.log_dict({name: torch.tensor(value, dtype=torch.float64) for name, value in self.scores.items()})
         self.log("iou", self.scores[f"{stage}/iou"], prog_bar=True, logger=False)

@@ -2,8 +2,9 @@
 
 config.yaml          the resolved configuration, written by fit alone
 metrics.csv          one row an epoch
+resources.csv        time, throughput, memory: one row an epoch
 checkpoints/         best.ckpt, last.ckpt
-panels/              pictures of a few validation images
+panels/              pictures of a few validation and test images, curves over all of them
 environment.json     versions, seeds, device, git revision, determinism tier
 test_metrics.json    from test: name -> finite number or null
 per_image.csv        from test: one row an image, first column id
@@ -22,6 +23,7 @@ from cracklab.errors import RunError
 
 CONFIG = "config.yaml"
 METRICS = "metrics.csv"
+RESOURCES = "resources.csv"
 ENVIRONMENT = "environment.json"
 CHECKPOINTS = "checkpoints"
 BEST = f"{CHECKPOINTS}/best.ckpt"

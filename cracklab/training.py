@@ -1,5 +1,6 @@
 """`fit`, `validate` and `test`: stock LightningCLI, with a run folder, and with net and loss told what they need of the data."""
 
+import json
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -15,16 +16,27 @@ from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_only
 
 from cracklab import config_files, messages, quiet
 from cracklab import run as run_folder
-from cracklab.callbacks import Checkpoints, ExactResume, Panels, Progress, SeedSteps, Tables
+from cracklab.callbacks import (
+    Checkpoints,
+    Curves,
+    Dashboard,
+    ExactResume,
+    Panels,
+    Progress,
+    Resources,
+    SeedSteps,
+    Tables,
+)
 from cracklab.callbacks.checkpoints import WholeFiles, read_checkpoint
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.environment import write_environment
 from cracklab.errors import ConfigError
-from cracklab.loggers import WandbSettings, finish_wandb, wandb_logger
+from cracklab.loggers import TensorBoard, WandbSettings, finish_wandb, wandb_logger
 from cracklab.losses import LOSSES
+from cracklab.metrics.protocols import as_text, find_protocol
 from cracklab.module import CrackModule
 
-NOT_OF_THE_RUN = ("config", "out", "ckpt_path", "weights_only", "verbose")
+NOT_OF_THE_RUN = ("config", "out", "ckpt_path", "weights_only", "verbose", "protocol")
 """Arguments of a command that config.yaml leaves out, so that it starts the same run elsewhere."""
 
 
@@ -77,6 +89,8 @@ class CrackCLI(LightningCLI):
         """Add `--out`, the standing callbacks as keyed groups, W&B's settings, and the link from loss to data."""
         parser.add_argument("--out", type=str | None, default=None, help="run folder (default: runs/NAME/NUMBER)")
         parser.add_argument("--name", type=str, default="run", help="NAME in the default run folder and in W&B")
+        if self.command == "test":
+            parser.add_argument("--protocol", nargs="+", default=[], help="print these protocols of protocols.json")
         parser.add_lightning_class_args(Checkpoints, "checkpoint")
         parser.add_lightning_class_args(Panels, "panels")
         parser.add_lightning_class_args(EarlyStopping, "early_stopping")
@@ -105,8 +119,10 @@ class CrackCLI(LightningCLI):
         return self.config[self.command].get(key)
 
     def before_instantiate_classes(self) -> None:
-        """Tell the data the seed, and the net how many channels the data has."""
+        """Tell the data the seed, and the net how many channels the data has; refuse protocols that do not exist."""
         config = self.config[self.command]
+        for name in config.get("protocol", ()):
+            find_protocol(name)
         config.data.seed = int(config.seed_everything)
         fit_net_to_data(config)
 
@@ -117,21 +133,37 @@ class CrackCLI(LightningCLI):
         except (ArithmeticError, AttributeError, ImportError, LookupError, TypeError, ValueError) as error:
             raise messages.as_config_error(error) from error
 
+    def after_test(self) -> None:
+        """Print the protocols that were asked for."""
+        path = Path(self.trainer.default_root_dir) / run_folder.PROTOCOLS
+        if self.trainer.is_global_zero and (names := self._get_argument("protocol")):
+            results = json.loads(path.read_text(encoding="utf-8"))
+            print("\n\n".join(as_text(results[name]) for name in names), flush=True)
+
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """The trainer, with everything that lies in the run folder."""
         config = self.config[self.command]
+        for name in config.get("protocol", ()):
+            if self.datamodule.num_classes > 1 and not find_protocol(name).several_classes:
+                raise ConfigError(f"--protocol {name} is defined for one class, and the data has several: leave it out")
         self.datamodule.setup(self.command)  # bad data ends here, before anything is written
         first = not getattr(rank_zero_only, "rank", 0)
         folder = run_folder.folder_for(self.command, config.out, config.ckpt_path, config.name) if first else Path.cwd()
         self.model.config = config_text(self._parser(self.command), config)
         trainer = self._get(self.config_init, "trainer")
-        callbacks = [ExactResume(), SeedSteps(config.data.seed), Tables()]
+        settings = self._get(self.config_init, "wandb")
+        callbacks = [ExactResume(), SeedSteps(config.data.seed), Tables(), Resources(), Curves()]
         if trainer.enable_progress_bar is not False:
             callbacks.append(Progress())
         if trainer.logger is None:
-            trainer.logger = wandb_logger(self._get(self.config_init, "wandb"), folder, config.name) if first else False
-        if trainer.logger and self.command == "fit":
-            callbacks.append(LearningRateMonitor("step"))
+            trainer.logger = wandb_logger(settings, folder, config.name) if first else False
+        for logger in _as_list(trainer.logger or None):
+            if isinstance(logger, TensorBoard):
+                logger.settle(folder)
+        if trainer.logger:
+            callbacks.append(Dashboard(settings.checkpoint))
+            if self.command == "fit":
+                callbacks.append(LearningRateMonitor("step"))
         keyed = [self._get(self.config_init, key) for key in self._parser(self.command).callback_keys]
         if trainer.enable_checkpointing is False:
             keyed = [callback for callback in keyed if not isinstance(callback, Checkpoints)]
@@ -179,5 +211,5 @@ def _maps_of(loss: Any) -> tuple[str, ...]:
     return tuple(getattr(loss, "maps", ()))
 
 
-def _as_list(plugins: Any) -> list[Any]:
-    return plugins if isinstance(plugins, list) else [] if plugins is None else [plugins]
+def _as_list(given: Any) -> list[Any]:
+    return given if isinstance(given, list) else [] if given is None else [given]

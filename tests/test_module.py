@@ -13,8 +13,9 @@ from cracklab.callbacks.checkpoints import WholeFiles
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.layouts import LAYOUTS
 from cracklab.errors import ConfigError, RunError
+from cracklab.evaluation import Evaluation
 from cracklab.losses import build_loss
-from cracklab.module import CrackModule, Evaluation
+from cracklab.module import CrackModule
 from cracklab.schedules import OneCycle
 
 
@@ -140,6 +141,7 @@ def test_weights_can_be_averaged(tmp_path):
     content = torch.load(tmp_path / "checkpoints" / "best.ckpt", weights_only=True)
     best = trainer.checkpoint_callback.best
     module.load_state_dict(content["state_dict"])
+    module.on_load_checkpoint(content)
     again = pl.Trainer(logger=False, accelerator="cpu", enable_progress_bar=False, default_root_dir=tmp_path)
     assert again.validate(module, data(), verbose=False)[0]["val/iou"] == pytest.approx(best, abs=1e-9)
 

@@ -1,10 +1,23 @@
-"""What a run does beside training: seeds, checkpoints, tables, pictures, progress."""
+"""What a run does beside training: seeds, checkpoints, tables, pictures, dashboards, progress."""
 
 from cracklab.callbacks.checkpoints import Checkpoints
+from cracklab.callbacks.curves import Curves
+from cracklab.callbacks.dashboard import Dashboard
 from cracklab.callbacks.panels import Panels
 from cracklab.callbacks.progress import Progress
+from cracklab.callbacks.resources import Resources
 from cracklab.callbacks.resume import ExactResume
 from cracklab.callbacks.seed import SeedSteps
 from cracklab.callbacks.tables import Tables
 
-__all__ = ["Checkpoints", "ExactResume", "Panels", "Progress", "SeedSteps", "Tables"]
+__all__ = [
+    "Checkpoints",
+    "Curves",
+    "Dashboard",
+    "ExactResume",
+    "Panels",
+    "Progress",
+    "Resources",
+    "SeedSteps",
+    "Tables",
+]

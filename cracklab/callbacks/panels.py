@@ -1,4 +1,4 @@
-"""Pictures of a few validation images while a run trains."""
+"""Pictures of a few images: the same ones while a run trains; the worst, median and best ones after a test."""
 
 from pathlib import Path
 from typing import Any
@@ -6,25 +6,33 @@ from typing import Any
 import cv2
 import lightning.pytorch as pl
 import numpy as np
-from torch import Tensor
 
-from cracklab import pictures, run
+from cracklab import dashboards, pictures, run
 from cracklab.batch import Batch
+from cracklab.errors import ConfigError
+from cracklab.examples import Example, evaluated, example
+from cracklab.metrics.aggregate import Row
+from cracklab.metrics.scores import SCORES
+from cracklab.registry import nearest
 
 
 class Panels(pl.Callback):
-    """Image, truth, probability, and errors of the same few validation images, to disk and to every logger that takes pictures.
+    """Photo, truth, probability, errors and maps of a few images, to disk and to every logger that takes pictures.
 
     Args:
-        images: how many images; spread evenly over the validation set.
+        images: how many images; of the validation images spread evenly, of the test images so many of each kind.
         every_n_epochs: epochs between two pictures; the last epoch always gives one.
+        by: the column of per_image.csv that says which test images are the worst, median and best: a score, also
+            `NAME@THRESHOLD` or `NAME/CLASS`, or `loss`.
     """
 
-    def __init__(self, images: int = 4, every_n_epochs: int = 5) -> None:
-        self.images, self.every_n_epochs = images, every_n_epochs
-        self._rows: dict[str, pictures.Image] = {}
+    def __init__(self, images: int = 4, every_n_epochs: int = 5, by: str = "iou") -> None:
+        known = [*SCORES, "loss"]
+        if by.partition("@")[0].partition("/")[0] not in known:
+            raise ConfigError(f"panels.by: no score is called {by!r}{nearest(by, known)}")
+        self.images, self.every_n_epochs, self.by = images, every_n_epochs, by
+        self._examples: dict[str, Example] = {}
         self._chosen: set[str] = set()
-        self._seen: list[str] = []
 
     def _due(self, trainer: pl.Trainer) -> bool:
         epoch = trainer.current_epoch + 1
@@ -40,7 +48,7 @@ class Panels(pl.Callback):
     def on_validation_batch_end(
         self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Batch, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        """Draw the chosen images of a batch."""
+        """Keep the chosen images of a batch."""
         data: Any = getattr(trainer, "datamodule", None)
         if data is None or not self._due(trainer):
             return
@@ -51,43 +59,74 @@ class Panels(pl.Callback):
             }
         for i, name in enumerate(batch["id"]):
             if name in self._chosen:
-                self._rows[name] = draw(data, batch, outputs["probabilities"], i, pl_module.evaluator.threshold)
+                self._examples[name] = example(pl_module, data, batch, outputs["probabilities"], i)
 
-    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write the picture and hand it to the loggers."""
-        if not self._rows:
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        """Draw them at the threshold that this validation chose."""
+        examples = [self._examples[name] for name in sorted(self._examples)]
+        self._examples = {}
+        if examples:
+            rows = {row["id"]: row for row in pl_module.rows}
+            picture = _sheet(
+                examples, pl_module, {one.id: f"{one.id}  IoU {_text(rows[one.id], 'iou')}" for one in examples}
+            )
+            _show(trainer, "val/panels", picture, f"epoch_{trainer.current_epoch + 1:04d}")
+            dashboards.log_examples(trainer, "val/images", examples, rows, pl_module.evaluator.threshold)
+
+    def on_test_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        """Draw the worst, the median and the best images.
+
+        Raises:
+            ConfigError: where the test did not compute what `by` names.
+        """
+        if not self.images or not trainer.is_global_zero or getattr(trainer, "datamodule", None) is None:
             return
-        picture = pictures.stacked([self._rows[name] for name in sorted(self._rows)])
-        self._rows = {}
-        path = Path(trainer.default_root_dir) / run.PANELS / f"epoch_{trainer.current_epoch + 1:04d}.png"
-        with run.written_whole(path) as beside:
-            cv2.imwrite(str(beside), picture[..., ::-1])
-        for logger in trainer.loggers:
-            writer: Any = getattr(logger, "experiment", None)
-            if hasattr(logger, "log_image"):
-                logger.log_image("val/panels", [picture], step=trainer.global_step)
-            elif hasattr(writer, "add_image"):
-                writer.add_image("val/panels", picture, trainer.global_step, dataformats="HWC")
+        rows = {row["id"]: row for row in pl_module.rows}
+        if not any(self.by in row for row in rows.values()):
+            columns = [
+                name for name in next(iter(rows.values()), {}) if name.partition("@")[0].partition("/")[0] in SCORES
+            ]
+            raise ConfigError(f"panels.by: the test did not compute {self.by!r}{nearest(self.by, columns)}")
+        for kind, chosen in extremes(pl_module.rows, self.by, self.images).items():
+            examples = evaluated(trainer, pl_module, chosen)
+            titles = {name: f"{name}  {self.by} {_text(rows[name], self.by)}" for name in chosen}
+            _show(
+                trainer, f"test/{kind}", _sheet(examples, pl_module, titles), f"test_{kind}_{self.by.replace('/', '_')}"
+            )
+            dashboards.log_examples(trainer, f"test/{kind}_images", examples, rows, pl_module.evaluator.threshold)
 
 
-def draw(datamodule: Any, batch: Batch, probabilities: Tensor, index: int, threshold: float) -> pictures.Image:
-    """One image of a batch as a row: photo, truth, probability, errors. Several classes: the errors of the first that is not background."""
-    height, width = batch["size"][index].tolist()
-    channel = 0 if probabilities.shape[1] == 1 else 1
-    image = datamodule.as_photo(batch["image"][index])[:height, :width]
-    truth = batch["mask"][index, channel, :height, :width].cpu().numpy() > 0
-    probability = probabilities[index, channel, :height, :width].float().cpu().numpy()
-    prediction = (
-        probability > threshold
-        if probabilities.shape[1] == 1
-        else (probabilities[index, :, :height, :width].argmax(0) == channel).cpu().numpy()
-    )
-    tiles = [
-        pictures.as_rgb(image),
-        pictures.as_picture(truth),
-        pictures.as_rgb((probability * 255).round().astype(np.uint8)),
-        pictures.errors(image, truth, prediction),
-    ]
-    return pictures.side_by_side(
-        tiles, [batch["id"][index], "truth", "probability", "green hit, orange missed, blue false"]
-    )
+def extremes(rows: list[Row], by: str, number: int) -> dict[str, list[str]]:
+    """Ids of the `worst`, `median` and `best` images by a column; those without a value are none of them."""
+    base = by.partition("@")[0].partition("/")[0]
+    better = SCORES[base].better if base in SCORES else "lower"
+
+    def badness(row: Row) -> tuple[float, str]:
+        value = float(row[by])
+        return {"higher": -value, "lower": value, "one": abs(value - 1)}[better], row["id"]
+
+    ids = [row["id"] for row in sorted((row for row in rows if row.get(by) is not None), key=badness, reverse=True)]
+    middle = max(0, (len(ids) - number) // 2)
+    return {"worst": ids[:number], "median": ids[middle : middle + number], "best": ids[::-1][:number]} if ids else {}
+
+
+def _sheet(examples: list[Example], pl_module: Any, titles: dict[str, str]) -> pictures.Image:
+    tolerance = pl_module.evaluation.tolerance_px
+    rows = [one.row(pl_module.evaluator.threshold, tolerance, titles[one.id]) for one in examples]
+    return pictures.stacked([*rows, pictures.legend(rows[0].shape[1], tolerance)])
+
+
+def _show(trainer: pl.Trainer, name: str, picture: pictures.Image, file: str) -> None:
+    write_picture(Path(trainer.default_root_dir) / run.PANELS / f"{file}.png", picture)
+    dashboards.log_picture(trainer, name, picture)
+
+
+def write_picture(path: Path, picture: pictures.Image) -> None:
+    """Write a picture, whole or not at all."""
+    with run.written_whole(path) as beside:
+        cv2.imwrite(str(beside), picture[..., ::-1])
+
+
+def _text(row: Row, name: str) -> str:
+    value = row.get(name)
+    return "-" if value is None else f"{value:.3g}"

@@ -9,11 +9,12 @@ import lightning.pytorch as pl
 import pandas as pd
 
 from cracklab import run
+from cracklab.metrics.protocols import run_protocols
 from cracklab.metrics.rows import without_histograms
 
 
 class Tables(pl.Callback):
-    """Writes metrics.csv after every epoch, and test_metrics.json and per_image.csv after a test.
+    """Writes metrics.csv after every epoch, and test_metrics.json, per_image.csv and protocols.json after a test.
 
     A resumed run drops the rows at or past its first epoch, so that no epoch stands there twice.
     """
@@ -24,11 +25,8 @@ class Tables(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take over the rows of earlier epochs."""
-        path = Path(trainer.default_root_dir) / run.METRICS
-        if trainer.is_global_zero and trainer.ckpt_path and path.is_file():
-            table = pd.read_csv(path)
-            kept = table[table["epoch"] < trainer.current_epoch]
-            self._rows = [{str(name): value for name, value in row.items()} for row in kept.to_dict("records")]
+        if trainer.is_global_zero:
+            self._rows = rows_before(trainer, run.METRICS)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock."""
@@ -57,9 +55,11 @@ class Tables(pl.Callback):
             [{name: row.get(name) for name in columns} for row in self._rows],
         )
 
-    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write what the test found."""
+    def on_test_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        """Write what the test found, also as every protocol has it."""
         self._write(trainer, pl_module, run.TEST_METRICS, run.PER_IMAGE)
+        if trainer.is_global_zero:
+            run.write_json(Path(trainer.default_root_dir) / run.PROTOCOLS, run_protocols(pl_module.rows))
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write what `cracklab validate` found; within fit it stands in metrics.csv."""
@@ -70,10 +70,18 @@ class Tables(pl.Callback):
         if not trainer.is_global_zero:
             return
         folder = Path(trainer.default_root_dir)
-        stage = "test" if summary == run.TEST_METRICS else "val"
-        metrics = {f"{stage}/{name}": value for name, value in pl_module.evaluator.compute(pl_module.rows).items()}
-        run.write_json(folder / summary, dict(sorted(metrics.items())))
+        run.write_json(folder / summary, pl_module.results)
         write_csv(folder / table, without_histograms(pl_module.rows))
+
+
+def rows_before(trainer: pl.Trainer, name: str) -> list[dict[str, Any]]:
+    """The rows of a table by epoch that a resumed run takes over: those before its first epoch."""
+    path = Path(trainer.default_root_dir) / name
+    if not trainer.ckpt_path or not path.is_file():
+        return []
+    table = pd.read_csv(path)
+    kept = table[table["epoch"] < trainer.current_epoch]
+    return [{str(name): value for name, value in row.items()} for row in kept.to_dict("records")]
 
 
 def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:

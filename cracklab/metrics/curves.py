@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cracklab.errors import ConfigError
-from cracklab.metrics.overlap import Pixels, Values, dice
+from cracklab.metrics.overlap import RATIOS, Pixels, Values, dice
 
 BINS = 1000
 """Thresholds are multiples of 1 / BINS."""
@@ -105,6 +105,12 @@ def average_precision(rows: Sequence[Mapping[str, Any]]) -> float | None:
     hits, false = np.append(hits[::-1], total), np.append(false[::-1], background)
     precision = hits / np.maximum(hits + false, 1)
     return float(np.sum(np.diff(hits, prepend=0) * precision) / total)
+
+
+def by_threshold(rows: Sequence[Mapping[str, Any]]) -> dict[str, Values]:
+    """`threshold`, 0 to 1 in steps of 1 / BINS, and the pooled `iou`, `dice`, `precision` and `recall` at each."""
+    pooled = counts(of_rows(rows).sum(0, dtype=np.int64))
+    return {"threshold": np.arange(BINS + 1) / BINS} | {name: ratio(*pooled) for name, ratio in RATIOS.items()}
 
 
 def best_threshold(rows: Sequence[Mapping[str, Any]], by: Literal["dice", "hd95_px"] = "dice") -> float:

@@ -5,6 +5,7 @@ A protocol that picks its threshold on the images that it reports on says so in 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,19 @@ def run_protocols(rows: Rows) -> dict[str, dict[str, Any]]:
         except ConfigError as error:
             found[name] = {"protocol": name, "left_out": str(error)}
     return found
+
+
+def as_text(result: Mapping[str, Any]) -> str:
+    """A protocol's result for people: its name, what it is, its warning, and its values or why there are none."""
+    heading = f"protocol {result['protocol']}"
+    if "left_out" in result:
+        return f"{heading}: left out, {result['left_out']}"
+    words = [result["what"], f"Source: {result['source']}" if result["source"] else ""]
+    words += [f"WARNING: {result['warning']}" if result["warning"] else ""]
+    values: Mapping[str, float | None] = result["values"]
+    width = max(map(len, values))
+    numbers = [f"  {name:{width}}  {'-' if v is None else f'{v:.4f}'}" for name, v in values.items()]
+    return "\n".join([heading, *(fill(text, 120) for text in words if text), *numbers])
 
 
 def _deepcrack_pooled(rows: Rows) -> Values:

@@ -91,9 +91,10 @@ def test_the_scale_of_training_is_used(tiny_run):
     here = probabilities(module, EvalTransform(), photo)
     reduced = probabilities(module, EvalTransform(crop=64, resize=32), large)
     assert reduced.shape == (1, 256, 192)
-    difference = np.abs(reduced[:, 32:-32:2, 32:-32:2] - here[:, 16:-16, 16:-16])
-    assert difference.mean() < 0.03, "interpolated back, so not equal"
-    assert np.abs(reduced[:, :-32:2, :-32:2] - here[:, 16:, 16:]).mean() > 0.05, "the test could not fail"
+    difference = np.abs(reduced[:, 32:-32:2, 32:-32:2] - here[:, 16:-16, 16:-16]).mean()
+    elsewhere = np.abs(reduced[:, :-32:2, :-32:2] - here[:, 16:, 16:]).mean()
+    assert difference < 0.03, "interpolated back, so not equal"
+    assert elsewhere > 3 * difference, "the test could not fail"
 
 
 def test_a_damaged_photo_is_named_and_the_others_are_done(tiny_run, photos, tmp_path, capsys):

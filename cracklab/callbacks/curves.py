@@ -1,0 +1,44 @@
+"""Threshold curve, precision-recall curve and distance errors, where an evaluation has what they need."""
+
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+
+from cracklab import dashboards, run
+from cracklab.callbacks.panels import write_picture
+
+
+class Curves(pl.Callback):
+    """Draws curves over all images after every test, and after every validation of fit that computes the costly metrics.
+
+    They lie in panels/ as val_NAME.png and test_NAME.png, and go to every logger that takes pictures; W&B gets the
+    numbers too.
+    """
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        """Draw those of the validation images."""
+        if trainer.state.fn == "fit" and not trainer.sanity_checking and pl_module.evaluator.surface:
+            self._draw(trainer, pl_module, "val")
+
+    def on_test_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        """Draw those of the test images."""
+        self._draw(trainer, pl_module, "test")
+
+    def _draw(self, trainer: pl.Trainer, pl_module: Any, stage: str) -> None:
+        if not trainer.is_global_zero or not pl_module.rows:
+            return
+        from cracklab.pictures import plots  # imports matplotlib, which takes a second
+
+        rows, threshold = pl_module.rows, pl_module.evaluator.threshold
+        figures = {}
+        if "histogram" in rows[0]:
+            figures["threshold_curve"] = plots.threshold_curve(rows, threshold)
+            figures["precision_recall"] = plots.precision_recall(rows, threshold)
+            dashboards.log_curves(trainer, stage, rows)
+        if any("n_pred_off_0" in row for row in rows):
+            figures["distance_errors"] = plots.distance_errors(rows)
+        for name, figure in figures.items():
+            picture = plots.as_image(figure)
+            write_picture(Path(trainer.default_root_dir) / run.PANELS / f"{stage}_{name}.png", picture)
+            dashboards.log_picture(trainer, f"{stage}/{name}", picture)

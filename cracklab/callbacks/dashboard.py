@@ -1,0 +1,89 @@
+"""What every logger is told of a run beside its numbers; most of it concerns W&B."""
+
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import yaml
+
+from cracklab import run
+from cracklab.callbacks.checkpoints import read_checkpoint
+from cracklab.callbacks.resources import KEYS
+from cracklab.dashboards import wandb_loggers
+from cracklab.metrics.overlap import BINARY
+from cracklab.metrics.protocols import run_protocols
+from cracklab.metrics.scores import SCORES
+
+
+class Dashboard(pl.Callback):
+    """Gives loggers the resolved configuration, and W&B axes, best values, protocols, and the best checkpoint.
+
+    Args:
+        checkpoint: whether checkpoints/best.ckpt becomes an artifact of the W&B run; an offline run refers to the file.
+    """
+
+    def __init__(self, checkpoint: bool = True) -> None:
+        self.checkpoint = checkpoint
+        self._best: dict[str, float] = {}
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        """Log the configuration, and say how W&B is to draw and to sum up."""
+        for logger in trainer.loggers:
+            logger.log_hyperparams(yaml.safe_load(pl_module.config) or {})
+        for logger in wandb_loggers(trainer):
+            experiment = logger.experiment
+            experiment.define_metric("epoch", hidden=True)
+            for name in ("train/loss", *KEYS):
+                experiment.define_metric(name, step_metric="epoch")
+            experiment.define_metric("train/loss/*", step_metric="epoch")
+            for name, summary in summaries(pl_module.evaluation.thresholds).items():
+                experiment.define_metric(f"val/{name}", step_metric="epoch", summary=summary)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        """Log the best value so far; by now the checkpoint of the epoch before has been written."""
+        self._log_best(trainer, pl_module)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        """Log the best value, and hand over the checkpoint that reached it."""
+        self._log_best(trainer, pl_module)
+        path = Path(trainer.default_root_dir) / run.BEST
+        if not self.checkpoint or not trainer.is_global_zero or not path.is_file():
+            return
+        for logger in wandb_loggers(trainer):
+            import wandb
+
+            content = read_checkpoint(path)
+            facts = {"epoch": content["epoch"], "threshold": content["cracklab"]["threshold"], **self._best}
+            artifact = wandb.Artifact(f"checkpoint-{logger.experiment.id}", "model", metadata=facts)
+            artifact.add_file(str(path), policy="immutable")  # no copy
+            logger.experiment.log_artifact(artifact, aliases=["best"])
+
+    def on_test_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        """Put the values of all protocols into the summary."""
+        for logger in wandb_loggers(trainer):
+            for name, result in run_protocols(pl_module.rows).items():
+                for key, value in result.get("values", {}).items():
+                    logger.experiment.summary[f"protocols/{name}/{key}"] = value
+
+    def _log_best(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        checkpoints: Any = trainer.checkpoint_callback
+        if checkpoints is None or checkpoints.best is None:
+            return
+        if checkpoints.best_epoch == pl_module.scored_epoch:
+            self._best = {f"best/{name}": value for name, value in pl_module.scores.items()}
+        values = {f"best/{checkpoints.monitor}": checkpoints.best, "best/epoch": checkpoints.best_epoch}
+        for logger in trainer.loggers:
+            logger.log_metrics(values, step=trainer.global_step)
+        for logger in wandb_loggers(trainer):
+            logger.experiment.summary.update(self._best)
+
+
+def summaries(thresholds: list[float]) -> dict[str, str]:
+    """How W&B sums up each score of validation: by its best value where there is one, else by its last."""
+    kinds = {"higher": "max", "lower": "min", "one": "last"}
+    found = {name: kinds[score.better] for name, score in SCORES.items()} | {"loss": "min", "average_precision": "max"}
+    for name in BINARY:
+        found[f"{name}_image"] = kinds[SCORES[name].better]
+        for threshold in thresholds:
+            found[f"{name}@{threshold:g}"] = found[f"{name}_image@{threshold:g}"] = kinds[SCORES[name].better]
+    return found

@@ -1,0 +1,88 @@
+"""What an epoch costs: time, throughput, waiting, memory."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+
+from cracklab import run
+from cracklab.batch import Batch
+from cracklab.callbacks.tables import rows_before, write_csv
+
+KEYS = tuple(
+    f"resources/{name}"
+    for name in ("images_per_s", "epoch_s", "validation_share", "waiting_share", "gpu_peak_gb", "gpu_reserved_gb")
+)
+"""What is measured.
+
+images_per_s: images trained on, of all processes, by the time of training without validation. epoch_s: with it.
+validation_share: of the epoch. waiting_share: part of the epoch in which the first process waited for data.
+gpu_peak_gb, gpu_reserved_gb: most memory that tensors took, and that PyTorch held, in the epoch, 1e9 bytes of the
+first process; only where there is a GPU.
+"""
+
+
+class Resources(pl.Callback):
+    """Writes resources.csv, a row an epoch, and tells every logger. A resumed run drops the rows from its first epoch on."""
+
+    def __init__(self) -> None:
+        self._rows: list[dict[str, Any]] = []
+        self._began = self._idle_since = self._validation_began = 0.0
+        self._validation = self._waiting = 0.0
+        self._images = 0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take over the rows of earlier epochs."""
+        if trainer.is_global_zero:
+            self._rows = rows_before(trainer, run.RESOURCES)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock."""
+        self._began = self._idle_since = time.monotonic()
+        self._validation, self._waiting, self._images = 0.0, 0.0, 0
+        if trainer.strategy.root_device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(trainer.strategy.root_device)
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Batch, batch_idx: int
+    ) -> None:
+        """Count the time since the last batch."""
+        self._waiting += time.monotonic() - self._idle_since
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """Count images."""
+        self._images += len(batch["id"]) * trainer.world_size
+        self._idle_since = time.monotonic()
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock of validation."""
+        self._validation_began = time.monotonic()
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Stop it."""
+        self._idle_since = time.monotonic()
+        self._validation += self._idle_since - self._validation_began
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the epoch's row."""
+        if not trainer.is_global_zero:
+            return
+        seconds, device = time.monotonic() - self._began, trainer.strategy.root_device
+        values = [
+            self._images / max(seconds - self._validation, 1e-9),
+            seconds,
+            self._validation / seconds,
+            self._waiting / seconds,
+        ]
+        if device.type == "cuda":
+            values += [torch.cuda.max_memory_allocated(device) / 1e9, torch.cuda.max_memory_reserved(device) / 1e9]
+        measured = dict(zip(KEYS, (round(value, 4) for value in values), strict=False))
+        epoch = trainer.fit_loop.epoch_progress.current.ready - 1
+        self._rows.append({"epoch": epoch, **{name.removeprefix("resources/"): v for name, v in measured.items()}})
+        write_csv(Path(trainer.default_root_dir) / run.RESOURCES, self._rows)
+        for logger in trainer.loggers:
+            logger.log_metrics({**measured, "epoch": epoch}, step=trainer.global_step)

@@ -1,0 +1,147 @@
+"""Thresholds chosen on validation alone, protocols, and rows of per_image.csv, as the commands write them."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import torch
+from support import fit
+
+from cracklab import run
+from cracklab.cli import main
+from cracklab.data.datamodule import CrackDataModule
+from cracklab.data.layouts import LAYOUTS
+from cracklab.data.samples import with_ids
+from cracklab.errors import ConfigError, DataError
+from cracklab.evaluation import Evaluation, facts
+from cracklab.metrics.protocols import PROTOCOLS
+
+
+def table(path):
+    return list(csv.DictReader(path.open()))
+
+
+def kept(path):
+    return torch.load(path, weights_only=True)["cracklab"]["threshold"]
+
+
+def pooled(rows, name="iou", suffix=""):
+    tp, fp, fn = (sum(int(row[key + suffix]) for row in rows) for key in ("tp", "fp", "fn"))
+    return {"iou": tp / (tp + fp + fn), "dice": 2 * tp / (2 * tp + fp + fn)}[name]
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory):
+    """A run whose first epoch is the best: its last steps undo what was learnt."""
+    out = fit(
+        tmp_path_factory.mktemp("runs") / "tuned",
+        "--model.net=support.TinyNet",
+        "--trainer.max_epochs=3",
+        "--model.schedule=Constant",
+        "--checkpoint.monitor=val/loss",
+        "--checkpoint.mode=max",
+        "--panels.images=0",
+    )
+    assert main(["test", "--config", str(out / run.CONFIG), "--ckpt_path", str(out / run.BEST)]) == 0
+    return out
+
+
+def test_a_checkpoint_keeps_the_threshold_that_its_own_validation_chose(tuned):
+    rows = table(tuned / run.METRICS)
+    best = max(range(3), key=lambda epoch: float(rows[epoch]["val/loss"]))
+    assert best < 2
+    assert kept(tuned / run.BEST) == float(rows[best]["val/threshold"])
+    assert kept(tuned / run.LAST) == float(rows[2]["val/threshold"]) != kept(tuned / run.BEST)
+
+
+def test_test_uses_the_threshold_of_the_checkpoint_and_chooses_none(tuned):
+    metrics, rows = json.loads((tuned / run.TEST_METRICS).read_text()), table(tuned / run.PER_IMAGE)
+    assert metrics["test/threshold"] == kept(tuned / run.BEST) != 0.5
+    assert metrics["test/iou"] == pytest.approx(pooled(rows))
+    assert metrics["test/iou@0.5"] == pytest.approx(pooled(rows, suffix="@0.5"))
+    best = json.loads((tuned / run.PROTOCOLS).read_text())["best_on_test"]
+    assert best["values"]["ods"] >= metrics["test/dice"]
+    assert "test images" in best["warning"]
+
+
+def test_validate_finds_what_fit_found(tuned, tmp_path):
+    best = max(table(tuned / run.METRICS), key=lambda row: float(row["val/loss"]))
+    call = ["validate", "--config", str(tuned / run.CONFIG), "--ckpt_path", str(tuned / run.BEST), "--out"]
+    assert main([*call, str(tmp_path)]) == 0
+    found = json.loads((tmp_path / "val_metrics.json").read_text())
+    for name in ("val/iou", "val/dice", "val/loss", "val/threshold"):
+        assert found[name] == pytest.approx(float(best[name]), abs=1e-9)
+
+
+def test_a_fixed_threshold_stays(tmp_path):
+    out = fit(
+        tmp_path / "run", "--model.net=support.TinyNet", "--trainer.max_epochs=1", "--model.evaluation.threshold=0.25"
+    )
+    assert kept(out / run.LAST) == 0.25
+    assert table(out / run.METRICS)[0]["val/threshold"] == "0.25"
+
+
+def test_all_protocols_are_written_and_those_asked_for_printed(tuned, tmp_path, capsys):
+    found = json.loads((tuned / run.PROTOCOLS).read_text())
+    assert list(found) == list(PROTOCOLS)
+    assert all(result["protocol"] == name and result["values"] for name, result in found.items())
+    assert found["krasniqi2026"]["values"]["hd95_px@0.1"] is not None
+    call = ["test", "--config", str(tuned / run.CONFIG), "--ckpt_path", str(tuned / run.BEST), "--out", str(tmp_path)]
+    assert main([*call, "--protocol", "chen2023", "scsegamba"]) == 0
+    said = capsys.readouterr().out
+    assert f"f1         {found['chen2023']['values']['f1']:.4f}" in said
+    assert "protocol scsegamba" in said
+    assert "WARNING: Thresholds are picked on the test images" in said.replace("\n", " ")
+    assert "protocol omnicrack" not in said
+
+
+def test_a_misspelt_protocol_ends_before_anything_is_done(tuned, tmp_path, capsys):
+    call = ["test", "--config", str(tuned / run.CONFIG), "--ckpt_path", str(tuned / run.BEST)]
+    with pytest.raises(SystemExit):
+        main([*call, "--out", str(tmp_path / "out"), "--protocol", "chen2023", "scsegmamba"])
+    assert "no protocol is called 'scsegmamba'; did you mean 'scsegamba'?" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_row_tells_of_its_image(tuned):
+    rows = table(tuned / run.PER_IMAGE)
+    assert list(rows[0])[:2] == ["id", "group"]
+    assert {"crack_share", "width_px", "iou", "hd95_px", "boundary_iou", "cl_dice", "bridged"} <= rows[0].keys()
+    assert [row["group"] for row in rows] == [f"test-{i:05d}" for i in range(7)]
+
+
+def test_scale_of_a_table(tmp_path):
+    import cv2
+
+    (tmp_path / "files").mkdir()
+    for name in ("a", "b"):
+        for kind in ("image", "mask"):
+            cv2.imwrite(str(tmp_path / "files" / f"{name}_{kind}.png"), 255 * np.eye(32, dtype=np.uint8))
+    lines = ["image,mask,split,mm_per_px", "files/a_image.png,files/a_mask.png,train,0.5"]
+
+    def described(last):
+        (tmp_path / "index.csv").write_text("\n".join([*lines, f"files/b_image.png,files/b_mask.png,test,{last}"]))
+        data = CrackDataModule(LAYOUTS["csv"](), root=str(tmp_path), split="official", known_overlap="report")
+        data.records = with_ids(LAYOUTS["csv"]().index(tmp_path)[0])
+        return [fact["mm_per_px"] for fact in facts(data).values()]
+
+    assert described("0.25") == [0.5, 0.25]
+    with pytest.raises(DataError, match="'wide'"):
+        described("wide")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"threshold": 1.5}, r"threshold is 1.5"),
+        ({"threshold": "hd95", "threshold_candidates": []}, "threshold_candidates, which is empty"),
+        ({"threshold": "hd95", "threshold_candidates": [0.5, 2.0]}, r"\[0.5, 2.0\]"),
+        ({"groups": ["surfaces"]}, "'surfaces'; did you mean 'surface'"),
+        ({"surface_every_n_epochs": 0}, "surface_every_n_epochs is 0"),
+        ({"tolerance_px": -1.0}, "tolerance_px is -1.0"),
+    ],
+)
+def test_options_that_cannot_work(options, message):
+    with pytest.raises(ConfigError, match=message):
+        Evaluation(**options).evaluator()

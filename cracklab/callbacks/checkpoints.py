@@ -66,6 +66,8 @@ class Checkpoints(Checkpoint):
         self.every_n_epochs, self.every_n_steps = every_n_epochs, every_n_steps
         self.best: float | None = None
         self.best_epoch: int | None = None
+        self.best_model_path = ""
+        """Where best.ckpt lies once it is written; `trainer.test(ckpt_path="best")` reads it."""
         self._improved = False
 
     def path(self, trainer: pl.Trainer, name: str) -> Path:
@@ -109,6 +111,11 @@ class Checkpoints(Checkpoint):
         elif self._improved:
             trainer.save_checkpoint(best)
         self._improved = False
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Let `trainer.test()` find the best."""
+        best = self.path(trainer, run.BEST)
+        self.best_model_path = str(best) if best.is_file() else ""
 
     def _monitored(self, pl_module: Any) -> float | None:
         """The metric that decides; None in an epoch that leaves the costly ones out."""

@@ -13,7 +13,10 @@ COMMANDS = {
     "validate": ("cracklab.training", "score a checkpoint on the validation images"),
     "test": ("cracklab.training", "score a checkpoint on the test images"),
     "predict": ("cracklab.predict.command", "masks and overlays for photos, from a checkpoint alone"),
-    "check": ("cracklab.data.check", "examine the data: faults, leaks, and settings that fit: --config FILE [--out DIR]"),
+    "check": (
+        "cracklab.data.check",
+        "examine the data: faults, leaks, and settings that fit: --config FILE [--out DIR]",
+    ),
     "losses": ("cracklab.losses.command", "list the registered losses; --health shows how they behave"),
 }
 """Command -> the module whose `run(command, arguments)` returns the exit code, and a line of help."""

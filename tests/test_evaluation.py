@@ -3,10 +3,12 @@
 import csv
 import json
 
+import cv2
 import numpy as np
 import pytest
 import torch
-from support import fit
+import yaml
+from support import QUICKSTART, TINY, fit
 
 from cracklab import run
 from cracklab.cli import main
@@ -111,9 +113,34 @@ def test_a_row_tells_of_its_image(tuned):
     assert [row["group"] for row in rows] == [f"test-{i:05d}" for i in range(7)]
 
 
-def test_scale_of_a_table(tmp_path):
-    import cv2
+def test_several_classes(tmp_path, capsys):
+    """No threshold is chosen; protocols for one class are left out with the reason, and refused where asked for."""
+    rng = np.random.default_rng(0)
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+    for i in range(9):
+        classes = np.repeat(rng.permutation(3), 16)[:, None].repeat(48, 1).astype(np.uint8)
+        cv2.imwrite(str(tmp_path / "masks" / f"{i}.png"), classes)
+        cv2.imwrite(str(tmp_path / "images" / f"{i}.png"), 90 * classes + rng.integers(0, 60, (48, 48), dtype=np.uint8))
+    config = {"data": {"layout": {"class_path": "folders", "init_args": {"num_classes": 3}}, "root": str(tmp_path)}}
+    (tmp_path / "data.yaml").write_text(yaml.safe_dump(config))
+    net = ["--model.net=support.TinyNet", "--model.net.classes=3", "--data.group=(.*)", "--data.split=holdout"]
+    own = [argument for argument in TINY if "layout" not in argument]
+    call = ["--config", str(QUICKSTART), "--config", str(tmp_path / "data.yaml"), *own, *net, "--trainer.max_epochs=1"]
+    assert main(["fit", *call, "--out", str(tmp_path / "run")]) == 0
+    test = ["test", *call[:-1], "--ckpt_path", str(tmp_path / "run" / run.LAST)]
+    assert main(test) == 0
+    found = json.loads((tmp_path / "run" / run.PROTOCOLS).read_text())
+    assert "values" in found["deopujari2025"]
+    assert "several" in found["chen2023"]["left_out"]
+    assert kept(tmp_path / "run" / run.LAST) == 0.5
+    assert (tmp_path / "run" / run.PANELS / "test_worst_iou.png").is_file()
+    with pytest.raises(SystemExit):
+        main([*test, "--protocol", "chen2023"])
+    assert "--protocol chen2023 is defined for one class" in capsys.readouterr().err
 
+
+def test_scale_of_a_table(tmp_path):
     (tmp_path / "files").mkdir()
     for name in ("a", "b"):
         for kind in ("image", "mask"):

@@ -1,5 +1,6 @@
 """W&B: offline by itself, never a hang, one run id across resumes; what it holds is read back from the offline run."""
 
+import csv
 import json
 import os
 import socket
@@ -10,9 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
+import yaml
 from support import QUICKSTART, ROOT, TINY, fit
 
 from cracklab import loggers, run
+from cracklab.cli import main
+from cracklab.losses import LOSSES
 
 
 @pytest.fixture
@@ -71,41 +76,167 @@ def records(file: Path) -> Iterator[bytes]:
             parts = b""
 
 
-def history(folder: Path) -> tuple[list[dict], list[str]]:
-    """Rows and run ids of all offline runs below a run folder."""
-    from wandb.proto.wandb_internal_pb2 import Record
+class Offline:
+    """What all offline runs below a run folder hold."""
 
-    rows, ids = [], []
-    for file in sorted(folder.glob("wandb/offline-run-*/*.wandb")):
-        for data in records(file):
-            record = Record.FromString(data)
-            if record.WhichOneof("record_type") == "history":
-                items = record.history.item
-                rows.append({item.key or item.nested_key[0]: json.loads(item.value_json) for item in items})
-            elif record.WhichOneof("record_type") == "run":
-                ids.append(record.run.run_id)
-    return rows, ids
+    def __init__(self, folder: Path) -> None:
+        from wandb.proto.wandb_internal_pb2 import Record
+
+        self.rows, self.ids, self.axes, self.artifacts = [], set(), {}, {}
+        self.config, self.summary = {}, {}
+        for file in sorted(folder.glob("wandb/offline-run-*/*.wandb")):
+            for record in map(Record.FromString, records(file)):
+                match record.WhichOneof("record_type"):
+                    case "history":
+                        self.rows.append(values(record.history.item))
+                    case "run":
+                        self.ids.add(record.run.run_id)
+                        self.group, self.job_type = record.run.run_group, record.run.job_type
+                    case "metric":
+                        self.axes[record.metric.name or record.metric.glob_name] = record.metric
+                    case "config":
+                        self.config |= values(record.config.update)
+                    case "summary":
+                        self.summary |= values(record.summary.update)
+                    case "artifact":
+                        self.artifacts[record.artifact.name] = record.artifact
+
+    def curve(self, name: str) -> list[float]:
+        return [row[name] for row in self.rows if name in row]
+
+    def table(self, name: str) -> tuple[list[str], list[list], list[str]]:
+        """Columns and rows of a table, and the paths of what it shows, on disk."""
+        artifact = next(a for key, a in self.artifacts.items() if name.replace("/", "") in key)
+        entries = {entry.path: Path(entry.local_path) for entry in artifact.manifest.contents}
+        table = json.loads(entries[f"{name}.table.json"].read_text())
+        assert all(path.is_file() for path in entries.values())
+        return table["columns"], table["data"], list(entries)
 
 
-def test_an_offline_run_holds_curves_and_panels_and_keeps_its_id(free, tmp_path):
+def values(items) -> dict:
+    return {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in items}
+
+
+@pytest.fixture(scope="module")
+def offline(tmp_path_factory):
+    """Fitted for two epochs, resumed for a third in another process, tested in yet another; what W&B kept, offline."""
+    out = tmp_path_factory.mktemp("runs") / "wandb"
+    free = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
+    free |= {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}", "NETRC": str(out.parent / "netrc")}
     more = [
         "--model.net=support.TinyNet",
         "--model.schedule=Constant",
-        "--panels.every_n_epochs=1",
+        "--model.loss=distance_aware",
+        "--model.loss.learnable=true",
         "--trainer.log_every_n_steps=1",
+        "--wandb.group=cross",
+        "--wandb.job_type=fold_0",
     ]
-    out = fit(tmp_path / "run", *more)
-    again = [*TINY, *more, "--ckpt_path", str(out / run.LAST), "--trainer.max_epochs=3", "--out", str(out)]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
-    environment["PYTHONPATH"] = f"{ROOT}{os.pathsep}{ROOT / 'tests'}"
-    # another process, as in life: within one, W&B gives every offline run of an id the same folder
-    subprocess.run(
-        [sys.executable, "-m", "cracklab", "fit", "--config", str(QUICKSTART), *again], env=environment, check=True
-    )
-    rows, ids = history(out)
-    keys = {key for row in rows for key in row}
-    assert {"train/loss", "val/loss", "val/iou", "val/panels", "epoch"} <= keys
-    assert any(key.startswith("lr-") for key in keys)
-    assert set(ids) == {loggers.run_id(out)}
-    assert [row["val/iou"] for row in rows if "val/iou" in row], "no curve"
-    assert len([row for row in rows if "val/iou" in row]) == 3
+    start = ["fit", "--config", str(QUICKSTART), *TINY, *more, "--out", str(out)]
+    resumed = [*start, "--ckpt_path", str(out / run.LAST), "--trainer.max_epochs=3"]
+    test = ["test", "--config", str(out / run.CONFIG), "--ckpt_path", str(out / run.BEST)]
+    # processes of their own, as in life: within one, W&B gives every offline run of an id the same folder
+    for call in (start, resumed, test):
+        subprocess.run([sys.executable, "-m", "cracklab", *call], env=free, check=True)
+    return out, Offline(out)
+
+
+def test_curves_go_on_in_one_run(offline):
+    out, found = offline
+    assert found.ids == {loggers.run_id(out)}
+    assert (found.group, found.job_type) == ("cross", "fold_0")
+    assert len(found.curve("val/iou")) == len(found.curve("train/loss")) == 3
+    assert len(found.curve("train/loss/beta")) == 3
+    assert all(value > 0 for value in found.curve("resources/images_per_s"))
+    assert any(key.startswith("lr-") for row in found.rows for key in row)
+    rows = list(csv.DictReader((out / run.METRICS).open()))
+    assert found.curve("val/iou") == pytest.approx([float(row["val/iou"]) for row in rows])
+
+
+def test_axes_and_summaries(offline):
+    _, found = offline
+    assert {found.axes[name].step_metric for name in ("val/iou", "val/hd95_px", "train/loss")} == {"epoch"}
+    assert found.axes["val/iou"].summary.max
+    assert found.axes["val/iou@0.5"].summary.max
+    assert found.axes["val/hd95_px"].summary.min
+    assert found.axes["val/loss"].summary.min
+    assert found.summary["best/val/iou"] == max(found.curve("val/iou"))
+    assert "protocols/chen2023/f1" in found.summary
+    assert found.config["model"]["loss"]["class_path"].endswith("distance_aware")
+    assert found.config["data"]["batch_size"] == 8
+
+
+def test_a_table_of_images_with_masks_maps_and_scores(offline):
+    _, found = offline
+    columns, rows, shown = found.table("val/images")
+    assert columns[:5] == ["id", "image", "probability", "distance", "weight"]
+    assert {"iou", "hd95_px", "boundary_iou", "loss"} <= set(columns)
+    assert [row[0] for row in rows] == sorted(row[0] for row in rows)
+    masks = rows[0][1]["masks"]
+    assert set(masks) == {"truth", "prediction"}
+    assert len([path for path in shown if path.endswith(".png")]) >= 6 * 3
+    assert all(isinstance(row[columns.index("iou")], float) for row in rows)
+
+
+def test_curves_of_thresholds_and_pictures(offline):
+    out, found = offline
+    columns, rows, _ = found.table("val/threshold_chart_table")
+    assert len(rows) == 4 * 101
+    assert {"lineKey", "lineVal"} <= set(columns)
+    keys = {key for row in found.rows for key in row}
+    for stage in ("val", "test"):
+        for name in ("threshold_curve", "precision_recall", "distance_errors"):
+            assert any(key.startswith(f"{stage}/{name}") for key in keys)
+            assert (out / run.PANELS / f"{stage}_{name}.png").is_file()
+    assert any(key.startswith("val/panels") for key in keys)
+
+
+def test_the_best_checkpoint_is_an_artifact_with_its_metrics(offline):
+    out, found = offline
+    artifact = found.artifacts[f"checkpoint-{loggers.run_id(out)}"]
+    assert [entry.path for entry in artifact.manifest.contents] == ["best.ckpt"]
+    facts = json.loads(artifact.metadata)
+    content = torch.load(out / run.BEST, weights_only=True)
+    assert facts["threshold"] == content["cracklab"]["threshold"]
+    assert facts["best/val/iou"] == max(found.curve("val/iou"))
+    assert facts["epoch"] == content["epoch"]
+
+
+def test_without_a_logger_everything_is_in_the_run_folder(tiny_run):
+    assert not (tiny_run / "wandb").exists()
+    rows = list(csv.DictReader((tiny_run / run.RESOURCES).open()))
+    assert [row["epoch"] for row in rows] == ["0", "1"]
+    assert all(float(row["images_per_s"]) > 0 and 0 < float(row["validation_share"]) < 1 for row in rows)
+    panels = {path.name for path in (tiny_run / run.PANELS).iterdir()}
+    kinds = {f"test_{kind}_iou.png" for kind in ("worst", "median", "best")}
+    curves = {f"{stage}_{name}.png" for stage in ("val", "test") for name in ("threshold_curve", "precision_recall")}
+    assert {"epoch_0002.png", *kinds, *curves} <= panels
+
+
+def test_an_agent_of_a_sweep_gives_the_id(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_RUN_ID", "of-the-agent")
+    assert loggers.run_id(tmp_path) == "of-the-agent"
+
+
+def test_the_sweep_starts_a_run_with_keys_that_exist(tmp_path):
+    """What the agent would call, for the first value of every parameter; and the metric is one that is logged."""
+    path = ROOT / "configs" / "studies" / "sweep_wandb.yaml"
+    sweep = yaml.safe_load(path.read_text())
+    chosen = {
+        name: choice["values"][0] if "values" in choice else choice["min"]
+        for name, choice in sweep["parameters"].items()
+    }
+    program, *call = [part for part in sweep["command"] if not part.startswith("${")]
+    assert program == "cracklab"
+    call += [f"--{name}={value}" for name, value in chosen.items()] + TINY + ["--model.net=support.TinyNet"]
+    assert main([*call, "--trainer.max_epochs=1", "--out", str(tmp_path / "run")]) == 0
+    assert sweep["metric"] == {"name": "best/val/iou", "goal": "maximize"}
+    resolved = yaml.safe_load((tmp_path / "run" / run.CONFIG).read_text())["model"]
+    assert resolved["optimizer"]["init_args"]["lr"] == sweep["parameters"]["model.optimizer.lr"]["min"]
+    assert all(name in LOSSES for name in sweep["parameters"]["model.loss"]["values"])
+
+
+def test_tensorboard_by_a_config_line(tmp_path):
+    pytest.importorskip("tensorboard")
+    out = fit(tmp_path / "run", "--model.net=support.TinyNet", "--trainer.logger=TensorBoard", "--trainer.max_epochs=1")
+    assert list((out / "tensorboard").glob("events.out.tfevents.*"))

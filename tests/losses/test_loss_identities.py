@@ -120,3 +120,16 @@ def test_hausdorff_sees_what_no_threshold_does():
     assert value.item() == pytest.approx(0.16 * 2)
     value.backward()
     assert (z.grad > 0).all()
+
+
+@pytest.mark.parametrize("ignore", [False, True], ids=["whole", "ignore"])
+def test_without_tips_tip_distance_is_dice(ignore):
+    """Also where the diagonal, which stands for the distance to no tip, lies within the radius."""
+    y = torch.zeros(1, 1, 8, 8)
+    y[..., 4] = 1
+    valid = (torch.rand(1, 1, 8, 8) > 0.3).float() if ignore else None
+    maps = {"tip_distance": torch.full((1, 1, 8, 8), 8 * 2**0.5)}
+    z = torch.randn(1, 1, 8, 8)
+    assert build_loss("tip_distance")(z, y, maps, valid).item() == pytest.approx(
+        build_loss("dice")(z, y, {}, valid).item()
+    )

@@ -1,6 +1,7 @@
 """Target maps: what losses read beside the mask, computed in the workers after every operation that moves pixels."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -83,28 +84,35 @@ def compute_maps(
     classes = classes[None] if classes.ndim == 2 else classes
     counts = None if valid is None else valid.astype(bool, copy=False).reshape(classes.shape[1:])
     views = [_OneClass(one, counts, settings) for one in classes]
-    return {name: np.stack([MAPS[name](view) for view in views]) for name in names}
+    return {name: _stacked([MAPS[name](view) for view in views]) for name in names}
+
+
+def _stacked(maps: Sequence[Map]) -> Map:
+    """(C, H, W); without a copy of a single map, which takes as long as a third of a transform."""
+    return maps[0][None] if len(maps) == 1 else np.stack(maps)
 
 
 class _OneClass:
     """The pixels of one class, and what several of its maps share."""
 
     def __init__(self, mask: Mask, valid: Mask | None, settings: Mapping[str, float]) -> None:
+        self.mask, self.valid, self.settings = mask, valid, settings
         self.inside = mask if valid is None else mask & valid
-        self.outside = ~mask if valid is None else ~mask & valid
-        self.settings = settings
-        self._skeleton: Mask | None = None
 
+    def outside(self) -> Mask:
+        """Valid pixels that are not of the class."""
+        return ~self.mask if self.valid is None else ~self.mask & self.valid
+
+    @cached_property
     def centre_lines(self) -> Mask:
-        if self._skeleton is None:
-            self._skeleton = skeletonize(self.inside)
-        return self._skeleton
+        return skeletonize(self.inside)
 
+    @cached_property
     def ends(self) -> Mask:
         """Skeleton pixels with one neighbour, off the image's border."""
-        line = self.centre_lines().view(np.uint8)
+        line = self.centre_lines.view(np.uint8)
         neighbours = cv2.filter2D(line, -1, NEIGHBOURS, borderType=cv2.BORDER_CONSTANT)
-        ends = self.centre_lines() & (neighbours == 1)
+        ends = self.centre_lines & (neighbours == 1)
         border = int(self.settings["border"])
         if border:
             ends[:border] = ends[-border:] = False
@@ -115,31 +123,33 @@ class _OneClass:
         return distance_to(self.inside)
 
     def interior_distance(self) -> Map:
-        depth = distance_to(self.outside)
-        depth[~self.inside] = 0
+        depth = distance_to(self.outside())
+        if self.valid is not None:  # pixels that do not count are neither inside nor outside
+            np.multiply(depth, self.inside, out=depth)
         return depth
 
     def signed_distance(self) -> Map:
-        return self.distance() - self.interior_distance()
+        distance = self.distance()
+        return np.subtract(distance, self.interior_distance(), out=distance)
 
     def skeleton(self) -> Map:
-        line = self.centre_lines().view(np.uint8)
+        line = self.centre_lines.view(np.uint8)
         thick = cv2.dilate(line, CROSS, iterations=int(self.settings["radius"]))
         return np.asarray(thick * self.inside, np.float32)
 
     def tips(self) -> Map:
         height, width = self.inside.shape
-        rows, columns = np.nonzero(self.ends())
+        rows, columns = np.nonzero(self.ends)
         scale = -1 / (2 * self.settings["sigma"] ** 2)
         down = np.exp(scale * (np.arange(height)[:, None] - rows) ** 2)
         across = np.exp(scale * (columns[:, None] - np.arange(width)) ** 2)
         return np.asarray(np.minimum(down @ across, 1), np.float32)
 
     def tip_distance(self) -> Map:
-        return distance_to(self.ends())
+        return distance_to(self.ends)
 
     def boundary_distance(self) -> Map:
-        beside = cv2.dilate(self.outside.view(np.uint8), CROSS).view(np.bool_)
+        beside = cv2.dilate(self.outside().view(np.uint8), CROSS).view(np.bool_)
         return distance_to(self.inside & beside)
 
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
+import warnings
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -95,7 +96,7 @@ def build(
     in_memory = place == "memory"
     parent = memory_folder() if in_memory else disk_folder()
     parent.mkdir(parents=True, exist_ok=True)
-    mine = f"cracklab-{getpass.getuser()}"
+    mine = f"cracklab-{_owner()}"
     folder = parent / f"{mine}-{key}"
     free = int(0.9 * shutil.disk_usage(parent).free)
     with _alone(parent / f"{mine}.lock"):
@@ -105,6 +106,10 @@ def build(
                 _make(folder, number, make, min(free, int(limit_gb * 1e9)) if in_memory else free, label)
             except Full:
                 if in_memory:
+                    warnings.warn(
+                        f"the images take more than data.cache_gb {limit_gb:g}: they go to {disk_folder()}",
+                        stacklevel=2,
+                    )
                     return build(key, number, make, "disk", limit_gb, label)
                 raise DataError(
                     f"the cache does not fit into {str(parent)!r}: make room, or set data.cache to none"
@@ -118,8 +123,18 @@ def memory_folder() -> Path:
 
 
 def disk_folder() -> Path:
-    """Where arrays on disk lie."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cracklab"
+    """Where arrays on disk lie: the user's cache folder, or the system's temporary one where there is none to write to."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
+    at_hand = next((folder for folder in (cache, *cache.parents) if folder.exists()), cache)
+    return (cache if os.access(at_hand, os.W_OK) else Path(tempfile.gettempdir())) / "cracklab"
+
+
+def _owner() -> str:
+    """The user's name, or number where a container has no name for it."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return str(os.getuid())
 
 
 def _make(folder: Path, number: int, make: Callable[[int], Arrays], limit: int, label: str) -> None:
@@ -193,7 +208,9 @@ if sys.platform != "win32":
 
     def _let_go(lock: TextIO, folder: Path) -> None:
         lock.close()
-        _remove_if_unused(folder)
+        # whoever builds may be about to open it, and then removes it himself
+        with contextlib.suppress(BlockingIOError), _alone(folder.parent / f"cracklab-{_owner()}.lock", wait=False):
+            _remove_if_unused(folder)
 
     def _remove_if_unused(folder: Path) -> None:
         with contextlib.suppress(OSError), (folder / LOCK).open() as file:
@@ -201,9 +218,9 @@ if sys.platform != "win32":
             shutil.rmtree(folder, ignore_errors=True)
 
     @contextlib.contextmanager
-    def _alone(path: Path) -> Iterator[None]:
+    def _alone(path: Path, wait: bool = True) -> Iterator[None]:
         with path.open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield
 
 else:  # Windows refuses to remove a file that is in use, which is all that is needed

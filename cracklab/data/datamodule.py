@@ -121,7 +121,7 @@ class CrackDataModule(pl.LightningDataModule):
             raise ConfigError(
                 f"data.batch_size {batch_size}, data.eval_batch_size {eval_batch_size} and data.num_workers {num_workers} are too small"
             )
-        self.layout, self.root = layout, Path(root or ".")
+        self.layout, self.root = layout, Path(root or ".").expanduser()
         self.batch_size, self.eval_batch_size, self.num_workers = batch_size, eval_batch_size, num_workers
         self.plan = Plan(split, val_fraction, test_fraction, fold, folds, fold_by, folds_file, pool, split_seed)
         self.group, self.known_overlap = group, known_overlap

@@ -41,7 +41,8 @@ def allocate(
     names = sorted(set(groups))
     if len(names) < len(fractions):
         raise DataError(
-            f"{len(names)} photos cannot fill {len(fractions)} parts: ask for fewer folds or set data.group"
+            f"{len(names)} photos cannot fill {len(fractions)} parts: ask for fewer folds, or set data.group (to '(.+)' if "
+            "each image is a photo of its own)"
         )
     cuts = np.unique(np.quantile(shares, np.linspace(0, 1, STRATA + 1)[1:-1]))
     stratum = np.searchsorted(cuts, shares, side="right")

@@ -27,6 +27,7 @@ IGNORE = 255
 COVERAGE = 0.45
 """A pixel of a mask that shrinks by s is crack where at least this times s of its area was."""
 
+PNG = b"\x89PNG\r\n\x1a\n"
 ORIENTATION_TAG = 0x0112
 
 
@@ -40,12 +41,21 @@ def read_bytes(path: str) -> bytes:
         data = Path(path).read_bytes()
     except OSError as error:
         raise DataError(f"{path!r} cannot be read ({error.strerror}): check the path") from None
-    cut_off = (data[:2] == b"\xff\xd8" and b"\xff\xd9" not in data[-4096:]) or (
-        data[:8] == b"\x89PNG\r\n\x1a\n" and b"IEND" not in data[-4096:]
-    )
-    if cut_off or not data:
+    if not data or _is_cut_off(data):
         raise DataError(f"{path!r} is truncated ({len(data)} bytes, the end is missing): copy it again from its source")
     return data
+
+
+def _is_cut_off(data: bytes) -> bool:
+    """Whether the marker at the end of a JPEG or PNG is missing; more may follow it, as in moving photos of phones."""
+    if data.startswith(PNG):
+        return b"IEND" not in data
+    if not data.startswith(b"\xff\xd8"):
+        return False
+    position = 2
+    while data[position : position + 1] == b"\xff" and data[position + 1 : position + 2] != b"\xda":
+        position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")  # over headers and their thumbnails
+    return data.find(b"\xff\xd9", position) < 0
 
 
 def orientation(data: bytes) -> int:
@@ -193,7 +203,7 @@ def read_classes(path: str, num_classes: int, ignore: int | None = None) -> Arra
         DataError: for a file that cannot be decoded, several channels, or an index that is no class.
     """
     data = read_bytes(path)
-    if data[:8] == b"\x89PNG\r\n\x1a\n" and data[25] == 3:
+    if data.startswith(PNG) and data[25] == 3:
         with Image.open(BytesIO(data)) as image:
             values: Values = np.asarray(image)
     else:

@@ -83,7 +83,8 @@ def test_it_travels_by_the_name_of_its_folder(places):
 
 def test_what_exceeds_the_bound_on_memory_goes_to_disk(places):
     memory, disk = places
-    store = cache.build("k", 50, lambda i: [np.full(1000, i % 256, np.uint8)], "memory", limit_gb=20e-6)
+    with pytest.warns(UserWarning, match=r"more than data\.cache_gb 2e-05"):
+        store = cache.build("k", 50, lambda i: [np.full(1000, i % 256, np.uint8)], "memory", limit_gb=20e-6)
     assert not stores(memory)
     assert stores(disk)
     assert store[49][0][0] == 49

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 import torch
 from data_cases import pair, write
+from torch.utils.data import DataLoader
 
 from cracklab.data import cache
+from cracklab.data.dataset import Collate
+from cracklab.data.sampler import EpochSampler
 from cracklab.errors import ConfigError, DataError
 
 
@@ -41,7 +44,7 @@ def test_any_number_of_workers_gives_the_same_bytes(make_data, augment):
     from cracklab.data.augment import POLICIES
 
     expected = None
-    for workers in (0, 1, 2):
+    for workers in (0, 1, 2, 4):
         loader = ready(make_data, num_workers=workers, augment=POLICIES[augment]()).train_dataloader()
         found = [epoch_of(loader, epoch) for epoch in (0, 1)]
         expected = expected or found
@@ -56,20 +59,19 @@ def test_spawned_workers_give_the_same_bytes(make_data):
     assert epoch_of(loader, 2) == expected
 
 
-def samples_by_step(data, epoch):
-    """For each step, the samples as a set of bytes."""
-    loader = data.train_dataloader()
-    loader.sampler.set_epoch(epoch)
+def samples_by_step(data, batch_size, processes=1, rank=0):
+    """For each step of epoch 3, the samples of one process as a set of bytes."""
+    samples = data.dataset(data.splits.train, data.augment)
+    sampler = EpochSampler(samples, data.seed, num_replicas=processes, rank=rank)
+    sampler.set_epoch(3)
+    loader = DataLoader(samples, batch_size, sampler=sampler, collate_fn=Collate(), drop_last=True)
     return [{batch["image"][i].numpy().tobytes() for i in range(len(batch["id"]))} for batch in loader]
 
 
-def test_two_processes_see_in_each_step_the_set_that_one_sees(make_data, monkeypatch):
-    whole = samples_by_step(ready(make_data, batch_size=4), 3)
-    parts = []
-    for rank in range(2):
-        data = ready(make_data, batch_size=2)
-        monkeypatch.setattr(data, "_processes", lambda rank=rank: (2, rank))
-        parts.append(samples_by_step(data, 3))
+def test_two_processes_see_in_each_step_the_set_that_one_sees(make_data):
+    data = ready(make_data)
+    whole = samples_by_step(data, 4)
+    parts = [samples_by_step(ready(make_data), 2, processes=2, rank=rank) for rank in range(2)]
     assert [a | b for a, b in zip(*parts, strict=True)] == whole
     assert all(len(step) == 4 for step in whole)
 

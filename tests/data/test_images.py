@@ -74,6 +74,22 @@ def test_truncated_files_are_refused_by_name(tmp_path, ending):
         read_image(str(path))
 
 
+@pytest.mark.parametrize("ending", ["jpg", "png"])
+def test_data_after_the_end_of_an_image_do_no_harm(tmp_path, ending):
+    """Phones append a film to a photo; headers hold a thumbnail, which has an end of its own."""
+    thumbnail = cv2.imencode(".jpg", photo((20, 20)))[1].tobytes()
+    header = b"\xff\xe1" + (len(thumbnail) + 2).to_bytes(2, "big") + thumbnail
+    path = tmp_path / f"a.{ending}"
+    Image.fromarray(photo((60, 60))).save(path, quality=100)
+    data = path.read_bytes()
+    whole = data[:2] + header + data[2:] if ending == "jpg" else data
+    path.write_bytes(whole + bytes(20000))
+    assert read_image(str(path)).shape == (60, 60, 3)
+    path.write_bytes(whole[: len(whole) - 40])
+    with pytest.raises(DataError, match="truncated"):
+        read_image(str(path))
+
+
 def test_files_that_are_no_images_are_refused_by_name(tmp_path):
     (tmp_path / "a.png").write_text("not an image")
     (tmp_path / "b.png").write_bytes(b"")

@@ -1,0 +1,1 @@
+"""Many runs: cross-validation and grids, on one machine or a cluster, resumed by themselves, summed up in tables."""

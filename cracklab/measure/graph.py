@@ -1,0 +1,112 @@
+"""Centre lines of a mask as paths between tips and branch points, without the spurs that rough edges make."""
+
+import heapq
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from skan import Skeleton
+
+from cracklab.data.maps import Map, Mask, skeletonize
+
+Points = NDArray[np.float64]
+"""(N, 2): x and y, px, the centre of the top left pixel at (0, 0)."""
+
+SPUR_PX = 3.0
+"""A branch that stands out of its crack by less than this is roughness of the edge, however thin the crack, px."""
+
+
+class Path(NamedTuple):
+    """A chain of pixels between two nodes; a node is a tip, a branch point, or the seam of a closed line."""
+
+    start: int
+    end: int
+    points: Points
+
+    @property
+    def length(self) -> float:
+        """Length of the chain of pixel centres, px."""
+        return float(np.hypot(*np.diff(self.points, axis=0).T).sum())
+
+    def backwards(self) -> "Path":
+        """The same path from its end to its start."""
+        return Path(self.end, self.start, self.points[::-1])
+
+
+def paths(mask: Mask) -> list[Path]:
+    """The skeleton of a mask (Zhang and Suen 1984) as paths; isolated pixels have none."""
+    line = skeletonize(mask)
+    if np.count_nonzero(line) < 2:
+        return []
+    skeleton = Skeleton(line, keep_images=False)
+    pixels = skeleton.coordinates[:, ::-1].astype(np.float64)
+    chains = (skeleton.path(i) for i in range(skeleton.n_paths))
+    return [Path(int(chain[0]), int(chain[-1]), pixels[chain]) for chain in chains if len(chain) > 1]
+
+
+class Net:
+    """Paths and the nodes that they meet at; a node where two paths meet is dissolved as soon as others leave it."""
+
+    def __init__(self, found: Iterable[Path]) -> None:
+        self.paths: dict[int, Path] = {}
+        self.at: defaultdict[int, list[int]] = defaultdict(list)
+        self._next = 0
+        for path in found:
+            self.add(path)
+
+    def add(self, path: Path) -> int:
+        """Add a path; returns its key."""
+        key, self._next = self._next, self._next + 1
+        self.paths[key] = path
+        self.at[path.start].append(key)
+        self.at[path.end].append(key)
+        return key
+
+    def remove(self, key: int) -> Path:
+        """Take a path out."""
+        path = self.paths.pop(key)
+        self.at[path.start].remove(key)
+        self.at[path.end].remove(key)
+        return path
+
+    def degree(self, node: int) -> int:
+        """How many ends of paths meet at a node."""
+        return len(self.at[node])
+
+    def dissolve(self, node: int) -> int | None:
+        """Make one path of the two that meet at a node; returns its key, or None where there are not two."""
+        if self.degree(node) != 2 or self.at[node][0] == self.at[node][1]:
+            return None
+        first, second = (self.remove(key) for key in tuple(self.at[node]))
+        first = first if first.end == node else first.backwards()
+        second = second if second.start == node else second.backwards()
+        return self.add(Path(first.start, second.end, np.concatenate([first.points, second.points[1:]])))
+
+    def prune(self, depth: Map) -> None:
+        """Remove spurs, the shortest first, so that of a fork at a crack's end one prong stays.
+
+        A spur is a path from a branch point to a tip that stands out of the disc inscribed at the branch point by less
+        than that disc's radius or `SPUR_PX`.
+
+        Args:
+            depth: (H, W), distance to the nearest pixel outside of the mask, px.
+        """
+        waiting = [(path.length, key) for key, path in self.paths.items()]
+        heapq.heapify(waiting)
+        while waiting:
+            length, key = heapq.heappop(waiting)
+            if key not in self.paths:
+                continue
+            path = self.paths[key]
+            if self.degree(path.start) < self.degree(path.end):
+                path = path.backwards()
+            if self.degree(path.end) != 1 or self.degree(path.start) < 3:
+                continue
+            (x, y), (tip_x, tip_y) = path.points[0].astype(int), path.points[-1].astype(int)
+            if length + depth[tip_y, tip_x] - depth[y, x] < max(SPUR_PX, depth[y, x]):
+                self.remove(key)
+                merged = self.dissolve(path.start)
+                if merged is not None:
+                    heapq.heappush(waiting, (self.paths[merged].length, merged))

@@ -1,0 +1,152 @@
+"""From a mask to its cracks."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from cracklab.data.maps import Map, Mask, distance_to
+from cracklab.errors import ConfigError, DataError
+from cracklab.measure.cracks import Crack, Line, Measurement
+from cracklab.measure.gaps import bridged
+from cracklab.measure.graph import Net, Path, Points, paths
+from cracklab.measure.lines import (
+    SMOOTHING_PX,
+    extended,
+    principal_axis,
+    resampled,
+    smoothed,
+    trimmed,
+)
+from cracklab.measure.widths import widths
+
+HOLE_PX = 16
+"""Holes of up to this area are faults of the mask, not islands between two cracks, px."""
+
+
+def measure_mask(mask: NDArray[np.bool_], mm_per_px: float | None = None, bridge_px: float = 0.0) -> Measurement:
+    """Centre lines and widths of every crack of a mask.
+
+    A crack is a connected part of the mask, corners included. Its centre line is the skeleton without spurs, smoothed,
+    and drawn to the mask's very ends; its widths are from areas and the exact distance map (`widths`).
+
+    Args:
+        mask: (H, W) bool.
+        mm_per_px: scale of the photo, mm per px.
+        bridge_px: cracks are one where a gap of at most this lies between them and both lead into it, px.
+
+    Returns:
+        The cracks, the longest first, with their figures.
+
+    Raises:
+        ConfigError: for a scale that is not positive, or a negative gap.
+        DataError: for a mask that is not bool (H, W).
+    """
+    if mask.ndim != 2 or mask.dtype != np.bool_:
+        raise DataError(f"the mask is {mask.dtype} {mask.shape}: give bool (H, W), such as values > 0")
+    if mm_per_px is not None and not 0 < mm_per_px < np.inf:
+        raise ConfigError(f"the scale is {mm_per_px} mm per px: give a positive number")
+    if not 0 <= bridge_px < np.inf:
+        raise ConfigError(f"gaps of up to {bridge_px} px are to be bridged: give 0 or more")
+    height, width = mask.shape
+    cracks = bridged(_parts(filled(mask)), bridge_px)
+    longest_first = sorted(cracks, key=lambda crack: -sum(line.length_px for line in crack.lines))
+    return Measurement(tuple(longest_first), height, width, mm_per_px)
+
+
+def filled(mask: Mask) -> Mask:
+    """The mask without holes of up to `HOLE_PX`."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(np.logical_not(mask).view(np.uint8), connectivity=4)
+    small = stats[:, cv2.CC_STAT_AREA] <= HOLE_PX
+    small[0] = False  # the cracks themselves
+    return np.asarray(mask | small[labels], np.bool_) if small.any() else mask
+
+
+def _parts(mask: Mask) -> list[Crack]:
+    """Every connected part of a mask as a crack."""
+    count, labels = cv2.connectedComponents(np.ascontiguousarray(mask).view(np.uint8), connectivity=8)
+    if count == 1:
+        return []
+    depth = distance_to(np.logical_not(mask))
+    rows, columns = np.nonzero(mask)
+    owner = labels[rows, columns]
+    order = np.argsort(owner, kind="stable")
+    pixels = np.stack([columns, rows], axis=1)[order].astype(np.float64)
+    bounds = np.searchsorted(owner[order], np.arange(1, count + 1))
+    found: list[list[Path]] = [[] for _ in range(count)]
+    for path in paths(mask):
+        x, y = path.points[0].astype(int)
+        found[labels[y, x]].append(path)
+    return [
+        _crack(found[i], pixels[start:end], depth)
+        for i, (start, end) in enumerate(zip(bounds[:-1], bounds[1:], strict=True), 1)
+    ]
+
+
+def _crack(found: list[Path], pixels: Points, depth: Map) -> Crack:
+    """A connected part of a mask, from the paths of its skeleton and its pixels."""
+    net = Net(found)
+    net.prune(depth)
+    at_pixels = _at(depth, pixels)
+    kept = list(net.paths.values())
+    if not kept or (len(kept) == 1 and kept[0].start != kept[0].end and kept[0].length <= 2 * at_pixels.max()):
+        lines = [resampled(principal_axis(pixels))]
+        tips, branch_points = lines[0][[0, -1]], np.empty((0, 2))
+    else:
+        lines, tips = _lines(net, pixels, depth)
+        nodes = {path.start: path.points[0] for path in kept} | {path.end: path.points[-1] for path in kept}
+        branch_points = np.array([xy for node, xy in nodes.items() if net.degree(node) > 2]).reshape(-1, 2)
+    measured = zip(lines, widths(lines, pixels, at_pixels), _clear(lines, branch_points, depth), strict=True)
+    return Crack(
+        tuple(Line(*line) for line in measured), np.empty((0, 2, 2)), tips, _merged(branch_points, depth), len(pixels)
+    )
+
+
+def _lines(net: Net, pixels: Points, depth: Map) -> tuple[list[Points], Points]:
+    """Smooth centre lines of all paths, and the tips (T, 2)."""
+    tree = cKDTree(pixels)
+    lines, tips = [], []
+    for path in net.paths.values():
+        chain = path.points
+        radii: list[float | None] = [None, None]
+        for end, node in enumerate((path.start, path.end)):
+            if net.degree(node) == 1:
+                chain, radii[end] = trimmed(chain, _at(depth, chain))
+            chain = chain[::-1]
+        sigma = max(SMOOTHING_PX, float(np.median(_at(depth, path.points))))
+        line = smoothed(chain, sigma)
+        for radius in radii:
+            if radius is not None:
+                around = pixels[tree.query_ball_point(line[0], (2 + TRIM_REACH) * radius + 2)]
+                line = extended(line, radius, around)
+                tips.append(line[0])
+            line = line[::-1]
+        lines.append(resampled(line))
+    return lines, np.array(tips).reshape(-1, 2)
+
+
+TRIM_REACH = 1.5
+
+
+def _at(depth: Map, points: Points) -> NDArray[np.float64]:
+    """Depth at pixels (N, 2)."""
+    columns, rows = points.astype(int).T
+    return depth[rows, columns].astype(np.float64)
+
+
+def _clear(lines: list[Points], branch_points: Points, depth: Map) -> list[NDArray[np.bool_]]:
+    """Which vertices lie outside of the discs inscribed at branch points."""
+    clear = [np.ones(len(line), bool) for line in lines]
+    for point, radius in zip(branch_points, _at(depth, branch_points), strict=True):
+        for line, kept in zip(lines, clear, strict=True):
+            kept &= np.hypot(*(line - point).T) > radius + 1
+    return clear
+
+
+def _merged(branch_points: Points, depth: Map) -> Points:
+    """Branch points, those that lie in each other's inscribed discs as one."""
+    kept: list[NDArray[np.float64]] = []
+    for point, radius in sorted(zip(branch_points, _at(depth, branch_points), strict=True), key=lambda item: -item[1]):
+        if all(np.hypot(*(point - other)) > radius for other in kept):
+            kept.append(point)
+    return np.array(kept).reshape(-1, 2)

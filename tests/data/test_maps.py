@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -51,6 +52,20 @@ def test_distances_have_the_same_bits_wherever_they_lie_in_memory(shape):
         kept = np.empty(offset * 1000 + 1)  # so that results lie elsewhere too
         np.testing.assert_array_equal(compute_maps(moved, ["distance"])["distance"][0], expected)
         del kept
+
+
+@pytest.mark.parametrize("widths", [(1, 9), (1, 60)])
+@pytest.mark.parametrize("shape", [(300, 260), (150, 5000)])
+def test_depths_of_thin_and_of_wide_cracks_equal_scipys(shape, widths):
+    rng = np.random.default_rng(shape[0])
+    for _ in range(4):
+        mask = np.zeros(shape, np.uint8)
+        for width in rng.integers(*widths, 3):
+            ends = rng.integers(-20, 20 + np.array(shape[::-1]), (2, 2))
+            cv2.line(mask, *ends.tolist(), 1, int(width))
+        mask[rng.random(shape) < 0.001] = 0
+        expected = edt(mask == 0).astype(np.float32)
+        np.testing.assert_array_equal(compute_maps(mask, ["interior_distance"])["interior_distance"][0], expected)
 
 
 def test_distances_are_exact_far_away():

@@ -34,16 +34,20 @@ class Example:
         """(H, W): what is predicted to be crack."""
         return self.probability > threshold if self.most_probable is None else self.most_probable
 
+    def tiles(self, threshold: float, tolerance_px: float) -> tuple[pictures.Image, ...]:
+        """Photo, truth, probability and errors, each (H, W, 3)."""
+        return (
+            self.photo,
+            pictures.as_picture(self.truth),
+            pictures.as_rgb((self.probability * 255).round().astype(np.uint8)),
+            pictures.errors(self.photo, self.truth, self.prediction(threshold), tolerance_px),
+        )
+
     def row(self, threshold: float, tolerance_px: float, title: str = "") -> pictures.Image:
         """Photo, truth, probability, errors and maps in a row."""
-        tiles = {
-            title or self.id: self.photo,
-            "truth": pictures.as_picture(self.truth),
-            "probability": pictures.as_rgb((self.probability * 255).round().astype(np.uint8)),
-            "errors": pictures.errors(self.photo, self.truth, self.prediction(threshold), tolerance_px),
-            **{name: pictures.as_map(values) for name, values in self.maps.items()},
-        }
-        return pictures.side_by_side(list(tiles.values()), list(tiles))
+        maps = [pictures.as_map(values) for values in self.maps.values()]
+        titles = [title or self.id, "truth", "probability", "errors", *self.maps]
+        return pictures.side_by_side([*self.tiles(threshold, tolerance_px), *maps], titles)
 
 
 def example(pl_module: Any, data: Any, batch: Batch, probabilities: Tensor, index: int) -> Example:

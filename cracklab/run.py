@@ -4,7 +4,8 @@ config.yaml          the resolved configuration, written by fit alone
 metrics.csv          one row an epoch
 resources.csv        time, throughput, memory: one row an epoch
 checkpoints/         best.ckpt, last.ckpt
-panels/              pictures of a few validation and test images, curves over all of them
+panels/              pictures of a few validation and test images, curves over all of them; in panels/examples/ photo, truth,
+                     probability and errors of test images in a row, the same images for all runs with that test set
 environment.json     versions, seeds, device, git revision, determinism tier
 test_metrics.json    from test: name -> finite number or null
 per_image.csv        from test: one row an image, first column id
@@ -29,6 +30,7 @@ CHECKPOINTS = "checkpoints"
 BEST = f"{CHECKPOINTS}/best.ckpt"
 LAST = f"{CHECKPOINTS}/last.ckpt"
 PANELS = "panels"
+EXAMPLES = f"{PANELS}/examples"
 TEST_METRICS = "test_metrics.json"
 PER_IMAGE = "per_image.csv"
 PROTOCOLS = "protocols.json"

@@ -1,7 +1,9 @@
 """Pictures of a few images: the same ones while a run trains; the worst, median and best ones after a test."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import cv2
 import lightning.pytorch as pl
@@ -54,9 +56,7 @@ class Panels(pl.Callback):
             return
         if not self._chosen:
             ids = data.ids("val")[:: trainer.world_size]  # what this process sees
-            self._chosen = {
-                ids[i] for i in np.linspace(0, len(ids) - 1, min(self.images, len(ids))).round().astype(int)
-            }
+            self._chosen = set(spread(ids, self.images))
         for i, name in enumerate(batch["id"]):
             if name in self._chosen:
                 self._examples[name] = example(pl_module, data, batch, outputs["probabilities"], i)
@@ -74,7 +74,7 @@ class Panels(pl.Callback):
             dashboards.log_examples(trainer, "val/images", examples, rows, pl_module.evaluator.threshold)
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        """Draw the worst, the median and the best images.
+        """Draw the worst, the median and the best images; and some spread evenly, which are the same for all runs.
 
         Raises:
             ConfigError: where the test did not compute what `by` names.
@@ -94,6 +94,14 @@ class Panels(pl.Callback):
                 trainer, f"test/{kind}", _sheet(examples, pl_module, titles), f"test_{kind}_{self.by.replace('/', '_')}"
             )
             dashboards.log_examples(trainer, f"test/{kind}_images", examples, rows, pl_module.evaluator.threshold)
+        for one in evaluated(trainer, pl_module, spread(sorted(rows), self.images)):
+            strip = np.concatenate(list(one.tiles(pl_module.evaluator.threshold, pl_module.evaluation.tolerance_px)), 1)
+            write_picture(Path(trainer.default_root_dir) / run.EXAMPLES / f"{quote(one.id, safe='')}.png", strip)
+
+
+def spread(ids: Sequence[str], number: int) -> list[str]:
+    """So many ids, spread evenly from the first to the last."""
+    return [ids[i] for i in np.linspace(0, len(ids) - 1, min(number, len(ids))).round().astype(int)]
 
 
 def extremes(rows: list[Row], by: str, number: int) -> dict[str, list[str]]:

@@ -13,11 +13,14 @@ COMMANDS = {
     "validate": ("cracklab.training", "score a checkpoint on the validation images"),
     "test": ("cracklab.training", "score a checkpoint on the test images"),
     "predict": ("cracklab.predict.command", "masks and overlays for photos, from a checkpoint alone"),
+    "kfold": ("cracklab.study.command", "cross-validate: fit's arguments, --folds 5 --out DIR; goes on after a stop"),
+    "study": ("cracklab.study.command", "a grid of runs over any keys: --config STUDY --out DIR; goes on after a stop"),
     "check": (
         "cracklab.data.check",
         "examine the data: faults, leaks, and settings that fit: --config FILE [--out DIR]",
     ),
     "losses": ("cracklab.losses.command", "list the registered losses; --health shows how they behave"),
+    "models": ("cracklab.models.command", "list nets with their parameters and multiply-adds"),
 }
 """Command -> the module whose `run(command, arguments)` returns the exit code, and a line of help."""
 

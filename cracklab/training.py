@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_only
+from torch import nn
 
 from cracklab import config_files, messages, quiet
 from cracklab import run as run_folder
@@ -21,6 +23,7 @@ from cracklab.callbacks import (
     Curves,
     Dashboard,
     ExactResume,
+    KFold,
     Panels,
     Progress,
     Resources,
@@ -34,6 +37,7 @@ from cracklab.errors import ConfigError
 from cracklab.loggers import TensorBoard, WandbSettings, finish_wandb, wandb_logger
 from cracklab.losses import LOSSES
 from cracklab.metrics.protocols import as_text, find_protocol
+from cracklab.models import pretrained
 from cracklab.module import CrackModule
 
 NOT_OF_THE_RUN = ("config", "out", "ckpt_path", "weights_only", "verbose", "protocol")
@@ -128,6 +132,8 @@ class CrackCLI(LightningCLI):
 
     def instantiate_classes(self) -> None:
         """Make net, loss, data and trainer; what a constructor refuses is a message, not a traceback."""
+        fresh = self._get_argument("ckpt_path") is None
+        self.parser.add_instantiator(partial(pretrained.build, fresh=fresh), nn.Module)
         try:
             super().instantiate_classes()
         except (ArithmeticError, AttributeError, ImportError, LookupError, TypeError, ValueError) as error:
@@ -153,6 +159,8 @@ class CrackCLI(LightningCLI):
         trainer = self._get(self.config_init, "trainer")
         settings = self._get(self.config_init, "wandb")
         callbacks = [ExactResume(), SeedSteps(config.data.seed), Tables(), Resources(), Curves()]
+        if config.data.fold is not None:
+            callbacks.append(KFold(config.data.fold, config.data.folds))
         if trainer.enable_progress_bar is not False:
             callbacks.append(Progress())
         if trainer.logger is None:

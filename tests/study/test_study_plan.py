@@ -1,0 +1,211 @@
+"""What was typed becomes a plan, or one message."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cracklab.errors import ConfigError, RunError
+from cracklab.study.command import parser, part
+from cracklab.study.folder import Plan, Run, Study
+from cracklab.study.inputs import read_inputs, refuse_changes
+from cracklab.study.plan import as_arguments, axes_of, cells_of, fold_axis, runs_of
+
+GRID = {
+    "model.net.encoder_name": ["resnet18", "resnet34"],
+    "loss": {"bce": {"model.loss": "bce"}, "tversky 0.3": {"model.loss": "tversky", "model.loss.alpha": 0.3}},
+    "seed_everything": [1, 2, 3],
+}
+
+
+def write(path: Path, **content) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(content))
+    return str(path)
+
+
+def test_a_grid_is_the_product_of_its_axes_the_last_fastest():
+    runs = runs_of("study", axes_of(GRID) | {"fold": fold_axis(5, False)})
+    assert len(runs) == 2 * 2 * 3 * 5
+    assert [run.name for run in runs[:2]] == [
+        f"model.net.encoder_name=resnet18,loss=bce,seed_everything=1,fold={fold}" for fold in (0, 1)
+    ]
+    assert runs[-1].labels == {
+        "model.net.encoder_name": "resnet34",
+        "loss": "tversky 0.3",
+        "seed_everything": 3,
+        "fold": 4,
+    }
+    assert runs[-1].folder == "runs/model.net.encoder_name=resnet34,loss=tversky_0.3,seed_everything=3,fold=4"
+    assert runs[-1].overlay == {
+        "model.net.encoder_name": "resnet34",
+        "model.loss": "tversky",
+        "model.loss.alpha": 0.3,
+        "seed_everything": 3,
+        "data.fold": 4,
+        "data.folds": 5,
+    }
+    assert len({run.folder for run in runs}) == len(runs)
+
+
+def test_cells_are_runs_that_differ_in_fold_repeat_and_seed():
+    runs = runs_of("study", axes_of(GRID) | {"fold": fold_axis(5, False)})
+    assert len({run.cell for run in runs}) == 4
+
+
+def test_kfold_names_its_folders_by_repeat_and_fold():
+    axes = {"repeat": {0: {"data.split_seed": 0}, 1: {"data.split_seed": 1}}, "fold": fold_axis(2, False)}
+    assert [run.folder for run in runs_of("kfold", axes)] == [
+        "repeat_0/fold_0",
+        "repeat_0/fold_1",
+        "repeat_1/fold_0",
+        "repeat_1/fold_1",
+    ]
+    assert [run.folder for run in runs_of("kfold", {"fold": fold_axis(2, True)})] == ["fold_0", "fold_1"]
+
+
+def test_an_overlay_as_arguments():
+    overlay = {
+        "model.loss": "bce",
+        "trainer.max_time": None,
+        "data.layout.size": [32, 32],
+        "data.pool": True,
+        "x.lr": 1e-4,
+    }
+    assert as_arguments(overlay) == [
+        "--model.loss=bce",
+        "--trainer.max_time=null",
+        "--data.layout.size=[32, 32]",
+        "--data.pool=true",
+        "--x.lr=0.0001",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("grid", "message"),
+    [
+        ({"model.loss": "bce"}, r"study\.grid\.model\.loss is 'bce': a list"),
+        ({"model.loss": []}, "a list of values"),
+        ({"loss": {"bce": "model.loss"}}, r"study\.grid\.loss\.bce"),
+        ({"seed_everything": [1, 1]}, "names the same value twice"),
+        ({"loss": {"a": {"model.loss": "bce"}}, "model.loss": ["dice"]}, r"study\.grid\.model\.loss sets model\.loss"),
+        ({"data.group": ["(.+)", "(.+)_", "[.+]"]}, "names the same value twice"),
+        ({"model.loss": ["x" * 250]}, "too long a name"),
+        ({}, "study.grid is empty"),
+    ],
+)
+def test_a_faulty_grid(grid, message):
+    with pytest.raises(ConfigError, match=message):
+        runs_of("study", axes_of(grid)) if grid else runs_of("study", axes_of({"a": {}}) if grid else {"a": {}})
+
+
+def test_configurations_are_copied_in_order_and_the_study_is_taken_out(tmp_path):
+    base = write(tmp_path / "base.yaml", trainer={"max_epochs": 3})
+    more = write(tmp_path / "more.yaml", data={"batch_size": 4})
+    study = {"base": ["../base.yaml", "cracklab:quickstart"], "grid": GRID, "folds": 5}
+    path = write(tmp_path / "studies" / "x.yaml", study=study, name="x")
+    inputs = read_inputs("study", ["--config", path, "--data.root", "/d", f"--config={more}", "--model.loss=dice"])
+    assert inputs.arguments == [
+        "--config=0_base.yaml",
+        "--config=1_quickstart.yaml",
+        "--config=2_x.yaml",
+        "--data.root",
+        "/d",
+        "--config=3_more.yaml",
+        "--model.loss=dice",
+    ]
+    contents = {name: yaml.safe_load(text) for name, text in inputs.configs.items()}
+    assert contents["0_base.yaml"] == yaml.safe_load(Path(base).read_text())
+    assert contents["1_quickstart.yaml"]["name"] == "quickstart"
+    assert contents["2_x.yaml"] == {"name": "x"}
+    assert (inputs.grid, inputs.folds) == (GRID, 5)
+
+
+def test_kfold_pools_by_an_argument_of_fit():
+    assert read_inputs("kfold", [], 5, pool=True).arguments == ["--data.pool=true"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"study": {"gird": {}}}, r"study\.gird is not known; did you mean 'grid'"),
+        ({"study": {"grid": ["a"]}}, "`grid` a value for each axis"),
+        ({"study": {"grid": GRID, "folds": 1}}, r"study\.folds is 1"),
+        ({"study": {"grid": GRID, "folds": "source"}}, r"study\.folds is 'source'"),
+        ({"study": {"grid": GRID, "base": ["missing.yaml"]}}, r"missing\.yaml does not exist"),
+        ({"trainer": {}}, "no configuration has a `study` section"),
+    ],
+)
+def test_a_faulty_study_file(tmp_path, content, message):
+    with pytest.raises(ConfigError, match=message):
+        read_inputs("study", ["--config", write(tmp_path / "x.yaml", **content)])
+
+
+@pytest.mark.parametrize("argument", ["--data.fold", "--data.folds=3", "--data.folds_file=x", "--ckpt_path"])
+def test_what_the_command_sets_itself_is_refused(argument):
+    with pytest.raises(ConfigError, match=argument.partition("=")[0]):
+        read_inputs("kfold", [argument, "1"], 5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "--out"),
+        (["--out", "x", "--folds", "1"], "'1' is neither a number from 2"),
+        (["--out", "x", "--jobs", "0"], "'0' is no number from 1"),
+        (["--out", "x", "--shard", "3/2"], "'3/2' is none of 1/N"),
+        (["--out", "x", "--executor", "rai"], "rai"),
+    ],
+)
+def test_a_wrong_argument_of_its_own(arguments, message):
+    with pytest.raises(ConfigError, match=message):
+        parser("kfold").parse_known_args(arguments)
+
+
+def test_shards_hold_every_run_once():
+    runs = runs_of("study", axes_of(GRID))
+    shards = [part(runs, (i, 5)) for i in range(1, 6)]
+    assert sorted(run.name for shard in shards for run in shard) == sorted(run.name for run in runs)
+    assert {len(shard) for shard in shards} == {2, 3}
+    assert part(runs, None) == runs
+
+
+def test_a_plan_is_read_back_as_it_was_written(tmp_path):
+    axes = axes_of(GRID) | {"fold": fold_axis(2, False)}
+    plan = Plan(
+        "study", {"arguments": []}, {axis: list(labels) for axis, labels in axes.items()}, runs_of("study", axes)
+    )
+    Study(tmp_path).write_plan(plan, {"0_a.yaml": "name: a\n"})
+    assert Study(tmp_path).plan == plan
+    assert Study(tmp_path).configs() == {"0_a.yaml": "name: a\n"}
+    with pytest.raises(RunError, match=r"holds no study\.yaml"):
+        _ = Study(tmp_path / "other").plan
+
+
+def test_another_question_in_the_same_folder_is_refused_with_the_difference(tmp_path):
+    config = tmp_path / "c.yaml"
+
+    def asked(*arguments: str, lr: float, loss: str = "bce"):
+        write(config, model={"loss": loss, "lr": lr}, study={"grid": GRID})
+        return read_inputs("study", ["--config", str(config), *arguments])
+
+    first = asked("--data.batch_size=4", lr=0.1)
+    Study(tmp_path).write_plan(Plan("study", first.asked, {}, [Run("a", "runs/a", {}, {})]), first.configs)
+    refuse_changes(Study(tmp_path), asked("--data.batch_size=4", lr=0.1))
+    config.write_text(f"# a comment\n{config.read_text()}")
+    refuse_changes(Study(tmp_path), read_inputs("study", ["--config", str(config), "--data.batch_size=4"]))
+    with pytest.raises(RunError) as error:
+        refuse_changes(Study(tmp_path), asked("--data.batch_size=8", lr=0.2))
+    lines = str(error.value).splitlines()
+    assert len(lines) == 5
+    assert {line.strip() for line in lines[1:]} == {
+        "-arguments: 1: --data.batch_size=4",
+        "+arguments: 1: --data.batch_size=8",
+        "-configurations: 0_c.yaml: model: lr: 0.1",
+        "+configurations: 0_c.yaml: model: lr: 0.2",
+    }
+
+
+def test_axes_that_set_nothing_in_common_are_one_cell_each():
+    assert len(cells_of(axes_of(GRID))) == 12
+    assert cells_of({}) == [({}, {})]

@@ -1,0 +1,181 @@
+"""Tables from run folders, against SciPy and pandas; bytes that do not depend on who was first."""
+
+import csv
+import json
+import math
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from cracklab.errors import RunError
+from cracklab.study.aggregate import aggregate, spread
+from cracklab.study.folder import Job, Plan, Study
+from cracklab.study.plan import axes_of, fold_axis, runs_of
+
+SCORES = np.random.default_rng(0).random((2, 3, 2))
+"""loss, seed, fold."""
+
+
+def test_spread_against_scipy():
+    values = np.random.default_rng(1).normal(0.7, 0.05, 5)
+    found = spread(values.tolist())
+    low, high = stats.t.interval(0.95, 4, values.mean(), stats.sem(values))
+    expected = {"n": 5, "mean": values.mean(), "std": values.std(ddof=1), "low": low, "high": high}
+    assert found == pytest.approx(expected, rel=1e-12)
+
+
+def test_spread_leaves_out_what_could_not_be_measured():
+    assert spread([0.5, None, 0.7])["n"] == 2
+    assert spread([0.5, None]) == {"n": 1, "mean": 0.5, "std": None, "low": None, "high": None}
+    assert spread([None]) == {"n": 0, "mean": None, "std": None, "low": None, "high": None}
+
+
+def make(folder: Path, command: str, axes) -> Study:
+    """A study whose runs are finished, with numbers of our own in the place of training."""
+    study = Study(folder)
+    runs = runs_of(command, axes)
+    for run in runs:
+        if "fold" in run.labels:
+            place = f"repeat_{run.labels['repeat']}/" if "repeat" in run.labels else ""
+            run.overlay["data.folds_file"] = f"{place}folds.json"
+            images = {f"i{i}": {"photo": f"i{i}", "fold": i % 2} for i in range(7)} | {
+                "t": {"photo": "t", "fold": None}
+            }
+            path = study.folder / run.overlay["data.folds_file"]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps({"folds": 2, "images": images}))
+    study.write_plan(Plan(command, {"arguments": []}, {axis: list(labels) for axis, labels in axes.items()}, runs), {})
+    for number, run in enumerate(runs):
+        finish(study, run, float(SCORES.flat[number]))
+    return study
+
+
+def finish(study: Study, run, score: float) -> None:
+    path = study.path(run)
+    (path / "checkpoints").mkdir(parents=True)
+    (path / "checkpoints/best.ckpt").touch()
+    (path / "protocols.json").write_text("{}")
+    metrics = {"test/iou": score, "test/hd95_px": None if score < 0.1 else 10 * score, "test/images": 4.0}
+    (path / "test_metrics.json").write_text(json.dumps(metrics))
+    fold = run.labels.get("fold", 0)
+    rows = [{"id": f"i{i}", "iou": score / (i + 1), "group": "wall, north"} for i in range(7) if i % 2 == fold]
+    pd.DataFrame(rows).to_csv(path / "per_image.csv", index=False)
+    study.write_job(run, Job("finished", seconds=np.random.default_rng().random()))
+
+
+@pytest.fixture
+def study(tmp_path):
+    axes = axes_of({"loss": {"a": {"model.loss": "bce"}, "b": {"model.loss": "dice"}}, "seed_everything": [1, 2, 3]})
+    return make(tmp_path / "study", "study", axes | {"fold": fold_axis(2, False)})
+
+
+def test_a_cell_is_over_seeds_and_folds(study):
+    assert aggregate(study) == 12
+    table = pd.read_csv(study.folder / "summary.csv").set_index(["loss", "metric"])
+    content = json.loads((study.folder / "summary.json").read_text())
+    assert (content["runs"], content["finished"]) == (12, 12)
+    for number, loss in enumerate("ab"):
+        values = SCORES[number].ravel()
+        row = table.loc[(loss, "test/iou")]
+        assert row["mean"] == pytest.approx(values.mean(), rel=1e-12)
+        assert row["std"] == pytest.approx(values.std(ddof=1), rel=1e-12)
+        assert row["high"] - row["low"] == pytest.approx(2 * stats.t.ppf(0.975, 5) * stats.sem(values), rel=1e-9)
+        cell = content["cells"][number]
+        assert cell["labels"] == {"loss": loss}
+        assert cell["metrics"]["test/iou"]["values"] == values.tolist()
+        assert len(cell["runs"]) == 6
+
+
+def test_runs_have_a_row_each_in_the_order_of_the_plan(study):
+    aggregate(study)
+    rows = list(csv.DictReader((study.folder / "runs.csv").open()))
+    assert [row["run"] for row in rows] == [run.name for run in study.plan.runs]
+    assert [float(row["test/iou"]) for row in rows] == SCORES.ravel().tolist()
+    assert {row["loss"] for row in rows} == {"a", "b"}
+
+
+def test_unfinished_runs_are_in_no_table(study):
+    lost = study.plan.runs[3]
+    study.write_job(lost, Job("failed", step="fit"))
+    (study.path(study.plan.runs[4]) / "per_image.csv").unlink()
+    assert aggregate(study) == 10
+    names = [row["run"] for row in csv.DictReader((study.folder / "runs.csv").open())]
+    assert lost.name not in names
+    assert len(names) == 10
+    assert "10 of 12 runs" in (study.folder / "summary.md").read_text()
+
+
+def test_nothing_finished_writes_nothing(study):
+    for run in study.plan.runs:
+        shutil.rmtree(study.path(run))
+    assert aggregate(study) == 0
+    assert not (study.folder / "summary.md").exists()
+
+
+def test_summary_for_people(study):
+    aggregate(study)
+    text = (study.folder / "summary.md").read_text()
+    heading = next(line for line in text.splitlines() if line.startswith("| loss"))
+    assert heading.split(" | ")[:2] == ["| loss", "iou"]
+    mean = SCORES[0].mean()
+    assert f"| a | {mean:.4f} ± " in text
+    assert len([line for line in text.splitlines() if line.startswith("| loss=")]) == 12
+
+
+def test_tables_are_the_same_bytes_whatever_the_order_and_the_times(study, tmp_path):
+    aggregate(study)
+    again = tmp_path / "again"
+    shutil.copytree(study.folder, again)
+    other = Study(again)
+    for run in reversed(other.plan.runs):
+        other.write_job(run, Job("finished", seconds=99.0, resumed=True))
+    for name in ("runs.csv", "summary.json", "summary.csv", "summary.md"):
+        (again / name).unlink()
+    aggregate(other)
+    for name in ("runs.csv", "summary.json", "summary.csv", "summary.md"):
+        assert (again / name).read_bytes() == (study.folder / name).read_bytes()
+
+
+@pytest.fixture
+def kfold(tmp_path):
+    axes = {"repeat": {r: {"data.split_seed": r} for r in range(2)}, "fold": fold_axis(2, False)}
+    return make(tmp_path / "kfold", "kfold", axes)
+
+
+def test_out_of_fold_rows_are_those_of_the_run_that_held_the_image_out(kfold):
+    aggregate(kfold)
+    assert not (kfold.folder / "out_of_fold.csv").exists()
+    for repeat in range(2):
+        rows = list(csv.DictReader((kfold.folder / f"repeat_{repeat}" / "out_of_fold.csv").open()))
+        assert list(rows[0]) == ["id", "fold", "iou", "group"]
+        assert [row["id"] for row in rows] == [f"i{i}" for i in range(7)]  # the test image is not among them
+        for i, row in enumerate(rows):
+            assert int(row["fold"]) == i % 2
+            assert float(row["iou"]) == SCORES.flat[2 * repeat + i % 2] / (i + 1)
+            assert row["group"] == "wall, north"
+
+
+def test_out_of_fold_waits_for_all_folds(kfold):
+    kfold.write_job(kfold.plan.runs[1], Job("failed"))
+    aggregate(kfold)
+    assert not (kfold.folder / "repeat_0" / "out_of_fold.csv").exists()
+    assert (kfold.folder / "repeat_1" / "out_of_fold.csv").exists()
+
+
+def test_an_image_that_was_scored_twice_or_never_is_an_error(kfold):
+    path = kfold.path(kfold.plan.runs[0]) / "per_image.csv"
+    path.write_text(path.read_text().replace("i2", "i1"))
+    with pytest.raises(RunError, match=r"repeat_0/fold_0.*folds\.json, each once: i2"):
+        aggregate(kfold)
+
+
+def test_one_cell_where_only_folds_differ(kfold):
+    aggregate(kfold)
+    content = json.loads((kfold.folder / "summary.json").read_text())
+    assert [cell["labels"] for cell in content["cells"]] == [{}]
+    assert content["cells"][0]["metrics"]["test/iou"]["n"] == 4
+    assert math.isclose(content["cells"][0]["metrics"]["test/iou"]["mean"], SCORES.ravel()[:4].mean(), rel_tol=1e-12)

@@ -16,6 +16,7 @@ from cracklab.study.folder import Plan, Run, Study
 from cracklab.study.inputs import Inputs, read_inputs, refuse_changes
 from cracklab.study.job import FULL, Outcome
 from cracklab.study.local import Local
+from cracklab.study.mirror import mirror
 from cracklab.study.plan import describe
 from cracklab.study.work import Executor, as_time, typical_seconds, work
 
@@ -113,9 +114,12 @@ def run(command: str, args: Sequence[str]) -> int:
     try:
         if planner is not None:
             begin(study, planner, inputs)
-        failed = work(study, runs, executor)
+        ended = work(study, runs, executor)
+        failed = [outcome for outcome in ended if outcome.state != "finished"]
         with study.claim(PLANNING, wait=True):
             finished = aggregate(study)
+            if len(ended) > len(failed):
+                mirror(study)
         print(f"{finished} of {len(plan.runs)} runs are finished; tables are in {study.folder}")
     except OSError as error:
         if error.errno not in FULL:

@@ -71,6 +71,8 @@ def _perform(study: Study, run: Run, claim: int, environment: Mapping[str, str],
         return Outcome(run.name, "finished")
     began = time.monotonic()
     clear(study, run)
+    if job.state == "failed":
+        study.write_job(run, Job())
     resumed = job.state == "fitted" or (folder / run_folder.LAST).is_file()
     for step in ("test",) if job.state == "fitted" else ("fit", "test"):
         code = _call([step, *arguments_of(study, run, step)], study.log(run), claim, environment, stop)

@@ -14,7 +14,7 @@ from cracklab.study.job import Outcome, perform
 
 POLL_S = 5.0
 """Time between two looks at the queue."""
-DEFAULTS = {"time": 24 * 60, "cpus_per_task": 1}
+DEFAULTS: dict[str, int | str] = {"time": 24 * 60, "cpus_per_task": 1}
 """Minutes; cores."""
 
 
@@ -37,7 +37,7 @@ class OnSlurm:
         if submitit.SlurmExecutor.affinity() < 0:
             raise ConfigError("--executor slurm needs sbatch on this machine: start it where jobs are submitted")
         self._make = submitit.SlurmExecutor
-        self.parameters = DEFAULTS | {
+        self.parameters: dict[str, int | str] = DEFAULTS | {
             key: int(value) if value.isdecimal() else value for key, value in parameters.items()
         }
         try:

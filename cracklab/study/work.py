@@ -22,10 +22,10 @@ def work(study: Study, runs: Sequence[Run], executor: Executor) -> list[Outcome]
     """Do all runs that are not finished; those that another process has claimed are waited for.
 
     Returns:
-        The outcomes of all runs that failed, or were stopped because the disk is full.
+        What came of each that was missing; a full disk ends the work.
     """
     left = {run.name: run for run in runs if study.job(run).state != "finished"}
-    failed: list[Outcome] = []
+    ended: list[Outcome] = []
     with Board(len(runs), len(left)) as board:
         while left:
             for outcome in executor(study, list(left.values())):
@@ -33,19 +33,19 @@ def work(study: Study, runs: Sequence[Run], executor: Executor) -> list[Outcome]
                     continue
                 board.show(outcome)
                 del left[outcome.name]
-                if outcome.state != "finished":
-                    failed.append(outcome)
+                ended.append(outcome)
                 if outcome.full:
-                    return failed
+                    return ended
             for run in list(left.values()):  # they are another's
                 if study.job(run).state == "finished":
-                    board.show(Outcome(run.name, "finished"))
+                    ended.append(Outcome(run.name, "finished"))
+                    board.show(ended[-1])
                     del left[run.name]
             if left and all(_claimed(study, run) for run in left.values()):
                 board.wait(list(left))
                 while all(_claimed(study, run) for run in left.values()):
                     time.sleep(POLL_S)
-    return failed
+    return ended
 
 
 def _claimed(study: Study, run: Run) -> bool:

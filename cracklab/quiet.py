@@ -19,6 +19,8 @@ MESSAGES = (
     "By default only one JsonargparseDeprecationWarning",
     # Lightning calls what torch renamed
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",
+    # a configuration has no other word for an encoder's pretrained weights than `imagenet`
+    r"For 'tu-' \(timm universal\) encoders",
     # `args` of main() beside those of the process
     "LightningCLI's args parameter",
 )

@@ -1,0 +1,166 @@
+"""`cracklab models [NAMES...] [--config FILE...]`: parameters and multiply-adds of nets."""
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from cracklab import config_files
+from cracklab.errors import ConfigError
+from cracklab.registry import nearest
+
+if TYPE_CHECKING:
+    from torch import nn
+
+LEGEND = """
+Multiply-adds, 1e9, are those of convolutions, matrix products and attention for one image: half of the FLOPs that
+torch.utils.flop_counter counts. Normalisation, activations and resampling are left out."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a net costs.
+
+    Args:
+        path: the import path of its class.
+        channels: of the image.
+        parameters: how many it has.
+        multiply_adds: for one image; None where the net does not take that image.
+        refusal: what the net says to an image that it does not take.
+    """
+
+    path: str
+    channels: int
+    parameters: int
+    multiply_adds: int | None
+    refusal: str = ""
+
+
+def run(command: str, arguments: Sequence[str]) -> int:
+    """Print a table of nets.
+
+    Args:
+        command: `models`.
+        arguments: what follows it on the command line.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        ConfigError: for an unknown name, or a configuration without a net.
+    """
+    parser = argparse.ArgumentParser(f"cracklab {command}", description="Parameters and multiply-adds of nets.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="of configs/model (default: all)")
+    parser.add_argument(
+        "--config", action="append", default=[], metavar="FILE", help="a configuration; repeat to overlay"
+    )
+    parser.add_argument("--size", type=int, default=512, help="height and width of the image, px (default 512)")
+    parser.add_argument("--channels", type=int, help="channels of the image (default: as the configuration has it)")
+    options = parser.parse_intermixed_args(list(arguments))
+    if options.size < 1 or (options.channels is not None and options.channels < 1):
+        raise ConfigError(f"--size {options.size} and --channels {options.channels}: 1 or more is needed")
+    chosen = {name: [_file(name)] for name in options.names}
+    if options.config:
+        files = [
+            Path(file)
+            for file in config_files.resolve([part for f in options.config for part in ("--config", f)])[1::2]
+        ]
+        chosen[files[-1].stem] = files
+    costs = {name: measure(files, options.size, options.channels) for name, files in (chosen or _all()).items()}
+    print(as_table(costs, options.size))
+    return 0
+
+
+def as_table(costs: Mapping[str, Cost], size: int) -> str:
+    """One line a net, then what the figures are."""
+    rows = [("net", "class", "channels", "parameters", "multiply-adds")]
+    for name, cost in costs.items():
+        giga = "-" if cost.multiply_adds is None else f"{cost.multiply_adds / 1e9:.2f}"
+        rows.append((name, cost.path, str(cost.channels), f"{cost.parameters:,}", giga))
+    a, b, c, d, e = (max(map(len, column)) for column in zip(*rows, strict=True))
+    lines = [f"{row[0]:{a}}  {row[1]:{b}}  {row[2]:>{c}}  {row[3]:>{d}}  {row[4]:>{e}}" for row in rows]
+    refusals = [f"{name}: {cost.refusal}" for name, cost in costs.items() if cost.refusal]
+    return "\n".join([*lines, *refusals, f"At {size} x {size} px. {LEGEND.strip()}"])
+
+
+def measure(files: Sequence[Path], size: int, channels: int | None = None) -> Cost:
+    """The cost of the net of a configuration, without its weights in memory.
+
+    Args:
+        files: the configuration, each over the one before.
+        size: height and width of the image, px.
+        channels: of the image; None: as the configuration has it.
+
+    Raises:
+        ConfigError: where the configuration has no net, or one that does not work.
+    """
+    # these imports take seconds that --help does not need
+    import torch
+    from jsonargparse import ArgumentError, ArgumentParser
+    from torch import nn
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from cracklab import quiet
+    from cracklab.models.pretrained import build
+
+    quiet.hush()
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(nn.Module, "net")
+    parser.add_instantiator(partial(build, fresh=False), nn.Module)
+    config = None
+    try:
+        for file in files:
+            content = yaml.safe_load(file.read_text(encoding="utf-8"))
+            channels = channels or _at(content, "data", "channels")
+            if net := _at(content, "model", "net"):
+                config = parser.parse_object({"net": net}, cfg_base=config)
+        if config is None:
+            raise ConfigError(f"{', '.join(map(str, files))} has no model.net: give a configuration of a net")
+        arguments = config.net.get("init_args") or {}
+        channels = channels or arguments.get("in_channels", 3)
+        if "in_channels" in arguments:
+            arguments["in_channels"] = channels
+        built = _bare(lambda: parser.instantiate(config).net)
+    except (ArgumentError, ArithmeticError, AttributeError, ImportError, LookupError, TypeError, ValueError) as error:
+        said = " ".join(str(error).split())
+        raise ConfigError(f"{', '.join(map(str, files))} does not work: {said}") from error
+    cost = partial(Cost, config.net.class_path, channels, sum(parameter.numel() for parameter in built.parameters()))
+    try:
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            built(torch.empty(1, channels, size, size, device="meta"))
+    except RuntimeError as error:
+        return cost(None, " ".join(str(error).split()))
+    return cost(counter.get_total_flops() // 2)
+
+
+def _bare(make: Callable[[], "nn.Module"]) -> "nn.Module":
+    """A net without weights in memory."""
+    import torch
+
+    try:
+        with torch.device("meta"):
+            net = make()
+    except (RuntimeError, ValueError):  # some nets compute with numbers while they are made
+        net = make()
+    return net.to("meta").eval()
+
+
+def _all() -> dict[str, list[Path]]:
+    return {path.stem: [path] for path in sorted((config_files.folder() / "model").glob("*.yaml"))}
+
+
+def _file(name: str) -> Path:
+    known = _all()
+    if name not in known:
+        raise ConfigError(f"no net of configs/model is called {name!r}{nearest(name, list(known))}")
+    return known[name][0]
+
+
+def _at(content: Any, *keys: str) -> Any:
+    for key in keys:
+        content = content.get(key) if isinstance(content, Mapping) else None
+    return content

@@ -1,0 +1,246 @@
+"""What runs say about methods: paired scores, comparisons over runs and over images, ranks, curves."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from cracklab.report.measure import Measure
+from cracklab.report.read import Collection, Run
+from cracklab.study.statistics import (
+    Comparison,
+    Interval,
+    Quantity,
+    Ranks,
+    average_ranks,
+    bootstrap_interval,
+    compare,
+    epochs_to,
+    firsts,
+)
+
+COMPARED = 8
+"""Methods that are compared pair by pair: the best so many, since 40 methods would be 780 pairs."""
+SHARE_OF_BEST = 0.95
+"""The target of `epochs to`, unless one is given: this share of the best that a method reached on average."""
+Block = tuple[str, str, int]
+"""Cluster, seed, and a number for the set of test images."""
+
+
+@dataclass(frozen=True)
+class ImageComparison:
+    """Two methods on the images that both were tested on; several runs of an image are averaged first."""
+
+    first: str
+    second: str
+    difference: Interval
+    """Positive where `first` is better; over groups of images."""
+    images: int
+    superiority: float
+    """Share of the images on which `first` is better, a tie counting half."""
+
+    @property
+    def shown(self) -> bool:
+        """Whether the interval leaves 0 out."""
+        return self.difference.low > 0 or self.difference.high < 0
+
+
+@dataclass(frozen=True)
+class Convergence:
+    """How fast a method's validation score rises."""
+
+    method: str
+    superiority: float
+    """Share of the epochs of all blocks in which the method is the best of all (Guel 2023)."""
+    best: float
+    """Mean over runs of the best epoch's score."""
+    reached: int
+    runs: int
+    epochs: float
+    """Median number of epochs to the target, of the runs that reached it."""
+
+
+class Analysis:
+    """One metric of a collection of runs.
+
+    Args:
+        collection: the runs.
+        measure: the metric.
+        target: validation score for `epochs to`; None: `SHARE_OF_BEST` of the best method's.
+    """
+
+    def __init__(self, collection: Collection, measure: Measure, target: float | None = None) -> None:
+        self.collection, self.measure, self._target = collection, measure, target
+
+    @property
+    def quantity(self) -> Quantity:
+        """What the metric is."""
+        return self.measure.quantity
+
+    @cached_property
+    def blocks(self) -> dict[Block, dict[str, Run]]:
+        """Runs by block and method. Runs with other test images are in another block: they are no pair."""
+        sets: dict[int, int] = {}
+        found: dict[Block, dict[str, Run]] = {}
+        for run in self.collection.runs:
+            images = sets.setdefault(id(run.images.ids) if run.images else 0, len(sets))
+            found.setdefault((run.cluster, run.seed, images), {})[run.method] = run
+        return found
+
+    def scores(self, key: str) -> pd.DataFrame:
+        """A metric of test_metrics.json: index (cluster, seed), a column per method, NaN where there is none."""
+        index = pd.MultiIndex.from_tuples([block[:2] for block in self.blocks], names=[self.collection.cluster, "seed"])
+        values = [
+            [
+                _value(runs[method].metrics.get(key)) if method in runs else math.nan
+                for method in self.collection.methods
+            ]
+            for runs in self.blocks.values()
+        ]
+        return pd.DataFrame(values, index=index, columns=self.collection.methods, dtype=float)
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """The scores of the metric, best method first."""
+        scores = self.scores(self.measure.key)
+        means = pd.Series(self.quantity.goodness(scores.mean().to_numpy(float)), index=scores.columns)
+        return scores[list(means.sort_values(ascending=False, kind="stable", na_position="last").index)]
+
+    @property
+    def methods(self) -> list[str]:
+        """All methods, best first."""
+        return [str(name) for name in self.table.columns]
+
+    @cached_property
+    def comparisons(self) -> list[Comparison]:
+        """Of every two of the best `COMPARED` methods, over runs."""
+        return compare(self.table.iloc[:, :COMPARED], self.quantity)
+
+    @cached_property
+    def ranks(self) -> Ranks | None:
+        """Average ranks of all methods."""
+        return average_ranks(self.table, self.quantity)
+
+    @cached_property
+    def wins(self) -> dict[str, float]:
+        """Blocks in which a method is the best."""
+        return firsts(self.table, self.quantity)
+
+    @cached_property
+    def image_comparisons(self) -> list[ImageComparison]:
+        """Of every two of the best methods, over images."""
+        pairs = combinations(self.methods[:COMPARED], 2)
+        return [found for a, b in pairs if (found := self._over_images(a, b)) is not None]
+
+    def _over_images(self, a: str, b: str) -> ImageComparison | None:
+        """Over the blocks that both have; where there are none, over all runs of each on the images of both."""
+        shared = [runs for runs in self.blocks.values() if a in runs and b in runs] or list(self.blocks.values())
+        first, second = (self.image_means(runs[name] for runs in shared if name in runs) for name in (a, b))
+        per_image = self.measure.per_image
+        both = first.join(second.drop(columns="group"), how="inner", lsuffix="0", rsuffix="1").dropna()
+        if per_image is None or both.empty:
+            return None
+        width = len(per_image.columns)
+        columns = [both[name].to_numpy(float) for name in both.columns if name != "group"]
+
+        def gain(*sums: np.ndarray) -> np.ndarray:
+            *values, number = sums
+            good = [self.quantity.goodness(per_image.value(*part, number)) for part in (values[:width], values[width:])]
+            return good[0] - good[1]
+
+        each = np.round(gain(*columns, np.ones(len(both))), 12)
+        difference = bootstrap_interval([*columns, np.ones(len(both))], list(both["group"]), gain)
+        return ImageComparison(a, b, difference, len(both), float(((each > 0) + 0.5 * (each == 0)).mean()))
+
+    def image_means(self, runs: Iterable[Run]) -> pd.DataFrame:
+        """What per_image.csv has for the metric, averaged over runs: index id, `group`, and numbered columns."""
+        width = len(self.measure.per_image.columns) if self.measure.per_image else 0
+        parts = [
+            pd.DataFrame(run.images.values, index=list(run.images.ids)).assign(group=list(run.images.groups))
+            for run in runs
+            if run.images is not None and run.images.values.shape[1] == width > 0
+        ]
+        if not parts:
+            return pd.DataFrame({"group": []})
+        whole = pd.concat(parts).groupby(level=0)
+        means = whole[list(range(width))].mean()
+        means.columns = [str(name) for name in means.columns]
+        return means.assign(group=whole["group"].first())
+
+    def image_values(self, runs: Iterable[Run]) -> dict[str, float]:
+        """The metric of each single image, averaged over runs; empty where it has no value of single images."""
+        means = self.image_means(runs)
+        columns = [means[name].to_numpy(float) for name in means.columns if name != "group"]
+        if self.measure.per_image is None or not columns:
+            return {}
+        values = self.measure.per_image.value(*columns, 1)
+        return {str(name): float(value) for name, value in zip(means.index, values, strict=True)}
+
+    @cached_property
+    def curves(self) -> pd.DataFrame:
+        """Validation scores: index (block, epoch), a column per method; empty where runs have none."""
+        name = self.measure.curve
+        parts: dict[tuple[int, str], pd.Series] = {}
+        for number, runs in enumerate(self.blocks.values()):
+            for method, run in runs.items():
+                if name in run.curve and "epoch" in run.curve:
+                    parts[number, method] = run.curve.set_index("epoch")[name].dropna()
+        if not parts:
+            return pd.DataFrame()
+        long = pd.concat(parts, names=["block", "method", "epoch"])
+        wide: pd.DataFrame = long.unstack("method")
+        return wide.reindex(columns=[name for name in self.methods if name in long.index.unique("method")])
+
+    @cached_property
+    def target(self) -> float:
+        """The validation score of `epochs to`."""
+        if self._target is not None:
+            return self._target
+        best = self._best_epochs().mean()
+        if self.quantity.better == "higher":
+            return float(SHARE_OF_BEST * best.max())
+        return float(best.min() / SHARE_OF_BEST) if self.quantity.better == "lower" else math.nan
+
+    def _best_epochs(self) -> pd.DataFrame:
+        """The best epoch's score: index block, a column per method."""
+        by_block = self.curves.groupby(level="block")
+        return by_block.max() if self.quantity.better == "higher" else by_block.min()
+
+    def convergence(self) -> list[Convergence]:
+        """Of every method with curves, best first."""
+        if self.curves.empty:
+            return []
+        complete = len(self.curves.dropna())
+        shares, best = firsts(self.curves, self.quantity), self._best_epochs()
+        found = []
+        for method in map(str, self.curves.columns):
+            series = [part.dropna() for _, part in self.curves[method].groupby(level="block")]
+            series = [part for part in series if len(part)]
+            needed = [
+                epochs_to(part.to_numpy(float), list(part.index.get_level_values("epoch")), self.target, self.quantity)
+                for part in series
+            ]
+            reached = [epochs for epochs in needed if epochs is not None]
+            found.append(
+                Convergence(
+                    method,
+                    shares[method] / complete if complete else math.nan,
+                    float(best[method].mean()),
+                    len(reached),
+                    len(series),
+                    float(np.median(reached)) if reached else math.nan,
+                )
+            )
+        return found
+
+    def runs_of(self, method: str) -> Sequence[Run]:
+        """The runs of a method."""
+        return [run for run in self.collection.runs if run.method == method]
+
+
+def _value(value: float | None) -> float:
+    return math.nan if value is None else float(value)

@@ -1,0 +1,50 @@
+"""A report as one HTML page that needs no network, and as Markdown."""
+
+import base64
+from collections.abc import Sequence
+from importlib.resources import files
+
+from jinja2 import Environment, StrictUndefined
+
+from cracklab import __version__
+from cracklab.report.content import Content, Picture
+from cracklab.report.table import Table
+
+TEMPLATE = "page.html.jinja"
+
+
+def html(content: Content) -> str:
+    """The page, with pictures, styles and the script that sorts tables in it."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.tests["table"] = lambda item: isinstance(item, Table)
+    environment.filters["source"] = source
+    text = files("cracklab.report").joinpath(TEMPLATE).read_text(encoding="utf-8")
+    return environment.from_string(text).render(content=content, version=__version__)
+
+
+def source(picture: Picture) -> str:
+    """A picture as the source of an `img`: the SVG where there is one."""
+    kind, data = ("svg+xml", picture.svg.encode()) if picture.svg else ("png", picture.png)
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def markdown(content: Content) -> str:
+    """The same for a README or an issue; pictures are links to the files beside it."""
+    lines = [f"# {content.title}", content.subtitle + "."]
+    if content.missing:
+        lines += [f"**Unfinished**: {len(content.missing)} runs are missing.", _list(content.missing)]
+    lines += ["## In short", _list(content.summary)]
+    if content.cautions:
+        lines += ["To keep in mind:", _list(content.cautions)]
+    for section in content.sections:
+        lines.append(f"## {section.title}")
+        for item in section.items:
+            if isinstance(item, Table):
+                lines.append(item.markdown())
+            else:
+                lines += [f"### {item.title}", f"![{item.alt}](figures/{item.name}.png)", item.note]
+    return "\n\n".join(lines) + "\n"
+
+
+def _list(lines: Sequence[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)

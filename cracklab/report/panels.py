@@ -1,0 +1,115 @@
+"""Pictures of test images in a report: the same images across methods, and the worst ones of the best method."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
+
+import cv2
+import numpy as np
+import yaml
+
+from cracklab import pictures
+from cracklab import run as run_folder
+from cracklab.errors import RunError
+from cracklab.report.analysis import Analysis
+from cracklab.report.labels import flat
+from cracklab.report.read import Run
+from cracklab.study.folder import FAST
+
+IMAGES, METHODS = 4, 6
+"""Columns and, below photo and truth, rows of the picture."""
+TALLEST = 300
+"""Larger tiles are reduced to this height, px."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A picture, and of what it is."""
+
+    picture: pictures.Image
+    block: str
+    images: list[str]
+    methods: list[str]
+
+
+def same_images(analysis: Analysis) -> Sheet | None:
+    """Photo, truth, and errors of each method, of the block in which most methods have pictures of the same images.
+
+    As Figure 4 of Krasniqi and Shehu 2026: a column an image, a row a method, best method first. None where no run has
+    pictures.
+    """
+    best: tuple[int, str, dict[str, Run], list[str]] | None = None
+    for (cluster, seed, _), runs in analysis.blocks.items():
+        names = {method: _examples(runs[method]) for method in analysis.methods if method in runs}
+        names = dict([(method, found) for method, found in names.items() if found][:METHODS])
+        common = sorted(set.intersection(*names.values())) if names else []
+        if common and (best is None or len(names) > best[0]):
+            best = (
+                len(names),
+                f"{analysis.collection.cluster} {cluster}, seed {seed}",
+                {m: runs[m] for m in names},
+                common,
+            )
+    if best is None:
+        return None
+    _, block, runs, names_of_files = best
+    files = names_of_files[:IMAGES]
+    images = [unquote(Path(name).stem) for name in files]
+    strips = {
+        method: [_tiles(run.folder / run_folder.EXAMPLES / name) for name in files] for method, run in runs.items()
+    }
+    first = next(iter(strips.values()))
+    rows = [
+        pictures.side_by_side([tiles[0] for tiles in first], images),
+        pictures.side_by_side([tiles[1] for tiles in first], ["truth"] * len(files)),
+    ]
+    for method, tiles_of in strips.items():
+        values = analysis.image_values([runs[method]])
+        titles = [f"{method}  {_text(analysis, values.get(name))}" for name in images]
+        rows.append(pictures.side_by_side([tiles[3] for tiles in tiles_of], titles))
+    legend = pictures.legend(rows[0].shape[1], _tolerance(next(iter(runs.values()))))
+    return Sheet(pictures.stacked([*rows, legend]), block, images, list(strips))
+
+
+def worst_sheet(analysis: Analysis) -> tuple[str, bytes] | None:
+    """The name of the first run of the best method that has a picture of its worst images, and that PNG."""
+    for run in analysis.runs_of(analysis.methods[0]):
+        for path in sorted((run.folder / run_folder.PANELS).glob("test_worst_*.png")):
+            return run.name, path.read_bytes()
+    return None
+
+
+def as_png(picture: pictures.Image) -> bytes:
+    """A picture as PNG."""
+    return bytes(cv2.imencode(".png", picture[..., ::-1])[1])
+
+
+def _examples(run: Run) -> set[str]:
+    folder = run.folder / run_folder.EXAMPLES
+    return {path.name for path in folder.glob("*.png")} if folder.is_dir() else set()
+
+
+def _tiles(path: Path) -> list[pictures.Image]:
+    """Photo, truth, probability and errors of one image, none taller than `TALLEST`."""
+    read = cv2.imread(str(path))
+    if read is None or read.shape[1] % 4:
+        raise RunError(f"{path} is not the picture of a test image: delete it, or test that run again")
+    strip = np.ascontiguousarray(read[..., ::-1], np.uint8)
+    if strip.shape[0] > TALLEST:
+        scale = TALLEST / strip.shape[0]
+        width = 4 * round(strip.shape[1] * scale / 4)
+        strip = np.asarray(cv2.resize(strip, (width, TALLEST), interpolation=cv2.INTER_AREA), np.uint8)
+    return [np.ascontiguousarray(tile) for tile in np.split(strip, 4, axis=1)]
+
+
+def _text(analysis: Analysis, value: float | None) -> str:
+    if value is None or math.isnan(value):
+        return ""
+    return f"{analysis.quantity.name} {value:.3g}"
+
+
+def _tolerance(run: Run) -> float:
+    path = run.folder / run_folder.CONFIG
+    config = flat(yaml.load(path.read_text(encoding="utf-8"), Loader=FAST)) if path.is_file() else {}
+    return float(config.get("model.evaluation.tolerance_px", 2.0))

@@ -1,0 +1,96 @@
+"""A table once, written as CSV, Markdown and LaTeX; the page writes it as HTML."""
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+Row = Mapping[str, Any]
+"""Raw values by key, as the CSV has them."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column as people see it: `text` of a row, sorted by the raw value `key`."""
+
+    heading: str
+    key: str
+    text: Callable[[Row], str]
+    numeric: bool = True
+
+    def order(self, row: Row) -> str:
+        """What the page sorts by: a number as text, or nothing where there is none."""
+        value: Any = row.get(self.key)
+        return "" if _is_missing(value) else repr(float(value)) if self.numeric else str(value)
+
+
+def words(heading: str, key: str) -> Column:
+    """A column of words."""
+    return Column(heading, key, lambda row: "-" if _is_missing(row.get(key)) else str(row[key]), numeric=False)
+
+
+def number(heading: str, key: str, form: str = ".4f") -> Column:
+    """A column of numbers in a format."""
+    return Column(heading, key, lambda row: "-" if _is_missing(row.get(key)) else format(row[key], form))
+
+
+def spread(heading: str, low: str, high: str, form: str = ".4f") -> Column:
+    """A column of intervals, sorted by where they begin."""
+
+    def text(row: Row) -> str:
+        if _is_missing(row.get(low)) or _is_missing(row.get(high)):
+            return "-"
+        return f"{format(row[low], form)} to {format(row[high], form)}"
+
+    return Column(heading, low, text)
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and value != value)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of raw values, and the columns in which people see them."""
+
+    name: str
+    """Of its files."""
+    title: str
+    note: str
+    """What the numbers are: metric key, protocol, n."""
+    columns: Sequence[Column]
+    rows: Sequence[Row]
+    folded: bool = False
+    """Whether the page shows it on request only."""
+
+    def csv(self) -> str:
+        """Raw values, unrounded, all keys."""
+        text = io.StringIO()
+        pd.DataFrame(self.rows).to_csv(text, index=False)
+        return text.getvalue()
+
+    def texts(self) -> list[list[str]]:
+        """The cells as people see them."""
+        return [[column.text(row) for column in self.columns] for row in self.rows]
+
+    def markdown(self) -> str:
+        """Title, note and table."""
+        headings = [_markdown(column.heading) for column in self.columns]
+        rule = ["---:" if column.numeric else "---" for column in self.columns]
+        lines = [headings, rule, *([_markdown(cell) for cell in row] for row in self.texts())]
+        return f"### {self.title}\n\n{_markdown(self.note)}\n\n" + "\n".join(
+            f"| {' | '.join(line)} |" for line in lines
+        )
+
+    def latex(self) -> str:
+        """A booktabs tabular, its note as a comment."""
+        frame = pd.DataFrame(self.texts(), columns=[column.heading for column in self.columns])
+        alignment = "".join("r" if column.numeric else "l" for column in self.columns)
+        note = " ".join(f"{self.title}: {self.note}".split())
+        return f"% {note}\n" + frame.to_latex(index=False, escape=True, column_format=alignment)
+
+
+def _markdown(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")

@@ -7,10 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cracklab.measure.graph import Points
+from cracklab.measure.graph import Floats, Points
 from cracklab.measure.lines import arc_length
-
-Floats = NDArray[np.float64]
 
 LENGTHS = ("length", "gap_length", "width_p50", "width_p95", "width_max")
 """Figures in px that have a twin in mm."""

@@ -8,14 +8,25 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from skan import Skeleton
+from skimage.morphology import skeletonize
 
-from cracklab.data.maps import Map, Mask, skeletonize
+from cracklab.data.maps import Map, Mask
 
+Floats = NDArray[np.float64]
 Points = NDArray[np.float64]
 """(N, 2): x and y, px, the centre of the top left pixel at (0, 0)."""
 
+LOOP_PX = 5.0
+"""Two paths between the same branch points, together shorter than this, go around no pixel: the shortest way around one
+is 4 sqrt(2) px."""
 SPUR_PX = 3.0
 """A branch that stands out of its crack by less than this is roughness of the edge, however thin the crack, px."""
+
+
+def at(depth: Map, points: Points) -> Floats:
+    """Values of a map at the pixels (N, 2)."""
+    columns, rows = points.astype(int).T
+    return np.asarray(depth[rows, columns], np.float64)
 
 
 class Path(NamedTuple):
@@ -36,8 +47,11 @@ class Path(NamedTuple):
 
 
 def paths(mask: Mask) -> list[Path]:
-    """The skeleton of a mask (Zhang and Suen 1984) as paths; isolated pixels have none."""
-    line = skeletonize(mask)
+    """The skeleton of a mask (Lee 1994) as paths; isolated pixels have none.
+
+    Not that of Zhang and Suen (1984), which eats strips at 45 degrees from both ends, up to the whole of them.
+    """
+    line = np.asarray(skeletonize(mask, method="lee"), np.bool_)  # type: ignore[no-untyped-call]  # no types
     if np.count_nonzero(line) < 2:
         return []
     skeleton = Skeleton(line, keep_images=False)
@@ -84,11 +98,21 @@ class Net:
         second = second if second.start == node else second.backwards()
         return self.add(Path(first.start, second.end, np.concatenate([first.points, second.points[1:]])))
 
+    def untangle(self) -> None:
+        """Remove the longer of two paths side by side that enclose nothing, as where a skeleton turns by a corner."""
+        for key, path in sorted(self.paths.items(), key=lambda item: -item[1].length):
+            beside = [self.paths[other] for other in self.at[path.start] if other != key]
+            same = [other for other in beside if {other.start, other.end} == {path.start, path.end}]
+            if any(path.length + other.length < LOOP_PX for other in same):
+                self.remove(key)
+        for node in list(self.at):
+            self.dissolve(node)
+
     def prune(self, depth: Map) -> None:
         """Remove spurs, the shortest first, so that of a fork at a crack's end one prong stays.
 
-        A spur is a path from a branch point to a tip that stands out of the disc inscribed at the branch point by less
-        than that disc's radius or `SPUR_PX`.
+        A spur is a path from a branch point to a tip whose inscribed discs reach out of the one at the branch point by
+        less than `SPUR_PX` or that one's radius. (The prongs towards the corners of a square end reach out by 0.41 of it.)
 
         Args:
             depth: (H, W), distance to the nearest pixel outside of the mask, px.
@@ -96,7 +120,7 @@ class Net:
         waiting = [(path.length, key) for key, path in self.paths.items()]
         heapq.heapify(waiting)
         while waiting:
-            length, key = heapq.heappop(waiting)
+            _, key = heapq.heappop(waiting)
             if key not in self.paths:
                 continue
             path = self.paths[key]
@@ -104,8 +128,9 @@ class Net:
                 path = path.backwards()
             if self.degree(path.end) != 1 or self.degree(path.start) < 3:
                 continue
-            (x, y), (tip_x, tip_y) = path.points[0].astype(int), path.points[-1].astype(int)
-            if length + depth[tip_y, tip_x] - depth[y, x] < max(SPUR_PX, depth[y, x]):
+            radii = at(depth, path.points)
+            along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(path.points, axis=0).T))])
+            if (along + radii).max() - radii[0] < max(SPUR_PX, radii[0]):
                 self.remove(key)
                 merged = self.dissolve(path.start)
                 if merged is not None:

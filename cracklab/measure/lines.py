@@ -1,18 +1,22 @@
 """From chains of pixels to smooth centre lines that end where the crack ends."""
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from cracklab.measure.graph import Points
+from cracklab.measure.graph import Floats, Points
 
-Floats = NDArray[np.float64]
-
-SMOOTHING_PX = 2.0
+SMOOTHING_PX = 1.5
 """Least standard deviation of the Gaussian that smooths a chain of pixels, px; a wide crack's chain is smoothed by its
 half width, since its skeleton strays more and the crack itself cannot turn faster."""
-TRIM = 1.5
+TRIM = 2.0
 """The last `TRIM` half widths of a skeleton are drawn anew, since thinning bends or forks them towards a corner."""
+
+BAND = 0.35
+"""The end of the mask is looked for this share of the half width beside the line; the whole width would find the corner
+of an end that is not square."""
+
+BACK_PX = 6
+"""A line's direction at its end is that of at least its last so many px."""
 
 
 def arc_length(points: Points) -> Floats:
@@ -72,13 +76,25 @@ def extended(line: Points, radius: float, pixels: Points) -> Points:
         radius: half width there, px.
         pixels: (M, 2), the mask's pixels around.
     """
-    inwards = line[min(len(line) - 1, max(3, round(2 * radius)))] - line[0]
-    outwards = -inwards / max(float(np.hypot(*inwards)), 1e-9)
     offset = pixels - line[0]
-    along, across = offset @ outwards, offset @ [-outwards[1], outwards[0]]
-    ahead = along[(np.abs(across) <= radius + 0.5) & (along > 0)]
-    reach = float(ahead.max(initial=0)) + 0.5 * float(np.abs(outwards).max())
+    outwards = _unit(line[0] - line[min(len(line) - 1, max(BACK_PX, round(2 * radius)))])
+    band = max(BAND * radius, 1.0)
+    for _ in range(3):  # towards the end as the line came, then towards the middle of what is found there
+        along, across = offset @ outwards, offset @ [-outwards[1], outwards[0]]
+        ahead = np.sort(along[(np.abs(across) <= band) & (along > 0)])
+        breaks = np.flatnonzero(np.diff(ahead, prepend=0) > 2)
+        reach = float(ahead[: breaks[0] if len(breaks) else None].max(initial=0))
+        rest = offset[(along > 0) & (along <= reach) & (np.abs(across) <= TRIM * radius)]
+        outwards = _unit(rest.mean(axis=0)) if len(rest) > 1 else outwards
+    columns = min(
+        2 * radius - 1, 2 * band
+    )  # of pixels that the end was looked for in; the outermost misses by 1 of 1 + n
+    reach += float(np.abs(outwards).max()) / (1 + columns)
     return np.concatenate([line[:1] + reach * outwards, line])
+
+
+def _unit(vector: Floats) -> Floats:
+    return np.asarray(vector / max(float(np.hypot(*vector)), 1e-9))
 
 
 def principal_axis(pixels: Points) -> Points:
@@ -87,4 +103,5 @@ def principal_axis(pixels: Points) -> Points:
     _, _, axes = np.linalg.svd(np.concatenate([pixels - middle, np.eye(2) * 1e-6]), full_matrices=False)
     along = (pixels - middle) @ axes[0]
     half_pixel = 0.5 * np.abs(axes[0]).max()
-    return middle + np.outer([along.min() - half_pixel, along.max() + half_pixel], axes[0])
+    axis: Points = middle + np.outer([along.min() - half_pixel, along.max() + half_pixel], axes[0])
+    return axis

@@ -1,5 +1,7 @@
 """From a mask to its cracks."""
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +11,7 @@ from cracklab.data.maps import Map, Mask, distance_to
 from cracklab.errors import ConfigError, DataError
 from cracklab.measure.cracks import Crack, Line, Measurement
 from cracklab.measure.gaps import bridged
-from cracklab.measure.graph import Net, Path, Points, paths
+from cracklab.measure.graph import Floats, Net, Path, Points, at, paths
 from cracklab.measure.lines import (
     SMOOTHING_PX,
     extended,
@@ -77,17 +79,15 @@ def _parts(mask: Mask) -> list[Crack]:
     for path in paths(mask):
         x, y = path.points[0].astype(int)
         found[labels[y, x]].append(path)
-    return [
-        _crack(found[i], pixels[start:end], depth)
-        for i, (start, end) in enumerate(zip(bounds[:-1], bounds[1:], strict=True), 1)
-    ]
+    return [_crack(found[i], pixels[start:end], depth) for i, (start, end) in enumerate(pairwise(bounds), 1)]
 
 
 def _crack(found: list[Path], pixels: Points, depth: Map) -> Crack:
     """A connected part of a mask, from the paths of its skeleton and its pixels."""
     net = Net(found)
+    net.untangle()
     net.prune(depth)
-    at_pixels = _at(depth, pixels)
+    at_pixels = at(depth, pixels)
     kept = list(net.paths.values())
     if not kept or (len(kept) == 1 and kept[0].start != kept[0].end and kept[0].length <= 2 * at_pixels.max()):
         lines = [resampled(principal_axis(pixels))]
@@ -96,10 +96,11 @@ def _crack(found: list[Path], pixels: Points, depth: Map) -> Crack:
         lines, tips = _lines(net, pixels, depth)
         nodes = {path.start: path.points[0] for path in kept} | {path.end: path.points[-1] for path in kept}
         branch_points = np.array([xy for node, xy in nodes.items() if net.degree(node) > 2]).reshape(-1, 2)
-    measured = zip(lines, widths(lines, pixels, at_pixels), _clear(lines, branch_points, depth), strict=True)
-    return Crack(
-        tuple(Line(*line) for line in measured), np.empty((0, 2, 2)), tips, _merged(branch_points, depth), len(pixels)
+    measured = tuple(
+        Line(line, width_px, _clear(line, width_px, tips, branch_points, depth))
+        for line, width_px in zip(lines, widths(lines, pixels, at_pixels), strict=True)
     )
+    return Crack(measured, np.empty((0, 2, 2)), tips, _merged(branch_points, depth), len(pixels))
 
 
 def _lines(net: Net, pixels: Points, depth: Map) -> tuple[list[Points], Points]:
@@ -111,13 +112,13 @@ def _lines(net: Net, pixels: Points, depth: Map) -> tuple[list[Points], Points]:
         radii: list[float | None] = [None, None]
         for end, node in enumerate((path.start, path.end)):
             if net.degree(node) == 1:
-                chain, radii[end] = trimmed(chain, _at(depth, chain))
+                chain, radii[end] = trimmed(chain, at(depth, chain))
             chain = chain[::-1]
-        sigma = max(SMOOTHING_PX, float(np.median(_at(depth, path.points))))
+        sigma = max(SMOOTHING_PX, float(np.median(at(depth, path.points))))
         line = smoothed(chain, sigma)
         for radius in radii:
             if radius is not None:
-                around = pixels[tree.query_ball_point(line[0], (2 + TRIM_REACH) * radius + 2)]
+                around = pixels[tree.query_ball_point(line[0], 8 * radius + 8)]
                 line = extended(line, radius, around)
                 tips.append(line[0])
             line = line[::-1]
@@ -125,28 +126,20 @@ def _lines(net: Net, pixels: Points, depth: Map) -> tuple[list[Points], Points]:
     return lines, np.array(tips).reshape(-1, 2)
 
 
-TRIM_REACH = 1.5
-
-
-def _at(depth: Map, points: Points) -> NDArray[np.float64]:
-    """Depth at pixels (N, 2)."""
-    columns, rows = points.astype(int).T
-    return depth[rows, columns].astype(np.float64)
-
-
-def _clear(lines: list[Points], branch_points: Points, depth: Map) -> list[NDArray[np.bool_]]:
-    """Which vertices lie outside of the discs inscribed at branch points."""
-    clear = [np.ones(len(line), bool) for line in lines]
-    for point, radius in zip(branch_points, _at(depth, branch_points), strict=True):
-        for line, kept in zip(lines, clear, strict=True):
-            kept &= np.hypot(*(line - point).T) > radius + 1
+def _clear(line: Points, width_px: Floats, tips: Points, branch_points: Points, depth: Map) -> NDArray[np.bool_]:
+    """Which vertices lie outside of the discs inscribed at branch points, and half a width from tips."""
+    clear = np.ones(len(line), bool)
+    for point, radius in zip(branch_points, at(depth, branch_points), strict=True):
+        clear &= np.hypot(*(line - point).T) > radius + 1
+    for tip in tips:
+        clear &= np.hypot(*(line - tip).T) > np.median(width_px) / 2
     return clear
 
 
 def _merged(branch_points: Points, depth: Map) -> Points:
     """Branch points, those that lie in each other's inscribed discs as one."""
     kept: list[NDArray[np.float64]] = []
-    for point, radius in sorted(zip(branch_points, _at(depth, branch_points), strict=True), key=lambda item: -item[1]):
+    for point, radius in sorted(zip(branch_points, at(depth, branch_points), strict=True), key=lambda item: -item[1]):
         if all(np.hypot(*(point - other)) > radius for other in kept):
             kept.append(point)
     return np.array(kept).reshape(-1, 2)

@@ -2,12 +2,11 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter1d
 from scipy.spatial import cKDTree
 
-from cracklab.measure.graph import Points
+from cracklab.measure.graph import Floats, Points
 from cracklab.measure.lines import arc_length
-
-Floats = NDArray[np.float64]
 
 
 def widths(lines: list[Points], pixels: Points, depth: Floats) -> list[Floats]:
@@ -29,22 +28,35 @@ def widths(lines: list[Points], pixels: Points, depth: Floats) -> list[Floats]:
         depth: (M,), distance of these to the nearest pixel outside.
     """
     vertices = np.concatenate(lines)
-    _, nearest = cKDTree(vertices).query(pixels)
-    area = np.bincount(nearest, minlength=len(vertices)).astype(np.float64)
+    nearest = np.asarray(cKDTree(vertices).query(pixels)[1], np.intp)
+    area = _shared(lines, vertices, pixels, nearest)
     disc = np.zeros(len(vertices))
     np.maximum.at(disc, nearest, 2 * depth)
     found, first = [], 0
     for line in lines:
         part = slice(first, first + len(line))
         first += len(line)
-        step = arc_length(line)[-1] / max(len(line) - 1, 1)
-        share = np.full(len(line), step)
+        share = np.full(len(line), arc_length(line)[-1] / (len(line) - 1))
         share[[0, -1]] /= 2
-        window = np.ones(2 * max(1, round(float(np.median(disc[part])) / 2)) + 1)
+        half = 1 + round(float(np.median(disc[part])) / 2)
+        window = np.hanning(2 * half + 3)[1:-1]
         mean = _summed(area[part], window) / _summed(share, window)
-        largest = disc[part]
-        found.append(np.minimum(mean, largest))
+        found.append(np.minimum(mean, maximum_filter1d(disc[part], 2 * half + 1)))
     return found
+
+
+def _shared(lines: list[Points], vertices: Points, pixels: Points, nearest: NDArray[np.intp]) -> Floats:
+    """Area of the pixels of every vertex; a pixel between two vertices is shared by them, as its place between them says."""
+    count = len(vertices)
+    step = np.concatenate([np.gradient(line, axis=0) for line in lines])
+    place = np.sum((pixels - vertices[nearest]) * step[nearest], axis=1) / np.sum(step**2, axis=1)[nearest]
+    place = np.clip(place, -0.5, 0.5)
+    ends = np.cumsum([len(line) for line in lines])
+    line_of = np.repeat(np.arange(len(lines)), np.diff(ends, prepend=0))
+    beside = np.clip(nearest + np.sign(place).astype(int), 0, count - 1)
+    beside = np.where(line_of[beside] == line_of[nearest], beside, nearest)
+    given = np.abs(place)
+    return np.asarray(np.bincount(nearest, 1 - given, count) + np.bincount(beside, given, count), np.float64)
 
 
 def _summed(values: Floats, window: Floats) -> Floats:

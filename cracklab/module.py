@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from cracklab import __version__
 from cracklab.batch import Batch
 from cracklab.data.datamodule import CrackDataModule
+from cracklab.data.origin import check_same, check_unseen
 from cracklab.errors import ConfigError, RunError
 from cracklab.evaluation import Evaluation, facts
 from cracklab.losses import External, Loss
@@ -257,15 +258,29 @@ class CrackModule(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Plain strings and numbers from which predict, test and export rebuild everything."""
-        checkpoint["cracklab"] = {"version": __version__, "config": self.config, "threshold": self.evaluator.threshold}
+        data = getattr(self.trainer, "datamodule", None)
+        checkpoint["cracklab"] = {
+            "version": __version__,
+            "config": self.config,
+            "threshold": self.evaluator.threshold,
+            "data": data.origin if isinstance(data, CrackDataModule) else {},
+        }
 
     def on_load_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
-        """Take the threshold that validation chose.
+        """Take the threshold that validation chose; look whether the data fits what the checkpoint has seen.
 
         Raises:
-            RunError: for a checkpoint of another program.
+            RunError: for a checkpoint of another program, or to go on with other training images.
+            DataError: for test images that the checkpoint was trained on.
         """
         own = checkpoint.get("cracklab")
         if own is None:
             raise RunError("the checkpoint was not written by cracklab: it lacks the key 'cracklab'")
         self.evaluator.threshold = float(own["threshold"])
+        trainer = self._trainer
+        data = getattr(trainer, "datamodule", None)
+        if trainer is not None and isinstance(data, CrackDataModule):
+            if trainer.state.fn == "test":
+                check_unseen(own.get("data", {}), data)
+            elif trainer.state.fn == "fit":
+                check_same(own.get("data", {}), data)

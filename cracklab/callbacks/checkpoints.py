@@ -38,10 +38,12 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not Path(path).is_file():
         raise RunError(f"checkpoint {path} does not exist: give the path of a file, for instance RUN/{run.BEST}")
     try:
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         reason = str(error).strip().splitlines()[0]
         raise RunError(f"checkpoint {path} is damaged or needs unpickling, which could run code: {reason}") from error
+    if not isinstance(content, dict):
+        raise RunError(f"checkpoint {path} holds a {type(content).__name__} alone: give one that `cracklab fit` wrote")
     return content
 
 
@@ -66,6 +68,7 @@ class Checkpoints(Checkpoint):
         self.every_n_epochs, self.every_n_steps = every_n_epochs, every_n_steps
         self.best: float | None = None
         self.best_epoch: int | None = None
+        self.best_step: int | None = None
         self.best_model_path = ""
         """Where best.ckpt lies once it is written; `trainer.test(ckpt_path="best")` reads it."""
         self._improved = False
@@ -93,11 +96,22 @@ class Checkpoints(Checkpoint):
         if value is None:
             return
         if self.best is None or (value > self.best if self.mode == "max" else value < self.best):
-            self.best, self.best_epoch = value, trainer.current_epoch
+            self.best, self.best_epoch, self.best_step = value, trainer.current_epoch, trainer.global_step
             self._improved = True
         if self._improved and not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
             trainer.save_checkpoint(self.path(trainer, run.BEST))
             self._improved = False
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Let best.ckpt be the checkpoint that fit goes on from, where that is the best: a kill may have come between both."""
+        own = checkpoint.get("callbacks", {}).get(self.state_key, {})
+        if trainer.state.fn != "fit" or not trainer.is_global_zero or own.get("best_step") != checkpoint["global_step"]:
+            return
+        given, best = Path(str(trainer.ckpt_path)), self.path(trainer, run.BEST)
+        if not (best.is_file() and best.samefile(given)):
+            _link(given, best)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write last.ckpt, and let best.ckpt be the same file where this epoch was the best."""
@@ -128,12 +142,18 @@ class Checkpoints(Checkpoint):
 
     def state_dict(self) -> dict[str, Any]:
         """The best value so far."""
-        return {"best": self.best, "best_epoch": self.best_epoch, "monitor": self.monitor}
+        return {
+            "best": self.best,
+            "best_epoch": self.best_epoch,
+            "best_step": self.best_step,
+            "monitor": self.monitor,
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from the best value, unless another metric decides now."""
         if state_dict["monitor"] == self.monitor:
             self.best, self.best_epoch = state_dict["best"], state_dict["best_epoch"]
+            self.best_step = state_dict.get("best_step")
 
 
 def _link(existing: Path, name: Path) -> None:

@@ -19,7 +19,9 @@ from cracklab.data.dataset import Collate, CrackDataset, one_thread
 from cracklab.data.duplicates import near_duplicates
 from cracklab.data.folds import Plan, SplitName
 from cracklab.data.groups import KnownOverlap, check_overlap, with_groups
+from cracklab.data.images import Array
 from cracklab.data.layouts import LAYOUTS, Layout
+from cracklab.data.origin import describe
 from cracklab.data.prepared import Prepared
 from cracklab.data.sampler import EpochSampler
 from cracklab.data.samples import Record, Side, Splits, refuse, with_ids
@@ -168,6 +170,12 @@ class CrackDataModule(pl.LightningDataModule):
         """Names of the images of one side, in the order of its loader."""
         return [self.records[i].id for i in self.splits.named()[side]]
 
+    @property
+    def fold_of(self) -> dict[int, int]:
+        """Position in the index -> fold, of all images that folds are made of; after `setup`."""
+        assert self._prepared is not None, "setup comes first"
+        return self.plan.folds_of(self.records, self._prepared.shares)
+
     @cached_property
     def statistics(self) -> Statistics:
         """Crack share and widths of the training side, before augmentation."""
@@ -175,6 +183,17 @@ class CrackDataModule(pl.LightningDataModule):
         assert self._prepared is not None, "setup comes first"
         pairs = self._prepared.pairs
         return measure(pairs[i][1] for i in self.splits.train[::step])
+
+    @cached_property
+    def origin(self) -> dict[str, Any]:
+        """What a checkpoint notes of this data; see `cracklab.data.origin`."""
+        return describe(self)
+
+    @property
+    def thumbnails(self) -> list[Array]:
+        """A thumbnail (32, 32) uint8 of every image of the index, as it is on disk."""
+        assert self._prepared is not None, "setup comes first"
+        return self._prepared.thumbnails
 
     # -- loaders ----------------------------------------------------------------------------------------------------
 

@@ -1,106 +1,173 @@
-"""`cracklab predict`: masks and overlays for photos, from a checkpoint alone."""
+"""`cracklab predict`: masks and overlays for photos, from checkpoints alone."""
 
 import argparse
 import sys
-from collections.abc import Sequence
-from glob import glob
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
-import cv2
 import numpy as np
 import torch
-from rich.progress import track
 
-from cracklab import pictures, quiet
-from cracklab.data.images import ENDINGS, Array, read_image
-from cracklab.errors import ConfigError, CracklabError, DataError
-from cracklab.predict.tiles import probabilities
-from cracklab.restore import Restored, restore
-from cracklab.run import written_whole
+from cracklab import quiet
+from cracklab.data.images import Array, read_image
+from cracklab.errors import ConfigError, CracklabError
+from cracklab.predict import settings as settings_file
+from cracklab.predict.photos import Photo, check_outputs, find
+from cracklab.predict.progress import Progress
+from cracklab.predict.scorer import Scorer, load
+from cracklab.predict.tiles import GRID, Tiling, probabilities
+from cracklab.predict.writers import WRITERS, Result, is_done, outputs, write
+
+AHEAD = 72_000_000
+"""While one photo is scored, the next is read and the last is written, where the three have at most so many pixels."""
 
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     arguments = argparse.ArgumentParser(prog="cracklab predict", description=__doc__, allow_abbrev=False)
-    arguments.add_argument(
-        "--ckpt_path", required=True, help="checkpoint of a run, for instance RUN/checkpoints/best.ckpt"
+    add = arguments.add_argument
+    add(
+        "--ckpt_path",
+        required=True,
+        nargs="+",
+        help="RUN/checkpoints/best.ckpt; several (folds of a kfold) are averaged",
     )
-    arguments.add_argument(
-        "--images", required=True, help="a photo, a folder of photos, or a pattern such as 'wall/*.jpg'"
+    add("--images", required=True, nargs="+", help="photos, folders of photos, or patterns such as 'walls/**/*.jpg'")
+    add(
+        "--out",
+        type=Path,
+        required=True,
+        help="folder for NAME.png (mask) and NAME_overlay.jpg; goes on where it stopped",
     )
-    arguments.add_argument("--out", type=Path, required=True, help="folder for NAME.png (mask) and NAME_overlay.jpg")
-    arguments.add_argument(
-        "--tile", type=int, default=512, help="side of the tiles, px at the net's scale (default 512)"
+    add("--probability", action="store_true", help="write NAME_probability.png too: 16 bit, 65535 for 1")
+    add(
+        "--tta",
+        choices=["none", "flips"],
+        default="none",
+        help="score mirrored forms too, and take the mean: 4 x the time",
     )
-    arguments.add_argument(
-        "--overlap", type=float, default=0.25, help="share of a tile that its neighbour covers too (default 0.25)"
+    add(
+        "--tile",
+        type=int,
+        help="side of the tiles, px at the net's scale (default: 512, more where the net reaches far)",
     )
-    arguments.add_argument(
-        "--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda, cuda:1, mps"
-    )
+    add("--overlap", type=int, help="what tiles share, px (default: twice the net's reach, which is measured)")
+    add("--batch_size", type=int, help="tiles at a time (default: 1, on a GPU 8)")
+    add("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda, cuda:1, mps")
     return arguments
 
 
 def run(command: str, args: Sequence[str]) -> int:
-    """Predict every photo; returns 1 if some of them failed."""
+    """Predict every photo that is not done yet; returns 1 if some of them failed."""
     quiet.hush()
     options = parser().parse_args(args)
-    if not 0 <= options.overlap < 1 or options.tile < 32:
-        raise ConfigError(
-            f"--tile {options.tile} and --overlap {options.overlap}: at least 32 px, and a share from 0 to below 1, are needed"
-        )
-    photos = photos_at(options.images)
-    restored = restore(options.ckpt_path)
-    restored.module.to(options.device)
-    failed: list[str] = []
-    for path in track(photos, "predicting", disable=len(photos) == 1):
-        try:
-            photo = read_image(str(path))
-            mask = predicted_mask(restored, photo, options.tile, options.overlap)
-            write(options.out, path.stem, photo, mask)
-        except (CracklabError, OSError, cv2.error) as error:
-            failed.append(f"{path}: {error}")
-    print(f"{len(photos) - len(failed)} of {len(photos)} photos predicted, in {options.out}")
+    check(options)
+    kinds = [kind for kind in WRITERS if kind != "probability" or options.probability]
+    photos = find(options.images, options.out)
+    files = {photo.name: outputs(options.out, photo.name, kinds) for photo in photos}
+    check_outputs([(photo, files[photo.name]) for photo in photos])
+    scorer = load(options.ckpt_path, options.device, options.tta == "flips")
+    settings = settings_file.settle(
+        options.out, options.ckpt_path, scorer, options.tile, options.overlap, options.tta == "flips"
+    )
+    batch = options.batch_size or (1 if scorer.device.type == "cpu" else 8)
+    tiling = settings_file.tiling(settings, batch)
+    print(settings_file.as_text(settings), flush=True)
+    missing = [photo for photo in photos if not is_done(photo.path, files[photo.name])]
+    if len(missing) < len(photos):
+        print(f"{len(photos) - len(missing)} of {len(photos)} photos are done already", flush=True)
+    failed = predict(missing, scorer, tiling, options.out, kinds)
+    print(f"{len(missing) - len(failed)} of {len(missing)} photos predicted, in {options.out}", flush=True)
     if failed:
-        print("\n".join(["failed:", *failed]), file=sys.stderr)
+        reasons = [f"  {photo.path}: {reason}" for photo, reason in failed.items()]
+        print("\n".join([f"{len(failed)} failed:", *reasons]), file=sys.stderr)
     return 1 if failed else 0
 
 
-def photos_at(where: str) -> list[Path]:
-    """The photos that a path, a folder or a pattern names.
+def check(options: argparse.Namespace) -> None:
+    """Refuse numbers that cannot work.
 
     Raises:
-        DataError: where there is none, or two would write the same mask.
+        ConfigError: naming them.
     """
-    place = Path(where)
-    found = [place] if place.is_file() else sorted(place.iterdir() if place.is_dir() else map(Path, glob(where)))
-    photos = [path for path in found if path.suffix.lower() in ENDINGS and path.is_file()]
-    if not photos:
-        raise DataError(
-            f"--images {where} names no photo: give a file, a folder or a pattern of {', '.join(sorted(ENDINGS))}"
-        )
-    stems: dict[str, Path] = {}
-    for path in photos:
-        if path.stem in stems:
-            raise DataError(f"{stems[path.stem]} and {path} would both become {path.stem}.png: rename one of them")
-        stems[path.stem] = path
-    return photos
+    if options.tile is not None and (options.tile < 2 * GRID or options.tile % GRID):
+        raise ConfigError(f"--tile {options.tile}: a multiple of {GRID} px is needed, at least {2 * GRID}")
+    if options.overlap is not None and not 0 <= options.overlap <= (options.tile or settings_file.TILE) - GRID:
+        raise ConfigError(f"--overlap {options.overlap}: from 0 px to {GRID} px less than a tile is needed")
+    if options.batch_size is not None and options.batch_size < 1:
+        raise ConfigError(f"--batch_size {options.batch_size}: 1 or more is needed")
+    try:
+        torch.zeros(1, device=options.device)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"--device {options.device} cannot be used: {str(error).splitlines()[0]}") from error
 
 
-def predicted_mask(restored: Restored, photo: Array, tile: int, overlap: float) -> pictures.Mask:
-    """(H, W): where a photo shows a crack; of several classes, where it shows any but class 0."""
-    scores = probabilities(restored.module, restored.data.transform, photo, tile, overlap)
-    mask: pictures.Mask = scores[0] > restored.module.evaluator.threshold if len(scores) == 1 else scores.argmax(0) > 0
-    return mask
+def predict(photos: Sequence[Photo], scorer: Scorer, tiling: Tiling, out: Path, kinds: list[str]) -> dict[Photo, str]:
+    """Predict and write photos; the next is read and the last is written meanwhile, where memory allows.
+
+    Returns:
+        The photos that failed, with the reason.
+    """
+    failed: dict[Photo, str] = {}
+    sizes = [photo.size() for photo in photos]
+    tiles = [tiling.number(scorer.scaled_size(*size)) if all(size) else 0 for size in sizes]
+    pixels = [height * width for height, width in sizes]
+    with (
+        Progress(len(photos), sum(tiles)) as progress,
+        ThreadPoolExecutor(1) as reader,
+        ThreadPoolExecutor(1) as writer,
+    ):
+        reading: Future[Array] | None = None
+        writing: Future[None] | None = None
+        for i, photo in enumerate(photos):
+            reading = reading or reader.submit(read_image, str(photo.path))
+            try:
+                image = reading.result()
+                reading = None
+                if i + 1 < len(photos) and sum(pixels[max(i - 1, 0) : i + 2]) <= AHEAD:
+                    reading = reader.submit(read_image, str(photos[i + 1].path))
+                result = scored(scorer, image, tiling, "probability" in kinds, progress.advance)
+                if writing is not None:
+                    writing.result()
+                writing = writer.submit(_guarded, failed, photo, write, out, photo.name, kinds, result)
+                del image, result
+            except Exception as error:  # whatever is wrong with one photo, the others are done
+                failed[photo] = reason(error)
+                reading = None
+            if reading is None and writing is not None:
+                writing.result()
+            progress.photo_done(sum(tiles[: i + 1]))
+    return failed
 
 
-def write(folder: Path, stem: str, photo: Array, mask: pictures.Mask) -> None:
-    """Write the mask, 0 / 255 of the photo's own size, and the photo with it laid over."""
-    _write_image(folder / f"{stem}.png", mask.astype(np.uint8) * 255)
-    _write_image(folder / f"{stem}_overlay.jpg", pictures.overlay(photo, mask)[..., ::-1])
+def scored(scorer: Scorer, photo: Array, tiling: Tiling, probability: bool, advance: Callable[[int], None]) -> Result:
+    """Mask, and on request probabilities, of a photo (H, W, 3) RGB."""
+
+    def score(tiles: Array) -> Any:
+        scores = scorer(tiles)
+        advance(len(tiles))
+        return scores
+
+    size = (photo.shape[0], photo.shape[1])
+    mask = np.empty(size, np.uint8)
+    sure = np.empty(size, np.uint16) if probability else None
+    for rows, scores in probabilities(score, photo, scorer.scaled_size(*size), tiling):
+        mask[rows] = (scores[0] > scorer.threshold) * np.uint8(255) if scorer.classes == 1 else scores.argmax(0)
+        if sure is not None:
+            sure[rows] = np.rint(scores.max(0) * 65535)
+    return Result(photo, mask, sure, scorer.classes > 1)
 
 
-def _write_image(path: Path, image: Array) -> None:
-    with written_whole(path) as beside:
-        if not cv2.imwrite(str(beside), image):
-            raise DataError(f"{path} could not be written")
+def _guarded(failed: dict[Photo, str], photo: Photo, work: Callable[..., None], *arguments: Any) -> None:
+    try:
+        work(*arguments)
+    except Exception as error:  # named at the end, with the others
+        failed[photo] = reason(error)
+
+
+def reason(error: Exception) -> str:
+    """What went wrong, in one line."""
+    said = " ".join(str(error).split())
+    return said if isinstance(error, CracklabError | OSError) else f"{type(error).__name__}: {said}"

@@ -1,58 +1,140 @@
-"""Probabilities of a photo of any size, in tiles."""
+"""Probabilities of a photo of any size, from top to bottom: memory holds a band of tiles, whatever the photo's size.
 
-from typing import Any
+NumPy and OpenCV alone, since an exported bundle carries this file along. MONAI's sliding window holds probabilities and
+weights of the whole photo; its tiles at the end lie off the net's grid, and its weights have a floor that lets the very
+edge of a tile count where four tiles meet. Here tiles lie on the grid, and weights fall to zero: one pass over the whole
+photo and tiles of it differ by no more than the net's reach explains.
+"""
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import cv2
 import numpy as np
-import torch
-from monai.inferers.utils import sliding_window_inference
 from numpy.typing import NDArray
-from torch import Tensor
 
-from cracklab.data.images import Array
-from cracklab.data.transform import EvalTransform
-from cracklab.module import CrackModule
+Photo = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+Score = Callable[[Photo], Floats]
+"""Tiles (B, h, w, 3) uint8 RGB to probabilities (B, C, h, w)."""
 
-MULTIPLE = 32
-"""Sides of tiles are multiples of this, which nets that halve five times need, px."""
+GRID = 32
+"""Tiles begin and end at multiples of this, px: a net that halves five times then sees every pixel in the same phase."""
+ROWS = 64
+"""So many rows of probabilities, at the net's scale, are brought to the photo's size at once."""
 
 
-@torch.inference_mode()
-def probabilities(
-    module: CrackModule, transform: EvalTransform, photo: Array, tile: int = 512, overlap: float = 0.25, batch: int = 1
-) -> NDArray[np.float32]:
-    """Probabilities (C, H, W) of a photo (H, W, 3) RGB, at the photo's own size.
-
-    The photo is brought to the scale that the net was trained at, scored in overlapping tiles whose seams are blended
-    (MONAI's sliding window, Gaussian weights), and the probabilities are brought back to the photo's size.
+@dataclass(frozen=True)
+class Tiling:
+    """Where tiles lie, and how much each counts; the same along both axes.
 
     Args:
-        module: net and activation, in evaluation mode.
-        transform: how photos were prepared in training.
-        photo: (H, W, 3) uint8 RGB.
-        tile: side of the tiles, px at the net's scale.
-        overlap: share of a tile that its neighbour covers too.
-        batch: tiles at a time.
+        tile: side of a tile, px at the net's scale, a multiple of 32.
+        overlap: what neighbours share at least, px.
+        batch: tiles that the net gets at a time.
     """
-    image = transform.photo(photo)[None].to(module.device)
-    height, width = image.shape[2:]
-    window = [min(tile, -(-side // MULTIPLE) * MULTIPLE) for side in (height, width)]
-    padded = _mirrored(image, window)
-    scored: Any = sliding_window_inference(
-        padded, window, batch, lambda part: module.probabilities(module(part)), overlap=overlap, mode="gaussian"
-    )
-    scored = scored[..., :height, :width]
-    if scored.shape[2:] != photo.shape[:2]:
-        scored = torch.nn.functional.interpolate(scored, photo.shape[:2], mode="bilinear", align_corners=False)
-    return np.asarray(scored[0].cpu().numpy(), np.float32)
+
+    tile: int = 512
+    overlap: int = 128
+    batch: int = 1
+
+    def starts(self, side: int) -> list[int]:
+        """First pixels of the tiles along a side of a photo, evenly spread; the last may end past the photo."""
+        free = (-(-side // GRID) * GRID - self.length(side)) // GRID
+        gaps = -(-free // max((self.tile - self.overlap) // GRID, 1))
+        return [GRID * (i * free // gaps) for i in range(gaps + 1)] if gaps else [0]
+
+    def length(self, side: int) -> int:
+        """Length of the tiles along a side, px: a photo smaller than a tile is one tile."""
+        return min(self.tile, -(-side // GRID) * GRID)
+
+    def weights(self, side: int) -> list[Floats]:
+        """How much each tile counts at its pixels: nothing at its edge, all in its middle; they add up to 1."""
+        length, starts = self.length(side), self.starts(side)
+        inside = np.minimum(np.arange(length), np.arange(length)[::-1]) + 0.5
+        one = np.minimum(inside / max(self.overlap, 1), 1) ** 4
+        total = np.zeros(starts[-1] + length)
+        for start in starts:
+            total[start : start + length] += one
+        return [(one / total[start : start + length]).astype(np.float32) for start in starts]
+
+    def number(self, size: tuple[int, int]) -> int:
+        """Number of tiles of a photo of this size (height, width), px at the net's scale."""
+        return len(self.starts(size[0])) * len(self.starts(size[1]))
 
 
-def _mirrored(image: Tensor, window: list[int]) -> Tensor:
-    """Pad a photo smaller than a tile by its mirror image, at the bottom and the right; a border of black looks like a crack."""
-    down, across = (max(0, least - side) for least, side in zip(window, image.shape[2:], strict=True))
-    if not down and not across:
-        return image
-    rows, columns = (
-        np.pad(np.arange(side), (0, more), mode="reflect")
-        for side, more in zip(image.shape[2:], (down, across), strict=True)
-    )
-    return image[:, :, torch.from_numpy(rows)][..., torch.from_numpy(columns)]
+def probabilities(
+    score: Score, photo: Photo, scaled: tuple[int, int], tiling: Tiling
+) -> Iterator[tuple[slice, Floats]]:
+    """Rows of a photo and their probabilities (C, rows, W), at the photo's own size.
+
+    The photo is brought to the net's scale (the mean over areas where it shrinks), scored in overlapping tiles that fade
+    into each other, and the probabilities are brought back (bilinear).
+
+    Args:
+        score: what scores a batch of tiles.
+        photo: (H, W, 3) uint8 RGB.
+        scaled: (height, width) at which the net is to see the photo, px.
+        tiling: where tiles lie.
+    """
+    image = photo
+    if scaled != photo.shape[:2]:
+        shrinks = scaled[0] * scaled[1] < photo.shape[0] * photo.shape[1]
+        image = np.asarray(
+            cv2.resize(photo, scaled[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR), np.uint8
+        )
+    yield from brought_back(bands(score, image, tiling), scaled, (photo.shape[0], photo.shape[1]))
+
+
+def bands(score: Score, image: Photo, tiling: Tiling) -> Iterator[Floats]:
+    """Probabilities (C, rows, W) of an image (H, W, 3), some rows at a time; valid until the next are asked for."""
+    height, width = image.shape[:2]
+    down, across = tiling.length(height), tiling.length(width)
+    tops, lefts = tiling.starts(height), tiling.starts(width)
+    columns, weights = mirrored(np.arange(lefts[-1] + across), width), tiling.weights(width)
+    sums = np.zeros((0, 0, 0), np.float32)
+    for top, end, fade in zip(tops, [*tops[1:], height], tiling.weights(height), strict=True):
+        band = image[mirrored(np.arange(top, top + down), height)]
+        for first in range(0, len(lefts), tiling.batch):
+            part = range(first, min(first + tiling.batch, len(lefts)))
+            scores = score(np.stack([band[:, columns[lefts[i] : lefts[i] + across]] for i in part]))
+            if not sums.size:
+                sums = np.zeros((scores.shape[1], down, lefts[-1] + across), np.float32)
+            for i, one in zip(part, scores, strict=True):
+                sums[:, :, lefts[i] : lefts[i] + across] += one * (fade[:, None] * weights[i])
+        for row in range(0, end - top, ROWS):
+            yield sums[:, row : min(row + ROWS, end - top), :width]
+        sums[:, : down - (end - top)] = sums[:, end - top :]
+        sums[:, down - (end - top) :] = 0
+
+
+def mirrored(index: NDArray[np.int64], side: int) -> NDArray[np.int64]:
+    """Indices past the end of a side turned back into it, as in a mirror; black there would look like a crack."""
+    period = max(2 * (side - 1), 1)
+    return np.minimum(index % period, period - index % period) if side > 1 else np.zeros_like(index)
+
+
+def brought_back(
+    chunks: Iterator[Floats], scaled: tuple[int, int], size: tuple[int, int]
+) -> Iterator[tuple[slice, Floats]]:
+    """Chunks of rows (C, rows, w) of probabilities of size `scaled`, bilinearly at `size`; pixels are where OpenCV has them."""
+    source = np.clip((np.arange(size[0]) + 0.5) * scaled[0] / size[0] - 0.5, 0, scaled[0] - 1)
+    above = source.astype(np.int64)
+    share = (source - above).astype(np.float32)[:, None]
+    known, done, held = 0, 0, None
+    for chunk in chunks:
+        rows = chunk
+        if scaled[1] != size[1]:
+            rows = np.stack([cv2.resize(one, (size[1], chunk.shape[1])) for one in chunk])
+        if scaled[0] == size[0]:
+            yield slice(known, known + chunk.shape[1]), rows
+            known += chunk.shape[1]
+            continue
+        start = known if held is None else known - 1
+        rows = rows if held is None else np.concatenate([held, rows], axis=1)
+        known += chunk.shape[1]
+        end = size[0] if known == scaled[0] else int(np.searchsorted(above, known - 1))
+        here, below = above[done:end] - start, np.minimum(above[done:end] + 1, known - 1) - start
+        if end > done:
+            yield slice(done, end), rows[:, here] * (1 - share[done:end]) + rows[:, below] * share[done:end]
+        done, held = end, rows[:, -1:].copy()

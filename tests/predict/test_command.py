@@ -1,16 +1,26 @@
 """`cracklab predict` on photos of any size, from the checkpoint alone."""
 
+import json
+import os
+import shutil
+import subprocess
+import sys
+
 import cv2
 import numpy as np
 import pytest
 import torch
-from support import TinyNet, fit
+from PIL import Image
+from support import ROOT, TinyNet, fit
 
 from cracklab import run
 from cracklab.cli import main
 from cracklab.data.synthetic import draw
 from cracklab.data.transform import EvalTransform
-from cracklab.predict.tiles import probabilities
+from cracklab.predict.command import scored
+from cracklab.predict.scorer import load
+from cracklab.predict.tiles import Tiling
+from cracklab.predict.writers import Result, write
 from cracklab.restore import restore
 
 SIZES = {"wall": (97, 130), "tiny": (20, 33), "large": (300, 210)}
@@ -27,34 +37,73 @@ def photos(tmp_path):
     return folder
 
 
-def predict(tiny_run, photos, out, *more):
-    return main(
-        [
-            "predict",
-            "--ckpt_path",
-            str(tiny_run / run.BEST),
-            "--images",
-            str(photos),
-            "--out",
-            str(out),
-            "--device=cpu",
-            *more,
-        ]
-    )
+@pytest.fixture(scope="module")
+def small_run(tmp_path_factory):
+    """A run of TinyNet, whose reach is 3 px."""
+    return fit(tmp_path_factory.mktemp("runs") / "small", "--model.net=support.TinyNet", "--trainer.max_epochs=1")
+
+
+def call(checkpoint, photos, out, *more):
+    return [
+        "predict",
+        "--ckpt_path",
+        str(checkpoint),
+        "--images",
+        str(photos),
+        "--out",
+        str(out),
+        "--device=cpu",
+        *more,
+    ]
+
+
+def predict(folder, photos, out, *more):
+    return main(call(folder / run.BEST, photos, out, *more))
+
+
+def ended(arguments):
+    """Exit code of a call."""
+    try:
+        return main(arguments)
+    except SystemExit as end:
+        return end.code
+
+
+def probabilities(scorer, photo, tiling):
+    """(H, W), from 0 to 1, to 1 / 65535."""
+    return scored(scorer, photo.copy(), tiling, True, lambda tiles: None).probability / 65535
+
+
+def read(path):
+    return cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
 
 
 def test_masks_have_the_photos_own_size_and_stem(tiny_run, photos, tmp_path):
     out = tmp_path / "masks"
-    assert predict(tiny_run, photos, out) == 0
-    assert {path.name for path in out.iterdir()} == {
-        f"{name}{end}" for name in SIZES for end in (".png", "_overlay.jpg")
-    }
+    assert predict(tiny_run, photos, out, "--probability") == 0
+    ends = (".png", "_overlay.jpg", "_probability.png")
+    assert {path.name for path in out.iterdir()} == {f"{n}{end}" for n in SIZES for end in ends} | {"predict.json"}
+    threshold = json.loads((out / "predict.json").read_text())["threshold"]
     for name, size in SIZES.items():
-        mask = cv2.imread(str(out / f"{name}.png"), cv2.IMREAD_UNCHANGED)
-        assert mask.shape == size
+        mask, probability = read(out / f"{name}.png"), read(out / f"{name}_probability.png")
+        assert mask.shape == probability.shape == size
         assert mask.dtype == np.uint8
-        assert set(np.unique(mask)) <= {0, 255}
-        assert cv2.imread(str(out / f"{name}_overlay.jpg")).shape == (*size, 3)
+        assert probability.dtype == np.uint16
+        np.testing.assert_array_equal(mask, np.where(probability > threshold * 65535, 255, 0))
+        assert read(out / f"{name}_overlay.jpg").shape == (*size, 3)
+
+
+def test_the_overlay_shows_the_photo_and_the_mask(tmp_path):
+    photo = draw(2, (300, 210))[0]
+    mask = np.zeros(photo.shape[:2], np.uint8)
+    mask[240:280, 50:90] = 255
+    write(tmp_path, "a", ["overlay"], Result(photo.copy(), mask, None, several=False))
+    overlay = read(tmp_path / "a_overlay.jpg")[..., ::-1].astype(int)
+    near = cv2.dilate(mask, np.ones((17, 17))) > 0  # blocks of JPEG's colours
+    assert np.abs(overlay - photo)[~near].mean() < 3
+    inside = cv2.erode(mask, np.ones((17, 17))) > 0
+    expected = 0.4 * photo[inside] + 0.6 * np.array([213, 94, 0])
+    assert np.abs(overlay[inside] - expected).mean() < 6
 
 
 def test_a_photo_of_the_training_size_is_scored_as_test_scores_it(tiny_run):
@@ -64,48 +113,204 @@ def test_a_photo_of_the_training_size_is_scored_as_test_scores_it(tiny_run):
     batch = next(iter(restored.data.test_dataloader()))
     batch = restored.data.on_after_batch_transfer(batch, 0)
     with torch.inference_mode():
-        expected = restored.module.probabilities(restored.module(batch["image"]))[0].numpy()
+        expected = restored.module.probabilities(restored.module(batch["image"]))[0, 0].numpy()
     photo = restored.data.as_photo(batch["image"][0])
-    got = probabilities(restored.module, restored.data.transform, photo)
-    assert got.shape == (1, 64, 64)
-    np.testing.assert_allclose(got, expected, atol=1e-5)
-
-
-def test_tiles_do_not_show_with_a_net_that_sees_little(tiny_run):
-    """TinyNet sees 3 px around a pixel, an overlap of half a tile is more than enough away from the border."""
-    module = restore(tiny_run / run.BEST).module
-    torch.manual_seed(0)
-    module.net = TinyNet().eval()
-    photo, _ = draw(3, (256, 192))
-    whole = probabilities(module, EvalTransform(), photo, tile=512)
-    tiled = probabilities(module, EvalTransform(), photo, tile=64, overlap=0.5)
-    inside = (slice(None), slice(8, -8), slice(8, -8))
-    assert np.abs(whole - tiled)[inside].max() < 0.02
+    np.testing.assert_allclose(probabilities(load([tiny_run / run.BEST]), photo, Tiling()), expected, atol=2e-5)
 
 
 def test_the_scale_of_training_is_used(tiny_run):
     """A photo twice as large, reduced by half as in training, scores like the photo itself."""
-    module = restore(tiny_run / run.BEST).module
+    scorer = load([tiny_run / run.BEST])
     photo, _ = draw(3, (128, 96))
     large = photo.repeat(2, axis=0).repeat(2, axis=1)
-    here = probabilities(module, EvalTransform(), photo)
-    reduced = probabilities(module, EvalTransform(crop=64, resize=32), large)
-    assert reduced.shape == (1, 256, 192)
-    unscaled = probabilities(module, EvalTransform(), large)
+    here = probabilities(scorer, photo, Tiling())
+    unscaled = probabilities(scorer, large, Tiling())
+    scorer.scaled_size = EvalTransform(crop=64, resize=32).scaled_size
+    reduced = probabilities(scorer, large, Tiling())
+    assert reduced.shape == (256, 192)
     error, without = (
-        np.abs(scores[:, 32:-32:2, 32:-32:2] - here[:, 16:-16, 16:-16]).mean() for scores in (reduced, unscaled)
+        np.abs(scores[32:-32:2, 32:-32:2] - here[16:-16, 16:-16]).mean() for scores in (reduced, unscaled)
     )
     assert error < 0.03, "interpolated back, so not equal"
     assert without > 1.5 * error, "the scale makes no difference here, so the test could not fail"
 
 
-def test_a_damaged_photo_is_named_and_the_others_are_done(tiny_run, photos, tmp_path, capsys):
+def test_a_net_trained_on_whole_photos_resized_sees_others_at_that_scale(tmp_path):
+    """Drawn walls of 64 x 64 as 32 x 32: a photo of 200 x 100 is seen at 100 x 50, not squeezed into 32 x 32."""
+    out = fit(tmp_path / "r", "--model.net=support.TinyNet", "--trainer.max_epochs=1", "--data.resize=32")
+    assert restore(out / run.BEST).scaled_size(200, 100) == (100, 50)
+
+
+def test_depth_format_and_orientation_of_photos(small_run, tmp_path):
+    """The same pixels in other files give the same probabilities; a turned file some that stand upright."""
+    image, _ = draw(5, (96, 128))
+    plain = tmp_path / "photos"
+    plain.mkdir()
+    cv2.imwrite(str(plain / "eight.png"), image[..., ::-1])
+    cv2.imwrite(str(plain / "sixteen.png"), image[..., ::-1].astype(np.uint16) * 257)
+    cv2.imwrite(str(plain / "tiff.TIF"), image[..., ::-1].astype(np.uint16) * 257)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # stored lying on its side
+    Image.fromarray(np.ascontiguousarray(np.rot90(image))).save(
+        plain / "phone.jpg", quality=100, subsampling=0, exif=exif
+    )
+    assert predict(small_run, plain, tmp_path / "out", "--probability") == 0
+    ends = ("eight", "sixteen", "tiff", "phone")
+    eight, sixteen, tiff, phone = (read(tmp_path / "out" / f"{name}_probability.png") / 65535 for name in ends)
+    assert eight.std() > 0.01
+    np.testing.assert_array_equal(sixteen, eight)
+    np.testing.assert_array_equal(tiff, eight)
+    assert phone.shape == (96, 128)
+    assert np.abs(phone - eight).mean() < eight.std() / 10
+
+
+def test_tiling_does_not_show(small_run, tmp_path):
+    """Default overlap, from the net's reach: masks of tiles and of one pass agree."""
+    photo, _ = draw(3, (256, 192))
+    scorer = load([small_run / run.BEST])
+    (tmp_path / "photos").mkdir()
+    cv2.imwrite(str(tmp_path / "photos" / "a.png"), photo[..., ::-1])
+    assert predict(small_run, tmp_path / "photos", tmp_path / "out", "--tile=64", "--probability") == 0
+    found = json.loads((tmp_path / "out" / "predict.json").read_text())
+    assert 1 <= found["reach"] <= 3
+    assert found["overlap"] == 2 * found["reach"]
+    tiled = read(tmp_path / "out" / "a_probability.png") / 65535
+    once = probabilities(scorer, photo, Tiling(256, 0))
+    assert np.abs(once - tiled).max() < 0.02
+    assert ((once > scorer.threshold) == (tiled > scorer.threshold)).mean() > 0.999
+
+
+def test_a_damaged_photo_is_named_and_the_others_are_done(small_run, photos, tmp_path, capsys):
     (photos / "broken.jpg").write_bytes((photos / "wall.png").read_bytes()[:60])
-    with pytest.raises(SystemExit) as end:
-        predict(tiny_run, photos, tmp_path / "masks")
-    assert end.value.code == 1
-    assert "broken.jpg" in capsys.readouterr().err
-    assert len(list((tmp_path / "masks").glob("*.png"))) == len(SIZES)
+    (photos / "text.png").write_text("no photo at all")
+    out = tmp_path / "masks"
+    assert ended(call(small_run / run.BEST, photos, out)) == 1
+    said = capsys.readouterr()
+    assert "2 failed:" in said.err
+    assert "broken.jpg" in said.err
+    assert "text.png" in said.err
+    assert "3 of 5 photos predicted" in said.out
+    assert {path.stem for path in out.glob("*.png")} == set(SIZES)
+
+
+def test_a_photo_whose_results_cannot_be_written_is_named_and_the_others_are_done(small_run, photos, tmp_path, capsys):
+    (tmp_path / "masks" / "wall.png").mkdir(parents=True)
+    assert ended(call(small_run / run.BEST, photos, tmp_path / "masks")) == 1
+    assert "wall.png" in capsys.readouterr().err
+    assert (tmp_path / "masks" / "large.png").is_file()
+    assert not list((tmp_path / "masks").glob(".*")), "nothing half written is left"
+
+
+def test_a_second_start_does_what_is_missing(small_run, photos, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert predict(small_run, photos, out) == 0
+    first = {path: path.stat().st_mtime_ns for path in out.iterdir()}
+    (out / "wall.png").unlink()
+    image, _ = draw(9, (50, 60))
+    cv2.imwrite(str(photos / "new.png"), image)
+    later = (photos / "tiny.png").stat().st_mtime_ns + 60 * 10**9
+    os.utime(photos / "tiny.png", ns=(later, later))
+    assert predict(small_run, photos, out) == 0
+    said = capsys.readouterr().out
+    assert "1 of 4 photos are done already" in said
+    assert "3 of 3 photos predicted" in said
+    changed = {path.name for path in out.iterdir() if path.stat().st_mtime_ns != first.get(path)}
+    assert changed == {f"{name}{end}" for name in ("wall", "tiny", "new") for end in (".png", "_overlay.jpg")}
+    assert predict(small_run, photos, out, "--probability") == 0, "what is asked for now is missing"
+    assert len(list(out.glob("*_probability.png"))) == 4
+
+
+@pytest.mark.slow  # starts a process
+def test_a_killed_start_leaves_whole_files_and_is_gone_on_with(small_run, tmp_path):
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    for seed in range(12):
+        cv2.imwrite(str(photos / f"{seed:02}.png"), draw(seed, (128, 160))[0])
+    arguments = [sys.executable, "-m", "cracklab", *call(small_run / run.BEST, photos, out)]
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, env=environment)
+    for line in process.stdout:
+        if line.startswith("3 of 12"):
+            process.kill()
+            break
+    process.wait()
+    done = [path for path in out.glob("[0-9]*.png")]
+    assert 0 < len(done) < 12
+    assert all(read(path).shape == (128, 160) for path in done)
+    assert predict(small_run, photos, out) == 0
+    assert len(list(out.glob("[0-9]*.png"))) == 12
+
+
+def test_another_checkpoint_or_another_way_in_the_same_folder_is_refused(small_run, tiny_run, photos, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert predict(small_run, photos, out) == 0
+    before = {path: path.read_bytes() for path in out.iterdir()}
+    for arguments in (
+        call(tiny_run / run.BEST, photos, out),
+        call(small_run / run.BEST, photos, out, "--tta=flips"),
+        call(small_run / run.BEST, photos, out, "--overlap=96"),
+    ):
+        assert ended(arguments) == 2
+        assert "choose another --out" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_checkpoints_and_flips_are_averaged(small_run, tmp_path):
+    """The mean of probabilities, computed here by hand; the threshold is the mean of theirs."""
+    content = torch.load(small_run / run.BEST, weights_only=True)
+    content["cracklab"]["threshold"] = 0.2
+    content["state_dict"]["net.head.1.bias"] += 1
+    torch.save(content, tmp_path / "other.ckpt")
+    paths = [small_run / run.BEST, tmp_path / "other.ckpt"]
+    photo, _ = draw(3, (64, 96))
+    both = load(paths, flips=True)
+    assert both.threshold == pytest.approx((load(paths[:1]).threshold + 0.2) / 2)
+    expected = np.zeros((64, 96))
+    for path in paths:
+        for turn in (np.s_[:], np.s_[::-1], np.s_[:, ::-1], np.s_[::-1, ::-1]):
+            one = probabilities(load([path]), np.ascontiguousarray(photo[turn]), Tiling())
+            expected += one[turn] / 8
+    np.testing.assert_allclose(probabilities(both, photo, Tiling()), expected, atol=1e-4)
+
+
+def test_checkpoints_that_do_not_belong_together_are_refused(small_run, tmp_path, photos, capsys):
+    content = torch.load(small_run / run.BEST, weights_only=True)
+    content["cracklab"]["config"] = content["cracklab"]["config"].replace("- 0.485", "- 0.5")
+    torch.save(content, tmp_path / "other.ckpt")
+    arguments = call(small_run / run.BEST, photos, tmp_path / "out")
+    arguments.insert(3, str(tmp_path / "other.ckpt"))
+    assert ended(arguments) == 2
+    assert "differ in the data transform" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_several_classes_become_their_indices(tmp_path, photos):
+    """The mask holds the index of the most probable class, and a pixel of the probability map what it was."""
+    content = torch.load(fit_classes(tmp_path) / run.BEST, weights_only=True)
+    assert "num_classes" in content["cracklab"]["config"]
+    assert predict(tmp_path / "classes", photos, tmp_path / "out", "--probability") == 0
+    mask, sure = read(tmp_path / "out" / "large.png"), read(tmp_path / "out" / "large_probability.png") / 65535
+    assert mask.shape == SIZES["large"]
+    assert set(np.unique(mask)) <= {0, 1, 2}
+    assert sure.min() >= 1 / 3 - 1e-4
+    assert json.loads((tmp_path / "out" / "predict.json").read_text())["threshold"] is None
+
+
+def fit_classes(folder):
+    """A run of three classes on a dozen drawn masks."""
+    for seed in range(12):
+        image, mask = draw(seed, (64, 64))
+        mask[:20] += 1
+        for name, array in (("images", image[..., ::-1]), ("masks", mask)):
+            (folder / "data" / name).mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(folder / "data" / name / f"{seed}.png"), array)
+    config = ROOT / "configs" / "base.yaml"
+    arguments = ["fit", "--config", str(config), "--config", str(ROOT / "configs" / "data" / "folders.yaml")]
+    arguments += ["--data.root", str(folder / "data"), "--data.layout.num_classes=3", "--model.net=support.TinyNet"]
+    arguments += ["--model.loss=dice", "--trainer.max_epochs=1", "--data.num_workers=0", "--data.batch_size=4"]
+    arguments += ["--trainer.enable_progress_bar=false", "--trainer.accelerator=cpu", "--data.group=(.*)"]
+    assert main([*arguments, "--out", str(folder / "classes")]) == 0
+    return folder / "classes"
 
 
 @pytest.mark.parametrize(
@@ -113,46 +318,32 @@ def test_a_damaged_photo_is_named_and_the_others_are_done(tiny_run, photos, tmp_
     [
         (["--images", "/nowhere"], "/nowhere names no photo"),
         (["--ckpt_path", "missing.ckpt"], "missing.ckpt does not exist"),
-        (["--overlap", "1"], "--overlap 1"),
+        (["--overlap", "-1"], "--overlap -1"),
+        (["--overlap", "512"], "--overlap 512"),
+        (["--tile", "100"], "--tile 100: a multiple of 32"),
+        (["--batch_size", "0"], "--batch_size 0"),
+        (["--device", "quantum"], "--device quantum cannot be used"),
     ],
 )
-def test_wrong_calls(tiny_run, photos, tmp_path, capsys, arguments, expected):
-    with pytest.raises(SystemExit) as end:
-        predict(tiny_run, photos, tmp_path / "masks", *arguments)
-    assert end.value.code == 2
-    assert expected in capsys.readouterr().err
+def test_wrong_calls(small_run, photos, tmp_path, capsys, arguments, expected):
+    assert ended(call(small_run / run.BEST, photos, tmp_path / "masks", *arguments)) == 2
+    said = capsys.readouterr().err
+    assert expected in said
+    assert "Traceback" not in said
     assert not (tmp_path / "masks").exists()
-
-
-def test_a_checkpoint_without_configuration_is_refused(tmp_path, photos, capsys):
-    torch.save({"state_dict": {}}, tmp_path / "other.ckpt")
-    with pytest.raises(SystemExit) as end:
-        main(
-            [
-                "predict",
-                "--ckpt_path",
-                str(tmp_path / "other.ckpt"),
-                "--images",
-                str(photos),
-                "--out",
-                str(tmp_path / "m"),
-            ]
-        )
-    assert end.value.code == 2
-    assert "holds no configuration of cracklab" in capsys.readouterr().err
-
-
-def test_pretrained_weights_are_not_fetched_again(tmp_path, tiny_run):
-    """A checkpoint brings its weights; the net is rebuilt without asking a hub for others."""
-    content = torch.load(tiny_run / run.BEST, weights_only=True)
-    assert "encoder_weights: null" in content["cracklab"]["config"]
-    content["cracklab"]["config"] = content["cracklab"]["config"].replace(
-        "encoder_weights: null", "encoder_weights: imagenet"
-    )
-    torch.save(content, tmp_path / "pretrained.ckpt")
-    assert restore(tmp_path / "pretrained.ckpt").module.net is not None
 
 
 def test_grey_nets_predict_too(tmp_path, photos):
     out = fit(tmp_path / "grey", "--data.channels=1", "--model.net=support.TinyNet", "--trainer.max_epochs=1")
     assert predict(out, photos, tmp_path / "masks") == 0
+
+
+def test_a_checkpoint_elsewhere_is_enough(small_run, photos, tmp_path):
+    """Neither the run folder nor the data is looked at."""
+    shutil.copy(small_run / run.BEST, tmp_path / "alone.ckpt")
+    assert main(call(tmp_path / "alone.ckpt", photos, tmp_path / "masks")) == 0
+    assert (tmp_path / "masks" / "wall.png").is_file()
+
+
+def test_the_small_net_is_the_one_of_the_tests(small_run):
+    assert isinstance(restore(small_run / run.BEST).module.net, TinyNet)

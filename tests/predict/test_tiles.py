@@ -1,0 +1,135 @@
+"""Tiles against one pass over the whole photo, and against MONAI's sliding window."""
+
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from monai.inferers import sliding_window_inference
+from scipy import ndimage
+from torch import nn
+
+from cracklab.predict.scorer import reach
+from cracklab.predict.tiles import GRID, Tiling, bands, brought_back, mirrored, probabilities
+
+RNG = np.random.default_rng(0)
+
+
+def blurred(radius):
+    """Probabilities that look `radius` px around, black beyond the tile, as a net with padding does: red and its rest."""
+
+    def score(tiles):
+        size = 2 * radius + 1
+        means = [ndimage.uniform_filter(tile[..., 0] / 255.0, size, mode="constant") for tile in tiles]
+        return np.stack([np.stack([one, 1 - one]) for one in means]).astype(np.float32)
+
+    return score
+
+
+def whole(score, photo, scaled, tiling):
+    found = np.full((2, *photo.shape[:2]), np.nan, np.float32)
+    seen = np.zeros(photo.shape[0], int)
+    for rows, scores in probabilities(score, photo, scaled, tiling):
+        found[:, rows] = scores
+        seen[rows] += 1
+    assert (seen == 1).all()
+    return found
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 700), st.integers(2, 8), st.integers(0, 100))
+def test_tiles_cover_a_side_on_the_grid_and_share_the_overlap(side, units, overlap):
+    tiling = Tiling(GRID * units, min(overlap, GRID * (units - 1)))
+    starts, length = tiling.starts(side), tiling.length(side)
+    assert starts[0] == 0
+    assert starts[-1] < side <= starts[-1] + length
+    assert all(start % GRID == 0 for start in starts)
+    if len(starts) > 1:
+        assert max(np.diff(starts)) <= length - tiling.overlap
+    total = np.zeros(starts[-1] + length)
+    for start, weight in zip(starts, tiling.weights(side), strict=True):
+        assert (weight > 0).all()
+        total[start : start + length] += weight
+    np.testing.assert_allclose(total, 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_tiles_do_not_show_with_twice_the_reach(batch):
+    photo = RNG.integers(0, 256, (250, 190, 3), np.uint8)
+    score = blurred(8)
+    once = whole(score, photo, (250, 190), Tiling(256, 0))
+    tiled = whole(score, photo, (250, 190), Tiling(64, 16, batch))
+    assert np.abs(once - tiled).max() < 5e-3
+    too_little = whole(score, photo, (250, 190), Tiling(64, 0))
+    assert np.abs(once - too_little).max() > 0.05, "overlap makes no difference here, so the test could not fail"
+
+
+def test_a_photo_that_is_tiles_scores_as_monais_sliding_window_scores_it():
+    """Where no tile's edge is felt the weights do not matter: both are the net's own value."""
+    torch.manual_seed(0)
+    net = nn.Conv2d(3, 2, 9, padding=4).eval()
+    photo = RNG.integers(0, 256, (192, 256, 3), np.uint8)
+
+    @torch.inference_mode()
+    def score(tiles):
+        return net(torch.from_numpy(tiles).permute(0, 3, 1, 2).float() / 255).numpy()
+
+    tiled = whole(score, photo, (192, 256), Tiling(64, 32))
+    with torch.inference_mode():
+        image = torch.from_numpy(photo).permute(2, 0, 1)[None].float() / 255
+        theirs = sliding_window_inference(image, (64, 64), 1, net, overlap=0.5, mode="gaussian")[0].numpy()
+    # MONAI's weights have a floor, so that it differs a little from one pass where four tiles meet
+    assert np.abs(tiled - theirs)[:, 4:-4, 4:-4].mean() < 1e-3
+    with torch.inference_mode():
+        once = net(image)[0].numpy()
+    assert np.abs(tiled - once).max() < 1e-3
+
+
+def test_memory_holds_a_band_and_no_more():
+    """What is handed out are a few rows at a time, whatever the height."""
+    photo = np.zeros((2000, 100, 3), np.uint8)
+    sizes = [chunk.shape for chunk in bands(blurred(1), photo, Tiling(128, 32))]
+    assert sum(shape[1] for shape in sizes) == 2000
+    assert max(shape[1] for shape in sizes) <= 64
+
+
+@pytest.mark.parametrize(
+    ("scaled", "size"), [((25, 40), (100, 163)), ((64, 64), (33, 47)), ((7, 9), (7, 90)), ((1, 1), (5, 4))]
+)
+def test_probabilities_are_brought_back_as_opencv_resizes(scaled, size):
+    values = RNG.random((2, *scaled)).astype(np.float32)
+    found = np.zeros((2, *size), np.float32)
+    cuts = sorted({0, scaled[0] // 3, scaled[0] // 2, scaled[0]})
+    for rows, part in brought_back(iter([values[:, a:b] for a, b in pairwise(cuts)]), scaled, size):
+        found[:, rows] = part
+    expected = np.stack([cv2.resize(one, size[::-1], interpolation=cv2.INTER_LINEAR) for one in values])
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("side", [1, 2, 5])
+def test_indices_past_the_end_are_mirrored_as_numpy_pads(side):
+    expected = np.pad(np.arange(side), (0, 9), mode="reflect")
+    np.testing.assert_array_equal(mirrored(np.arange(side + 9), side), expected)
+
+
+@pytest.mark.parametrize("radius", [3, 40])
+def test_the_reach_is_that_of_the_net(radius):
+    """A mean over 2 r + 1 px stops to feel an edge at r px away; a little before, its change is below what counts."""
+    assert radius * 0.7 <= reach(blurred(radius)) <= radius
+
+
+def test_a_net_that_looks_at_the_whole_picture_has_no_reach():
+    def score(tiles):
+        brightness = tiles.mean((1, 2, 3), keepdims=True) / 255
+        return np.broadcast_to(brightness, (len(tiles), 1, *tiles.shape[1:3])).astype(np.float32)
+
+    def by_its_own_mean(tiles):
+        values = tiles[..., 0] / 255.0
+        return (values - values.mean((1, 2), keepdims=True) + 0.5).astype(np.float32)[:, None]
+
+    wide = reach(by_its_own_mean)
+    assert wide is None or wide > 0
+    assert reach(score) is None

@@ -12,6 +12,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from cracklab import __version__
 from cracklab.batch import Batch
+from cracklab.callbacks.checkpoints import read_checkpoint
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.origin import check_same, check_unseen
 from cracklab.errors import ConfigError, RunError
@@ -33,6 +34,7 @@ class CrackModule(pl.LightningModule):
         freeze_encoder_epochs: epochs in which the encoder stands still, normalisation statistics included.
         channels_last: memory format of net and images.
         compile: compile the net with `torch.compile`.
+        weights: checkpoint of cracklab whose net's weights training starts from; nothing else of it is taken.
         evaluation: thresholds and metrics.
     """
 
@@ -47,6 +49,7 @@ class CrackModule(pl.LightningModule):
         freeze_encoder_epochs: int = 0,
         channels_last: bool = False,
         compile: bool = False,
+        weights: str | None = None,
         evaluation: Evaluation = Evaluation(),  # noqa: B008 - never changed, and the CLI shows its fields
     ) -> None:
         super().__init__()
@@ -62,7 +65,7 @@ class CrackModule(pl.LightningModule):
         self.optimizer_factory, self.schedule = optimizer, schedule
         self.encoder_lr_factor, self.freeze_encoder_epochs = encoder_lr_factor, freeze_encoder_epochs
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
-        self.compile_net = compile
+        self.compile_net, self.weights = compile, weights
         self.evaluation = evaluation
         self.evaluator, self.tuner = evaluation.evaluator(), evaluation.tuner()
         self._tuning = False
@@ -117,6 +120,25 @@ class CrackModule(pl.LightningModule):
             self.chosen = self.loss.configure(statistics)
         if self.compile_net:
             self.net.compile()
+
+    def on_fit_start(self) -> None:
+        """Give the net the weights of another run's, unless a checkpoint of this run has brought its own.
+
+        Raises:
+            RunError: for a checkpoint that cannot be read, or of another net.
+        """
+        if self.weights is None or self.trainer.ckpt_path is not None:
+            return
+        state = read_checkpoint(self.weights).get("state_dict", {})
+        try:
+            self.net.load_state_dict(
+                {name.removeprefix("net."): value for name, value in state.items() if name.startswith("net.")}
+            )
+        except RuntimeError as error:
+            raise RunError(
+                f"model.weights {self.weights} does not fit {type(self.net).__name__} as it is configured: "
+                f"{' '.join(str(error).split())[:300]}; set model.net to that of the checkpoint's run"
+            ) from error
 
     def on_train_start(self) -> None:
         """Refuse to go on past the end of a schedule that a checkpoint has fixed.

@@ -103,6 +103,7 @@ class CrackCLI(LightningCLI):
         )
         parser.add_class_arguments(WandbSettings, "wandb")
         parser.link_arguments("model.loss", "data.maps", compute_fn=_maps_of, apply_on="instantiate")
+        messages.name_registered(parser)
 
     def parse_arguments(self, parser: Any, args: Any) -> None:
         """Parse, with the arguments at hand for the messages."""
@@ -118,6 +119,8 @@ class CrackCLI(LightningCLI):
             read_checkpoint(path)
         elif self.command != "fit":
             raise ConfigError(f"{self.command} needs a checkpoint: --ckpt_path RUN/{run_folder.BEST}")
+        elif weights := self._get_argument("model.weights"):
+            read_checkpoint(weights)
 
     def _get_argument(self, key: str) -> Any:
         return self.config[self.command].get(key)

@@ -19,7 +19,7 @@ from cracklab.data.dataset import Collate, CrackDataset, one_thread
 from cracklab.data.duplicates import near_duplicates
 from cracklab.data.folds import Plan, SplitName
 from cracklab.data.groups import KnownOverlap, check_overlap, with_groups
-from cracklab.data.images import Array
+from cracklab.data.images import Array, Interpolation
 from cracklab.data.layouts import LAYOUTS, Layout
 from cracklab.data.origin import describe
 from cracklab.data.prepared import Prepared
@@ -56,11 +56,16 @@ class CrackDataModule(pl.LightningDataModule):
         fold_by: folds of photos, or one fold a source.
         folds_file: folds.json, which is read where there is one, else written.
         pool: make folds of the published test side too.
+        train_images: so many images train and validate, whole photos, fewer ones among more ones; None: all.
         group: which images are of one photo: `auto` (the layout's groups, else `NAME-17` is a crop of `NAME`), a column
             of the layout's table, or a regular expression on the stem whose group in brackets names the photo.
         known_overlap: a published split with one photo on two sides is an error, or reported by name.
         crop: side of the square cut from the middle of every image, px.
-        resize: (height, width) that follows, px, or the length of the shorter side.
+        resize: (height, width) that follows, px, or the length of one side.
+        resize_side: the side whose length `resize` is, where it is one number.
+        interpolation: of photos that shrink: the mean over areas, or bicubic.
+        pad: (height, width) that images are filled up to, black, at the bottom and the right, px, or one number for both.
+        padding: pixels of the padding are background (class 0), or count nowhere.
         coverage: share of a pixel that has to be crack where a mask shrinks; None: 0.45 of the scale, which keeps
             lines of one pixel whole.
         train_crop: side of the random squares that training sees, px.
@@ -96,10 +101,15 @@ class CrackDataModule(pl.LightningDataModule):
         fold_by: Literal["photo", "source"] = "photo",
         folds_file: str | None = None,
         pool: bool = False,
+        train_images: int | None = None,
         group: str = "auto",
         known_overlap: KnownOverlap = "error",
         crop: int | None = None,
         resize: int | tuple[int, int] | None = None,
+        resize_side: Literal["shorter", "longer"] = "shorter",
+        interpolation: Interpolation = "area",
+        pad: int | tuple[int, int] | None = None,
+        padding: Literal["background", "ignored"] = "ignored",
         coverage: float | None = None,
         train_crop: int | None = None,
         crack_rate: float = 0.5,
@@ -125,13 +135,17 @@ class CrackDataModule(pl.LightningDataModule):
             )
         self.layout, self.root = layout, Path(root or ".").expanduser()
         self.batch_size, self.eval_batch_size, self.num_workers = batch_size, eval_batch_size, num_workers
-        self.plan = Plan(split, val_fraction, test_fraction, fold, folds, fold_by, folds_file, pool, split_seed)
+        self.plan = Plan(
+            split, val_fraction, test_fraction, fold, folds, fold_by, folds_file, pool, split_seed, train_images
+        )
         self.group, self.known_overlap = group, known_overlap
         self.train_crop, self.crack_rate, self.augment = train_crop, crack_rate, augment
         self.maps, self.map_options, self.seed = tuple(maps), map_options, seed
         self.cache, self.cache_gb = cache, cache_gb
         self.pin_memory = torch.cuda.is_available() if pin_memory is None else pin_memory
-        self.transform = EvalTransform(crop, resize, channels, mean, std, coverage)
+        self.transform = EvalTransform(
+            crop, resize, channels, mean, std, coverage, resize_side, interpolation, pad, padding
+        )
         self.num_classes, self.class_names = layout.num_classes, layout.class_names
         self._resume: tuple[int, int] | None = None
         self._prepared: Prepared | None = None

@@ -84,6 +84,7 @@ class Plan:
     folds_file: str | None = None
     pool: bool = False
     seed: int = 0
+    train_images: int | None = None
 
     def __post_init__(self) -> None:
         if not (self.val_fraction > 0 and self.test_fraction > 0 and self.val_fraction + self.test_fraction < 1):
@@ -110,14 +111,21 @@ class Plan:
         held out as the test set, and validation is a part of the other folds. Fractions are of the images that are
         distributed.
 
+        With `train_images` so many images train and validate, in the proportion of all: whole photos one after another
+        in an order that the seed gives, so that the images of a smaller number are among those of a larger one.
+
         Args:
             records: the index, with groups.
             shares: (N,) crack share of each.
 
         Raises:
-            ConfigError: for an official split where none is published.
+            ConfigError: for an official split where none is published, or more images than there are.
             DataError: where photos are too few, or the file of folds does not fit the data.
         """
+        splits = self._all(records, shares)
+        return splits if self.train_images is None else self._first(records, splits, self.train_images)
+
+    def _all(self, records: Sequence[Record], shares: NDArray[np.float64]) -> Splits:
         if self.fold is not None:
             return self._held_out(records, shares)
         published = any(record.split is not None for record in records)
@@ -170,6 +178,24 @@ class Plan:
         if train and not val:
             train, val = self._parts(records, shares, train, [1 - self.val_fraction, self.val_fraction], self.seed)
         return Splits(train, val, test)
+
+    def _first(self, records: Sequence[Record], splits: Splits, wanted: int) -> Splits:
+        """The first images of training and validation, photo by photo."""
+        there = len(splits.train) + len(splits.val)
+        least = 1 + bool(splits.val)
+        if not least <= wanted <= there:
+            raise ConfigError(
+                f"data.train_images is {wanted}: of {there} images to train and validate with, ask for {least} or more"
+            )
+        val = max(least - 1, round(wanted * len(splits.val) / there))
+
+        def first(positions: Sequence[int], number: int) -> tuple[int, ...]:
+            names = sorted({records[i].group for i in positions})
+            order = np.random.default_rng((self.seed, len(names))).permutation(len(names))
+            rank = {names[k]: place for place, k in enumerate(order)}
+            return tuple(sorted(sorted(positions, key=lambda i: rank[records[i].group])[:number]))
+
+        return Splits(first(splits.train, wanted - val), first(splits.val, val), splits.test)
 
     @staticmethod
     def _parts(

@@ -2,7 +2,7 @@
 
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -14,6 +14,8 @@ from cracklab.errors import DataError
 Array = NDArray[np.uint8]
 Values = NDArray[Any]
 """Stored values of any integer type."""
+Interpolation = Literal["area", "bicubic"]
+"""How photos shrink."""
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 """File endings of images, in lower case; upper case counts as the same."""
@@ -222,12 +224,17 @@ def read_classes(path: str, num_classes: int, ignore: int | None = None) -> Arra
     return mask.astype(np.uint8)
 
 
-def resize_image(image: Array, height: int, width: int) -> Array:
-    """Resize a photo: the mean over areas where it shrinks, bilinear where it grows."""
+def resize_image(image: Array, height: int, width: int, interpolation: Interpolation = "area") -> Array:
+    """Resize a photo: the mean over areas where it shrinks and bilinear where it grows, or bicubic either way.
+
+    Bicubic interpolation looks at 4 x 4 pixels whatever the scale, so that a crack which shrinks can fall between them.
+    """
     if image.shape[:2] == (height, width):
         return image
     shrinks = height * width < image.shape[0] * image.shape[1]
     flags = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    if interpolation == "bicubic":
+        flags = cv2.INTER_CUBIC
     return np.asarray(cv2.resize(image, (width, height), interpolation=flags), np.uint8)
 
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cracklab.data.images import Array, resize_image, resize_mask
+from cracklab.data.images import IGNORE, Array, Interpolation, resize_image, resize_mask
 from cracklab.errors import ConfigError
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -18,16 +18,21 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True)
 class EvalTransform:
-    """The deterministic part of the way from a file to a net: centre crop, resize, grey, normalise.
+    """The deterministic part of the way from a file to a net: centre crop, resize, pad, grey, normalise.
 
     Args:
         crop: side of the square cut from the middle, px; None: the whole photo.
-        resize: (height, width) that follows, px, or the length of the shorter side; None: as it is.
+        resize: (height, width) that follows, px, or the length of one side; None: as it is.
         channels: 3 for RGB, 1 for grey.
         mean: subtracted from each channel, 0 to 1; for grey, the mean of it.
         std: divided by, 0 to 1.
         coverage: share of a pixel that has to be crack where a mask shrinks; None: 0.45 of the scale, which keeps
             lines of one pixel whole.
+        resize_side: the side whose length `resize` is, where it is one number.
+        interpolation: of the photo, where it shrinks; masks go by `coverage`.
+        pad: (height, width) that images are filled up to, black, at the bottom and the right, px, or one number for both;
+            None: not at all.
+        padding: pixels of the padding are background, or count nowhere.
 
     Raises:
         ConfigError: for a size below 1.
@@ -39,12 +44,17 @@ class EvalTransform:
     mean: tuple[float, float, float] = MEAN
     std: tuple[float, float, float] = STD
     coverage: float | None = None
+    resize_side: Literal["shorter", "longer"] = "shorter"
+    interpolation: Interpolation = "area"
+    pad: int | tuple[int, int] | None = None
+    padding: Literal["background", "ignored"] = "ignored"
 
     def __post_init__(self) -> None:
-        sizes = [self.crop, *(self.resize if isinstance(self.resize, tuple) else (self.resize,))]
+        sizes = [self.crop, *_both(self.resize), *_both(self.pad)]
         if any(size is not None and size < 1 for size in sizes):
             raise ConfigError(
-                f"crop {self.crop} and resize {self.resize} must be at least 1 px: correct data.crop and data.resize"
+                f"crop {self.crop}, resize {self.resize} and pad {self.pad} must be at least 1 px: correct data.crop, "
+                "data.resize and data.pad"
             )
         if self.coverage is not None and not 0 < self.coverage <= 1:
             raise ConfigError(
@@ -52,10 +62,19 @@ class EvalTransform:
             )
 
     def prepare(self, image: Array, mask: Array, num_classes: int = 1) -> tuple[Array, Array]:
-        """Crop and resize a photo (H, W, 3) and its mask (H, W), as training and evaluation see them."""
+        """Crop, resize and pad a photo (H, W, 3) and its mask (H, W), as training and evaluation see them."""
         image, mask = self.cropped(image), self.cropped(mask)
         height, width = self._resized(*image.shape[:2])
-        return resize_image(image, height, width), resize_mask(mask, height, width, num_classes, self.coverage)
+        image = resize_image(image, height, width, self.interpolation)
+        mask = resize_mask(mask, height, width, num_classes, self.coverage)
+        if self.pad is None:
+            return image, mask
+        down, across = (max(0, (wanted or 0) - side) for wanted, side in zip(_both(self.pad), mask.shape, strict=True))
+        outside = 0 if self.padding == "background" else IGNORE
+        return (
+            np.pad(image, ((0, down), (0, across), (0, 0))),
+            np.pad(mask, ((0, down), (0, across)), constant_values=outside),
+        )
 
     def cropped(self, array: Array) -> Array:
         """The middle of a photo or a mask (H, W, ...), a view."""
@@ -65,7 +84,7 @@ class EvalTransform:
         return array[top : top + self.crop, left : left + self.crop]
 
     def prepared_size(self, height: int, width: int) -> tuple[int, int]:
-        """Size, px, of a photo of this size after crop and resize."""
+        """Size, px, of a photo of this size after crop and resize, before padding."""
         crop = self.crop or max(height, width)
         return self._resized(min(height, crop), min(width, crop))
 
@@ -79,7 +98,9 @@ class EvalTransform:
     def photo(self, image: Array) -> Tensor:
         """A whole photo (H, W, 3) as the net sees it: (C_in, h, w) float32 of size `scaled_size`."""
         return self.normalise(
-            torch.from_numpy(self.planes(resize_image(image, *self.scaled_size(*image.shape[:2]))))[None]
+            torch.from_numpy(self.planes(resize_image(image, *self.scaled_size(*image.shape[:2]), self.interpolation)))[
+                None
+            ]
         )[0]
 
     def planes(self, image: Array) -> Array:
@@ -106,7 +127,7 @@ class EvalTransform:
             return height, width
         if isinstance(self.resize, tuple):
             return self.resize
-        scale = self.resize / min(height, width)
+        scale = self.resize / (min if self.resize_side == "shorter" else max)(height, width)
         return max(1, round(height * scale)), max(1, round(width * scale))
 
     def _levels(self, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -117,3 +138,8 @@ class EvalTransform:
             levels = levels.pin_memory().to(device, non_blocking=True)
         mean, std = levels.to(device)[:, None, :, None, None]
         return mean, std
+
+
+def _both(size: int | tuple[int, int] | None) -> tuple[int | None, int | None]:
+    """Height and width."""
+    return size if isinstance(size, tuple) else (size, size)

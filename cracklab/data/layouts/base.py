@@ -1,6 +1,7 @@
 """The contract of a layout, the registry that finds it by name, and how files are paired."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from cracklab.data.images import ENDINGS, Array, read_image, read_mask
@@ -130,6 +131,11 @@ def pair(
         for key in sorted(masks.keys() - images.keys())
     ]
     return records, problems
+
+
+def shown_twice(records: Iterable[Record]) -> list[Record]:
+    """Validation images that are the test images too."""
+    return [replace(record, split=side) for record in records for side in ("val", "test")]
 
 
 def keyed(folder: Path, suffix: str = "", endings: Iterable[str] = ENDINGS) -> tuple[dict[str, Path], list[Problem]]:

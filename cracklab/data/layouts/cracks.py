@@ -10,7 +10,7 @@ from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
 from cracklab.data.images import Array
-from cracklab.data.layouts.base import Layout, keyed, pair, register, require_folders
+from cracklab.data.layouts.base import Layout, keyed, pair, register, require_folders, shown_twice
 from cracklab.data.samples import SIDES, Problem, Record, Side
 from cracklab.errors import DataError
 
@@ -63,18 +63,19 @@ class FCD108(Layout):
     """FCD-108, facades: `train/` and `valid/` with `NAME.jpg` beside `NAME_mask.png`. Krasniqi and Shehu 2026.
 
     Args:
-        valid_is: `valid/` is the validation side; or the test side, with validation taken from the training photos.
+        valid_is: `valid/` is the validation side; or the test side, with validation taken from the training photos; or
+            `both`, as papers without a test set have it, which `data.known_overlap: report` has to accept.
     """
 
-    def __init__(self, valid_is: Literal["val", "test"] = "val") -> None:
-        self.valid_is: Side = valid_is
+    def __init__(self, valid_is: Literal["val", "test", "both"] = "val") -> None:
+        self.valid_is = valid_is
 
     def index(self, root: Path) -> tuple[list[Record], list[Problem]]:
         """Pairs of both folders."""
         require_folders(root, ("train", "valid"), "fcd108")
         train, problems = _beside(root / "train", "train")
-        valid, more = _beside(root / "valid", self.valid_is)
-        return train + valid, problems + more
+        valid, more = _beside(root / "valid", "test" if self.valid_is == "test" else "val")
+        return train + (shown_twice(valid) if self.valid_is == "both" else valid), problems + more
 
 
 @register("crackforest")

@@ -8,7 +8,16 @@ from typing import Literal
 import numpy as np
 
 from cracklab.data.images import IGNORE, Array, read_classes, read_mask, resize_image
-from cracklab.data.layouts.base import Layout, files_in, keyed, pair, register, require_folders
+from cracklab.data.layouts.base import (
+    Layout,
+    class_names_for,
+    files_in,
+    keyed,
+    pair,
+    register,
+    require_folders,
+    shown_twice,
+)
 from cracklab.data.samples import SIDES, Problem, Record, Side
 
 CAMVID = ("sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "bicyclist")
@@ -75,19 +84,19 @@ class Cityscapes(Layout):
 
     Args:
         val_is: the published validation side serves as such; or as the test side, with validation taken from the
-            training photos.
+            training photos; or as `both`, which `data.known_overlap: report` has to accept.
     """
 
     num_classes = len(CITYSCAPES)
     class_names = tuple(CITYSCAPES)
 
-    def __init__(self, val_is: Literal["val", "test"] = "val") -> None:
-        self.val_is: Side = val_is
+    def __init__(self, val_is: Literal["val", "test", "both"] = "val") -> None:
+        self.val_is = val_is
 
     def index(self, root: Path) -> tuple[list[Record], list[Problem]]:
         """Pairs of train and val."""
         records, problems = [], []
-        sides: tuple[tuple[str, Side], ...] = (("train", "train"), ("val", self.val_is))
+        sides: tuple[tuple[str, Side], ...] = (("train", "train"), ("val", "test" if self.val_is == "test" else "val"))
         for name, side in sides:
             photos, labels = f"leftImg8bit/{name}", f"gtFine/{name}"
             require_folders(root, (photos, labels), "cityscapes")
@@ -96,7 +105,7 @@ class Cityscapes(Layout):
             if not masks:
                 masks, more = keyed(root / labels, "_gtFine_labelIds", (".png",))
             found, unpaired = pair(images, masks, side)
-            records += found
+            records += shown_twice(found) if side == "val" and self.val_is == "both" else found
             problems += doubles + more + unpaired
         return records, problems
 
@@ -107,6 +116,46 @@ class Cityscapes(Layout):
         train_ids = np.full(256, IGNORE, np.uint8)
         train_ids[list(CITYSCAPES.values())] = np.arange(self.num_classes)
         return train_ids[read_classes(record.mask, 256)]
+
+
+@register("ade20k")
+class ADE20K(Layout):
+    """ADE20K's scene parsing challenge of 2016: `images/training/a.jpg` + `annotations/training/a.png`, `validation` alike.
+
+    Zhou et al. 2017. 150 classes, numbered from 0 in the order of `objectInfo150.txt`; 0 in a mask is none of them and
+    counts nowhere.
+
+    Args:
+        val_is: as in `cityscapes`; the challenge's test side has no labels.
+    """
+
+    num_classes = 150
+    class_names = class_names_for(150, None)
+
+    def __init__(self, val_is: Literal["val", "test", "both"] = "val") -> None:
+        self.val_is = val_is
+
+    def index(self, root: Path) -> tuple[list[Record], list[Problem]]:
+        """Pairs of training and validation."""
+        records, problems = [], []
+        sides: tuple[tuple[str, Side], ...] = (
+            ("training", "train"),
+            ("validation", "test" if self.val_is == "test" else "val"),
+        )
+        for name, side in sides:
+            photos, labels = f"images/{name}", f"annotations/{name}"
+            require_folders(root, (photos, labels), "ade20k")
+            images, doubles = keyed(root / photos)
+            masks, more = keyed(root / labels, endings=(".png",))
+            found, unpaired = pair(images, masks, side)
+            records += shown_twice(found) if side == "val" and self.val_is == "both" else found
+            problems += doubles + more + unpaired
+        return records, problems
+
+    def read_mask(self, record: Record) -> Array:
+        """Class indices from 0."""
+        numbers = read_classes(record.mask, self.num_classes + 1)
+        return np.where(numbers == IGNORE, IGNORE, numbers - 1).astype(np.uint8)  # 0 - 1 is 255, which counts nowhere
 
 
 @register("celebamask_hq")

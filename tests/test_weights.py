@@ -1,0 +1,55 @@
+"""`model.weights`: training that starts from another run's net."""
+
+import pytest
+import torch
+from support import QUICKSTART, TINY, fit
+
+from cracklab import run
+from cracklab.cli import main
+
+NET = ["--model.net=support.TinyNet", "--model.schedule=Constant"]
+
+
+def state(path):
+    content = torch.load(path, weights_only=True)
+    return {name: value for name, value in content["state_dict"].items() if name.startswith("net.")}
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+    return fit(tmp_path_factory.mktemp("runs") / "first", *NET) / run.LAST
+
+
+def test_a_run_starts_from_the_weights_and_with_nothing_else(first, tmp_path):
+    still = [*NET, "--model.optimizer.lr=0", "--model.optimizer.weight_decay=0", "--trainer.max_epochs=1"]
+    second = fit(tmp_path / "second", *still, f"--model.weights={first}", "--seed_everything=7") / run.LAST
+    before, after = state(first), state(second)
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before if "running" not in name and "num" not in name)
+    content = torch.load(second, weights_only=True)
+    assert (content["epoch"], content["global_step"]) == (0, 3)
+
+
+def test_the_checkpoint_of_such_a_run_needs_the_file_no_more(first, tmp_path):
+    copy = tmp_path / "weights.ckpt"
+    copy.write_bytes(first.read_bytes())
+    second = fit(tmp_path / "second", *NET, f"--model.weights={copy}", "--trainer.max_epochs=1")
+    copy.unlink()
+    call = ["--config", str(second / run.CONFIG), "--ckpt_path", str(second / run.LAST)]
+    assert main(["test", *call]) == 0
+    assert main(["fit", *call, "--out", str(second), "--trainer.max_epochs=2"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("net", "weights", "said"),
+    [([], "{first}", "does not fit Unet"), (NET, "{first}.gone", "does not exist")],
+)
+def test_weights_that_do_not_fit_are_one_message(first, tmp_path, capsys, net, weights, said):
+    out = tmp_path / "second"
+    call = ["fit", "--config", str(QUICKSTART), *TINY, *net, f"--model.weights={weights.format(first=first)}"]
+    with pytest.raises(SystemExit) as refused:
+        main([*call, "--out", str(out)])
+    assert refused.value.code == 2
+    assert said in capsys.readouterr().err
+    if "gone" in weights:
+        assert not out.exists()

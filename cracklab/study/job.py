@@ -24,6 +24,8 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 LINES = 12
 """So many last lines of a failed run are reported."""
 NEVER = threading.Event()
+NOT_OURS = ("SLURM_NTASKS",)
+"""Variables that a run does not see: Lightning would take the tasks of a SLURM job for the processes of the run."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,7 @@ def _call(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env=os.environ | dict(environment),
+            env={name: value for name, value in os.environ.items() if name not in NOT_OURS} | dict(environment),
             pass_fds=(claim,),
             start_new_session=True,
         )

@@ -1,0 +1,168 @@
+"""`cracklab kfold` from the outside: killed in the middle, started again, and compared with the same by hand."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+import yaml
+from support import QUICKSTART, ROOT
+
+from cracklab import run
+from cracklab.cli import main
+from cracklab.study.aggregate import aggregate
+from cracklab.study.folder import Study
+
+TINY = [
+    "--config",
+    str(QUICKSTART),
+    "--data.layout.train=10",
+    "--data.layout.val=4",
+    "--data.layout.test=4",
+    "--data.layout.size=[32,32]",
+    "--data.batch_size=4",
+    "--trainer.max_epochs=2",
+    "--trainer.enable_progress_bar=false",
+    "--trainer.enable_model_summary=false",
+    "--trainer.accelerator=cpu",
+    "--model.net=support.TinyNet",
+    "--panels.images=0",
+]
+TABLES = ("runs.csv", "summary.json", "summary.csv", "summary.md", "out_of_fold.csv")
+
+
+@pytest.fixture(scope="module")
+def kfold(tmp_path_factory):
+    """Two folds. The command was killed in the second epoch of the last fold, and the same command typed again."""
+    out = tmp_path_factory.mktemp("kfold") / "cross"
+    marker = out.parent / "killed"
+    call = ["kfold", *TINY, "--folds", "2", "--out", str(out), "--trainer.callbacks=support.KillStudyOnce"]
+    call += ["--trainer.callbacks.folder=fold_1", f"--trainer.callbacks.marker={marker}"]
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
+    died = subprocess.run([sys.executable, "-m", "cracklab", *call], env=environment, check=False)
+    assert died.returncode == -signal.SIGKILL
+    states = [Study(out).job(one).state for one in Study(out).plan.runs]
+    assert states == ["finished", "new"]
+    assert not (out / "summary.json").exists()
+    first = (out / "fold_0" / run.TEST_METRICS).stat().st_mtime_ns
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", environment["PYTHONPATH"])
+        assert main(call) == 0
+    assert (out / "fold_0" / run.TEST_METRICS).stat().st_mtime_ns == first, "a finished fold was run again"
+    assert marker.exists(), "the run survived the kill of its parent"
+    return out, call
+
+
+@pytest.fixture(scope="module")
+def by_hand(kfold, tmp_path_factory):
+    """The same folds as ordinary runs, without folds.json, never killed; in a folder that is otherwise the study's."""
+    out, _ = kfold
+    other = tmp_path_factory.mktemp("by hand") / "cross"
+    for fold in range(2):
+        folder = other / f"fold_{fold}"
+        fold_of = [f"--data.fold={fold}", "--data.folds=2"]
+        assert main(["fit", *TINY, *fold_of, "--out", str(folder)]) == 0
+        assert main(["test", "--config", str(folder / run.CONFIG), "--ckpt_path", str(folder / run.BEST)]) == 0
+    for name in ("study.yaml", "folds.json", "jobs"):
+        copy = shutil.copytree if (out / name).is_dir() else shutil.copy
+        copy(out / name, other / name)
+    aggregate(Study(other))
+    return other
+
+
+def test_a_fold_by_hand_gives_the_same_numbers(kfold, by_hand):
+    for fold in range(2):
+        for name in (run.TEST_METRICS, run.PER_IMAGE, run.PROTOCOLS):
+            assert (kfold[0] / f"fold_{fold}" / name).read_bytes() == (by_hand / f"fold_{fold}" / name).read_bytes()
+
+
+def test_tables_are_the_same_bytes_as_without_the_kill(kfold, by_hand):
+    for name in TABLES:
+        assert (kfold[0] / name).read_bytes() == (by_hand / name).read_bytes()
+
+
+def test_the_cut_run_went_on_from_its_epoch(kfold):
+    log = (kfold[0] / "jobs" / "fold_1.log").read_text()
+    assert [line.count("--ckpt_path") for line in log.splitlines() if line.startswith("$ cracklab fit")] == [0, 1]
+    assert [row["epoch"] for row in csv.DictReader((kfold[0] / "fold_1" / run.METRICS).open())] == ["0", "1"]
+
+
+def test_nothing_half_written_is_left(kfold):
+    assert not [path for path in kfold[0].rglob(".*")]
+
+
+def test_out_of_fold_rows_hold_every_image_once_and_the_test_set_never(kfold):
+    out, _ = kfold
+    rows = list(csv.DictReader((out / "out_of_fold.csv").open()))
+    ids = [row["id"] for row in rows]
+    assert next(iter(rows[0])) == "id"
+    assert ids == sorted([f"train-{i:05d}" for i in range(10)] + [f"val-{i:05d}" for i in range(4)])
+    folds = json.loads((out / "folds.json").read_text())["images"]
+    assert all(int(row["fold"]) == folds[row["id"]]["fold"] for row in rows)
+    assert folds["test-00000"]["fold"] is None
+    text = (out / "out_of_fold.csv").read_text() + "".join((out / name).read_text() for name in TABLES)
+    assert str(out) not in text
+    assert os.uname().nodename not in text
+
+
+def test_every_fold_is_an_ordinary_run_in_one_group(kfold):
+    for fold in range(2):
+        config = yaml.safe_load((kfold[0] / f"fold_{fold}" / run.CONFIG).read_text())
+        assert config["data"]["fold"] == fold
+        assert (config["wandb"]["group"], config["wandb"]["job_type"]) == ("cross", f"fold_{fold}")
+
+
+def test_a_finished_study_is_left_alone(kfold, capsys):
+    """Without PyTorch being imported, in a moment."""
+    out, call = kfold
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file() and "fold_" in str(path)}
+    program = "import sys; from cracklab.cli import main; main(sys.argv[1:]); assert 'torch' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", program, *call], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "2 finished, 0 to do" in done.stdout
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+def test_another_configuration_in_the_same_folder_is_refused(kfold, capsys):
+    out, call = kfold
+    before = (out / "study.yaml").read_bytes()
+    with pytest.raises(SystemExit) as end:
+        main([*call, "--model.loss=dice"])
+    assert end.value.code == 2
+    assert "+arguments: 15: --model.loss=dice" in capsys.readouterr().err
+    assert (out / "study.yaml").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--model.loss", "distance_awre"], ["distance_awre", "distance_aware"]),
+        (["--model.loss", "distance_aware", "--model.loss.sigma", "-1"], ["sigma", "-1"]),
+        (["--data.batch_sise=4"], ["data.batch_sise", "data.batch_size"]),
+        (["--data.layout=folders", "--data.root=/nowhere/at/all"], ["/nowhere/at/all"]),
+        (["--folds", "20"], ["14 photos", "20"]),
+        (["--folds", "sources"], ["two sources"]),
+        (["--data.fold=1"], ["--data.fold"]),
+    ],
+)
+def test_a_wrong_call_is_one_message_before_anything_is_written(capsys, tmp_path, arguments, words):
+    with pytest.raises(SystemExit) as end:
+        main(["kfold", *TINY, *arguments, "--out", str(tmp_path / "out")])
+    assert end.value.code == 2
+    message = capsys.readouterr().err
+    assert message.count("error: ") == 1
+    assert "Traceback" not in message
+    assert all(word in message for word in words), message
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_dry_run_shows_the_plan_and_writes_nothing(capsys, tmp_path):
+    assert main(["kfold", *TINY, "--folds=3", "--repeats=2", "--out", str(tmp_path / "out"), "--dry-run"]) == 0
+    shown = capsys.readouterr().out
+    assert "2 repeat x 3 fold = 6 runs; 0 finished, 6 to do" in shown
+    assert "repeat_1/fold_2 new" in shown
+    assert not list(tmp_path.iterdir())

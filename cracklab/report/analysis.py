@@ -48,6 +48,13 @@ class ImageComparison:
         """Whether the interval leaves 0 out."""
         return self.difference.low > 0 or self.difference.high < 0
 
+    @property
+    def turned(self) -> "ImageComparison":
+        """The same from the side of `second`."""
+        old = self.difference
+        difference = Interval(-old.value, -old.high, -old.low, old.clusters)
+        return ImageComparison(self.second, self.first, difference, self.images, 1 - self.superiority)
+
 
 @dataclass(frozen=True)
 class Convergence:

@@ -70,8 +70,8 @@ def run(command: str, arguments: Sequence[str]) -> int:
     content = build(Analysis(found, what, options.target), title)
     write(content, out)
     print("\n".join([*content.summary, f"report: {out / 'report.html'}"]))
-    if content.missing:
-        print(f"unfinished: {len(found.missing)} runs are missing, named in the report", file=sys.stderr)
+    if content.unfinished:
+        print(f"{content.unfinished} The report names them.", file=sys.stderr)
     return 0
 
 

@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 from cracklab.report import facts, figures, panels, tables
 from cracklab.report.analysis import COMPARED, Analysis, ImageComparison
 from cracklab.report.table import Table, number
-from cracklab.study.statistics import clusters_of, coverage_at_most, design, mean_interval, sentence
+from cracklab.study.statistics import clusters_of, coverage_at_most, design, interval_text, mean_interval, sentence
 
-MISSING = 50
-"""Missing runs that are named in full."""
+MISSING, ALIKE = 50, 3
+"""Missing runs that are named, and methods like the best one that have a sentence each."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,10 @@ class Content:
     """Plain sentences on what the runs show."""
     cautions: Sequence[str]
     """What to keep in mind."""
+    unfinished: str = ""
+    """How many runs are not there yet; nothing where none is missing."""
     missing: Sequence[str] = ()
-    """Runs that are not there yet, and how far they are."""
+    """Which these are, and how far they are."""
     sections: Sequence[Section] = field(default_factory=list)
 
 
@@ -58,6 +60,7 @@ def build(analysis: Analysis, title: str) -> Content:
     found = analysis.collection
     runs, methods = len(found.runs), len(analysis.methods)
     missing = [f"{name} ({state})" for name, state in found.missing.items()]
+    unfinished = f"Unfinished: {len(missing)} of {runs + len(missing)} runs are missing." if missing else ""
     if len(missing) > MISSING:
         missing = [*missing[:MISSING], f"and {len(missing) - MISSING} more"]
     return Content(
@@ -66,6 +69,7 @@ def build(analysis: Analysis, title: str) -> Content:
         f"{analysis.measure.protocol}",
         summary(analysis),
         cautions(analysis),
+        unfinished,
         missing,
         [section for section in _sections(analysis) if section.items],
     )
@@ -76,36 +80,40 @@ def summary(analysis: Analysis) -> list[str]:
     best = analysis.methods[0]
     if len(analysis.methods) == 1:
         return [_alone(analysis, best)]
-    lines = [sentence(one, analysis.quantity) + "." for one in analysis.comparisons if best in (one.first, one.second)]
-    shown = sum(one.shown for one in analysis.comparisons)
+    with_best = [one for one in analysis.comparisons if best in (one.first, one.second)]
+    alike = [one for one in with_best if not one.shown]
+    lines = [f"{sentence(one, analysis.quantity)}." for one in with_best if one.shown or one in alike[:ALIKE]]
+    if len(alike) > ALIKE:
+        others = [one.second if one.first == best else one.first for one in alike[ALIKE:]]
+        lines.append(f"Nor can they show a difference between {best} and {'; '.join(others)}.")
     if len(analysis.comparisons) > 1:
+        shown = sum(one.shown for one in analysis.comparisons)
         lines.append(f"Of {len(analysis.comparisons)} comparisons, these runs show {shown} to be a difference.")
-    lines += [_on_images(analysis, one) for one in analysis.image_comparisons if best in (one.first, one.second)]
-    return lines
+    left = {frozenset((one.first, one.second)) for one in with_best if one.shown}
+    images = [one for one in analysis.image_comparisons if best in (one.first, one.second)]
+    images = [one for one in images if frozenset((one.first, one.second)) not in left]
+    return lines + [_on_images(analysis, one) for one in images[:ALIKE]]
 
 
 def _alone(analysis: Analysis, method: str) -> str:
     own = analysis.table[[method]].dropna()
-    interval = mean_interval(own[method].to_numpy(float), clusters_of(own))
-    value, low, high = (analysis.measure.text(number) for number in (interval.value, interval.low, interval.high))
-    within = "no interval from" if math.isnan(interval.low) else f"95 % interval {low} to {high},"
-    return f"{method}: {analysis.quantity.name} {value} ({within} n = {design(own)})."
+    mean = mean_interval(own[method].to_numpy(float), clusters_of(own))
+    value, low, high = (analysis.measure.text(end) for end in (mean.value, mean.low, mean.high))
+    kind = "95 % interval" if mean.clusters >= 5 else "whole range"
+    within = "no interval" if math.isnan(mean.low) else f"{kind} {low} to {high}"
+    return f"{method}: {analysis.quantity.name} {value} ({within}, n = {design(own)})."
 
 
 def _on_images(analysis: Analysis, one: ImageComparison) -> str:
     """A comparison over images in words."""
-    quantity = analysis.quantity
-    unit = f" {quantity.unit}" if quantity.unit else ""
-    turned = one.difference.value < 0
-    first, second = (one.second, one.first) if turned else (one.first, one.second)
-    sign = -1 if turned else 1
-    ends = sorted(sign * end for end in (one.difference.low, one.difference.high))
-    value, low, high = (quantity.text(number) for number in (sign * one.difference.value, *ends))
-    where = f"on the {one.images} test images of both ({one.difference.clusters} photos)"
-    if math.isnan(one.difference.low):
-        return f"For these trained nets {where}, {first} is {value} {quantity.name}{unit} better than {second}; no interval."
+    if one.difference.value < 0:
+        one = one.turned
     verdict = "better than" if one.shown else "ahead of, but not clearly better than,"
-    return f"For these trained nets {where}, {first} is {value} {quantity.name}{unit} {verdict} {second} (95 % interval {low} to {high})."
+    return (
+        f"On the {one.images} images ({one.difference.clusters} photos) that both were tested on, and for these trainings alone, "
+        f"{one.first} is {analysis.quantity.amount(one.difference.value)} {verdict} {one.second} "
+        f"({interval_text(one.difference, analysis.quantity)} over photos)."
+    )
 
 
 def cautions(analysis: Analysis) -> list[str]:
@@ -229,7 +237,7 @@ def _curves(analysis: Analysis) -> Picture | None:
         else ""
     )
     note = (
-        f"{analysis.measure.curve} by epoch: mean over up to {int(points['n'].max())} runs, band of one standard deviation.{many} Dotted: "
+        f"{analysis.measure.curve} by epoch: mean over runs ({int(points['n'].max())} at most), band of one standard deviation.{many} Dotted: "
         "the target of the table below."
     )
     alt = f"Validation {analysis.quantity.name} by epoch for {', '.join(shown)}; convergence follows as a table"

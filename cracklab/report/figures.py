@@ -14,8 +14,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from cracklab.report.analysis import Analysis
+from cracklab.report.labels import short
 from cracklab.report.measure import Measure
 from cracklab.study.statistics import Ranks, clusters_of, mean_interval
 
@@ -92,6 +94,7 @@ def learning_curves(analysis: Analysis) -> Figure:
         if std.notna().any():
             low, high = (mean - std).to_numpy(float), (mean + std).to_numpy(float)
             axes.fill_between(epochs, low, high, color=colour, alpha=0.13, linewidth=0)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if math.isfinite(analysis.target):
         axes.axhline(analysis.target, color="0.5", linewidth=0.8, linestyle=(0, (1, 2)))
         axes.annotate(
@@ -106,39 +109,35 @@ def critical_difference(ranks: Ranks) -> Figure:
     names = list(ranks.average)[:RANKED]
     values = np.array([ranks.average[name] for name in names])
     bars = cliques(values, ranks.critical_difference)
-    rows = math.ceil(len(names) / 2)
-    depth = 0.5 + 0.16 * len(bars)
-    bottom = depth + 0.3 * rows + 0.2
-    figure = Figure(figsize=(WIDTH, 0.5 * (bottom + 1.5)), dpi=130)
-    axes = figure.add_axes((0.01, 0.01, 0.98, 0.98))
+    half = math.ceil(len(names) / 2)
+    depth = 0.35 + 0.16 * len(bars)
+    bottom = depth + 0.3 * half + 0.1
     low, high = math.floor(values.min()), max(math.ceil(values.max()), math.floor(values.min()) + 1)
-    margin = 0.62 * (high - low)
-    axes.set(xlim=(high + margin, low - margin), ylim=(bottom, -1.5))
+    label = min(0.083 * max(map(len, names)) + 0.6, 2.3)  # inches
+    inch = (high - low) / (WIDTH - 2 * label)  # in ranks
+    figure = Figure(figsize=(WIDTH, 0.6 * (bottom + 1.5)), dpi=130)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(high + label * inch, low - label * inch), ylim=(bottom, -1.5))
     axes.axis("off")
     axes.plot([low, high], [0, 0], color="black", linewidth=1)
-    for tick in range(low, high + 1):
-        axes.plot([tick, tick], [0, -0.15], color="black", linewidth=1)
-        axes.text(tick, -0.25, str(tick), ha="center", va="bottom", fontsize=9)
-    shown = min(ranks.critical_difference, high + margin - (low - margin))
-    left = high + margin * 0.95
-    axes.plot([left, left - shown], [-1.05, -1.05], color="black", linewidth=1.4)
-    axes.text(left, -1.15, f"critical difference {ranks.critical_difference:.2f}", ha="left", va="bottom", fontsize=9)
+    for tick in range(low, high + 1, 1 + (high - low) // 8):
+        axes.plot([tick, tick], [0, -0.13], color="black", linewidth=1)
+        axes.text(tick, -0.2, str(tick), ha="center", va="bottom", fontsize=10)
+    left = high + (label - 0.15) * inch
+    axes.plot(
+        [left, max(left - ranks.critical_difference, low - label * inch)], [-0.95, -0.95], color="black", linewidth=1.6
+    )
+    axes.text(left, -1.02, f"critical difference {ranks.critical_difference:.2f}", ha="left", va="bottom", fontsize=10)
     for i, (first, last) in enumerate(bars):
-        at = 0.25 + 0.16 * i
-        axes.plot(
-            [values[first] - 0.02, values[last] + 0.02],
-            [at, at],
-            color=PALETTE[0],
-            linewidth=3.2,
-            solid_capstyle="butt",
-        )
+        ends = [values[first] - 0.03 * inch, values[last] + 0.03 * inch]
+        axes.plot(ends, [0.22 + 0.16 * i] * 2, color=PALETTE[0], linewidth=3.2, solid_capstyle="butt")
     for place, (name, value) in enumerate(zip(names, values, strict=True)):
-        best_half = place < rows
-        row = place if best_half else len(names) - 1 - place
-        at, end = depth + 0.3 * row + 0.1, (low - 0.06 * margin if best_half else high + 0.06 * margin)
+        best = place < half
+        at = depth + 0.3 * (place if best else len(names) - 1 - place)
+        end = low - 0.1 * inch if best else high + 0.1 * inch
         axes.plot([value, value, end], [0, at, at], color="0.35", linewidth=0.8)
-        text = f"{name} {value:.2f}" if not best_half else f"{value:.2f} {name}"
-        axes.text(end, at, f" {text} ", ha="left" if best_half else "right", va="center", fontsize=9)
+        text, side = (f" {value:.2f} {name}", "left") if best else (f"{name} {value:.2f} ", "right")
+        axes.text(end, at, text, ha=side, va="center", fontsize=10)
     return figure
 
 
@@ -194,7 +193,8 @@ def grid_of(analysis: Analysis) -> tuple[tuple[str, str], dict[tuple[float, floa
         value = run.metrics.get(analysis.measure.key)
         if value is not None and all(name in run.numbers for name in varied):
             points.setdefault((run.numbers[varied[0]], run.numbers[varied[1]]), []).append(value)
-    return ((varied[0], varied[1]), points) if len(points) > 1 else None
+    shown = short(varied)
+    return ((shown[varied[0]], shown[varied[1]]), points) if len(points) > 1 else None
 
 
 def _figure(height: float, x: str, y: str = "") -> tuple[Figure, Axes]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 
 from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup, escape
 
 from cracklab import __version__
 from cracklab.report.content import Content, Picture
@@ -18,8 +19,17 @@ def html(content: Content) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.tests["table"] = lambda item: isinstance(item, Table)
     environment.filters["source"] = source
+    environment.filters["breakable"] = breakable
     text = files("cracklab.report").joinpath(TEMPLATE).read_text(encoding="utf-8")
     return environment.from_string(text).render(content=content, version=__version__)
+
+
+def breakable(text: str) -> Markup:
+    """Text that may be broken after underscores, slashes and commas."""
+    escaped = str(escape(text))
+    for mark in ("_", "/", ","):
+        escaped = escaped.replace(mark, f"{mark}<wbr>")
+    return Markup(escaped)
 
 
 def source(picture: Picture) -> str:
@@ -32,7 +42,7 @@ def markdown(content: Content) -> str:
     """The same for a README or an issue; pictures are links to the files beside it."""
     lines = [f"# {content.title}", content.subtitle + "."]
     if content.missing:
-        lines += [f"**Unfinished**: {len(content.missing)} runs are missing.", _list(content.missing)]
+        lines += [f"**{content.unfinished}**", _list(content.missing)]
     lines += ["## In short", _list(content.summary)]
     if content.cautions:
         lines += ["To keep in mind:", _list(content.cautions)]

@@ -47,7 +47,7 @@ def same_images(analysis: Analysis) -> Sheet | None:
         if common and (best is None or len(names) > best[0]):
             best = (
                 len(names),
-                f"{analysis.collection.cluster} {cluster}, seed {seed}",
+                _block(analysis, cluster, seed),
                 {m: runs[m] for m in names},
                 common,
             )
@@ -83,6 +83,10 @@ def worst_sheet(analysis: Analysis) -> tuple[str, bytes] | None:
 def as_png(picture: pictures.Image) -> bytes:
     """A picture as PNG."""
     return bytes(cv2.imencode(".png", picture[..., ::-1])[1])
+
+
+def _block(analysis: Analysis, cluster: str, seed: str) -> str:
+    return f"Seed {seed}" if cluster == "-" else f"{analysis.collection.cluster.capitalize()} {cluster}, seed {seed}"
 
 
 def _examples(run: Run) -> set[str]:

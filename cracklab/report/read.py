@@ -237,7 +237,7 @@ def _named(runs: list[Run], missing: dict[str, str], compare: Sequence[str], giv
             raise RunError(f"--compare: runs do not differ in {axis!r}{nearest(axis, axes) if axes else ''}")
     compared = [axis for axis in axes if axis in compare or not compare]
     rest = [axis for axis in axes if axis not in compared]
-    inner = [axis for axis in OF_STUDY if axis != "seed_everything" and any(axis in run.replicate for run in runs)]
+    inner = [axis for axis in OF_STUDY if axis != "seed_everything" and _varies(runs, axis)]
     for run in runs:
         run.method = naming.method(run.labels, compared) or given[0]
         block = [run.labels.get(axis, "-") for axis in rest] + [run.replicate.get(axis, "-") for axis in inner]
@@ -249,6 +249,10 @@ def _named(runs: list[Run], missing: dict[str, str], compare: Sequence[str], giv
         "fold" if not rest else " x ".join([*rest, *(["fold"] if inner else [])]),
         missing,
     )
+
+
+def _varies(runs: Sequence[Run], axis: str) -> bool:
+    return len({run.replicate.get(axis) for run in runs}) > 1
 
 
 def _key(labels: dict[str, str]) -> tuple[tuple[str, str], ...]:

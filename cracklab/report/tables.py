@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from cracklab.report.analysis import COMPARED, Analysis
+from cracklab.report.analysis import COMPARED, Analysis, ImageComparison
 from cracklab.report.table import Column, Row, Table, number, spread, words
 from cracklab.study.statistics import clusters_of, design, mean_interval, seed_noise
 
@@ -43,13 +43,14 @@ def ranking(analysis: Analysis) -> Table:
         )
     form = form_of(analysis)
     columns = [
-        number("#", "place", "d"), words("method", "method"), number("mean", "mean", form), spread("95 % interval", "low", "high", form),
+        words("method", "method"), number("mean", "mean", form), spread("95 % interval", "low", "high", form),
         number("std over runs", "std", form), number("std over seeds", "seed_noise", form), number("average rank", "rank", ".2f"),
         number("wins", "wins", "g"), number("n runs", "n", "d"),
     ]  # fmt: skip
     note = (
         f"{measure.label}: {measure.protocol}; mean over runs. Intervals resample "
-        f"{analysis.collection.cluster}s with all their runs, or seeds where there is one."
+        f"{analysis.collection.cluster}s with all their runs, or seeds where there is one; of fewer than five "
+        "they are nearly the whole range."
     )
     return Table("ranking", "Ranking", note, columns, rows)
 
@@ -91,17 +92,16 @@ def comparisons(analysis: Analysis) -> Table:
     return Table("comparisons", "Comparisons", note, columns, rows)
 
 
-def _over_images(one: Any, first: str) -> dict[str, Any]:
+def _over_images(one: ImageComparison | None, first: str) -> dict[str, Any]:
     """The columns of a comparison over images, from the side of `first`."""
     if one is None:
         return {}
-    same = one.first == first
-    low, high = one.difference.low, one.difference.high
+    one = one if one.first == first else one.turned
     return {
-        "images_difference": one.difference.value if same else -one.difference.value,
-        "images_low": low if same else -high,
-        "images_high": high if same else -low,
-        "images_superiority": one.superiority if same else 1 - one.superiority,
+        "images_difference": one.difference.value,
+        "images_low": one.difference.low,
+        "images_high": one.difference.high,
+        "images_superiority": one.superiority,
         "images": one.images,
         "photos": one.difference.clusters,
     }

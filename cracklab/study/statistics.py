@@ -45,6 +45,15 @@ class Quantity:
         decimals = 1 if self.unit else 3
         return f"{scaled:.{decimals}f}" if abs(scaled) >= 10.0**-decimals or not scaled else f"{scaled:.2g}"
 
+    def amount(self, value: float) -> str:
+        """A difference in words: `1.2 IoU points`, `0.3 px HD95`."""
+        words = (
+            [self.text(value), self.name, self.unit]
+            if self.unit == "points"
+            else [self.text(value), self.unit, self.name]
+        )
+        return " ".join(word for word in words if word)
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -219,24 +228,26 @@ def least_pairs(family: int) -> int:
 
 def sentence(one: Comparison, quantity: Quantity) -> str:
     """A comparison in plain words."""
-    unit = f" {quantity.unit}" if quantity.unit else ""
-    by = f"{quantity.text(one.difference.value)} {quantity.name}{unit}"
-    noise = f"; seed noise {quantity.text(one.seed_noise)}{unit}" if one.seed_noise is not None else ""
-    if math.isnan(one.difference.low):
-        inside = f"no interval from n = {one.design}"
-    else:
-        low, high = quantity.text(one.difference.low), quantity.text(one.difference.high)
-        inside = f"95 % interval {low} to {high}, n = {one.design}"
+    by, inside = quantity.amount(one.difference.value), f"{interval_text(one.difference, quantity)}, n = {one.design}"
     if one.shown:
         return f"{one.first} beats {one.second} by {by} ({inside})"
-    few = ""
-    if one.pairs < (needed := least_pairs(one.family)):
-        asked = "a comparison" if one.family == 1 else f"{one.family} comparisons"
-        few = f"; a signed-rank test of {asked} needs {needed} pairs or more"
+    noise = (
+        f"; seed noise {quantity.text(one.seed_noise)} {quantity.unit}".rstrip() if one.seed_noise is not None else ""
+    )
+    needed = least_pairs(one.family)
+    few = f"; too few pairs for a test, {needed} are needed" if one.pairs < needed else ""
     return (
         f"{one.first} and {one.second}: no difference that these runs can show "
         f"({by} in favour of {one.first}, {inside}{noise}{few})"
     )
+
+
+def interval_text(one: Interval, quantity: Quantity) -> str:
+    """The ends of an interval; those of fewer than five clusters are called what they are, nearly the whole range."""
+    if math.isnan(one.low):
+        return "no interval"
+    kind = "95 % interval" if one.clusters >= 5 else "whole range"
+    return f"{kind} {quantity.text(one.low)} to {quantity.text(one.high)}"
 
 
 @dataclass(frozen=True)

@@ -55,15 +55,31 @@ def write_run(
             "train/loss": 1 - curve, "val/iou": curve, "val/boundary_iou": curve * 0.8 * surface, "val/hd95_px": 20 * (1 - curve) * surface,
         }
     ).to_csv(folder / files.METRICS, index=False)  # fmt: skip
-    costs = {"epoch": range(epochs), "images_per_s": 30.0, "epoch_s": rng.uniform(10, 12, epochs), "waiting_share": 0.01}
-    pd.DataFrame(costs | ({"gpu_peak_gb": rng.uniform(2, 3, epochs)} if gpu else {})).to_csv(folder / files.RESOURCES, index=False)
+    costs = {
+        "epoch": range(epochs),
+        "images_per_s": 30.0,
+        "epoch_s": rng.uniform(10, 12, epochs),
+        "waiting_share": 0.01,
+    }
+    pd.DataFrame(costs | ({"gpu_peak_gb": rng.uniform(2, 3, epochs)} if gpu else {})).to_csv(
+        folder / files.RESOURCES, index=False
+    )
     if not tested:
         return folder
     chosen = [i for i in range(images) if fold is None or (i // 3) % FOLDS == fold]
-    rows = [row(f"wall{i // 3:03d}-{i % 3}", f"wall{i // 3:03d}", level + hard[i] + rng.normal(0, 0.03), rng) for i in chosen]
+    rows = [
+        row(f"wall{i // 3:03d}-{i % 3}", f"wall{i // 3:03d}", level + hard[i] + rng.normal(0, 0.03), rng)
+        for i in chosen
+    ]
     metrics = {f"test/{name}": value for name, value in aggregate(rows).items()} | {"test/threshold": 0.5}
     files.write_json(folder / files.TEST_METRICS, dict(sorted(metrics.items())))
-    protocol = {"protocol": "deepcrack_pooled", "what": "", "source": "", "warning": "", "values": {"f1": metrics["test/dice"]}}
+    protocol = {
+        "protocol": "deepcrack_pooled",
+        "what": "",
+        "source": "",
+        "warning": "",
+        "values": {"f1": metrics["test/dice"]},
+    }
     files.write_json(folder / files.PROTOCOLS, {"deepcrack_pooled": protocol})
     pd.DataFrame(rows).to_csv(folder / files.PER_IMAGE, index=False)
     for one in rows[:examples]:
@@ -86,7 +102,12 @@ def row(name: str, photo: str, iou: float, rng: np.random.Generator) -> dict[str
 
 def environment(seed: int, gpu: bool = False) -> dict[str, Any]:
     """As `cracklab fit` writes it."""
-    device = {"type": "cuda" if gpu else "cpu", "name": "A100" if gpu else "x86_64", "processes": 1, "precision": "32-true"}
+    device = {
+        "type": "cuda" if gpu else "cpu",
+        "name": "A100" if gpu else "x86_64",
+        "processes": 1,
+        "precision": "32-true",
+    }
     tier = {"tier": "bitwise", "reason": "trainer.deterministic: true" if gpu else "CPU"}
     packages = {"torch": "2.15.0", "lightning": "2.6.6", "numpy": "2.4.6", "scipy": "1.17.1"}
     return {
@@ -96,7 +117,12 @@ def environment(seed: int, gpu: bool = False) -> dict[str, Any]:
 
 
 def write_study(
-    folder: Path, levels: Mapping[str, float], seeds: Iterable[int] = (1, 2), folds: int = FOLDS, leave_out: Iterable[str] = (), **more: Any
+    folder: Path,
+    levels: Mapping[str, float],
+    seeds: Iterable[int] = (1, 2),
+    folds: int = FOLDS,
+    leave_out: Iterable[str] = (),
+    **more: Any,
 ) -> Path:
     """A study of losses x seeds x folds; `leave_out` are names of runs that have not begun."""
     rng = np.random.default_rng(7)

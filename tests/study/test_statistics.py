@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 
 from cracklab.study.statistics import (
+    Interval,
     Quantity,
     average_ranks,
     bootstrap_interval,
@@ -108,7 +109,7 @@ def test_no_test_of_five_pairs_can_show_a_difference():
     assert (five.p, six.p) == (2 * 0.5**5, 2 * 0.5**6)
     assert not five.shown
     assert six.shown
-    assert "needs 6 pairs or more" in sentence(five, IOU)
+    assert "too few pairs for a test, 6 are needed" in sentence(five, IOU)
     assert [least_pairs(m) for m in (1, 3, 15)] == [6, 7, 10]
     assert all(m * 2 * 0.5 ** least_pairs(m) < 0.05 <= m * 2 * 0.5 ** (least_pairs(m) - 1) for m in range(1, 50))
 
@@ -158,13 +159,14 @@ def test_one_cluster_has_no_interval():
     (one,) = compare(table({"a": [0.7], "b": [0.6]}, 1), IOU)
     assert math.isnan(one.difference.low)
     assert not one.shown
-    assert "no interval from n = 1 seed" in sentence(one, IOU)
+    assert "no interval, n = 1 seed" in sentence(one, IOU)
 
 
 def test_seeds_are_the_clusters_where_there_is_one_fold():
     (one,) = compare(table({"a": [0.7, 0.71, 0.72], "b": [0.6, 0.65, 0.61]}, 1, 3), IOU)
     assert one.difference.clusters == 3
     assert one.design == "3 seeds"
+    assert "whole range" in sentence(one, IOU)  # not an interval: it holds the truth with probability 3/4
 
 
 def test_seed_noise_is_the_pooled_standard_deviation():
@@ -224,6 +226,7 @@ def test_sentences():
     assert sentence(less, IOU).startswith("hybrid and dice: no difference that these runs can show (")
     assert "seed noise 1.1 points" in sentence(less, IOU)
     assert "favour of hybrid" in sentence(less, IOU)
+    assert "1.2 px HD95 in favour" in sentence(replace(less, difference=Interval(1.2, -1, 2, 5)), HD95)
 
 
 def test_equal_scores_are_no_difference():

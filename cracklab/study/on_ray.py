@@ -4,7 +4,7 @@ All nodes see the study's folder under the same path.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cracklab.errors import ConfigError
@@ -13,6 +13,9 @@ from cracklab.study.job import Outcome, perform
 
 RETRIES = 5
 """So often Ray starts a run again whose node or worker died; the run goes on from its last epoch."""
+
+FORWARDED = ("PYTHONPATH", "WANDB_")
+"""Beginnings of the variables that workers get from whoever starts the study; all else is the node's own."""
 
 
 class OnRay:
@@ -47,8 +50,9 @@ class OnRay:
                 )
             except (ConnectionError, OSError, RuntimeError, ValueError) as error:
                 raise ConfigError(f"--address {self.address}: the Ray cluster does not answer ({error})") from None
+        own = {name: value for name, value in os.environ.items() if name.startswith(FORWARDED)}
         one = ray.remote(num_cpus=self.cpus, num_gpus=self.gpus, max_retries=RETRIES)(_perform)
-        pending = {one.remote(str(study.folder), run.name, os.getcwd()): run for run in runs}
+        pending = {one.remote(str(study.folder), run.name, os.getcwd(), own): run for run in runs}
         try:
             while pending:
                 done, _ = ray.wait(list(pending), num_returns=1)
@@ -66,7 +70,7 @@ class OnRay:
         return outcome
 
 
-def _perform(folder: str, name: str, cwd: str) -> Outcome:
-    """What a worker does: the environment is its own, with the GPUs that Ray gave it."""
+def _perform(folder: str, name: str, cwd: str, environment: Mapping[str, str]) -> Outcome:
+    """What a worker does, on the GPUs that Ray gave it."""
     os.chdir(cwd)
-    return perform(folder, name, {})
+    return perform(folder, name, environment)

@@ -1,0 +1,193 @@
+"""What takes minutes: random kills, a full disk, data that vanish, two real starts at once, W&B."""
+
+import csv
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from support import ROOT
+from test_kfold import TABLES, TINY
+
+from cracklab import run
+from cracklab.cli import main
+from cracklab.data.synthetic import draw
+from cracklab.study.folder import Study
+
+pytestmark = pytest.mark.slow
+
+GRID = """
+study:
+  grid:
+    loss:
+      bce: {model.loss: bce}
+      dice: {model.loss: dice}
+  folds: 2
+"""
+ENVIRONMENT = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
+EPOCHS = ["--trainer.max_epochs=6", "--data.layout.train=60"]
+
+
+def start(*call: str, **more: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "cracklab", *call],
+        env=ENVIRONMENT | more,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@pytest.fixture
+def grid(tmp_path) -> str:
+    path = tmp_path / "grid.yaml"
+    path.write_text(GRID)
+    return str(path)
+
+
+def tables(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in TABLES if (folder / name).is_file()}
+
+
+def test_killed_ten_times_at_random(tmp_path, grid):
+    """The study's process, or that of a run, by SIGKILL; the tables are those of a study that was left in peace."""
+    call = ["study", *TINY, *EPOCHS, "--config", grid, "--jobs=2"]
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    began = time.monotonic()
+    process = start(*call, "--out", str(whole))
+    output, _ = process.communicate()
+    assert process.returncode == 0, output
+    lasts = time.monotonic() - began
+    rng, kills = random.Random(7), 0
+    for _ in range(40):
+        process = start(*call, "--out", str(cut))
+        try:
+            output, _ = process.communicate(timeout=rng.uniform(0.1, 0.7) * lasts if kills < 10 else None)
+        except subprocess.TimeoutExpired:
+            kills += 1
+            children = [
+                int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+            ]
+            # every third kill hits a run alone, which then counts as failed until the next start
+            os.kill(rng.choice(children) if children and kills % 3 == 0 else process.pid, signal.SIGKILL)
+            output, _ = process.communicate()
+            assert not [pid for pid in children if Path(f"/proc/{pid}").exists() and "zombie" not in status(pid)]
+        if process.returncode == 0:
+            break
+    assert process.returncode == 0, output
+    assert kills >= 1
+    print(f"{kills} kills")
+    assert tables(whole) == tables(cut)
+    assert len(tables(cut)) == 4
+    assert not list(cut.rglob(".*"))
+
+
+def status(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return "zombie"
+
+
+def test_two_starts_at_once_do_every_run_once(tmp_path, grid):
+    call = ["study", *TINY, "--config", grid, "--out", str(tmp_path / "study")]
+    both = [start(*call), start(*call)]
+    outputs = [process.communicate()[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    study = Study(tmp_path / "study")
+    assert len(study.finished()) == 4
+    for one in study.plan.runs:
+        assert study.log(one).read_text().count("$ cracklab fit") == 1
+
+
+def folders(root: Path) -> Path:
+    for kind in ("images", "masks"):
+        (root / kind).mkdir(parents=True)
+    for i in range(10):
+        image, mask = draw(i, size=(32, 32))
+        cv2.imwrite(str(root / "images" / f"p{i}.png"), image)
+        cv2.imwrite(str(root / "masks" / f"p{i}.png"), (mask > 0).astype(np.uint8) * 255)
+    return root
+
+
+def test_data_that_vanish_are_a_clear_end_and_come_back(tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("PYTHONPATH", ENVIRONMENT["PYTHONPATH"])
+    data = folders(tmp_path / "data")
+    own = [argument for argument in TINY if not argument.startswith("--data.layout")]
+    call = ["kfold", *own, "--data.layout=folders", f"--data.root={data}", "--folds=2", "--out", str(tmp_path / "out")]
+    assert main([*call, "--shard=1/2"]) == 0
+    data.rename(tmp_path / "elsewhere")
+    with pytest.raises(SystemExit) as end:
+        main(call)
+    assert end.value.code == 1
+    shown = capfd.readouterr().err
+    assert f"data.root '{data}' is not a folder" in shown
+    assert "fold_1 failed" in shown
+    assert "Traceback" not in shown
+    assert not (tmp_path / "out" / "fold_1" / run.CONFIG).exists()
+    (tmp_path / "elsewhere").rename(data)
+    assert main(call) == 0
+    assert len(list(csv.DictReader((tmp_path / "out" / "out_of_fold.csv").open()))) == 10
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of two megabytes."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)], check=False, capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("mount needs root")
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def test_a_full_disk_is_a_clear_end_and_nothing_is_half_written(small_disk, monkeypatch, capfd):
+    monkeypatch.setenv("PYTHONPATH", ENVIRONMENT["PYTHONPATH"])
+    out, ballast = small_disk / "out", small_disk / "ballast"
+    wide = ["--model.net.width=200"]  # checkpoints of 200 kB
+    call = ["kfold", *TINY, *wide, "--folds=2", "--out", str(out)]
+    ballast.write_bytes(bytes(1_850_000))
+    with pytest.raises(SystemExit) as end:
+        main(call)
+    assert end.value.code == 1
+    shown = capfd.readouterr().err
+    assert "No space left on device" in shown
+    assert f"the disk of {out} is full: make room, and start the same command again" in shown
+    assert not list(out.rglob(".*"))
+    for path in out.rglob("*.csv"):
+        assert path.read_text().endswith("\n")
+    ballast.unlink()
+    assert main(call) == 0
+    assert (out / "out_of_fold.csv").is_file()
+    shutil.rmtree(out)
+
+
+def test_one_group_in_wandb_a_job_a_fold_and_a_summary(tmp_path):
+    from test_loggers import Offline
+
+    free = {name: value for name, value in ENVIRONMENT.items() if not name.startswith("WANDB_")}
+    call = ["kfold", *TINY, "--folds=2", "--wandb.mode=offline", "--out", str(tmp_path / "cross")]
+    subprocess.run([sys.executable, "-m", "cracklab", *call], env=free | {"NETRC": str(tmp_path / "netrc")}, check=True)
+    out = tmp_path / "cross"
+    for fold in range(2):
+        found = Offline(out / f"fold_{fold}")
+        assert (found.group, found.job_type) == ("cross", f"fold_{fold}")
+        assert found.summary["fold"] == fold
+    summary = Offline(out)
+    assert (summary.group, summary.job_type) == ("cross", "summary")
+    rows = {row["metric"]: row for row in csv.DictReader((out / "summary.csv").open())}
+    for key in ("mean", "std", "low", "high"):
+        assert summary.summary[f"test/iou/{key}"] == pytest.approx(float(rows["test/iou"][key]))
+    columns, data, _ = summary.table("summary")
+    assert columns == ["metric", "n", "mean", "std", "low", "high"]
+    assert len(data) == len(rows)

@@ -1,0 +1,95 @@
+"""`cracklab models`."""
+
+import subprocess
+import sys
+
+import pytest
+import yaml
+from support import ROOT
+
+from cracklab.cli import main
+
+
+def rows(capsys, *arguments):
+    assert main(["models", *arguments]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    return {line.split()[0]: line.split()[1:] for line in lines[1:] if line.count("  ") > 3}, lines
+
+
+def test_figures_are_those_of_the_formulas(capsys):
+    """Multiply-adds of a convolution: pixels x kernel x channels in x channels out; transposed: pixels that come in."""
+    side = 64
+    layers = [
+        (1, 64, 1),
+        (64, 64, 1),
+        (64, 64, 2),
+        (64, 64, 2),
+        (64, 128, 4),
+        (128, 128, 4),
+        (128, 256, 8),
+        (256, 128, 8),
+    ]
+    layers += [(128, 128, 8), (256, 128, 4), (128, 64, 4), (64, 64, 4), (128, 64, 2), (64, 64, 2)]
+    layers += [(64, 64, 2), (128, 64, 1), (64, 64, 1), (64, 1, 1)]
+    expected = sum(9 * before * after * (side // scale) ** 2 for before, after, scale in layers)
+    found, lines = rows(capsys, "pipe_unet", "unet_resnet34", "--size", str(side))
+    assert found["pipe_unet"] == ["cracklab.models.PipeUNet", "1", "1,735,361", f"{expected / 1e9:.2f}"]
+    assert found["unet_resnet34"][2] == "24,436,369"  # what segmentation-models-pytorch documents
+    assert "half of the FLOPs" in "\n".join(lines)
+
+
+def test_every_net_that_comes_along_is_listed(capsys):
+    found, _ = rows(capsys, "--size", "64")
+    assert set(found) == {path.stem for path in (ROOT / "configs/model").glob("*.yaml")}
+    assert all(float(row[-1]) > 0 for row in found.values())
+
+
+def test_a_configuration_with_overlays_and_other_channels(capsys, tmp_path):
+    overlay = {"model": {"net": {"init_args": {"encoder_name": "resnet34"}}}, "data": {"channels": 1}}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(overlay))
+    arguments = ["--config", "cracklab:base", "--config", str(tmp_path / "mine.yaml"), "--size", "64"]
+    found, _ = rows(capsys, *arguments)
+    assert found["mine"][1:3] == ["1", f"{24_436_369 - 2 * 64 * 49:,}"]
+    found, _ = rows(capsys, *arguments, "--channels", "3")
+    assert found["mine"][1:3] == ["3", "24,436,369"]
+
+
+def test_a_size_that_a_net_does_not_take_is_said(capsys):
+    found, lines = rows(capsys, "manet", "unet_resnet34", "--size", "50")
+    assert found["manet"][-1] == "-"
+    assert float(found["unet_resnet34"][-1]) > 0
+    assert any(line.startswith("manet: ") and "divisible by 32" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["unet_plusplus"], "did you mean 'unetplusplus'?"),
+        (["--config", "cracklab:data/folders"], "has no model.net"),
+        (["--config", "no.yaml"], "no.yaml does not exist"),
+        (["unet", "--size", "0"], "1 or more"),
+    ],
+)
+def test_wrong_calls(capsys, arguments, message):
+    with pytest.raises(SystemExit) as raised:
+        main(["models", *arguments])
+    assert raised.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_net_that_cannot_be_made_is_named(capsys, tmp_path):
+    (tmp_path / "wrong.yaml").write_text("model: {net: {class_path: cracklab.models.UNet, init_args: {width: 3}}}")
+    with pytest.raises(SystemExit):
+        main(["models", "--config", str(tmp_path / "wrong.yaml")])
+    error = capsys.readouterr().err
+    assert "wrong.yaml does not work" in error
+    assert "width" in error
+
+
+def test_help_imports_no_library():
+    code = (
+        "import sys\nfrom cracklab.cli import main\ntry:\n    main(['models', '--help'])\nexcept SystemExit: pass\n"
+        "print({'torch', 'timm', 'segmentation_models_pytorch'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.endswith("set()\n")

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from cracklab import run as run_folder
 from cracklab.errors import ConfigError, RunError
@@ -104,7 +104,7 @@ def run(command: str, args: Sequence[str]) -> int:
     else:
         if run_folder.is_used(study.folder):
             raise RunError(f"--out {options.out} holds a run: choose another folder")
-        planner = rehearse(command, inputs)
+        planner = rehearse("kfold" if command == "kfold" else "study", inputs)
         gigabytes = planner.gigabytes
     plan: Plan = study.plan if planner is None else planner.plan
     runs = part(plan.runs, options.shard)
@@ -131,7 +131,7 @@ def run(command: str, args: Sequence[str]) -> int:
     return report(study, failed)
 
 
-def rehearse(command: str, inputs: Inputs) -> Any:
+def rehearse(command: Literal["kfold", "study"], inputs: Inputs) -> Any:
     """Plan a study, having tried what its runs would be refused for; nothing is written into its folder."""
     from cracklab.study.rehearsal import Planner  # imports PyTorch and Lightning, which takes seconds
 

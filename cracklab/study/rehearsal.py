@@ -5,9 +5,10 @@ Imports PyTorch and Lightning: only a study that is planned for the first time n
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
@@ -20,7 +21,7 @@ from cracklab.study.inputs import Inputs
 from cracklab.study.plan import Overlay, as_arguments, as_text, axes_of, cells_of, fold_axis, runs_of
 from cracklab.training import CrackCLI
 
-FOLDED = ("layout", "root", "group", "split_seed", "pool", "folds_file")
+FOLDED = tuple(f"data.{name}" for name in ("layout", "root", "group", "split_seed", "pool", "folds_file"))
 """Keys of data that folds depend on; they are made of masks as they are on disk, whatever the resize."""
 STATES = 3
 """A checkpoint holds this many numbers a weight: Adam keeps two beside it."""
@@ -34,7 +35,8 @@ class Rehearsal(CrackCLI):
     """
 
     def __init__(self, arguments: list[str]) -> None:
-        self._seen, self._last = "", arguments
+        self._seen: set[str] = set()
+        self._last = arguments
         quiet.hush()
         try:
             super().__init__("fit", arguments)
@@ -56,10 +58,10 @@ class Rehearsal(CrackCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Any:
         """None; but bad data is found."""
         settings = str({**self.data_config, "seed": None})
-        if settings != self._seen:
+        if settings not in self._seen:
             self.data: CrackDataModule = self.datamodule
             self.data.setup("fit")
-            self._seen = settings
+            self._seen.add(settings)
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Nothing starts."""
@@ -84,10 +86,13 @@ class Planner:
         command: `kfold` or `study`.
         inputs: what was typed.
         configs: where the configurations lie, by the names of their copies.
+
+    Raises:
+        CracklabError: whatever a run would be refused for, and a grid that cannot be.
     """
 
-    def __init__(self, command: str, inputs: Inputs, configs: Mapping[str, str]) -> None:
-        self.command, self.inputs = command, inputs
+    def __init__(self, command: Literal["kfold", "study"], inputs: Inputs, configs: Mapping[str, str]) -> None:
+        self.command = command
         self._arguments = [
             f"--config={configs[argument.partition('=')[2]]}" if argument.startswith("--config=") else argument
             for argument in inputs.arguments
@@ -96,73 +101,69 @@ class Planner:
         """What the largest run takes on disk."""
         self.folds: dict[str, Callable[[Path], None]] = {}
         """File of folds -> what writes it."""
-        axes = axes_of(inputs.grid)
-        by_source = inputs.folds == "sources"
-        # folds of photos before sources are known: the axes have to be right before data is read for long
-        first = cells_of(axes)[0][1] | ({} if inputs.folds is None else {"data.fold": 0, "data.folds": inputs.folds})
-        if by_source:
-            first |= {"data.fold": None, "data.folds": 2, "data.split": "holdout"}
-        self.rehearsal = Rehearsal([*self._arguments, *as_arguments(first)])
-        folds = self._sources() if by_source else inputs.folds
-        if inputs.repeats > 1:
-            seed = self.rehearsal.data_config["split_seed"]
-            axes["repeat"] = {number: {"data.split_seed": seed + number} for number in range(inputs.repeats)}
+        self._file_of: dict[str, str] = {}
+        """What folds depend on -> file of folds."""
+        self.axes = axes_of(inputs.grid)
+        self._rehearsal = Rehearsal([*self._arguments, *as_arguments(self._first(inputs.folds))])
+        self._add_repeats_and_folds(inputs)
+        self._rehearse_cells()
+        names = {axis: list(labels) for axis, labels in self.axes.items()}
+        runs = [self._with_folds(run) for run in runs_of(command, self.axes)]
+        self.plan = Plan(command, inputs.asked, names, runs)
+
+    def _first(self, folds: int | str | None) -> Overlay:
+        """The overlay of the first cell, as far as it is known before the configuration and the data were read."""
+        overlay: Overlay = cells_of(self.axes)[0][1]
         if isinstance(folds, int):
-            axes["fold"] = fold_axis(folds, by_source)
-        self.axes = axes
-        files = self._rehearse(folds is not None)
-        runs = [self._with_file(run, files) for run in runs_of(command, axes)]
-        self.plan = Plan(
-            "kfold" if command == "kfold" else "study",
-            inputs.asked,
-            {axis: list(labels) for axis, labels in axes.items()},
-            runs,
-        )
+            return {**overlay, **fold_axis(folds, by_source=False)[0]}
+        return {**overlay, "data.split": "holdout"} if folds else overlay
 
-    def _sources(self) -> int:
-        data = self.rehearsal.data
-        sources = {record.source for record in data.records if data.plan.pool or record.split != "test"}
-        if len(sources) < 2:
-            raise ConfigError(
-                f"folds by source need two sources, and the data has {len(sources)}: see data.layout sources, or give a number"
-            )
-        return len(sources)
+    def _add_repeats_and_folds(self, inputs: Inputs) -> None:
+        if inputs.repeats > 1:
+            seed = self._rehearsal.data_config["split_seed"]
+            self.axes["repeat"] = {number: {"data.split_seed": seed + number} for number in range(inputs.repeats)}
+        if inputs.folds == "sources":
+            data = self._rehearsal.data
+            sources = {record.source for record in data.records if data.plan.pool or record.split != "test"}
+            if len(sources) < 2:
+                raise ConfigError(
+                    f"folds by source need two sources, and the data has {len(sources)}: give a number, or see the "
+                    "data.layout sources"
+                )
+            self.axes["fold"] = fold_axis(len(sources), by_source=True)
+        elif isinstance(inputs.folds, int):
+            self.axes["fold"] = fold_axis(inputs.folds, by_source=False)
 
-    def _rehearse(self, folded: bool) -> dict[str, str]:
-        """Rehearse every cell once, whatever its seed and fold; returns the file of folds by what folds depend on."""
+    def _rehearse_cells(self) -> None:
+        """Rehearse every cell once, whatever its seed and fold, and keep the folds of each kind of data."""
         axes = {axis: labels for axis, labels in self.axes.items() if axis != "seed_everything"}
         if "fold" in axes:
             axes["fold"] = {0: axes["fold"][0]}
-        cells = cells_of(axes)
-        files: dict[str, str] = {}
-        for labels, overlay in cells:
-            self.rehearsal.again([*self._arguments, *as_arguments(overlay)])
-            self.gigabytes = max(self.gigabytes, self.rehearsal.gigabytes)
-            key = self._key(overlay)
-            if folded and key not in files:
-                files[key] = self._file(labels)
-                data = self.rehearsal.data
-                self.folds[files[key]] = partial(
+        for labels, overlay in cells_of(axes):
+            self._rehearsal.again([*self._arguments, *as_arguments(overlay)])
+            self.gigabytes = max(self.gigabytes, self._rehearsal.gigabytes)
+            key = _folded(overlay)
+            if "fold" in axes and key not in self._file_of:
+                self._file_of[key] = file = self._folds_file(labels)
+                data = self._rehearsal.data
+                self.folds[file] = partial(
                     write_folds, records=data.records, fold_of=data.fold_of, folds=data.plan.folds
                 )
-        return files
 
-    def _key(self, overlay: Overlay) -> str:
-        return json.dumps({key: value for key, value in overlay.items() if key.split(".")[:2] in _FOLDED}, default=str)
-
-    def _file(self, labels: Mapping[str, Label]) -> str:
+    def _folds_file(self, labels: Mapping[str, Label]) -> str:
         """`folds.json`, named by the axes that folds depend on."""
-        on = {axis: label for axis, label in labels.items() if self._key(self.axes[axis][label]) != "{}"}
+        axes = [axis for axis, label in labels.items() if _folded(self.axes[axis][label]) != "{}"]
         if self.command == "kfold":
-            return "/".join([*(f"{axis}_{label}" for axis, label in on.items()), "folds.json"])
-        return "_".join(["folds", ",".join(f"{as_text(axis)}={as_text(label)}" for axis, label in on.items())]).strip(
-            "_"
-        ) + (".json")
+            return "/".join([*(f"{axis}_{labels[axis]}" for axis in axes), "folds.json"])
+        names = [f"{as_text(axis)}={as_text(labels[axis])}" for axis in axes]
+        return f"folds_{','.join(names)}.json" if names else "folds.json"
 
-    def _with_file(self, run: Run, files: Mapping[str, str]) -> Run:
+    def _with_folds(self, run: Run) -> Run:
         if "fold" not in run.labels:
             return run
-        return Run(run.name, run.folder, run.labels, {**run.overlay, "data.folds_file": files[self._key(run.overlay)]})
+        return replace(run, overlay={**run.overlay, "data.folds_file": self._file_of[_folded(run.overlay)]})
 
 
-_FOLDED = [["data", name] for name in FOLDED]
+def _folded(overlay: Overlay) -> str:
+    """What of an overlay folds depend on."""
+    return json.dumps({key: value for key, value in overlay.items() if key.startswith(FOLDED)}, sort_keys=True)

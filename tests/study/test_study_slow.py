@@ -107,6 +107,22 @@ def test_two_starts_at_once_do_every_run_once(tmp_path, grid):
         assert study.log(one).read_text().count("$ cracklab fit") == 1
 
 
+def test_ctrl_c_ends_the_run_too(tmp_path, grid):
+    call = ["study", *TINY, *EPOCHS, "--config", grid, "--out", str(tmp_path / "study")]
+    process = start(*call)
+    study = Study(tmp_path / "study")
+    while process.poll() is None and not list(study.folder.glob("runs/*/config.yaml")):
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate()
+    assert process.returncode == 1
+    assert output.strip().endswith("stopped: the same command goes on")
+    assert "Traceback" not in output
+    with study.claim(study.plan.runs[0].name) as claim:
+        assert claim is not None, "the run goes on without its study"
+    assert study.job(study.plan.runs[0]).state == "new"
+
+
 def folders(root: Path) -> Path:
     for kind in ("images", "masks"):
         (root / kind).mkdir(parents=True)

@@ -148,7 +148,7 @@ class Analysis:
         shared = [runs for runs in self.blocks.values() if a in runs and b in runs] or list(self.blocks.values())
         first, second = (self.image_means(runs[name] for runs in shared if name in runs) for name in (a, b))
         per_image = self.measure.per_image
-        both = first.join(second.drop(columns="group"), how="inner", lsuffix="0", rsuffix="1").dropna()
+        both = first.join(second.drop(columns="group").add_prefix("second "), how="inner").dropna()
         if per_image is None or both.empty:
             return None
         width = len(per_image.columns)

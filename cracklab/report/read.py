@@ -125,7 +125,7 @@ def _found(folder: Path, missing: dict[str, str], several: bool) -> list[Run]:
                 lines = f": {job.lines[-1]}" if job.lines else ""
                 missing[head + planned.name] = f"{job.state}{f' at {job.step}' if job.step else ''}{lines}"
                 continue
-            labels = {axis: naming.text(label) for axis, label in planned.labels.items()}
+            labels = {axis: "-" if label is None else str(label) for axis, label in planned.labels.items()}
             values = {**planned.labels, **planned.overlay}
             numbers = {k: float(v) for k, v in values.items() if isinstance(v, int | float) and not isinstance(v, bool)}
             found.append(_run(study.path(planned), head + planned.name, labels, numbers))

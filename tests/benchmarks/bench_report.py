@@ -1,0 +1,57 @@
+"""`cracklab report` on a study of 1,000 finished runs: `python tests/benchmarks/bench_report.py [RUNS]`.
+
+Draws the run folders first (40 losses x 5 seeds x 5 folds; 60 epochs and 60 test images each, all columns of a real
+run), then reports in a process of its own, and prints its time and peak memory.
+"""
+
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "report"))
+
+from report_cases import write_study  # noqa: E402 - found by the line above
+
+RUNS = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
+
+
+def widen(folder: Path) -> None:
+    """Give the tables of a run as many columns as a real one has: 120 by image, 80 by epoch."""
+    for name, columns in (("per_image.csv", 120), ("metrics.csv", 80)):
+        table = pd.read_csv(folder / name)
+        more = np.random.default_rng(0).random((len(table), columns - table.shape[1]))
+        pd.concat([table, pd.DataFrame(more).add_prefix("other/")], axis=1).to_csv(folder / name, index=False)
+
+
+def main() -> None:
+    """Draw, report, print."""
+    folder = Path(tempfile.mkdtemp()) / "study"
+    began = time.monotonic()
+    losses = {f"loss_{i:02d}": 0.6 + 0.002 * i for i in range(RUNS // 25)}
+    write_study(folder, losses, seeds=range(1, 6), images=300, epochs=60)
+    for run in (folder / "runs").iterdir():
+        widen(run)
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    print(f"{RUNS} runs drawn in {time.monotonic() - began:.0f} s, {size / 1e6:.0f} MB")
+    began = time.monotonic()
+    subprocess.run(
+        [sys.executable, "-m", "cracklab", "report", str(folder)], check=True, cwd=ROOT, stdout=subprocess.DEVNULL
+    )
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    print("| runs | wall, s | processor, s | peak memory, MiB | page, MB |\n|---|---|---|---|---|")
+    page = (folder / "report" / "report.html").stat().st_size / 1e6
+    wall = time.monotonic() - began
+    print(f"| {RUNS} | {wall:.1f} | {used.ru_utime + used.ru_stime:.1f} | {used.ru_maxrss / 1024:.0f} | {page:.1f} |")
+    shutil.rmtree(folder.parent)
+
+
+if __name__ == "__main__":
+    main()

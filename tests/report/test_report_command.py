@@ -1,0 +1,313 @@
+"""`cracklab report` from the outside: what it writes of real and of drawn runs, and what it says to a wrong call."""
+
+import json
+import re
+from html import unescape
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from report_cases import write_grid, write_run, write_study
+
+from cracklab.cli import main
+from cracklab.study.folder import Job, Plan, Run, Study
+
+LEVELS = {"bce": 0.62, "dice": 0.66, "tversky": 0.661, "focal": 0.70}
+GONE = "loss=bce,seed_everything=2,fold=4"
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory) -> Path:
+    folder = write_study(tmp_path_factory.mktemp("study") / "losses", LEVELS, leave_out=[GONE], examples=2)
+    gone = next(run for run in Study(folder).plan.runs if run.name == GONE)
+    Study(folder).write_job(gone, Job("failed", step="fit", lines=["error: no space left"]))
+    assert main(["report", str(folder), "--title", "Four losses"]) == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def runs(study) -> pd.DataFrame:
+    """What test_metrics.json of every run says, read without the code under test."""
+    rows = []
+    for path in study.glob("runs/*/test_metrics.json"):
+        labels = dict(part.split("=") for part in path.parent.name.split(","))
+        rows.append({**labels, "iou": json.loads(path.read_text())["test/iou"]})
+    return pd.DataFrame(rows)
+
+
+def table(folder: Path, name: str) -> pd.DataFrame:
+    return pd.read_csv(folder / "report" / "tables" / f"{name}.csv")
+
+
+def page(folder: Path) -> str:
+    return (folder / "report" / "report.html").read_text()
+
+
+def test_a_real_run(tiny_run, tmp_path, capsys):
+    assert main(["report", str(tiny_run), "--out", str(tmp_path / "out")]) == 0
+    metrics = json.loads((tiny_run / "test_metrics.json").read_text())
+    ranking = pd.read_csv(tmp_path / "out/tables/ranking.csv")
+    assert ranking["mean"].item() == pytest.approx(metrics["test/iou"])
+    assert f"{metrics['test/iou']:.4f} (no interval, n = 1 seed)" in capsys.readouterr().out
+    environment = pd.read_csv(tmp_path / "out/tables/environment.csv").set_index("item")["value"]
+    assert environment["determinism tier"] == "bitwise (CPU)"
+    assert environment["torch"] == json.loads((tiny_run / "environment.json").read_text())["packages"]["torch"]
+    worst = pd.read_csv(tmp_path / "out/tables/worst_images.csv", dtype={"id": str})
+    images = pd.read_csv(tiny_run / "per_image.csv", dtype={"id": str}).sort_values(["iou", "id"])
+    assert list(worst["id"]) == list(images["id"])
+    assert list(worst["mean"]) == pytest.approx(list(images["iou"]))
+    assert {path.name for path in (tmp_path / "out/figures").glob("*.png")} == {
+        "paired.png", "learning_curves.png", "same_images.png", "worst_images_panel.png"
+    }  # fmt: skip
+    assert not (tiny_run / "report").exists()
+
+
+def test_a_real_run_by_a_protocol(tiny_run, tmp_path):
+    assert main(["report", str(tiny_run), "--out", str(tmp_path / "out"), "--metric", "deepcrack_pooled/f1"]) == 0
+    values = json.loads((tiny_run / "protocols.json").read_text())["deepcrack_pooled"]["values"]
+    assert pd.read_csv(tmp_path / "out/tables/ranking.csv")["mean"].item() == pytest.approx(values["f1"])
+    assert "protocol deepcrack_pooled: Counts of all images added up" in (tmp_path / "out/report.md").read_text()
+
+
+def test_the_ranking_is_the_mean_of_the_runs(study, runs):
+    ranking = table(study, "ranking").set_index("method")
+    expected = runs.groupby("loss")["iou"].agg(["mean", "std", "count"])
+    assert list(ranking.index) == list(expected["mean"].sort_values(ascending=False).index)
+    assert ranking["mean"].to_dict() == pytest.approx(expected["mean"].to_dict())
+    assert ranking["std"].to_dict() == pytest.approx(expected["std"].to_dict())
+    assert ranking["n"].to_dict() == expected["count"].to_dict()
+    assert ((ranking["low"] < ranking["mean"]) & (ranking["mean"] < ranking["high"])).all()
+    complete = runs.pivot(index=["seed_everything", "fold"], columns="loss", values="iou").dropna()
+    assert len(complete) == 9
+    assert ranking["rank"].to_dict() == pytest.approx(complete.rank(axis=1, ascending=False).mean().to_dict())
+    wins = complete.idxmax(axis=1).value_counts()
+    assert ranking["wins"].to_dict() == {method: wins.get(method, 0) for method in LEVELS}
+
+
+def test_comparisons_are_paired_by_fold_and_seed(study, runs):
+    found = table(study, "comparisons").set_index(["better", "worse"])
+    wide = runs.pivot(index=["seed_everything", "fold"], columns="loss", values="iou")
+    for (better, worse), row in found.iterrows():
+        gain = (wide[better] - wide[worse]).dropna()
+        assert row["pairs"] == len(gain) == (9 if "bce" in (better, worse) else 10)
+        assert row["difference"] == pytest.approx(gain.mean())
+        assert row["superiority"] == pytest.approx((gain > 0).mean())
+    assert found.loc[("focal", "bce"), "shown"] == "yes"
+    assert len(found) == 6
+
+
+def test_comparisons_over_images_pool_the_counts_of_the_runs_of_both(study):
+    found = table(study, "comparisons").set_index(["better", "worse"]).loc[("focal", "bce")]
+    pooled = {}
+    for loss in ("focal", "bce"):
+        parts = []
+        for path in study.glob(f"runs/loss={loss},*/per_image.csv"):
+            if path.parent.name.replace(loss, "bce") != GONE:
+                parts.append(pd.read_csv(path))
+        means = pd.concat(parts).groupby("id")[["tp", "fp", "fn"]].mean().sum()
+        pooled[loss] = means["tp"] / means.sum()
+    assert found["images_difference"] == pytest.approx(pooled["focal"] - pooled["bce"])
+    assert (found["images"], found["photos"]) == (30, 10)
+    assert 0 < found["images_low"] < found["images_difference"] < found["images_high"]
+
+
+def test_superiority_and_epochs_to_a_target(study):
+    curves = {}
+    for path in study.glob("runs/*/metrics.csv"):
+        labels = dict(part.split("=") for part in path.parent.name.split(","))
+        curve = pd.read_csv(path)["val/iou"]
+        curves |= {(labels["loss"], labels["seed_everything"], labels["fold"], e): v for e, v in curve.items()}
+    wide = pd.Series(curves).unstack(0)
+    shares = wide.dropna().idxmax(axis=1).value_counts(normalize=True)
+    best = wide.groupby(level=[0, 1]).max()
+    target = 0.95 * best.mean().max()
+    found = table(study, "convergence").set_index("method")
+    for method, row in found.iterrows():
+        assert row["superiority"] == pytest.approx(shares.get(method, 0))
+        assert row["target"] == pytest.approx(target)
+        needed = [
+            part[part >= target].index[0][2] + 1
+            for _, part in wide[method].dropna().groupby(level=[0, 1])
+            if (part >= target).any()
+        ]
+        assert row["reached"] == len(needed)
+        assert row["epochs"] == pytest.approx(np.median(needed) if needed else np.nan, nan_ok=True)
+
+
+def test_an_unfinished_study_names_what_is_missing(study):
+    for name in ("report.html", "report.md"):
+        text = unescape((study / "report" / name).read_text())
+        assert "Unfinished: 1 of 40 runs are missing." in text
+        assert f"{GONE} (failed at fit: error: no space left)" in text
+
+
+def test_the_page_needs_nothing_else(study):
+    text = page(study)
+    assert re.findall(r'(?:src|href)="(?!data:|#)[^"]*"', text) == []
+    assert "Four losses" in text
+    assert re.findall(r"url\(|@import|fetch\(|XMLHttp", text) == []
+    assert len(re.findall(r"<img ", text)) == len(re.findall(r'<img [^>]*alt="[^"]+"', text)) == 4
+
+
+def test_every_table_and_figure_is_written_in_every_form(study):
+    shown = set(re.findall(r'<table id="table-(\w+)"', page(study)))
+    assert shown == {"ranking", "comparisons", "metrics", "convergence", "worst_images", "costs", "environment", "runs"}
+    for ending in ("csv", "tex"):
+        assert {path.stem for path in (study / "report/tables").glob(f"*.{ending}")} == shown
+    tex = (study / "report/tables/runs.tex").read_text()
+    assert r"seed\_everything=1" in tex
+    assert tex.count(r"\\") == 39 + 1
+    markdown = (study / "report/report.md").read_text()
+    for link in re.findall(r"\]\((figures/[^)]+)\)", markdown):
+        assert (study / "report" / link).stat().st_size > 1000
+    drawn = {path.stem for path in (study / "report/figures").glob("*.svg")}
+    assert drawn == {"paired", "critical_difference", "learning_curves"}
+
+
+def test_numbers_say_what_they_are(study):
+    text = unescape(page(study))
+    assert (
+        "IoU (test/iou, higher is better): pooled over all pixels of a run's test images, at the checkpoint's threshold"
+        in text
+    )
+    assert "n = 5 folds x 2 seeds" in text
+    assert "Folds share training images" in text
+
+
+def test_the_same_runs_give_the_same_bytes(study, tmp_path, capsys):
+    assert main(["report", str(study), "--title", "Four losses", "--out", str(tmp_path)]) == 0
+    assert "Unfinished: 1 of 40 runs are missing." in capsys.readouterr().err
+    files = [path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) > 20
+    for file in files:
+        assert (tmp_path / file).read_bytes() == (study / "report" / file).read_bytes(), file
+
+
+def test_a_kfold_folder_is_one_method(tmp_path, capsys):
+    runs = []
+    for fold in range(5):
+        write_run(tmp_path / "cv" / f"fold_{fold}", "dice", 0.6 + 0.01 * fold, fold=fold, epochs=2)
+        runs.append(Run(f"fold_{fold}", f"fold_{fold}", {"fold": fold}, {"data.fold": fold}))
+    Study(tmp_path / "cv").write_plan(Plan("kfold", {}, {"fold": list(range(5))}, runs), {})
+    assert main(["report", str(tmp_path / "cv")]) == 0
+    assert re.search(r"cv: IoU 0\.\d+ \(95 % interval 0\.\d+ to 0\.\d+, n = 5 folds\)", capsys.readouterr().out)
+    assert not (tmp_path / "cv/report/tables/comparisons.csv").exists()
+
+
+def test_run_folders_are_named_by_what_differs_in_their_configurations(tmp_path):
+    made = [
+        write_run(tmp_path / "a", "dice", 0.6, seed=1, epochs=2),
+        write_run(tmp_path / "b", "dice", 0.6, seed=2, epochs=2),
+        write_run(tmp_path / "c", "tversky", 0.65, seed=1, options={"alpha": 0.3}, epochs=2),
+        write_run(tmp_path / "d", "tversky", 0.7, seed=1, options={"alpha": 0.7}, epochs=2),
+        write_run(tmp_path / "e", "bce", 0.5, tested=False, epochs=2),
+    ]
+    assert main(["report", *map(str, made), "--out", str(tmp_path / "out")]) == 0
+    ranking = pd.read_csv(tmp_path / "out/tables/ranking.csv").set_index("method")
+    assert set(ranking.index) == {"dice", "tversky, alpha=0.3", "tversky, alpha=0.7"}
+    assert ranking.loc["dice", ["n", "design"]].tolist() == [2, "2 seeds"]
+    assert "e (not tested)" in (tmp_path / "out/report.md").read_text()
+
+
+def test_runs_that_nothing_tells_apart_go_by_their_folders(tmp_path):
+    for name in ("x", "y"):
+        write_run(tmp_path / "both" / name, "dice", 0.6, epochs=2)
+    assert main(["report", str(tmp_path / "both")]) == 0
+    assert set(table(tmp_path / "both", "ranking")["method"]) == {"x", "y"}
+
+
+def test_other_test_images_are_no_pairs_but_compared_image_by_image(tmp_path, capsys):
+    """Folds made otherwise: each image is scored once by either, in another company."""
+    for kind, level, images in (("photo", 0.6, 30), ("image", 0.63, 30)):
+        for fold in range(5):
+            folder = write_run(tmp_path / kind / f"fold_{fold}", "dice", level, fold=fold, images=images, epochs=2)
+            text = (folder / "config.yaml").read_text()
+            (folder / "config.yaml").write_text(text.replace("folds: 5", f"folds: 5\n  fold_by: {kind}"))
+    whole = [pd.read_csv(path) for path in sorted((tmp_path / "image").glob("*/per_image.csv"))]
+    mixed = pd.concat(whole).reset_index(drop=True)
+    for fold in range(5):
+        mixed.iloc[fold::5].to_csv(tmp_path / "image" / f"fold_{fold}" / "per_image.csv", index=False)
+    assert main(["report", str(tmp_path / "photo"), str(tmp_path / "image"), "--out", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    assert "On the 30 images (10 photos) that both were tested on" in said
+    assert "image is" in said
+    assert "No block has all methods on the same test images" in (tmp_path / "out/report.md").read_text()
+    found = pd.read_csv(tmp_path / "out/tables/comparisons.csv")
+    assert (found["pairs"].item(), found["images"].item()) == (0, 30)
+
+
+def test_a_grid_of_two_numbers_has_a_heat_map(tmp_path):
+    folder = write_grid(tmp_path / "grid", (1, 2, 4), (0.1, 0.25))
+    assert main(["report", str(folder), "--metric", "test/hd95_px"]) == 0
+    grid = table(folder, "grid")
+    assert list(grid.columns) == ["beta", "sigma", "mean", "n"]
+    assert len(grid) == 6
+    best = grid.loc[grid["mean"].idxmin()]
+    assert (best["beta"], best["sigma"]) == (2, 0.25)
+    assert (folder / "report/figures/heat_map.svg").is_file()
+    assert table(folder, "ranking")["method"][0] == "beta=2, sigma=0.25"
+
+
+def test_axes_that_are_not_compared_make_blocks(tmp_path):
+    runs = []
+    for net, loss, seed in [(n, lo, s) for n in ("unet", "segformer", "fpn") for lo in ("dice", "bce") for s in (1, 2)]:
+        name = f"net={net},loss={loss},seed_everything={seed}"
+        labels = {"model.net": net, "loss": loss, "seed_everything": seed}
+        runs.append(Run(name, f"runs/{name}", labels, labels))
+        write_run(tmp_path / "s/runs" / name, loss, {"dice": 0.7, "bce": 0.6}[loss], seed=seed, epochs=2)
+    Study(tmp_path / "s").write_plan(Plan("study", {}, {}, runs), {})
+    assert main(["report", str(tmp_path / "s"), "--compare", "loss"]) == 0
+    ranking = table(tmp_path / "s", "ranking")
+    assert list(ranking["method"]) == ["dice", "bce"]
+    assert list(ranking["wins"]) == [6, 0]
+    assert set(ranking["design"]) == {"3 settings of net x 2 seeds"}
+
+
+def test_labels_are_text_wherever_they_stand(tmp_path):
+    evil = "<script>alert(1)</script>|50% & a_b"
+    runs = [Run(f"run{i}", f"runs/{i}", {"loss": label}, {}) for i, label in enumerate((evil, "dice"))]
+    for i in range(2):
+        write_run(tmp_path / "s/runs" / str(i), "dice", 0.6 + 0.1 * i, epochs=2)
+    Study(tmp_path / "s").write_plan(Plan("study", {}, {}, runs), {})
+    assert main(["report", str(tmp_path / "s")]) == 0
+    assert page(tmp_path / "s").count("<script>") == 1
+    assert "alert(1)" in unescape(page(tmp_path / "s"))
+    assert r"50\% \& a\_b" in (tmp_path / "s/report/tables/ranking.tex").read_text()
+    assert r"\|50% & a_b" in (tmp_path / "s/report/report.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "required: DIR"),
+        (["{study}/nowhere"], "nowhere is no folder"),
+        (["{empty}"], "no run with test_metrics.json"),
+        (["{study}", "--metric", "test/io"], "did you mean 'test/iou'?"),
+        (["{study}", "--metric", "iou"], "give a key of test_metrics.json"),
+        (["{study}", "--metric", "krasniqi/iou"], "did you mean 'krasniqi2026'?"),
+        (["{study}", "--metric", "test/images"], "a fact, not a score"),
+        (["{study}", "--compare", "los"], "did you mean 'loss'?"),
+        (["{study}", "{study}"], "--out DIR"),
+        (["{study}", "--metrik", "test/iou"], "--metrik"),
+        (["{study}", "--target", "much"], "--target"),
+        (["{study}", "--out", "{study}/study.yaml"], "is a file"),
+        (["{broken}"], "cannot be read"),
+    ],
+)
+def test_a_wrong_call_is_one_message(study, tmp_path, capsys, arguments, says):
+    (tmp_path / "empty").mkdir()
+    broken = write_run(tmp_path / "broken", "dice", 0.6, epochs=2)
+    (broken / "test_metrics.json").write_text("{")
+    before = sorted(study.rglob("*"))
+    places = {"study": study, "empty": tmp_path / "empty", "broken": broken}
+    with pytest.raises(SystemExit) as end:
+        main(["report", *(argument.format(**places) for argument in arguments)])
+    assert end.value.code == 2
+    said = capsys.readouterr()
+    assert said.err.startswith("error: ")
+    assert said.err.count("\n") == 1
+    assert says in said.err
+    assert said.out == ""
+    assert sorted(study.rglob("*")) == before
+    assert not (broken / "report").exists()

@@ -1,0 +1,104 @@
+"""Parts of a report by themselves: what keys mean, names of methods, stretches of ranks, tables."""
+
+import numpy as np
+import pytest
+
+from cracklab.errors import ConfigError
+from cracklab.report.figures import cliques
+from cracklab.report.labels import differing, flat, method, short
+from cracklab.report.measure import measure
+from cracklab.report.table import Table, number, spread, words
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "better", "unit", "columns", "how"),
+    [
+        ("test/iou", "IoU", "higher", "points", ("tp", "fp", "fn", "tn"), "pooled"),
+        ("test/iou@0.5", "IoU", "higher", "points", ("tp@0.5", "fp@0.5", "fn@0.5", "tn@0.5"), "at threshold 0.5"),
+        ("test/iou_image", "IoU", "higher", "points", ("iou",), "mean over"),
+        ("test/iou_image@0.3", "IoU", "higher", "points", ("iou@0.3",), "at threshold 0.3"),
+        ("test/hd95_px", "HD95", "lower", "px", ("hd95_px",), "mean over"),
+        ("test/hd95_px@0.1", "HD95", "lower", "px", ("hd95_px@0.1",), "at threshold 0.1"),
+        ("test/hd95_mm", "HD95", "lower", "mm", ("hd95_mm",), "mean over"),
+        ("test/boundary_iou", "Boundary IoU", "higher", "points", ("boundary_iou",), "mean over"),
+        ("test/pieces_per_crack", "pieces per crack", "one", "", ("pieces_per_crack",), "mean over"),
+        ("test/betti0_error", "betti0 error", "lower", "", ("betti0_error",), "mean over"),
+        ("test/loss", "loss", "lower", "", ("loss",), "mean over"),
+        ("test/iou/road", "IoU of road", "higher", "points", ("tp/road", "fp/road", "fn/road", "tn/road"), "pooled"),
+        ("test/recall_w1_2", "recall w1 2", "higher", "points", None, "pooled"),
+        ("test/average_precision", "average precision", "higher", "points", None, "thresholds"),
+        ("scsegamba/iou", "IoU", "higher", "points", None, "Warning"),
+    ],
+)
+def test_what_a_key_means(key, name, better, unit, columns, how):
+    found = measure(key)
+    assert (found.quantity.name, found.quantity.better, found.quantity.unit) == (name, better, unit)
+    assert (found.per_image.columns if found.per_image else None) == columns
+    assert how in found.protocol
+    assert found.curve == (key.replace("test/", "val/") if key.startswith("test/") else None)
+
+
+@pytest.mark.parametrize("key", ["iou", "val/iou", "test/", "test/threshold", "test/width_px", "nothing/iou"])
+def test_what_is_no_score(key):
+    with pytest.raises(ConfigError):
+        measure(key)
+
+
+def test_values_of_single_images_from_counts_and_from_columns():
+    pooled, mean = measure("test/iou").per_image.value, measure("test/hd95_px").per_image.value
+    assert pooled(np.array(6.0), np.array(1.0), np.array(3.0), np.array(90.0), 2) == pytest.approx(0.6)
+    assert mean(np.array(9.0), 3) == 3
+
+
+def test_an_argument_counts_only_among_runs_that_have_it():
+    def config(loss: str, lr: float, **options: float) -> dict:
+        return {
+            "model": {"loss": {"class_path": f"x.{loss}", "init_args": options}, "optimizer": {"class_path": "A", "init_args": {"lr": lr}}},
+            "seed_everything": lr, "name": str(lr), "data": {"fold": lr, "root": None},
+        }  # fmt: skip
+
+    two = [flat(config("dice", 1e-3, eps=1.0)), flat(config("tversky", 1e-3, alpha=0.3))]
+    assert differing(two) == ["model.loss"]
+    three = [*two, flat(config("tversky", 1e-3, alpha=0.7))]
+    assert differing(three) == ["model.loss", "model.loss.alpha"]
+    assert differing([two[0], flat(config("dice", 1e-4, eps=1.0))]) == ["model.optimizer.lr"]
+    assert differing([two[0], two[0]]) == []
+
+
+def test_names_of_methods():
+    assert short(["model.loss", "a.lr", "b.lr"]) == {"model.loss": "loss", "a.lr": "a.lr", "b.lr": "b.lr"}
+    assert method({"loss": "dice"}, ["loss"]) == "dice"
+    assert method({"beta": "2.0"}, ["beta"]) == "beta=2.0"
+    assert (
+        method({"loss": "dice", "lr": "0.1", "channels_last": "True"}, ["loss", "lr", "channels_last"])
+        == "dice, lr=0.1, channels_last=True"
+    )
+    assert method({"loss": "dice", "alpha": "-"}, ["loss", "alpha"]) == "dice"
+
+
+def test_stretches_of_ranks_that_do_not_differ():
+    demsar = np.array([1.964, 2.000, 2.893, 3.143])
+    assert cliques(demsar, 1.25) == [(0, 3)]  # the Nemenyi test of his example finds none: 3.143 - 1.964 < 1.25
+    assert cliques(demsar, 1.0) == [(0, 2), (2, 3)]
+    assert cliques(np.array([1.0, 3.0, 5.0]), 1.5) == []
+
+
+def test_a_table_in_all_its_forms():
+    rows = [
+        {"m": "a|b", "x": 0.123456, "low": 0.1, "high": 0.2},
+        {"m": "c_d", "x": None, "low": float("nan"), "high": None},
+    ]
+    made = Table(
+        "t",
+        "Title",
+        "note % here",
+        [words("method", "m"), number("x", "x", ".2f"), spread("interval", "low", "high", ".1f")],
+        rows,
+    )
+    assert made.texts() == [["a|b", "0.12", "0.1 to 0.2"], ["c_d", "-", "-"]]
+    assert "| a\\|b | 0.12 | 0.1 to 0.2 |" in made.markdown()
+    assert made.csv() == "m,x,low,high\na|b,0.123456,0.1,0.2\nc_d,,,\n"
+    assert made.latex().startswith("% Title: note % here\n\\begin{tabular}{lrr}")
+    assert "c\\_d & - & - \\\\" in made.latex()
+    assert [column.order(rows[0]) for column in made.columns] == ["a|b", "0.123456", "0.1"]
+    assert [column.order(rows[1]) for column in made.columns] == ["c_d", "", ""]

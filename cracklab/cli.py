@@ -15,7 +15,14 @@ COMMANDS = {
     "predict": ("cracklab.predict.command", "masks and overlays for photos, from a checkpoint alone"),
     "kfold": ("cracklab.study.command", "cross-validate: fit's arguments, --folds 5 --out DIR; goes on after a stop"),
     "study": ("cracklab.study.command", "a grid of runs over any keys: --config STUDY --out DIR; goes on after a stop"),
-    "report": ("cracklab.report.command", "tables, figures and one page from runs, kfold and study folders: DIR [DIR ...]"),
+    "report": (
+        "cracklab.report.command",
+        "tables, figures and one page from runs, kfold and study folders: DIR [DIR ...]",
+    ),
+    "export": (
+        "cracklab.export.command",
+        "an ONNX bundle that predicts without PyTorch, verified: --ckpt_path CKPT --out DIR",
+    ),
     "check": (
         "cracklab.data.check",
         "examine the data: faults, leaks, and settings that fit: --config FILE [--out DIR]",

@@ -39,16 +39,27 @@ class Restored:
         """How photos were prepared in training."""
         return self.data.transform
 
-    def scaled_size(self, height: int, width: int) -> tuple[int, int]:
-        """Size, px, at which the net is to see a photo of this size: at the scale at which it saw the training images.
+    @property
+    def scale(self) -> tuple[float, float]:
+        """(vertical, horizontal) scale at which the net saw the training images: px in the net over px in the file.
 
         With `data.crop` that is `data.resize` over the crop. Without, it is what `data.resize` made of the training
-        images, which the checkpoint keeps; an old one does not, and a photo is resized as a training image would be.
+        images, whatever their size was, which the checkpoint keeps: a larger photo is not squeezed into their size.
+
+        Raises:
+            RunError: for a checkpoint that does not keep it.
         """
-        scale = self.origin.get("data", {}).get("scale")
-        if self.transform.resize is None or self.transform.crop is not None or scale is None:
-            return self.transform.scaled_size(height, width)
-        return max(1, round(height * scale[0])), max(1, round(width * scale[1]))
+        if self.transform.resize is None:
+            return 1.0, 1.0
+        if self.transform.crop is not None:
+            down, across = self.transform.prepared_size(self.transform.crop, self.transform.crop)
+            return down / self.transform.crop, across / self.transform.crop
+        kept = self.origin["data"].get("scale")
+        if kept is None:
+            raise RunError(
+                "the checkpoint does not keep the scale of its training images: train again, or set data.crop"
+            )
+        return float(kept[0]), float(kept[1])
 
 
 def restore(checkpoint: str | Path) -> Restored:

@@ -153,7 +153,7 @@ def scored(scorer: Scorer, photo: Array, tiling: Tiling, probability: bool, adva
     size = (photo.shape[0], photo.shape[1])
     mask = np.empty(size, np.uint8)
     sure = np.empty(size, np.uint16) if probability else None
-    for rows, scores in probabilities(score, photo, scorer.scaled_size(*size), tiling):
+    for rows, scores in probabilities(score, scorer.at_its_scale(photo), size, tiling):
         mask[rows] = (scores[0] > scorer.threshold) * np.uint8(255) if scorer.classes == 1 else scores.argmax(0)
         if sure is not None:
             sure[rows] = np.rint(scores.max(0) * 65535)

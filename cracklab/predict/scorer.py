@@ -7,6 +7,7 @@ from statistics import fmean
 import numpy as np
 import torch
 
+from cracklab.data.images import resize_image
 from cracklab.data.synthetic import draw
 from cracklab.errors import RunError
 from cracklab.predict.tiles import GRID, Floats, Photo, Score
@@ -41,7 +42,7 @@ class Scorer:
         for name, member in zip(names[1:], self.members[1:], strict=True):
             for what, ours, theirs in (
                 ("the data transform", first.transform, member.transform),
-                ("the scale of the photos", first.scaled_size(10_000, 10_000), member.scaled_size(10_000, 10_000)),
+                ("the scale of the photos", first.scale, member.scale),
                 ("the classes", first.data.class_names, member.data.class_names),
             ):
                 if ours != theirs:
@@ -49,7 +50,7 @@ class Scorer:
                         f"checkpoints {names[0]} and {name} differ in {what} ({ours} and {theirs}), so that their "
                         "probabilities cannot be averaged: give checkpoints that were trained on the same data"
                     )
-        self.transform, self.scaled_size = first.transform, first.scaled_size
+        self.transform, self.scale = first.transform, first.scale
         self.classes, self.class_names = first.data.num_classes, first.data.class_names
         self.threshold = fmean(member.threshold for member in self.members)
         """Mean of the thresholds that validations chose."""
@@ -58,6 +59,14 @@ class Scorer:
             member.module.to(self.device)
             member.module.memory_format = torch.channels_last  # a tenth faster on a CPU too
             member.module.net.to(memory_format=torch.channels_last)
+
+    def scaled_size(self, height: int, width: int) -> tuple[int, int]:
+        """Size, px, at which the nets are to see a photo of this size."""
+        return max(1, round(height * self.scale[0])), max(1, round(width * self.scale[1]))
+
+    def at_its_scale(self, photo: Photo) -> Photo:
+        """A photo (H, W, 3) at the scale at which the nets saw the training images."""
+        return resize_image(photo, *self.scaled_size(*photo.shape[:2]), self.transform.interpolation)
 
     @torch.inference_mode()
     def __call__(self, tiles: Photo) -> Floats:

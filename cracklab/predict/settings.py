@@ -29,7 +29,7 @@ def settle(
     Raises:
         RunError: where the folder's masks were made by other checkpoints or in another way.
     """
-    asked: dict[str, Any] = {"sha256": sorted(_sha256(path) for path in checkpoints), "flips": flips}
+    asked: dict[str, Any] = {"sha256": sorted(sha256(path) for path in checkpoints), "flips": flips}
     asked |= {name: value for name, value in (("tile", tile), ("overlap", overlap)) if value is not None}
     path = folder / NAME
     if path.is_file():
@@ -43,14 +43,14 @@ def settle(
     settings = {
         "cracklab": __version__,
         "checkpoints": [
-            {"path": str(one), "sha256": _sha256(one), "threshold": member.threshold, **_known(member.origin)}
+            {"path": str(one), "sha256": sha256(one), "threshold": member.threshold, **known(member.origin)}
             for one, member in zip(checkpoints, scorer.members, strict=True)
         ],
         "threshold": scorer.threshold if scorer.classes == 1 else None,
         "classes": list(scorer.class_names),
-        "scale": [side / 10_000 for side in scorer.scaled_size(10_000, 10_000)],
+        "scale": list(scorer.scale),
         "flips": flips,
-        **_tiling(scorer, tile, overlap),
+        **choose_tiling(scorer, tile, overlap),
     }
     write_json(path, settings)
     return settings
@@ -61,8 +61,8 @@ def tiling(settings: dict[str, Any], batch: int) -> Tiling:
     return Tiling(settings["tile"], settings["overlap"], batch)
 
 
-def _tiling(scorer: Scorer, tile: int | None, overlap: int | None) -> dict[str, int | None]:
-    """Twice the reach as overlap: in its middle, neither tile's edge is felt."""
+def choose_tiling(scorer: Scorer, tile: int | None = None, overlap: int | None = None) -> dict[str, int | None]:
+    """Tile, overlap and reach, px. Twice the reach as overlap: in its middle, neither tile's edge is felt."""
     distance = reach(scorer) if overlap is None else None
     if overlap is None:
         overlap = UNKNOWN if distance is None else 2 * distance
@@ -80,12 +80,13 @@ def _read(path: Path) -> dict[str, Any]:
     return settings
 
 
-def _known(origin: dict[str, Any]) -> dict[str, Any]:
+def known(origin: dict[str, Any]) -> dict[str, Any]:
     """What is known of where weights come from, without the marks of all images."""
     return {**origin, "data": {key: value for key, value in origin["data"].items() if key != "seen"}}
 
 
-def _sha256(path: str | Path) -> str:
+def sha256(path: str | Path) -> str:
+    """Checksum of a file."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -63,27 +63,19 @@ class Tiling:
         return len(self.starts(size[0])) * len(self.starts(size[1]))
 
 
-def probabilities(
-    score: Score, photo: Photo, scaled: tuple[int, int], tiling: Tiling
-) -> Iterator[tuple[slice, Floats]]:
-    """Rows of a photo and their probabilities (C, rows, W), at the photo's own size.
+def probabilities(score: Score, image: Photo, size: tuple[int, int], tiling: Tiling) -> Iterator[tuple[slice, Floats]]:
+    """Rows of a photo and their probabilities (C, rows, W), from top to bottom.
 
-    The photo is brought to the net's scale (the mean over areas where it shrinks), scored in overlapping tiles that fade
-    into each other, and the probabilities are brought back (bilinear).
+    The image is scored in overlapping tiles that fade into each other; the probabilities are brought to the photo's size
+    (bilinear).
 
     Args:
         score: what scores a batch of tiles.
-        photo: (H, W, 3) uint8 RGB.
-        scaled: (height, width) at which the net is to see the photo, px.
+        image: (h, w, 3) uint8 RGB, the photo at the net's scale.
+        size: (H, W) of the photo, px.
         tiling: where tiles lie.
     """
-    image = photo
-    if scaled != photo.shape[:2]:
-        shrinks = scaled[0] * scaled[1] < photo.shape[0] * photo.shape[1]
-        image = np.asarray(
-            cv2.resize(photo, scaled[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR), np.uint8
-        )
-    yield from brought_back(bands(score, image, tiling), scaled, (photo.shape[0], photo.shape[1]))
+    yield from brought_back(bands(score, image, tiling), (image.shape[0], image.shape[1]), size)
 
 
 def bands(score: Score, image: Photo, tiling: Tiling) -> Iterator[Floats]:

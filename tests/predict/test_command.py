@@ -16,7 +16,6 @@ from support import ROOT, TinyNet, fit
 from cracklab import run
 from cracklab.cli import main
 from cracklab.data.synthetic import draw
-from cracklab.data.transform import EvalTransform
 from cracklab.predict.command import scored
 from cracklab.predict.scorer import load
 from cracklab.predict.tiles import Tiling
@@ -125,7 +124,7 @@ def test_the_scale_of_training_is_used(tiny_run):
     large = photo.repeat(2, axis=0).repeat(2, axis=1)
     here = probabilities(scorer, photo, Tiling())
     unscaled = probabilities(scorer, large, Tiling())
-    scorer.scaled_size = EvalTransform(crop=64, resize=32).scaled_size
+    scorer.scale = 0.5, 0.5
     reduced = probabilities(scorer, large, Tiling())
     assert reduced.shape == (256, 192)
     error, without = (
@@ -136,9 +135,9 @@ def test_the_scale_of_training_is_used(tiny_run):
 
 
 def test_a_net_trained_on_whole_photos_resized_sees_others_at_that_scale(tmp_path):
-    """Drawn walls of 64 x 64 as 32 x 32: a photo of 200 x 100 is seen at 100 x 50, not squeezed into 32 x 32."""
-    out = fit(tmp_path / "r", "--model.net=support.TinyNet", "--trainer.max_epochs=1", "--data.resize=32")
-    assert restore(out / run.BEST).scaled_size(200, 100) == (100, 50)
+    """Drawn walls of 64 x 64 as 32 x 16: a photo of 200 x 100 is seen at 100 x 25, not squeezed into 32 x 16."""
+    out = fit(tmp_path / "r", "--model.net=support.TinyNet", "--trainer.max_epochs=1", "--data.resize=[32,16]")
+    assert load([out / run.BEST]).scaled_size(200, 100) == (100, 25)
 
 
 def test_depth_format_and_orientation_of_photos(small_run, tmp_path):

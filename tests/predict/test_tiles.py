@@ -29,10 +29,10 @@ def blurred(radius):
     return score
 
 
-def whole(score, photo, scaled, tiling):
+def whole(score, photo, tiling):
     found = np.full((2, *photo.shape[:2]), np.nan, np.float32)
     seen = np.zeros(photo.shape[0], int)
-    for rows, scores in probabilities(score, photo, scaled, tiling):
+    for rows, scores in probabilities(score, photo, photo.shape[:2], tiling):
         found[:, rows] = scores
         seen[rows] += 1
     assert (seen == 1).all()
@@ -60,10 +60,10 @@ def test_tiles_cover_a_side_on_the_grid_and_share_the_overlap(side, units, overl
 def test_tiles_do_not_show_with_twice_the_reach(batch):
     photo = RNG.integers(0, 256, (250, 190, 3), np.uint8)
     score = blurred(8)
-    once = whole(score, photo, (250, 190), Tiling(256, 0))
-    tiled = whole(score, photo, (250, 190), Tiling(64, 16, batch))
+    once = whole(score, photo, Tiling(256, 0))
+    tiled = whole(score, photo, Tiling(64, 16, batch))
     assert np.abs(once - tiled).max() < 5e-3
-    too_little = whole(score, photo, (250, 190), Tiling(64, 0))
+    too_little = whole(score, photo, Tiling(64, 0))
     assert np.abs(once - too_little).max() > 0.05, "overlap makes no difference here, so the test could not fail"
 
 
@@ -77,7 +77,7 @@ def test_a_photo_that_is_tiles_scores_as_monais_sliding_window_scores_it():
     def score(tiles):
         return net(torch.from_numpy(tiles).permute(0, 3, 1, 2).float() / 255).numpy()
 
-    tiled = whole(score, photo, (192, 256), Tiling(64, 32))
+    tiled = whole(score, photo, Tiling(64, 32))
     with torch.inference_mode():
         image = torch.from_numpy(photo).permute(2, 0, 1)[None].float() / 255
         theirs = sliding_window_inference(image, (64, 64), 1, net, overlap=0.5, mode="gaussian")[0].numpy()

@@ -1,0 +1,89 @@
+"""Crack masks of photos by model.onnx, with onnxruntime, NumPy and OpenCV alone.
+
+    python run.py PHOTO [PHOTO ...] --out MASKS
+
+writes MASKS/NAME.png, of the photo's own size: 0 / 255 for crack or not, else the index of the most probable class. A photo
+of any size goes through in tiles. The exit code is 1 if a photo failed.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import onnxruntime
+
+from cracklab.predict.tiles import Floats, Photo, Tiling, probabilities  # `cracklab export` puts that file in here
+
+
+class Model:
+    """The net, and how photos are prepared for it.
+
+    Args:
+        path: model.onnx, which holds the settings among its metadata.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.session: Any = onnxruntime.InferenceSession(str(path), providers=onnxruntime.get_available_providers())
+        settings = json.loads(self.session.get_modelmeta().custom_metadata_map["cracklab"])
+        self.channels, self.classes, self.threshold = settings["channels"], settings["classes"], settings["threshold"]
+        self.scale, self.interpolation = settings["scale"], settings["interpolation"]
+        self.tiling = Tiling(settings["tile"], settings["overlap"])
+
+    def at_its_scale(self, photo: Photo) -> Photo:
+        """A photo (H, W, 3) RGB at the scale at which the net saw the training images."""
+        height, width = photo.shape[:2]
+        size = max(1, round(width * self.scale[1])), max(1, round(height * self.scale[0]))
+        if size == (width, height):
+            return photo
+        how = cv2.INTER_AREA if size[0] * size[1] < height * width else cv2.INTER_LINEAR
+        how = cv2.INTER_CUBIC if self.interpolation == "bicubic" else how
+        return np.asarray(cv2.resize(photo, size, interpolation=how), np.uint8)
+
+    def score(self, tiles: Photo) -> Floats:
+        """Probabilities (B, C, h, w) of tiles (B, h, w, 3) uint8 RGB."""
+        if self.channels == 1:
+            planes = np.stack([cv2.cvtColor(tile, cv2.COLOR_RGB2GRAY)[None] for tile in tiles])
+        else:
+            planes = np.ascontiguousarray(tiles.transpose(0, 3, 1, 2))
+        found: Floats = self.session.run(["probability"], {"image": planes})[0]
+        return found
+
+    def mask(self, photo: Photo) -> Photo:
+        """(H, W) uint8 of a photo (H, W, 3) RGB."""
+        mask = np.empty(photo.shape[:2], np.uint8)
+        size = (photo.shape[0], photo.shape[1])
+        for rows, scores in probabilities(self.score, self.at_its_scale(photo), size, self.tiling):
+            mask[rows] = (scores[0] > self.threshold) * np.uint8(255) if self.classes == 1 else scores.argmax(0)
+        return mask
+
+
+def main() -> int:
+    """Predict the photos of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photos", nargs="+", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    targets = [options.out / f"{path.stem}.png" for path in options.photos]
+    if len(set(targets)) < len(targets) or {one.resolve() for one in targets} & {
+        one.resolve() for one in options.photos
+    }:
+        parser.error("two masks of one name, or a mask in place of a photo: choose another --out")
+    model = Model(Path(__file__).with_name("model.onnx"))
+    options.out.mkdir(parents=True, exist_ok=True)
+    failed = 0
+    for path, target in zip(options.photos, targets, strict=True):
+        photo = cv2.imread(str(path), cv2.IMREAD_COLOR)  # upright, 8 bit
+        if photo is not None and cv2.imwrite(str(target), model.mask(np.asarray(photo[..., ::-1], np.uint8))):
+            print(target)
+        else:
+            print(f"{path} cannot be read, or {target} not be written", file=sys.stderr)
+            failed += 1
+    return int(failed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""The net as ONNX, with what comes before and after it, and the comparison with PyTorch."""
+
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from torch import Tensor, nn
+
+from cracklab.data.synthetic import draw
+from cracklab.errors import CracklabError
+from cracklab.predict.tiles import GRID
+from cracklab.restore import Restored
+
+OPSET = 18
+"""Version of the ONNX operators."""
+SIZES = ((128, 160), (256, 192), (96, 320))
+"""Sizes of the drawn walls that both are compared on, px."""
+TOLERANCE = 1e-4
+"""Largest difference in probability that passes."""
+
+
+class ExportError(CracklabError):
+    """A net that ONNX cannot hold, or that says something else there."""
+
+
+class Deployed(nn.Module):
+    """A net from grey levels to probabilities and masks.
+
+    (B, C_in, H, W) uint8 to (B, C, H, W) float32, and (B, 1, H, W) uint8: 0 / 255, or the most probable class.
+    """
+
+    def __init__(self, restored: Restored) -> None:
+        super().__init__()
+        self.module, self.transform, self.threshold = restored.module, restored.transform, restored.threshold
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Normalise, score, cut at the threshold."""
+        probability = self.module.probabilities(self.module(self.transform.normalise(image)))
+        if probability.shape[1] == 1:
+            return probability, (probability > self.threshold).to(torch.uint8) * 255
+        return probability, probability.argmax(1, keepdim=True).to(torch.uint8)
+
+
+def to_onnx(deployed: Deployed, path: Path, metadata: dict[str, str]) -> None:
+    """Write a net of any batch and image size, sides multiples of 32 px.
+
+    Raises:
+        ExportError: with the exporter's reason.
+    """
+    batch, rows, columns = (torch.export.Dim(name) for name in ("batch", "rows", "columns"))
+    example = torch.zeros((2, deployed.transform.channels, *SIZES[0]), dtype=torch.uint8)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            program: Any = torch.onnx.export(
+                deployed,
+                (example,),
+                dynamo=True,
+                verbose=False,
+                opset_version=OPSET,
+                input_names=["image"],
+                output_names=["probability", "mask"],
+                dynamic_shapes={"image": {0: batch, 2: GRID * rows, 3: GRID * columns}},
+            )
+        program.save(str(path), external_data=False)
+    except Exception as error:  # what the exporter raises depends on where in the net it ends
+        said = " ".join(str(error).split())[:400]
+        raise ExportError(f"{type(deployed.module.net).__name__} cannot be written as ONNX: {said}") from error
+    model = onnx.load(str(path))
+    onnx.helper.set_model_props(model, metadata)
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
+
+
+def compare(deployed: Deployed, path: Path) -> float:
+    """The largest difference in probability between the file in onnxruntime and PyTorch, on three drawn walls.
+
+    Raises:
+        ExportError: where it is above 1e-4, or a mask differs where the probability is not that near to the threshold.
+    """
+    session: Any = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    largest = 0.0
+    for seed, size in enumerate(SIZES):
+        image = deployed.transform.planes(draw(seed, size)[0])[None]
+        probability, mask = session.run(None, {"image": image})
+        with torch.inference_mode():
+            expected, expected_mask = (tensor.numpy() for tensor in deployed(torch.from_numpy(image)))
+        difference = float(np.abs(probability - expected).max())
+        ordered = np.sort(expected, axis=1)
+        margin = abs(ordered - deployed.threshold) if len(ordered[0]) == 1 else ordered[:, -1:] - ordered[:, -2:-1]
+        if not difference <= TOLERANCE or (mask != expected_mask)[margin > 2 * TOLERANCE].any():
+            raise ExportError(
+                f"the exported net differs from PyTorch by {difference:.2g} in probability on a drawn wall of "
+                f"{size[1]} x {size[0]} px, and {TOLERANCE} is the most that passes: nothing was written"
+            )
+        largest = max(largest, difference)
+    return largest

@@ -1,0 +1,238 @@
+"""`cracklab export`: a bundle that predicts as cracklab does, without PyTorch and cracklab."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+import yaml
+from support import fit
+from torch import nn
+
+from cracklab import run
+from cracklab.cli import main
+from cracklab.data.synthetic import draw
+from cracklab.export import model as export_model
+from cracklab.restore import restore
+
+BLOCKED = ("torch", "cracklab", "lightning", "yaml", "scipy", "PIL", "onnx", "skimage", "monai")
+ALONE = f"""
+import importlib.abc, runpy, sys
+class Blocker(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {BLOCKED!r}:
+            raise ImportError(name + " is not installed here")
+sys.meta_path.insert(0, Blocker())
+sys.argv = sys.argv[1:]
+try:
+    runpy.run_path(sys.argv[0], run_name="__main__")
+finally:
+    assert not set({BLOCKED!r}) & set(sys.modules)
+"""
+"""Runs a script where nothing but onnxruntime, NumPy and OpenCV can be imported."""
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    """A run of TinyNet, tested and exported, and the bundle; the data is seen at half its size."""
+    folder = tmp_path_factory.mktemp("export")
+    out = fit(
+        folder / "run", "--model.net=support.TinyNet", "--trainer.max_epochs=8", "--data.crop=64", "--data.resize=32"
+    )
+    checkpoint = str(out / run.BEST)
+    assert main(["test", "--config", str(out / "config.yaml"), "--ckpt_path", checkpoint]) == 0
+    assert main(["export", "--ckpt_path", checkpoint, "--out", str(folder / "bundle")]) == 0
+    return out, folder / "bundle"
+
+
+def ended(arguments):
+    try:
+        return main(arguments)
+    except SystemExit as end:
+        return end.code
+
+
+def test_the_bundle_is_complete_and_its_checksums_are_right(bundle):
+    _, folder = bundle
+    files = {path.name for path in folder.iterdir()}
+    assert files == {"model.onnx", "config.yaml", "README.md", "SHA256SUMS", "run.py"}
+    sums = dict(line.split("  ")[::-1] for line in (folder / "SHA256SUMS").read_text().splitlines())
+    assert set(sums) == files - {"SHA256SUMS"}
+    for name, sum in sums.items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == sum
+
+
+def test_the_model_says_what_pytorch_says_at_any_size(bundle):
+    out, folder = bundle
+    restored = restore(out / run.BEST)
+    session = onnxruntime.InferenceSession(str(folder / "model.onnx"))
+    for batch, size in ((1, (32, 32)), (3, (96, 160))):
+        image = np.stack([draw(seed, size)[0].transpose(2, 0, 1) for seed in range(batch)])
+        with torch.inference_mode():
+            normal = (torch.from_numpy(image).float() / 255 - torch.tensor([0.485, 0.456, 0.406])[:, None, None]) / (
+                torch.tensor([0.229, 0.224, 0.225])[:, None, None]
+            )
+            expected = restored.module.net(normal).sigmoid().numpy()
+        probability, mask = session.run(None, {"image": image})
+        np.testing.assert_allclose(probability, expected, atol=1e-5)
+        np.testing.assert_array_equal(mask, np.where(probability > restored.threshold, 255, 0))
+        assert mask.dtype == np.uint8
+    assert onnx.load(str(folder / "model.onnx")).opset_import[0].version == 18
+
+
+def test_run_py_alone_makes_the_masks_that_predict_makes(bundle, tmp_path):
+    """In a process that cannot import PyTorch or cracklab, on a photo of many tiles."""
+    out, folder = bundle
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for name, size in {"large": (1100, 1300), "small": (40, 57)}.items():
+        cv2.imwrite(str(photos / f"{name}.png"), draw(3, size)[0][..., ::-1])
+    masks = tmp_path / "masks"
+    command = [
+        sys.executable,
+        "-I",
+        "-c",
+        ALONE,
+        str(folder / "run.py"),
+        *map(str, photos.iterdir()),
+        "--out",
+        str(masks),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    arguments = [
+        "predict",
+        "--ckpt_path",
+        str(out / run.BEST),
+        "--images",
+        str(photos),
+        "--out",
+        str(tmp_path / "ours"),
+    ]
+    assert main([*arguments, "--device=cpu"]) == 0
+    for name in ("small", "large"):
+        theirs, ours = (
+            cv2.imread(str(tmp_path / part / f"{name}.png"), cv2.IMREAD_UNCHANGED) for part in ("masks", "ours")
+        )
+        assert theirs.shape == ours.shape
+        assert (theirs == ours).mean() > 0.9999
+    assert 0 < (ours > 0).mean() < 1
+    settings = json.loads((tmp_path / "ours" / "predict.json").read_text())
+    described = yaml.safe_load((folder / "config.yaml").read_text())["predict"]
+    assert {key: described[key] for key in ("tile", "overlap", "scale", "threshold")} == {
+        key: settings[key] for key in ("tile", "overlap", "scale", "threshold")
+    }
+    assert settings["tile"] < 650, "the photo is one tile, so that the test says nothing of tiles"
+
+
+def test_run_py_names_a_photo_that_fails_and_writes_over_none(bundle, tmp_path):
+    _, folder = bundle
+    cv2.imwrite(str(tmp_path / "a.png"), draw(3, (40, 40))[0])
+    (tmp_path / "b.jpg").write_text("no photo")
+    python = [sys.executable, str(folder / "run.py")]
+    done = subprocess.run([*python, "a.png", "b.jpg", "--out", "masks"], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "b.jpg cannot be read" in done.stderr
+    assert (tmp_path / "masks" / "a.png").is_file()
+    before = (tmp_path / "a.png").read_bytes()
+    done = subprocess.run([*python, "a.png", "--out", "."], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 2
+    assert (tmp_path / "a.png").read_bytes() == before
+
+
+def test_the_card_holds_data_metrics_and_limits(bundle):
+    out, folder = bundle
+    card = (folder / "README.md").read_text()
+    scores = json.loads((out / run.TEST_METRICS).read_text())
+    assert f"| iou | {scores['test/iou']:.4f} |" in card
+    assert "7 test images" in card
+    protocols = json.loads((out / run.PROTOCOLS).read_text())
+    assert f"iou {protocols['per_image']['values']['iou']:.4f}" in card
+    assert "Warning: Thresholds are picked on the test images" in " ".join(card.split())
+    for text in (
+        "TinyNet",
+        "24 train, 5 val, 7 test",
+        "`data.crop` 64",
+        "## Intended use",
+        "## Limits",
+        "0.5 of their height",
+    ):
+        assert text in card
+    assert max(map(len, card.splitlines())) <= 120
+
+
+def test_the_configuration_says_where_the_model_comes_from_without_paths(bundle):
+    out, folder = bundle
+    content = yaml.safe_load((folder / "config.yaml").read_text())
+    assert content["checkpoint"]["sha256"] == hashlib.sha256((out / run.BEST).read_bytes()).hexdigest()
+    assert content["checkpoint"]["file"] == "best.ckpt"
+    assert content["checkpoint"]["data"]["images"]["train"] == 24
+    assert content["training"]["model"]["net"]["class_path"] == "support.TinyNet"
+    assert content["training"]["data"]["root"] is None
+    assert str(out) not in (folder / "config.yaml").read_text()
+
+
+class Drifting(nn.Module):
+    """Says something else while it is exported."""
+
+    def __init__(self, in_channels: int = 3, classes: int = 1, by: float = 0.1) -> None:
+        super().__init__()
+        self.conv, self.by = nn.Conv2d(in_channels, classes, 1), by
+
+    def forward(self, image):
+        return self.conv(image) + (self.by if torch.compiler.is_exporting() else 0.0)
+
+
+class Unwritable(Drifting):
+    """Depends on values in a way that no graph can hold."""
+
+    def forward(self, image):
+        return self.conv(image) * (1.0 if float(image.mean().item()) > 0 else 2.0)
+
+
+@pytest.mark.parametrize(
+    ("net", "said"), [("Drifting", "differs from PyTorch by"), ("Unwritable", "cannot be written as ONNX")]
+)
+def test_an_export_that_fails_leaves_nothing(tmp_path, capsys, net, said):
+    out = fit(tmp_path / "run", f"--model.net={__name__}.{net}", "--trainer.max_epochs=1")
+    before = set(tmp_path.iterdir())
+    assert ended(["export", "--ckpt_path", str(out / run.BEST), "--out", str(tmp_path / "bundle")]) == 1
+    assert said in capsys.readouterr().err
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_a_difference_that_is_just_too_large_fails(bundle, monkeypatch, tmp_path):
+    out, folder = bundle
+    deployed = export_model.Deployed(restore(out / run.BEST))
+    assert export_model.compare(deployed, folder / "model.onnx") < export_model.TOLERANCE
+    with torch.no_grad():
+        deployed.module.net.head[1].bias += 1e-3
+    with pytest.raises(export_model.ExportError, match="nothing was written"):
+        export_model.compare(deployed, folder / "model.onnx")
+
+
+@pytest.mark.slow
+def test_grey_and_untested_nets_are_exported_too(tmp_path):
+    out = fit(tmp_path / "run", "--model.net=support.TinyNet", "--trainer.max_epochs=1", "--data.channels=1")
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    assert main(["export", "--ckpt_path", str(out / run.BEST), "--out", str(folder)]) == 0
+    assert "Not tested" in (folder / "README.md").read_text()
+    cv2.imwrite(str(tmp_path / "a.png"), draw(3, (40, 40))[0])
+    command = [sys.executable, str(folder / "run.py"), str(tmp_path / "a.png"), "--out", str(tmp_path / "masks")]
+    assert subprocess.run(command, capture_output=True).returncode == 0
+
+
+def test_a_folder_that_is_not_empty_is_left_alone(bundle, capsys):
+    out, folder = bundle
+    before = {path: os.stat(path).st_mtime_ns for path in folder.iterdir()}
+    assert ended(["export", "--ckpt_path", str(out / run.BEST), "--out", str(folder)]) == 2
+    assert "not empty" in capsys.readouterr().err
+    assert {path: os.stat(path).st_mtime_ns for path in folder.iterdir()} == before

@@ -111,7 +111,7 @@ class CrackModule(pl.LightningModule):
         self._facts = facts(data) if isinstance(data, CrackDataModule) else {}
         if getattr(data, "num_classes", 1) > 1:
             self.tuner = None  # the most probable class has no threshold
-        if stage == "fit" and type(self.loss).configure is not Loss.configure:
+        if stage == "fit" and (self.loss.needs_statistics or type(self.loss).configure is not Loss.configure):
             statistics = getattr(data, "statistics", None)
             if statistics is None:
                 raise ConfigError(

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cracklab.errors import ConfigError
 from cracklab.models.layers import convolutions, initialise, padded
 
 WIDTHS = (256, 128, 64, 16)
@@ -30,6 +31,9 @@ class TransUNet(nn.Module):
         in_channels: channels of the image.
         classes: channels of the logits.
         layers: number of transformer layers.
+
+    Raises:
+        ConfigError: for an encoder of another build.
     """
 
     def __init__(
@@ -41,6 +45,11 @@ class TransUNet(nn.Module):
         layers: int = 12,
     ) -> None:
         super().__init__()
+        if not encoder_name.startswith("vit_base_r50_s16"):
+            raise ConfigError(
+                f"encoder_name {encoder_name!r} is no hybrid of a ResNet-50 and a transformer: set model.net.encoder_name "
+                "to vit_base_r50_s16_224.orig_in21k, or leave it out where nothing below sets it"
+            )
         encoder: Any = timm.create_model(
             encoder_name,
             pretrained=encoder_weights is not None,

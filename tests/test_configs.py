@@ -1,0 +1,124 @@
+"""Every configuration that comes along resolves over base.yaml by the real parser, and trains for two steps."""
+
+from pathlib import Path
+
+import layout_data
+import pytest
+import yaml
+from support import ROOT
+
+from cracklab import quiet
+from cracklab.study.inputs import read_inputs
+from cracklab.study.plan import as_arguments, axes_of, fold_axis
+from cracklab.training import CrackCLI
+
+CONFIGS = ROOT / "configs"
+BASE = CONFIGS / "base.yaml"
+COMPLETE = {"base", "quickstart"}
+"""Those that are complete by themselves."""
+FILES = sorted(CONFIGS.rglob("*.yaml"))
+SMALL = {"resnet": "resnet18", "efficientnet": "efficientnet-b0", "mit_": "mit_b0", "tu-convnext": "tu-convnext_atto"}
+"""Beginning of an encoder's name -> the smallest of its family."""
+
+
+class TwoSteps(CrackCLI):
+    """`cracklab fit` with its configuration changed, once it is parsed, to small images, and perhaps small nets."""
+
+    def __init__(self, args, root, small=True):
+        self.root, self.small = root, small
+        super().__init__("fit", args)
+
+    def before_instantiate_classes(self):
+        config = self.config["fit"]
+        data, net, trainer = config.data, config.model.net.get("init_args") or {}, config.trainer
+        layout_data.shrink(data.layout)
+        layout_data.write(self.root, data.layout.as_dict())
+        data.root, data.cache, data.num_workers, data.batch_size, data.eval_batch_size = str(self.root), "none", 0, 2, 2
+        if data.resize is not None:
+            data.resize = (layout_data.SIDE, layout_data.SIDE)
+        for key in ("crop", "train_crop", "pad"):
+            if data.get(key) is not None:
+                data[key] = layout_data.SIDE
+        if data.get("train_images") is not None:
+            data.train_images = 8
+        if "encoder_weights" in net:
+            net["encoder_weights"] = None
+        if self.small:
+            shrink_net(net)
+            config.model.compile = False
+        trainer.fast_dev_run, trainer.accelerator, trainer.devices = 2, "cpu", 1
+        trainer.enable_progress_bar = trainer.enable_model_summary = trainer.enable_checkpointing = False
+        trainer.precision = (
+            "bf16-mixed" if trainer.precision == "16-mixed" else trainer.precision
+        )  # float16 needs a GPU
+        super().before_instantiate_classes()
+
+
+def shrink_net(options):
+    """Take the smallest encoder of the same family, and one transformer layer."""
+    for family, smallest in SMALL.items():
+        if str(options.get("encoder_name")).startswith(family):
+            options["encoder_name"] = smallest
+    if "layers" in options:  # of TransUNet
+        options["layers"] = 1
+
+
+def name_of(path):
+    return path.relative_to(CONFIGS).with_suffix("").as_posix()
+
+
+def calls(path, folder):
+    """Arguments of fit for a configuration; of a study, or a sweep, as many as show every label and value once."""
+    content = yaml.safe_load(path.read_text())
+    if "study" in content:
+        inputs = read_inputs("study", ["--config", str(path)])
+        for name, text in inputs.configs.items():
+            (folder / name).write_text(text)
+        common = [argument.replace("--config=", f"--config={folder}/") for argument in inputs.arguments]
+        axes = axes_of(inputs.grid) | ({"fold": fold_axis(int(inputs.folds), False)} if inputs.folds else {})
+        overlays = [list(labels.values()) for labels in axes.values()]
+    elif "program" in content:
+        common = [argument.replace("${args}", "") for argument in content["command"][2:-1]]
+        overlays = [
+            [{key: value} for value in axis.get("values", [axis.get("min")])]
+            for key, axis in content["parameters"].items()
+        ]
+    else:
+        common = [f"--config={one}" for one in ([path] if name_of(path) in COMPLETE else [BASE, path])]
+        overlays = [[{}]]
+    for i in range(max(map(len, overlays))):
+        cell = {key: value for axis in overlays for key, value in axis[i % len(axis)].items()}
+        if cell.get("model.weights"):  # a checkpoint that another run makes first
+            cell["model.weights"] = None
+        yield [*common, *as_arguments(cell)]
+
+
+def trained(arguments, tmp_path, small):
+    quiet.hush()
+    cli = TwoSteps([*arguments, f"--out={tmp_path / 'run'}", "--wandb.mode=disabled"], tmp_path / "data", small)
+    assert cli.trainer.global_step == 2
+    assert cli.model.results["val/iou"] is not None
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_a_configuration_trains(path, tmp_path):
+    trained(next(calls(path, tmp_path)), tmp_path, small=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_every_cell_trains_as_it_is(path, tmp_path):
+    """The nets as large as they are, and every label of a study."""
+    for i, arguments in enumerate(calls(path, tmp_path)):
+        (tmp_path / str(i)).mkdir()
+        trained(arguments, tmp_path / str(i), small=False)
+
+
+def test_every_short_name_of_a_configuration_is_its_file():
+    """`cracklab:NAME` finds what lies here, and nothing lies here that it would not find."""
+    from cracklab import config_files
+
+    assert config_files.names() == [name_of(path) for path in FILES]
+    assert {Path(config_files.resolve(["--config", f"cracklab:{name}"])[1]) for name in config_files.names()} == set(
+        FILES
+    )

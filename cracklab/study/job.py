@@ -106,7 +106,7 @@ def arguments_of(study: Study, run: Run, step: str) -> list[str]:
     last = folder / run_folder.LAST
     return [
         f"--wandb.group={study.folder.name}",  # before what was asked, which may say otherwise
-        f"--wandb.job_type={run.name}",
+        f"--wandb.job_type={run.name[:64]}",  # W&B takes no longer ones
         *asked,
         *as_arguments(overlay),
         "--checkpoint.every_n_steps=null",  # an epoch that is cut in two has other means

@@ -1,12 +1,14 @@
 """Runs as an array of SLURM tasks, submitted by submitit.
 
 All nodes see the study's folder, and this Python, under the same paths. What a task did is read from the study's folder;
-SLURM is only asked whether the task is still in its queue, so that no accounting data base is needed.
+SLURM is only asked whether the task is still in its queue, so that no accounting data base is needed. A task that reaches
+its time limit, or is preempted, goes back into the queue by itself, and its run goes on from its last epoch.
 """
 
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from cracklab.errors import ConfigError, RunError
 from cracklab.study.folder import JOBS, Run, Study
@@ -16,6 +18,8 @@ POLL_S = 5.0
 """Time between two looks at the queue."""
 DEFAULTS: dict[str, int | str] = {"time": 24 * 60, "cpus_per_task": 1}
 """Minutes; cores."""
+ALLOCATIONS = 100
+"""So often a task goes back into the queue at its time limit."""
 
 
 class OnSlurm:
@@ -47,10 +51,9 @@ class OnSlurm:
 
     def __call__(self, study: Study, runs: Sequence[Run]) -> Iterator[Outcome]:
         """Submit one array; outcomes come as tasks leave the queue."""
-        executor = self._make(study.folder / JOBS / "slurm")
+        executor = self._make(study.folder / JOBS / "slurm", max_num_timeout=ALLOCATIONS)
         executor.update_parameters(job_name=f"cracklab-{study.folder.name}", **self.parameters)
-        folder = str(study.folder)
-        tasks = executor.map_array(_perform, [folder] * len(runs), [run.name for run in runs])
+        tasks = executor.map_array(Task(str(study.folder)), [run.name for run in runs])
         pending = {str(task.job_id): run for task, run in zip(tasks, runs, strict=True)}
         array = next(iter(pending)).partition("_")[0]
         try:
@@ -64,9 +67,30 @@ class OnSlurm:
                 subprocess.run(["scancel", array], check=False)
 
 
-def _perform(folder: str, name: str) -> str:
-    """What a task does."""
-    return perform(folder, name, {}).state
+class Task:
+    """What a task does.
+
+    Args:
+        folder: the study's.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+
+    def __call__(self, name: str) -> str:
+        """Do a run; the claim of the allocation before may outlive it by a moment."""
+        for _ in range(30):
+            outcome = perform(self.folder, name, {})
+            if outcome.state != "claimed":
+                break
+            time.sleep(POLL_S / 2)
+        return outcome.state
+
+    def checkpoint(self, name: str) -> Any:
+        """What submitit puts into the queue at the time limit: the same again."""
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self, name)
 
 
 def _queue(array: str) -> set[str]:

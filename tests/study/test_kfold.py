@@ -8,14 +8,19 @@ import signal
 import subprocess
 import sys
 
+import cv2
+import numpy as np
 import pytest
 import yaml
 from support import QUICKSTART, ROOT
 
 from cracklab import run
 from cracklab.cli import main
+from cracklab.data.synthetic import draw
 from cracklab.study.aggregate import aggregate
+from cracklab.study.command import rehearse
 from cracklab.study.folder import Study
+from cracklab.study.inputs import read_inputs
 
 TINY = [
     "--config",
@@ -158,6 +163,52 @@ def test_a_wrong_call_is_one_message_before_anything_is_written(capsys, tmp_path
     assert "Traceback" not in message
     assert all(word in message for word in words), message
     assert not list(tmp_path.iterdir())
+
+
+def test_each_source_is_held_out_once(capsys, tmp_path, monkeypatch):
+    for number, source in enumerate(("north", "south", "west")):
+        write_photos(tmp_path / source, source, 6 * number)
+    monkeypatch.chdir(tmp_path)
+    sources = [{"name": name, "root": name, "layout": "folders"} for name in ("north", "south", "west")]
+    layout = {"class_path": "sources", "init_args": {"sources": sources}}
+    config = tmp_path / "sources.yaml"
+    config.write_text(yaml.safe_dump({"data": {"layout": layout, "root": str(tmp_path)}}))
+    own = [argument for argument in TINY if not argument.startswith("--data.layout")]
+    call = ["kfold", *own, "--config", str(config), "--folds=sources", "--out", str(tmp_path / "out"), "--dry-run"]
+    assert main(call) == 0
+    assert "3 fold = 3 runs" in capsys.readouterr().out
+    planner = rehearse("kfold", read_inputs("kfold", call[1:-4], "sources"))
+    planner.folds["folds.json"](tmp_path / "folds.json")
+    images = json.loads((tmp_path / "folds.json").read_text())["images"]
+    assert {name[:5]: image["fold"] for name, image in images.items()} == {"north": 0, "south": 1, "west0": 2}
+    assert planner.plan.runs[2].overlay == {
+        "data.fold": 2,
+        "data.folds": 3,
+        "data.fold_by": "source",
+        "data.folds_file": "folds.json",
+    }
+
+
+def test_an_axis_that_changes_what_folds_are_made_of_has_folds_of_its_own(tmp_path):
+    write_photos(tmp_path / "data", "wall-")
+    grid = {"data.group": ["(.+)", "wall-(.)"], "data.batch_size": [2, 4], "seed_everything": [1, 2]}
+    config = tmp_path / "grid.yaml"
+    config.write_text(yaml.safe_dump({"study": {"grid": grid, "folds": 2}}, sort_keys=False))
+    own = [argument for argument in TINY if not argument.startswith("--data.layout")]
+    call = [*own, "--config", str(config), "--data.layout=folders", f"--data.root={tmp_path / 'data'}"]
+    planner = rehearse("study", read_inputs("study", call))
+    files = [run.overlay["data.folds_file"] for run in planner.plan.runs]
+    assert files == ["folds_data.group=.+.json"] * 8 + ["folds_data.group=wall-_..json"] * 8
+    assert sorted(planner.folds) == sorted(set(files))
+
+
+def write_photos(root, stem: str, first: int = 0) -> None:
+    """Six photos with masks."""
+    for i in range(6):
+        image, mask = draw(first + i, size=(32, 32))
+        for kind, picture in (("images", image), ("masks", (mask > 0).astype(np.uint8) * 255)):
+            (root / kind).mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(root / kind / f"{stem}{i}.png"), picture)
 
 
 def test_a_dry_run_shows_the_plan_and_writes_nothing(capsys, tmp_path):

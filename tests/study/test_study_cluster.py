@@ -166,7 +166,6 @@ def test_a_task_of_a_slurm_array_is_cancelled(tmp_path, environment, slurm, by_h
     output, _ = process.communicate()
     assert process.returncode == 1, output
     assert f"{victim.name} failed" in output
-    assert "SLURM ended task" in output
     assert "2 of 3 runs are finished" in output
     again = start(tmp_path, slurm, *asked)
     output, _ = again.communicate()
@@ -175,6 +174,20 @@ def test_a_task_of_a_slurm_array_is_cancelled(tmp_path, environment, slurm, by_h
     assert (tmp_path / "study" / "jobs" / f"{victim.name}.log").read_text().count(
         "--ckpt_path"
     ) == 2  # fit's and test's
+    assert_same_tables(tmp_path / "study", by_hand)
+
+
+def test_a_preempted_task_goes_back_into_the_queue(tmp_path, environment, slurm, by_hand):
+    pytest.importorskip("submitit")
+    process = start(tmp_path, slurm, "--executor=slurm", "--slurm", "time=60", "array_parallelism=1")
+    under_way(tmp_path, process, 1)
+    task = subprocess.run(
+        ["squeue", "-h", "-t", "R", "-o", "%i"], env=slurm, capture_output=True, text=True, check=True
+    )
+    subprocess.run(["scancel", "--signal=USR2", task.stdout.split()[0]], env=slurm, check=True)
+    output, _ = process.communicate()
+    assert process.returncode == 0, output
+    assert fits(tmp_path / "study") == 4
     assert_same_tables(tmp_path / "study", by_hand)
 
 

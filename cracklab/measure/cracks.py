@@ -71,14 +71,31 @@ class Measurement:
     mm_per_px: float | None = None
 
     def rows(self) -> list[dict[str, Any]]:
-        """The figures of each crack, numbered from 1."""
-        return [{"crack": i, **figures([crack], self.mm_per_px)} for i, crack in enumerate(self.cracks, 1)]
+        """The figures of each crack, numbered from 1, and where it is widest."""
+        return [
+            {
+                "crack": i,
+                **figures([crack], self.mm_per_px),
+                **dict(zip(("widest_x", "widest_y"), widest(crack)[0], strict=True)),
+            }
+            for i, crack in enumerate(self.cracks, 1)
+        ]
 
     def figures(self) -> dict[str, Any]:
         """The figures of the photo: its cracks taken together, and the density of length in area."""
         taken = {"cracks": len(self.cracks), **figures(self.cracks, self.mm_per_px)}
         taken["area_share"] = taken["area_px"] / (self.height * self.width)
         return taken
+
+
+def widest(crack: Crack) -> tuple[tuple[float, float], float, tuple[float, float]]:
+    """Where a crack is widest: the place, the width there, px, and the direction of the line."""
+    lines = [line for line in crack.lines if line.clear.any()]
+    widths = [np.where(line.clear, line.width_px, -1) for line in lines] if lines else [x.width_px for x in crack.lines]
+    line, width = max(zip(lines or crack.lines, widths, strict=True), key=lambda pair: float(pair[1].max()))
+    i = int(width.argmax())
+    (x, y), (across, down) = line.points[i], np.gradient(line.points, axis=0)[i]
+    return (float(x), float(y)), float(width[i]), (float(across), float(down))
 
 
 def figures(cracks: Sequence[Crack], mm_per_px: float | None) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def bridged(cracks: Sequence[Crack], bridge_px: float) -> list[Crack]:
         one.merge(places[start].crack, places[end].crack)
         bridges.append((start, end))
         used |= {i for i in (start, end) if places[i].outwards is not None}
-    taken = np.array([places[i].xy for i in used], np.float64).reshape(-1, 2)
+    taken = {tuple(places[i].xy) for i in used}
     return [_joined([cracks[i] for i in sorted(group)], group, bridges, places, taken) for group in one.subsets()]
 
 
@@ -87,12 +87,16 @@ def _candidates(places: Sequence[Place], bridge_px: float) -> Iterator[tuple[flo
 
 
 def _joined(
-    parts: Sequence[Crack], group: set[int], bridges: list[tuple[int, int]], places: Sequence[Place], taken: Points
+    parts: Sequence[Crack],
+    group: set[int],
+    bridges: list[tuple[int, int]],
+    places: Sequence[Place],
+    taken: set[tuple[float, ...]],
 ) -> Crack:
     """Cracks and the bridges between them as one."""
     own = [(places[start], places[end]) for start, end in bridges if places[start].crack in group]
     landings = [end.xy for _, end in own if end.outwards is None]
-    tips = [tip for part in parts for tip in part.tips if not (taken == tip).all(axis=1).any()]
+    tips = [tip for part in parts for tip in part.tips if tuple(tip) not in taken]
     return Crack(
         lines=tuple(line for part in parts for line in part.lines),
         gaps=np.array([(start.xy, end.xy) for start, end in own]).reshape(-1, 2, 2),

@@ -99,11 +99,12 @@ class Net:
         return self.add(Path(first.start, second.end, np.concatenate([first.points, second.points[1:]])))
 
     def untangle(self) -> None:
-        """Remove the longer of two paths side by side that enclose nothing, as where a skeleton turns by a corner."""
+        """Remove paths that enclose nothing, as where a skeleton turns by a corner: the longer of two side by side."""
         for key, path in sorted(self.paths.items(), key=lambda item: -item[1].length):
             beside = [self.paths[other] for other in self.at[path.start] if other != key]
             same = [other for other in beside if {other.start, other.end} == {path.start, path.end}]
-            if any(path.length + other.length < LOOP_PX for other in same):
+            alone = path.start == path.end and path.length < LOOP_PX
+            if alone or any(path.length + other.length < LOOP_PX for other in same):
                 self.remove(key)
         for node in list(self.at):
             self.dissolve(node)

@@ -22,6 +22,9 @@ from cracklab.measure.lines import (
 )
 from cracklab.measure.widths import widths
 
+Discs = tuple[Points, Floats]
+"""Centres and radii, px."""
+
 HOLE_PX = 16
 """Holes of up to this area are faults of the mask, not islands between two cracks, px."""
 
@@ -96,11 +99,11 @@ def _crack(found: list[Path], pixels: Points, depth: Map) -> Crack:
         lines, tips = _lines(net, pixels, depth)
         nodes = {path.start: path.points[0] for path in kept} | {path.end: path.points[-1] for path in kept}
         branch_points = np.array([xy for node, xy in nodes.items() if net.degree(node) > 2]).reshape(-1, 2)
-    measured = tuple(
-        Line(line, width_px, _clear(line, width_px, tips, branch_points, depth))
-        for line, width_px in zip(lines, widths(lines, pixels, at_pixels), strict=True)
-    )
-    return Crack(measured, np.empty((0, 2, 2)), tips, _merged(branch_points, depth), len(pixels))
+    discs = branch_points, at(depth, branch_points)
+    widths_px = widths(lines, pixels, at_pixels)
+    clear = _clear(lines, widths_px, tips, discs)
+    measured = tuple(Line(*figures) for figures in zip(lines, widths_px, clear, strict=True))
+    return Crack(measured, np.empty((0, 2, 2)), tips, _merged(discs), len(pixels))
 
 
 def _lines(net: Net, pixels: Points, depth: Map) -> tuple[list[Points], Points]:
@@ -126,20 +129,29 @@ def _lines(net: Net, pixels: Points, depth: Map) -> tuple[list[Points], Points]:
     return lines, np.array(tips).reshape(-1, 2)
 
 
-def _clear(line: Points, width_px: Floats, tips: Points, branch_points: Points, depth: Map) -> NDArray[np.bool_]:
-    """Which vertices lie outside of the discs inscribed at branch points, and half a width from tips."""
-    clear = np.ones(len(line), bool)
-    for point, radius in zip(branch_points, at(depth, branch_points), strict=True):
-        clear &= np.hypot(*(line - point).T) > radius + 1
-    for tip in tips:
-        clear &= np.hypot(*(line - tip).T) > np.median(width_px) / 2
-    return clear
+def _clear(lines: list[Points], widths_px: list[Floats], tips: Points, discs: Discs) -> list[NDArray[np.bool_]]:
+    """Which vertices lie outside of the discs inscribed at branch points, and more than half a width from a tip."""
+    clear = np.ones(sum(map(len, lines)), bool)
+    if len(discs[0]):
+        inside: list[int]
+        for inside in cKDTree(np.concatenate(lines)).query_ball_point(discs[0], discs[1] + 1):
+            clear[inside] = False
+    parts = np.split(clear, np.cumsum([len(line) for line in lines])[:-1])
+    ends = {tuple(tip) for tip in tips}
+    for line, width_px, part in zip(lines, widths_px, parts, strict=True):
+        for end in (line[0], line[-1]):
+            if tuple(end) in ends:
+                part &= np.hypot(*(line - end).T) > np.median(width_px) / 2
+    return parts
 
 
-def _merged(branch_points: Points, depth: Map) -> Points:
-    """Branch points, those that lie in each other's inscribed discs as one."""
-    kept: list[NDArray[np.float64]] = []
-    for point, radius in sorted(zip(branch_points, at(depth, branch_points), strict=True), key=lambda item: -item[1]):
-        if all(np.hypot(*(point - other)) > radius for other in kept):
-            kept.append(point)
-    return np.array(kept).reshape(-1, 2)
+def _merged(discs: Discs) -> Points:
+    """Branch points; of those inside of another's inscribed disc, the one with the largest."""
+    points, radii = discs
+    kept = np.ones(len(points), bool)
+    inside = cKDTree(points).query_ball_point(points, radii) if len(points) else []
+    for i in np.argsort(-radii):
+        if kept[i]:
+            kept[inside[i]] = False
+            kept[i] = True
+    return points[kept]

@@ -29,7 +29,7 @@ class Photo:
             return 0, 0
 
 
-def find(places: Sequence[str], out: Path) -> list[Photo]:
+def find(places: Sequence[str], out: Path | None = None, option: str = "--images") -> list[Photo]:
     """The photos that files, folders (with all below them) and patterns name, in order, each once.
 
     Results keep the way from the folder, or from the part of a pattern before its first wildcard, to the photo. Photos
@@ -40,11 +40,11 @@ def find(places: Sequence[str], out: Path) -> list[Photo]:
     """
     found: dict[Path, Path] = {}
     for place in places:
-        base, paths = _below(place, out)
+        base, paths = _below(place, out, option)
         photos = [path for path in paths if path.suffix.lower() in ENDINGS and path.is_file()]
         if not photos:
             raise DataError(
-                f"--images {place} names no photo: give a file, a folder or a pattern of {', '.join(sorted(ENDINGS))}"
+                f"{option} {place} names no image: give a file, a folder or a pattern of {', '.join(sorted(ENDINGS))}"
             )
         for path in photos:
             found.setdefault(path, path.relative_to(base))
@@ -76,18 +76,18 @@ def _stem(inside: Path) -> str:
     return inside.with_suffix("").as_posix()
 
 
-def _below(place: str, out: Path) -> tuple[Path, list[Path]]:
+def _below(place: str, out: Path | None, option: str) -> tuple[Path, list[Path]]:
     """The folder that names are relative to, and the files."""
     path = Path(place)
     if path.is_dir():
-        if path.resolve() == out.resolve():
-            raise DataError(f"--out {out} is the folder of the photos, and masks would lie among them: choose another")
-        return path, list(_files(path, out.resolve()))
+        if out is not None and path.resolve() == out.resolve():
+            raise DataError(f"--out {out} is the folder of {option}, and results would lie among them: choose another")
+        return path, list(_files(path, None if out is None else out.resolve()))
     if path.is_file() or not has_magic(place):
         return path.parent, [path]
     base = Path(*_before_wildcard(path.parts))
     if ".." in path.parts[len(base.parts) :]:
-        raise DataError(f"--images {place} goes up again after a wildcard: leave '..' out")
+        raise DataError(f"{option} {place} goes up again after a wildcard: leave '..' out")
     return base, [Path(name) for name in sorted(glob(place, recursive=True))]
 
 
@@ -98,7 +98,7 @@ def _before_wildcard(parts: Sequence[str]) -> Iterator[str]:
         yield part
 
 
-def _files(folder: Path, out: Path) -> Iterator[Path]:
+def _files(folder: Path, out: Path | None) -> Iterator[Path]:
     """Files below a folder, sorted; hidden ones, links to folders, and what was written to `out` are left out."""
     for here, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if name[0] != "." and Path(here, name).resolve() != out)

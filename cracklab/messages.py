@@ -44,6 +44,15 @@ class Parser(LightningArgumentParser):
         raise SystemExit(2)
 
 
+def name_registered(parser: LightningArgumentParser) -> None:
+    """Let the help of a key list what is registered, in place of every known subclass, as hundreds of torch's modules."""
+    for action in parser._actions:
+        if action.dest in ("model.net", *REGISTRIES):
+            names = ", ".join(REGISTRIES[action.dest]) if action.dest in REGISTRIES else ""
+            text = f", registered: {names}" if names else ""
+            action.extra_help = lambda text=text: text  # type: ignore[attr-defined]  # of jsonargparse's own actions
+
+
 def remedy(message: str, parser: LightningArgumentParser, arguments: Sequence[str]) -> str:
     """A message of jsonargparse, shortened to what was wrong, with the nearest right name."""
     at = KEY.search(message)

@@ -3,13 +3,12 @@
 import json
 from collections.abc import Sequence
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import yaml
-from jsonargparse import Namespace
+from jsonargparse import ArgumentError, ArgumentParser, Namespace
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
@@ -32,6 +31,7 @@ from cracklab.callbacks import (
 )
 from cracklab.callbacks.checkpoints import WholeFiles, read_checkpoint
 from cracklab.data.datamodule import CrackDataModule
+from cracklab.data.layouts import Layout
 from cracklab.environment import write_environment
 from cracklab.errors import ConfigError
 from cracklab.loggers import TensorBoard, WandbSettings, finish_wandb, wandb_logger
@@ -190,9 +190,12 @@ class CrackCLI(LightningCLI):
 def fit_net_to_data(config: Namespace) -> None:
     """Set the net's input channels and classes from the data, where the net has arguments of those names."""
     arguments = config.model.net.get("init_args") or {}
-    layout = config.data.layout
-    module, _, name = layout.class_path.rpartition(".")
-    classes = getattr(import_module(module), name)(**(layout.get("init_args") or {})).num_classes
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(Layout, "layout")  # one layout may hold others
+    try:
+        classes = parser.instantiate(parser.parse_object({"layout": config.data.layout})).layout.num_classes
+    except (ArgumentError, TypeError, ValueError) as error:
+        raise messages.as_config_error(error) from error
     wanted = {"in_channels": config.data.channels, "classes": classes, "out_channels": classes, "num_classes": classes}
     for argument, value in wanted.items():
         if argument in arguments and arguments[argument] != value:

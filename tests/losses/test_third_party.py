@@ -1,12 +1,16 @@
 """A loss in a package of somebody else: installed, found, listed, examined, parsed; refused under a taken name."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
+import yaml
+from support import QUICKSTART, TINY
 
 PARSE = """
 import torch
@@ -50,6 +54,19 @@ def test_is_found(source, tmp_path):
     examined = python(tmp_path / "site", "-m", "cracklab", "losses", "--health", "shy", "bce").stdout
     assert [line.split()[0] for line in examined.splitlines()[:3]] == ["loss", "shy", "bce"]
     assert float(python(tmp_path / "site", "-c", PARSE).stdout) == pytest.approx(0.75)
+
+
+@pytest.mark.slow
+def test_stands_in_the_help_and_trains(source, tmp_path):
+    install(source, tmp_path / "site")
+    text = python(tmp_path / "site", "-m", "cracklab", "fit", "--help").stdout
+    assert re.search(r"--model\.loss LOSS .*? registered: [^)]*\bshy\b", text, re.DOTALL)
+    tiny = [*TINY, "--model.loss", "shy", "--model.loss.scale", "3", "--out", str(tmp_path / "run")]
+    trained = python(tmp_path / "site", "-m", "cracklab", "fit", "--config", str(QUICKSTART), *tiny)
+    assert trained.returncode == 0, trained.stderr
+    assert yaml.safe_load((tmp_path / "run/config.yaml").read_text())["model"]["loss"]["init_args"] == {"scale": 3.0}
+    losses = pd.read_csv(tmp_path / "run/metrics.csv")["train/loss"]
+    assert losses.iloc[-1] < losses.iloc[0]
 
 
 @pytest.mark.slow

@@ -19,6 +19,10 @@ COMMANDS = {
         "cracklab.report.command",
         "tables, figures and one page from runs, kfold and study folders: DIR [DIR ...]",
     ),
+    "measure": (
+        "cracklab.measure.command",
+        "length, width, tips and branch points of cracks, from masks: MASKS [--mm-per-px X] [--out DIR]",
+    ),
     "export": (
         "cracklab.export.command",
         "an ONNX bundle that predicts without PyTorch, verified: --ckpt_path CKPT --out DIR",

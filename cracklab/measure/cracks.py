@@ -44,7 +44,7 @@ class Crack:
         gaps: (K, 2, 2), the two ends of every bridged gap, px.
         tips: (T, 2), px; where a crack leaves the photo counts as a tip too.
         branch_points: (B, 2), px.
-        area_px: pixels of the mask.
+        area_px: pixels of the mask, with its small holes.
     """
 
     lines: tuple[Line, ...]
@@ -52,6 +52,16 @@ class Crack:
     tips: Points
     branch_points: Points
     area_px: int
+
+    @property
+    def gap_length_px(self) -> float:
+        """Length of all bridged gaps, px."""
+        return float(np.hypot(*(self.gaps[:, 1] - self.gaps[:, 0]).T).sum())
+
+    @property
+    def length_px(self) -> float:
+        """Length of all centre lines and bridged gaps, px."""
+        return sum(line.length_px for line in self.lines) + self.gap_length_px
 
 
 @dataclass(frozen=True)
@@ -108,12 +118,10 @@ def figures(cracks: Sequence[Crack], mm_per_px: float | None) -> dict[str, Any]:
     direction of nothing are None, and so is everything in mm without a scale.
     """
     lines = [line for crack in cracks for line in crack.lines]
-    gaps = [gap for crack in cracks for gap in crack.gaps]
-    gap_length = float(sum(np.hypot(*(gap[1] - gap[0])) for gap in gaps))
     values: dict[str, Any] = {
-        "length_px": sum(line.length_px for line in lines) + gap_length,
-        "gaps": len(gaps),
-        "gap_length_px": gap_length,
+        "length_px": float(sum(crack.length_px for crack in cracks)),
+        "gaps": sum(len(crack.gaps) for crack in cracks),
+        "gap_length_px": float(sum(crack.gap_length_px for crack in cracks)),
         **_widths(lines),
         "area_px": sum(crack.area_px for crack in cracks),
         **_direction(lines),

@@ -55,7 +55,7 @@ def measure_mask(mask: NDArray[np.bool_], mm_per_px: float | None = None, bridge
         raise ConfigError(f"gaps of up to {bridge_px} px are to be bridged: give 0 or more")
     height, width = mask.shape
     cracks = bridged(_parts(filled(mask)), bridge_px)
-    longest_first = sorted(cracks, key=lambda crack: -sum(line.length_px for line in crack.lines))
+    longest_first = sorted(cracks, key=lambda crack: -crack.length_px)
     return Measurement(tuple(longest_first), height, width, mm_per_px)
 
 
@@ -133,9 +133,9 @@ def _clear(lines: list[Points], widths_px: list[Floats], tips: Points, discs: Di
     """Which vertices lie outside of the discs inscribed at branch points, and more than half a width from a tip."""
     clear = np.ones(sum(map(len, lines)), bool)
     if len(discs[0]):
-        inside: list[int]
-        for inside in cKDTree(np.concatenate(lines)).query_ball_point(discs[0], discs[1] + 1):
-            clear[inside] = False
+        tree = cKDTree(np.concatenate(lines))
+        for centre, radius in zip(*discs, strict=True):
+            clear[tree.query_ball_point(centre, radius + 1)] = False
     parts = np.split(clear, np.cumsum([len(line) for line in lines])[:-1])
     ends = {tuple(tip) for tip in tips}
     for line, width_px, part in zip(lines, widths_px, parts, strict=True):

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from cracklab.data.images import Array
 from cracklab.data.maps import Mask
-from cracklab.measure.cracks import Crack, Measurement, figures, widest
+from cracklab.measure.cracks import Crack, Measurement, widest
 from cracklab.measure.graph import Points
 
 Colour = tuple[int, ...]
@@ -66,8 +66,8 @@ class Canvas:
         (width, height), _ = cv2.getTextSize(words, cv2.FONT_HERSHEY_SIMPLEX, size, self.thick)
         x = min(max(x, 2), max(self.image.shape[1] - width - 2, 2))
         y = min(max(y, height + 2), self.image.shape[0] - 4)
-        for thick, colour in ((4 * self.thick, WHITE), (self.thick, BLACK)):
-            cv2.putText(self.image, words, (x, y), cv2.FONT_HERSHEY_SIMPLEX, size, colour, thick, cv2.LINE_AA)
+        cv2.rectangle(self.image, (x - 2, y - height - 2), (x + width + 2, y + 4 * self.thick), WHITE, -1)
+        cv2.putText(self.image, words, (x, y), cv2.FONT_HERSHEY_SIMPLEX, size, BLACK, self.thick, cv2.LINE_AA)
         return x + int(width)
 
 
@@ -83,7 +83,7 @@ def picture(measured: Measurement, mask: Mask, photo: Array | None = None) -> Ar
         (H', W', 3) RGB, a whole multiple of the size, with a legend below.
     """
     ground = photo if photo is not None else np.where(mask, np.uint8(190), np.uint8(255))[..., None].repeat(3, axis=2)
-    factor = max(1, LEAST_PX // max(mask.shape))
+    factor = -(-LEAST_PX // max(mask.shape))
     large = np.ascontiguousarray(np.asarray(ground, np.uint8).repeat(factor, axis=0).repeat(factor, axis=1))
     canvas = Canvas(large, factor, max(1, round(max(large.shape) / 1200)))
     widths = [line.width_px for crack in measured.cracks for line in crack.lines]
@@ -118,9 +118,8 @@ def _name(canvas: Canvas, number: int, crack: Crack, mm_per_px: float | None) ->
     canvas.line(np.array(place) + reach, BLACK, 4)
     canvas.line(np.array(place) + reach, WHITE, 2)
     unit, scale = _unit(mm_per_px)
-    length = figures([crack], None)["length_px"] * scale
     x, y = canvas.pixel(np.array(place))
-    words = f"{number}: {length:.0f} {unit}, max {width * scale:.2g} {unit}"
+    words = f"{number}: {crack.length_px * scale:.0f} {unit}, max {width * scale:.2g} {unit}"
     canvas.write(words, x + 8 * canvas.thick, y - 8 * canvas.thick)
 
 

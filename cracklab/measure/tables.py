@@ -37,7 +37,8 @@ def as_json(measured: Measurement) -> dict[str, Any]:
     """The same with the coordinates of tips, branch points and gaps, px."""
     cracks = [row | _places(crack) for row, crack in zip(measured.rows(), measured.cracks, strict=True)]
     sizes = {"height": measured.height, "width": measured.width, "mm_per_px": measured.mm_per_px}
-    return _rounded({**sizes, **measured.figures(), "of_cracks": cracks})
+    values: dict[str, Any] = _rounded({**sizes, **measured.figures(), "of_cracks": cracks})
+    return values
 
 
 def _places(crack: Crack) -> dict[str, Any]:

@@ -43,6 +43,9 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--probability", action="store_true", help="write NAME_probability.png too: 16 bit, 65535 for 1")
     add(
+        "--centre_lines", action="store_true", help="write NAME.geojson too: centre lines with the width along them, px"
+    )
+    add(
         "--tta",
         choices=["none", "flips"],
         default="none",
@@ -64,7 +67,7 @@ def run(command: str, args: Sequence[str]) -> int:
     quiet.hush()
     options = parser().parse_args(args)
     check(options)
-    kinds = [kind for kind in WRITERS if kind != "probability" or options.probability]
+    kinds = [kind for kind in WRITERS if getattr(options, kind, True)]
     photos = find(options.images, options.out)
     files = {photo.name: outputs(options.out, photo.name, kinds) for photo in photos}
     check_outputs([(photo, files[photo.name]) for photo in photos])

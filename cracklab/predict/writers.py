@@ -65,6 +65,13 @@ def write_probability(path: Path, result: Result) -> None:
     write_image(path, result.probability)
 
 
+def write_lines(path: Path, result: Result) -> None:
+    """Centre lines of the mask with their widths; takes several times the memory of the rest."""
+    from cracklab.predict.geojson import write_centre_lines  # a second of imports that few ask for
+
+    write_centre_lines(path, result.mask)
+
+
 def write_image(path: Path, image: NDArray[np.uint8] | NDArray[np.uint16]) -> None:
     """Write a picture whole or not at all; three channels are blue, green, red."""
     with written_whole(path) as beside:
@@ -75,6 +82,7 @@ def write_image(path: Path, image: NDArray[np.uint8] | NDArray[np.uint16]) -> No
 WRITERS: dict[str, tuple[str, Callable[[Path, Result], None]]] = {
     "probability": ("_probability.png", write_probability),
     "overlay": ("_overlay.jpg", write_overlay),
+    "centre_lines": (".geojson", write_lines),
     "mask": (".png", write_mask),
 }
 """Kind of result -> what follows a photo's name, and who writes it. The mask comes last: where it is, all are."""

@@ -79,8 +79,8 @@ def read(path):
 
 def test_masks_have_the_photos_own_size_and_stem(tiny_run, photos, tmp_path):
     out = tmp_path / "masks"
-    assert predict(tiny_run, photos, out, "--probability") == 0
-    ends = (".png", "_overlay.jpg", "_probability.png")
+    assert predict(tiny_run, photos, out, "--probability", "--centre_lines") == 0
+    ends = (".png", "_overlay.jpg", "_probability.png", ".geojson")
     assert {path.name for path in out.iterdir()} == {f"{n}{end}" for n in SIZES for end in ends} | {"predict.json"}
     threshold = json.loads((out / "predict.json").read_text())["threshold"]
     for name, size in SIZES.items():
@@ -103,6 +103,25 @@ def test_the_overlay_shows_the_photo_and_the_mask(tmp_path):
     inside = cv2.erode(mask, np.ones((17, 17))) > 0
     expected = 0.4 * photo[inside] + 0.6 * np.array([213, 94, 0])
     assert np.abs(overlay[inside] - expected).mean() < 6
+
+
+def test_centre_lines_have_the_length_and_width_of_the_mask(tmp_path):
+    """A slanted bar of 80 x 5 px and a dot, against what was drawn."""
+    mask = np.zeros((100, 120), np.uint8)
+    cv2.line(mask, (20, 20), (84, 68), 255, 5)
+    write(tmp_path, "a", ["centre_lines"], Result(np.zeros((100, 120, 3), np.uint8), mask, None, several=False))
+    content = json.loads((tmp_path / "a.geojson").read_text())
+    assert content["type"] == "FeatureCollection"
+    assert content["size_px"] == [120, 100]
+    (line,) = content["features"]
+    assert line["geometry"]["type"] == "LineString"
+    ends = sorted([line["geometry"]["coordinates"][0], line["geometry"]["coordinates"][-1]])
+    np.testing.assert_allclose(ends, [[20, 20], [84, 68]], atol=3)
+    facts = line["properties"]
+    assert facts["crack"] == 1
+    assert len(facts["width_px"]) == len(line["geometry"]["coordinates"])
+    assert facts["length_px"] == pytest.approx(85, abs=3), "with the round ends that cv2 adds"
+    assert facts["width_p50_px"] == pytest.approx(5, abs=1)
 
 
 def test_a_photo_of_the_training_size_is_scored_as_test_scores_it(tiny_run):

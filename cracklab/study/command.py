@@ -120,7 +120,8 @@ def run(command: str, args: Sequence[str]) -> int:
             finished = aggregate(study)
             if len(ended) > len(failed):
                 mirror(study)
-        print(f"{finished} of {len(plan.runs)} runs are finished; tables are in {study.folder}")
+        hint = f"; `cracklab report {options.out}` compares them" if finished else ""
+        print(f"{finished} of {len(plan.runs)} runs are finished; tables are in {study.folder}{hint}")
     except OSError as error:
         if error.errno not in FULL:
             raise

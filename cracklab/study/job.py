@@ -73,10 +73,11 @@ def _perform(study: Study, run: Run, claim: int, environment: Mapping[str, str],
         return Outcome(run.name, "finished")
     began = time.monotonic()
     clear(study, run)
+    fitted = job.state == "fitted" or (job.step == "test" and (folder / run_folder.BEST).is_file())
+    resumed = (folder / run_folder.LAST).is_file()
     if job.state == "failed":
-        study.write_job(run, Job())
-    resumed = job.state == "fitted" or (folder / run_folder.LAST).is_file()
-    for step in ("test",) if job.state == "fitted" else ("fit", "test"):
+        study.write_job(run, Job("fitted" if fitted else "new"))
+    for step in ("test",) if fitted else ("fit", "test"):
         code = _call([step, *arguments_of(study, run, step)], study.log(run), claim, environment, stop)
         seconds = round(time.monotonic() - began, 3)
         if stop.is_set():

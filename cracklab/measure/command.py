@@ -21,8 +21,8 @@ from cracklab.predict.progress import Progress
 from cracklab.run import write_json, written_whole
 
 ENDING = "_measured.jpg"
-COMPANIONS = ("_overlay", "_probability", "_measured")
-"""What lies beside the masks of `predict` and `measure` and is none."""
+COMPANIONS = ("_overlay.jpg", "_probability.png", ENDING)
+"""Ends of the names of what `predict` and `measure` write, and no masks."""
 
 Scale = Callable[[str], float | None]
 """From a mask's name to mm per px."""
@@ -94,10 +94,15 @@ def run(command: str, args: Sequence[str]) -> int:
 
 
 def masks_at(places: Sequence[str], out: Path | None, option: str = "MASKS") -> list[Photo]:
-    """The masks that files, folders and patterns name, without the overlays and the like beside them."""
-    found = find(places, out, option)
-    names = {mask.name for mask in found}
-    return [mask for mask in found if not any(mask.name.removesuffix(end) in names - {mask.name} for end in COMPANIONS)]
+    """The masks that files, folders and patterns name, without the overlays and the like beside them.
+
+    Raises:
+        DataError: where there is none.
+    """
+    masks = [image for image in find(places, out, option) if not image.path.name.endswith(COMPANIONS)]
+    if not masks:
+        raise DataError(f"{option} {' '.join(places)} names no mask, only files of {', '.join(COMPANIONS)}: give masks")
+    return masks
 
 
 def _number(value: str, name: str) -> float:

@@ -8,7 +8,7 @@ from scipy.cluster.hierarchy import DisjointSet
 from scipy.spatial import cKDTree
 
 from cracklab.measure.cracks import Crack
-from cracklab.measure.graph import Floats, Points
+from cracklab.measure.graph import Floats
 from cracklab.measure.lines import BACK_PX
 
 TURN_DEG = 60.0
@@ -59,12 +59,15 @@ def _places(index: int, crack: Crack) -> Iterator[Place]:
     tips = {tuple(tip) for tip in crack.tips}
     for line in crack.lines:
         points, last = line.points, len(line.points) - 1
-        for i, width in enumerate(line.width_px):
-            xy: Points = points[i]
+        half = line.width_px / 2
+        for end in (points[0], points[last]):
+            if tuple(end) in tips:  # beside a tip the mask ends with the tip, not half a width farther
+                half = np.minimum(half, np.hypot(*(points - end).T))
+        for i, width in enumerate(half.tolist()):
             outwards = None
-            if i in (0, last) and tuple(xy) in tips:
-                outwards = xy - points[min(last, BACK_PX) if i == 0 else max(0, last - BACK_PX)]
-            yield Place(index, xy, width / 2, outwards)
+            if i in (0, last) and tuple(points[i]) in tips:
+                outwards = points[i] - points[min(last, BACK_PX) if i == 0 else max(0, last - BACK_PX)]
+            yield Place(index, points[i], width, outwards)
 
 
 def _candidates(places: Sequence[Place], bridge_px: float) -> Iterator[tuple[float, int, int]]:

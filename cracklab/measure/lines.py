@@ -27,7 +27,8 @@ def arc_length(points: Points) -> Floats:
 def resampled(points: Points, spacing_px: float = 1.0) -> Points:
     """The same line with vertices at equal distances, as near to `spacing_px` as its length allows."""
     along = arc_length(points)
-    places = np.linspace(0, along[-1], max(1, round(along[-1] / spacing_px)) + 1)
+    least = 4 if np.array_equal(points[0], points[-1]) else 1  # a ring does not become a line to and fro
+    places = np.linspace(0, along[-1], max(least, round(along[-1] / spacing_px)) + 1)
     return np.stack([np.interp(places, along, points[:, i]) for i in (0, 1)], axis=1)
 
 
@@ -65,6 +66,7 @@ def trimmed(points: Points, depth: Floats) -> tuple[Points, float]:
     along = arc_length(points)
     radius = np.maximum.accumulate(depth)
     first = int(np.argmax((along >= TRIM * radius) | (along >= along[-1] / 2)))
+    first = min(first, len(points) - 2)
     return points[first:], float(radius[first])
 
 

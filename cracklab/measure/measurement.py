@@ -148,10 +148,11 @@ def _clear(lines: list[Points], widths_px: list[Floats], tips: Points, discs: Di
 def _merged(discs: Discs) -> Points:
     """Branch points; of those inside of another's inscribed disc, the one with the largest."""
     points, radii = discs
-    kept = np.ones(len(points), bool)
-    inside = cKDTree(points).query_ball_point(points, radii) if len(points) else []
+    if not len(points):
+        return points
+    tree, kept = cKDTree(points), np.ones(len(points), bool)
     for i in np.argsort(-radii):
         if kept[i]:
-            kept[inside[i]] = False
+            kept[tree.query_ball_point(points[i], radii[i])] = False
             kept[i] = True
     return points[kept]

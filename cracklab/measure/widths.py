@@ -49,7 +49,8 @@ def _shared(lines: list[Points], vertices: Points, pixels: Points, nearest: NDAr
     """Area of the pixels of every vertex; a pixel between two vertices is shared by them, as its place between them says."""
     count = len(vertices)
     step = np.concatenate([np.gradient(line, axis=0) for line in lines])
-    place = np.sum((pixels - vertices[nearest]) * step[nearest], axis=1) / np.sum(step**2, axis=1)[nearest]
+    square = np.maximum(np.sum(step**2, axis=1), 1e-9)  # 0 where a line turns back
+    place = np.sum((pixels - vertices[nearest]) * step[nearest], axis=1) / square[nearest]
     place = np.clip(place, -0.5, 0.5)
     ends = np.cumsum([len(line) for line in lines])
     line_of = np.repeat(np.arange(len(lines)), np.diff(ends, prepend=0))

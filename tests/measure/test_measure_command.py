@@ -1,0 +1,184 @@
+"""`cracklab measure` as it is called."""
+
+import csv
+import json
+import os
+
+import cv2
+import numpy as np
+import pytest
+from crack_shapes import strip
+from PIL import Image
+
+from cracklab.cli import main
+
+
+def save(path, mask):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), mask.astype(np.uint8) * 255)
+
+
+@pytest.fixture
+def masks(tmp_path):
+    """Two walls with a crack each, one without; and what predict leaves beside masks."""
+    folder = tmp_path / "masks"
+    save(folder / "a.png", strip(100, 4, 20))
+    save(folder / "east/b.png", strip(60, 8, 70))
+    save(folder / "none.png", np.zeros((50, 40), bool))
+    for name in ("a_overlay.jpg", "east/b_probability.png"):
+        cv2.imwrite(str(folder / name), np.random.default_rng(0).integers(0, 255, (20, 20, 3), np.uint8))
+    return folder
+
+
+def measure(*arguments):
+    """The exit code."""
+    try:
+        return main(["measure", *map(str, arguments)])
+    except SystemExit as end:
+        return end.code
+
+
+def rows(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_tables_json_and_pictures(masks, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert measure(masks, "--mm-per-px", "0.5", "--out", out) == 0
+    files = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    pictures = {"a_measured.jpg", "east/b_measured.jpg", "none_measured.jpg"}
+    assert files == {"photos.csv", "cracks.csv", "measurements.json"} | pictures
+    photos = {row["id"]: row for row in rows(out / "photos.csv")}
+    assert set(photos) == {"a", "east/b", "none"}
+    assert float(photos["a"]["length_mm"]) == pytest.approx(50, rel=0.02)
+    assert float(photos["east/b"]["width_p50_mm"]) == pytest.approx(4, abs=0.25)
+    assert photos["none"]["width_p50_px"] == ""
+    cracks = rows(out / "cracks.csv")
+    assert [(row["id"], row["crack"]) for row in cracks] == [("a", "1"), ("east/b", "1")]
+    assert float(cracks[0]["orientation_deg"]) == pytest.approx(20, abs=1.5)
+    found = json.loads((out / "measurements.json").read_text())
+    (crack,) = found["a"]["of_cracks"]
+    ends = np.array(crack["tips_xy"])
+    assert np.hypot(*(ends[1] - ends[0])) == pytest.approx(100, rel=0.02)
+    assert "length_mm" in capsys.readouterr().out
+    shown = cv2.imread(str(out / "a_measured.jpg"))
+    factor = -(-1000 // strip(100, 4, 20).shape[0])
+    assert shown.shape[1] == factor * strip(100, 4, 20).shape[1]
+    coloured = (np.ptp(shown.astype(int), axis=2) > 60).sum()
+    assert coloured > 100 * factor, "the centre line is drawn in colour"
+
+
+def test_without_out_nothing_is_written(masks, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    assert measure(masks / "a.png") == 0
+    assert sorted(tmp_path.rglob("*")) == before
+    assert "length_px" in capsys.readouterr().out
+
+
+def test_a_second_run_takes_its_own_pictures_for_no_masks(masks, tmp_path):
+    assert measure(masks, "--out", masks / "measured") == 0
+    assert measure(masks, "--out", tmp_path / "again") == 0
+    assert len(rows(tmp_path / "again/photos.csv")) == 3
+
+
+def test_scales_from_a_table_and_from_exif(masks, tmp_path):
+    table = tmp_path / "scales.csv"
+    table.write_text("id,mm_per_px\na,0.5\neast/b,2\nnone,1\n")
+    assert measure(masks, "--scale-csv", table, "--out", tmp_path / "table", "--no-pictures") == 0
+    assert [row["mm_per_px"] for row in rows(tmp_path / "table/photos.csv")] == ["0.5", "1.0", "2.0"]
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0xA405] = 50
+    for name in ("a", "east/b", "none"):
+        height, width = cv2.imread(str(masks / f"{name}.png")).shape[:2]
+        (tmp_path / f"photos/{name}.jpg").parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (width, height), "gray").save(tmp_path / f"photos/{name}.jpg", exif=exif)
+    options = ("--photos", tmp_path / "photos", "--distance-mm", "1000")
+    assert measure(masks, *options, "--out", tmp_path / "exif") == 0
+    scale = {row["id"]: float(row["mm_per_px"]) for row in rows(tmp_path / "exif/photos.csv")}
+    assert scale["none"] == pytest.approx(43.267 / np.hypot(50, 40) * 1000 / 50, rel=1e-3)
+
+
+def test_errors_against_the_truth(masks, tmp_path, capsys):
+    predicted = tmp_path / "predicted"
+    save(predicted / "a.png", strip(100, 6, 20)[2:-2, 2:-2])  # 2 px too wide, 124 x 124 as the truth
+    truth = tmp_path / "truth"
+    save(truth / "a.png", strip(100, 4, 20)[1:-1, 1:-1])
+    save(predicted / "b.png", np.zeros((50, 40), bool))
+    save(truth / "b.png", np.pad(np.ones((30, 3), bool), ((10, 10), (10, 27))))
+    save(predicted / "c.png", np.pad(np.ones((30, 3), bool), ((10, 10), (10, 27))))
+    save(truth / "c.png", np.zeros((50, 40), bool))
+    assert measure(predicted, "--truth", truth, "--out", tmp_path / "out", "--no-pictures") == 0
+    result = json.loads((tmp_path / "out/comparison.json").read_text())
+    assert (result["photos"], result["photos_missed"], result["photos_false"]) == (3, 1, 1)
+    assert result["width_p50_error_px_mean"] == pytest.approx(2, abs=0.2)
+    assert result["length_error_abs_mean"] == pytest.approx(0.5, abs=0.01), "0 of a, 1 of b"
+    assert result["length_error_total"] == pytest.approx(0, abs=0.01), "c makes up for b"
+    listed = {row["id"]: row for row in rows(tmp_path / "out/comparison.csv")}
+    assert listed["b"]["length_error"] == "-1.0"
+    assert listed["c"]["length_error"] == listed["c"]["width_p50_error_px"] == ""
+    assert "length_error_total" in capsys.readouterr().out
+
+
+def test_masks_that_fail_are_named_and_the_others_measured(masks, tmp_path, capsys):
+    (masks / "cut.png").write_bytes((masks / "a.png").read_bytes()[:60])
+    cv2.imwrite(str(masks / "photo.png"), np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8))
+    save(tmp_path / "truth/a.png", strip(100, 4, 20))
+    assert measure(masks, "--out", tmp_path / "out") == 1
+    said = capsys.readouterr().err
+    assert "2 of 5 failed" in said
+    assert "cut.png" in said
+    assert "photo.png" in said
+    assert len(rows(tmp_path / "out/photos.csv")) == 3
+    assert measure(masks / "a.png", masks / "none.png", "--truth", tmp_path / "truth") == 1
+    assert "--truth has no image called 'none'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["/nowhere"], "/nowhere names no image"),
+        (["MASKS", "--mm-per-px", "0"], "--mm-per-px is '0'"),
+        (["MASKS", "--mm-per-px", "wide"], "'wide'"),
+        (["MASKS", "--mm-per-px", "1", "--distance-mm", "2"], "not allowed with"),
+        (["MASKS", "--distance-mm", "2000"], "--photos"),
+        (["MASKS", "--bridge-px", "-2"], "--bridge-px -2"),
+        (["MASKS", "--bridge-px", "far"], "--bridge-px far"),
+        (["MASKS", "--scale-csv", "none.csv"], "none.csv cannot be read"),
+        (["MASKS", "--truth", "/nowhere"], "--truth /nowhere names no image"),
+        (["MASKS", "--out", "MASKS"], "choose another"),
+        (["MASKS", "--out", "MASKS/a.png"], "is a file"),
+        (["MASKS", "--wide"], "--wide"),
+    ],
+)
+def test_wrong_calls(masks, tmp_path, capsys, arguments, expected):
+    out = ["--out", str(tmp_path / "out")] if "--out" not in arguments else []
+    before = sorted(masks.rglob("*"))
+    assert measure(*(argument.replace("MASKS", str(masks)) for argument in arguments), *out) == 2
+    assert expected in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert sorted(masks.rglob("*")) == before
+
+
+def test_a_link_does_not_lead_out_of_the_folder(masks, tmp_path, capsys):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    os.symlink(tmp_path / "elsewhere", tmp_path / "out/east")
+    assert measure(masks, "--out", tmp_path / "out") == 1
+    assert "by a link" in capsys.readouterr().err
+    assert not list((tmp_path / "elsewhere").iterdir())
+    assert {row["id"] for row in rows(tmp_path / "out/photos.csv")} == {"a", "none"}
+
+
+def test_deepcrack_predictions_too_wide_by_a_pixel(deepcrack, tmp_path):
+    """Real masks: widening them by a pixel on each side is seen in the widths, and not in the lengths."""
+    for path in sorted((deepcrack / "test_lab").iterdir())[:60:12]:
+        truth = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+        cv2.imwrite(str(tmp_path / path.name), cv2.dilate(truth, cross))
+    out = tmp_path / "out"
+    assert measure(tmp_path, "--truth", deepcrack / "test_lab", "--out", out, "--no-pictures") == 0
+    result = json.loads((out / "comparison.json").read_text())
+    assert 1.5 < result["width_p50_error_px_mean"] < 2.5
+    assert abs(result["length_error_total"]) < 0.08

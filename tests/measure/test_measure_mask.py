@@ -1,0 +1,169 @@
+"""Branches, spurs, holes, gaps, and masks at the edge of what can be measured."""
+
+import numpy as np
+import pytest
+from crack_shapes import strip
+
+from cracklab.errors import CracklabError
+from cracklab.measure import measure_mask
+
+
+def canvas(height=120, width=160):
+    return np.zeros((height, width), bool)
+
+
+def test_a_branch_has_one_branch_point_and_three_tips():
+    mask = canvas()
+    mask[50:55, 10:150] = True
+    mask[54:110, 80:83] = True
+    measured = measure_mask(mask)
+    (crack,) = measured.cracks
+    assert len(crack.lines) == 3
+    (point,) = crack.branch_points
+    np.testing.assert_allclose(point, (81, 52), atol=2)
+    tips = crack.tips[np.lexsort(crack.tips.T)]
+    np.testing.assert_allclose(tips, [(9.5, 52), (149.5, 52), (81, 109.5)], atol=1)
+    # the branch is measured from the main line: 57.5 px, and 140 px
+    assert measured.figures()["length_px"] == pytest.approx(140 + 57.5, rel=0.02)
+    assert measured.figures()["width_p95_px"] == pytest.approx(5, abs=0.3), "the flare at the branch point counts"
+
+
+def test_crossing_strips_have_one_branch_point():
+    rng = np.random.default_rng(0)
+    for width in (3, 6, 10):
+        mask = strip(100, width, rng.uniform(0, 90)) | strip(100, width, rng.uniform(110, 160))
+        (crack,) = measure_mask(mask).cracks
+        assert len(crack.branch_points) <= 2
+        assert len(crack.tips) == 4
+        assert crack.length_px == pytest.approx(200, rel=0.04)
+
+
+@pytest.mark.parametrize("width", [3, 8, 12])
+def test_rough_edges_are_no_branches(width):
+    rng = np.random.default_rng(width)
+    mask = canvas()
+    mask[60 : 60 + width, 10:150] = True
+    for x in rng.integers(15, 145, 30):  # bumps and bites of 1 px
+        mask[59, x] = True
+        mask[59 + width, x + rng.integers(3)] = False
+    measured = measure_mask(mask)
+    assert measured.figures()["tips"] == 2
+    assert measured.figures()["branch_points"] == 0
+    assert measured.figures()["length_px"] == pytest.approx(140, rel=0.02)
+
+
+def test_small_holes_are_filled_and_large_ones_are_islands():
+    mask = canvas()
+    mask[50:58, 10:150] = True
+    mask[53:56, 70:75] = False
+    assert measure_mask(mask).figures()["branch_points"] == 0
+    assert measure_mask(mask).figures()["area_px"] == 8 * 140
+    mask[50:80, 100:130] = True
+    mask[54:76, 104:126] = False
+    assert measure_mask(mask).figures()["branch_points"] == 2
+
+
+def test_a_crack_that_leaves_the_photo_is_measured_up_to_its_edge():
+    mask = strip(400, 6, 25)[150:250, 150:250]
+    figures = measure_mask(mask).figures()
+    assert figures["length_px"] == pytest.approx(100 / np.cos(np.radians(25)), rel=0.02)
+    assert figures["width_p50_px"] == pytest.approx(6, abs=0.3)
+
+
+def two(gap):
+    """Two strips in line, `gap` px apart."""
+    mask = canvas()
+    mask[60:64, 10:70] = True
+    mask[60:64, 70 + gap : 150] = True
+    return mask
+
+
+def test_gaps_are_bridged_up_to_the_stated_length():
+    assert len(measure_mask(two(9)).cracks) == 2
+    assert len(measure_mask(two(9), bridge_px=8.5).cracks) == 2
+    (crack,) = measure_mask(two(9), bridge_px=9.5).cracks
+    np.testing.assert_allclose(np.sort(crack.gaps[0][:, 0]), [69.5, 78.5], atol=0.6)
+    assert crack.gap_length_px == pytest.approx(9, abs=0.5)
+    assert crack.length_px == pytest.approx(140, rel=0.01)
+    assert len(crack.tips) == 2
+    assert crack.area_px == two(9).sum()
+
+
+def test_several_gaps_in_a_row():
+    mask = canvas()
+    for start in range(10, 150, 20):
+        mask[60:62, start : start + 15] = True
+    (crack,) = measure_mask(mask, bridge_px=6).cracks
+    assert len(crack.gaps) == 6
+    assert len(crack.tips) == 2
+
+
+def test_neighbours_that_do_not_lead_to_each_other_are_not_bridged():
+    mask = canvas()
+    mask[60:63, 10:150] = True
+    mask[67:70, 10:150] = True
+    assert len(measure_mask(mask, bridge_px=6).cracks) == 2
+    mask[67:70] = False
+    mask[20:57, 80:83] = True  # leads into the side of the other
+    (crack,) = measure_mask(mask, bridge_px=6).cracks
+    assert len(crack.gaps) == 1
+    np.testing.assert_allclose(crack.branch_points, [(81, 61)], atol=2)
+    assert len(crack.tips) == 3
+
+
+def test_no_crack_and_nothing_but_crack():
+    nothing = measure_mask(canvas()).figures()
+    assert nothing["cracks"] == nothing["length_px"] == nothing["area_px"] == 0
+    assert nothing["width_p50_px"] is nothing["orientation_deg"] is None
+    everything = measure_mask(~canvas()).figures()
+    assert everything["cracks"] == 1
+    assert everything["length_px"] == pytest.approx(160, abs=1)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1), (2, 2)])
+def test_the_smallest_masks(shape):
+    figures = measure_mask(np.ones(shape, bool)).figures()
+    assert figures["cracks"] == 1
+    assert figures["length_px"] == pytest.approx(max(shape), abs=1)
+
+
+def test_specks_have_a_length():
+    mask = canvas()
+    mask[10, 10] = mask[30:32, 30:33] = mask[60, 60] = mask[61, 61] = True
+    lengths = [crack.length_px for crack in measure_mask(mask).cracks]
+    assert lengths == pytest.approx([3, 2, 1], abs=0.5)
+
+
+def test_noise_is_measured_without_a_warning():
+    rng = np.random.default_rng(0)
+    for share in (0.02, 0.2, 0.5):
+        measured = measure_mask(rng.random((200, 200)) < share, bridge_px=3)
+        for crack in measured.cracks:
+            for line in crack.lines:
+                assert np.isfinite(line.points).all()
+                assert (line.width_px >= 0).all()
+                assert len(line.points) == len(line.width_px) == len(line.clear) >= 2
+
+
+def test_millimetres():
+    mask = strip(150, 4, 30)
+    px, mm = measure_mask(mask).figures(), measure_mask(mask, mm_per_px=0.25).figures()
+    for name in ("length", "width_p50", "width_p95", "width_max"):
+        assert mm[f"{name}_mm"] == pytest.approx(0.25 * px[f"{name}_px"])
+        assert px[f"{name}_mm"] is None
+    assert mm["area_mm2"] == pytest.approx(0.0625 * px["area_px"])
+
+
+@pytest.mark.parametrize(
+    ("mask", "options", "expected"),
+    [
+        (np.zeros((3, 4), np.uint8), {}, "uint8"),
+        (np.zeros((3, 4, 1), bool), {}, r"\(3, 4, 1\)"),
+        (np.zeros((3, 4), bool), {"mm_per_px": 0}, "0 mm per px"),
+        (np.zeros((3, 4), bool), {"mm_per_px": float("nan")}, "nan mm per px"),
+        (np.zeros((3, 4), bool), {"bridge_px": -1}, "-1 px"),
+    ],
+)
+def test_wrong_calls_are_named(mask, options, expected):
+    with pytest.raises(CracklabError, match=expected):
+        measure_mask(mask, **options)

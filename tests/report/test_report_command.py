@@ -237,6 +237,20 @@ def test_other_test_images_are_no_pairs_but_compared_image_by_image(tmp_path, ca
     assert (found["pairs"].item(), found["images"].item()) == (0, 30)
 
 
+def test_folders_that_hold_a_test_alone_give_what_there_is(tmp_path, capsys):
+    made = [write_run(tmp_path / name, "dice", level, epochs=2) for name, level in (("a", 0.6), ("b", 0.7))]
+    for folder in made:
+        for name in ("config.yaml", "environment.json", "metrics.csv", "resources.csv", "protocols.json"):
+            (folder / name).unlink()
+        images = pd.read_csv(folder / "per_image.csv")
+        images.drop(columns=["group", "tp"]).to_csv(folder / "per_image.csv", index=False)  # several classes have no tp
+    assert main(["report", *map(str, made), "--out", str(tmp_path / "out")]) == 0
+    assert "b and a: no difference that these runs can show" in capsys.readouterr().out
+    written = {path.stem for path in (tmp_path / "out/tables").glob("*.csv")}
+    assert written == {"ranking", "comparisons", "metrics", "runs"}
+    assert {path.stem for path in (tmp_path / "out/figures").iterdir()} == {"paired"}
+
+
 def test_a_grid_of_two_numbers_has_a_heat_map(tmp_path):
     folder = write_grid(tmp_path / "grid", (1, 2, 4), (0.1, 0.25))
     assert main(["report", str(folder), "--metric", "test/hd95_px"]) == 0

@@ -46,7 +46,8 @@ class TwoSteps(CrackCLI):
         if self.small:
             shrink_net(net)
             config.model.compile = False
-        trainer.fast_dev_run, trainer.accelerator, trainer.devices = 2, "cpu", 1
+        trainer.accelerator, trainer.devices, trainer.max_steps, trainer.num_sanity_val_steps = "cpu", 1, 2, 0
+        trainer.limit_train_batches, trainer.limit_val_batches, trainer.check_val_every_n_epoch = 2, 1, 1
         trainer.enable_progress_bar = trainer.enable_model_summary = trainer.enable_checkpointing = False
         trainer.precision = (
             "bf16-mixed" if trainer.precision == "16-mixed" else trainer.precision
@@ -55,12 +56,14 @@ class TwoSteps(CrackCLI):
 
 
 def shrink_net(options):
-    """Take the smallest encoder of the same family, and one transformer layer."""
+    """Take the smallest encoder of the same family, one transformer layer, and few channels."""
     for family, smallest in SMALL.items():
         if str(options.get("encoder_name")).startswith(family):
             options["encoder_name"] = smallest
     if "layers" in options:  # of TransUNet
         options["layers"] = 1
+    if "widths" in options:  # of UNet and CrackSeg
+        options["widths"] = [8] * len(options["widths"])
 
 
 def name_of(path):

@@ -19,8 +19,8 @@ from cracklab.study.folder import Study
 
 pytestmark = pytest.mark.cluster
 
-GRID = "study: {grid: {seed_everything: [1, 2, 3]}}\n"
-LONG = [*TINY, "--data.layout.train=100", "--trainer.max_epochs=12"]
+GRID = "study: {grid: {seed_everything: [1, 2]}}\n"
+LONG = [*TINY, "--data.layout.train=100", "--trainer.max_epochs=40"]
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def environment():
 def by_hand(tmp_path_factory) -> Path:
     """The runs of the study as ordinary runs."""
     folder = tmp_path_factory.mktemp("by hand")
-    for seed in (1, 2, 3):
+    for seed in (1, 2):
         out = folder / "runs" / f"seed_everything={seed}"
         assert main(["fit", *LONG, f"--seed_everything={seed}", "--out", str(out)]) == 0
         assert main(["test", "--config", str(out / run.CONFIG), "--ckpt_path", str(out / run.BEST)]) == 0
@@ -53,10 +53,10 @@ def start(folder: Path, environment, *more: str) -> subprocess.Popen[str]:
 
 
 def under_way(folder: Path, process: subprocess.Popen[str], number: int) -> list[Path]:
-    """Wait until so many runs have an epoch behind them, and are not done."""
+    """Wait until so many runs have an epoch behind them, and many before them."""
     while process.poll() is None:
-        runs = [path.parent for path in folder.glob("study/runs/*/metrics.csv")]
-        found = [path for path in runs if not (path / run.TEST_METRICS).exists()]
+        tables = folder.glob("study/runs/*/metrics.csv")
+        found = [path.parent for path in tables if 2 <= len(path.read_text().splitlines()) < 30]
         if len(found) >= number:
             return found
         time.sleep(0.05)
@@ -67,7 +67,7 @@ def assert_same_tables(study: Path, by_hand: Path) -> None:
     for name in ("study.yaml", "jobs"):
         shutil.rmtree(by_hand / name) if (by_hand / name).is_dir() else (by_hand / name).unlink(missing_ok=True)
         (shutil.copytree if (study / name).is_dir() else shutil.copy)(study / name, by_hand / name)
-    assert aggregate(Study(by_hand)) == 3
+    assert aggregate(Study(by_hand)) == 2
     for name in TABLES[:4]:
         assert (study / name).read_bytes() == (by_hand / name).read_bytes()
     assert not [path for path in (study / "runs").rglob(".*")]
@@ -92,7 +92,7 @@ def test_a_ray_cluster_loses_a_node(tmp_path, environment, by_hand, monkeypatch)
     finally:
         cluster.shutdown()
     assert process.returncode == 0, output
-    assert fits(tmp_path / "study") > 3, "no run was lost with the node"
+    assert fits(tmp_path / "study") > 2, "no run was lost with the node"
     assert_same_tables(tmp_path / "study", by_hand)
 
 
@@ -166,11 +166,11 @@ def test_a_task_of_a_slurm_array_is_cancelled(tmp_path, environment, slurm, by_h
     output, _ = process.communicate()
     assert process.returncode == 1, output
     assert f"{victim.name} failed" in output
-    assert "2 of 3 runs are finished" in output
+    assert "1 of 2 runs are finished" in output
     again = start(tmp_path, slurm, *asked)
     output, _ = again.communicate()
     assert again.returncode == 0, output
-    assert "2 finished, 1 to do" in output
+    assert "1 finished, 1 to do" in output
     assert (tmp_path / "study" / "jobs" / f"{victim.name}.log").read_text().count(
         "--ckpt_path"
     ) == 2  # fit's and test's
@@ -187,7 +187,7 @@ def test_a_preempted_task_goes_back_into_the_queue(tmp_path, environment, slurm,
     subprocess.run(["scancel", "--signal=USR2", task.stdout.split()[0]], env=slurm, check=True)
     output, _ = process.communicate()
     assert process.returncode == 0, output
-    assert fits(tmp_path / "study") == 4
+    assert fits(tmp_path / "study") == 3
     assert_same_tables(tmp_path / "study", by_hand)
 
 

@@ -68,7 +68,7 @@ def child(job: dict) -> dict:
     module.net.register_forward_pre_hook(lambda *_: spent.append(-time.perf_counter()))
     module.net.register_forward_hook(lambda *_: spent.append(spent.pop() + time.perf_counter()))
     photo = Photo(Path(job["photo"]), "photo")
-    if job["way"] == "same tiles":
+    if job["way"] in ("MONAI", "same tiles"):
         tiling = Tiling(TILE, int(TILE * SHARE))
     elif job["way"] == "whole":
         tiling = Tiling(100_000, 0)
@@ -137,10 +137,9 @@ def beside_monai(folder: Path, checkpoint: str, threads: int, megapixels: float 
     }
     for way, name in names.items():
         found = row(folder, checkpoint, threads, way, megapixels)
-        tile, overlap = (TILE, int(TILE * SHARE)) if way == "MONAI" else (found["tile"], found["overlap"])
         ratio = found["seconds"] / found["net"]
         print(
-            f"| {name} | {tile}, {overlap} | {found['tiles']} | {found['seconds']:.1f} | {found['net']:.1f} | {ratio:.2f} "
+            f"| {name} | {found['tile']}, {found['overlap']} | {found['tiles']} | {found['seconds']:.1f} | {found['net']:.1f} | {ratio:.2f} "
             f"| {found['peak']:.0f} |",
             flush=True,
         )

@@ -113,21 +113,20 @@ def critical_difference(ranks: Ranks) -> Figure:
     depth = 0.35 + 0.16 * len(bars)
     bottom = depth + 0.3 * half + 0.1
     low, high = math.floor(values.min()), max(math.ceil(values.max()), math.floor(values.min()) + 1)
-    label = min(0.083 * max(map(len, names)) + 0.6, 2.3)  # inches
-    inch = (high - low) / (WIDTH - 2 * label)  # in ranks
+    sides = names[half:], names[:half]
+    left, right = (min(0.083 * max(map(len, side)) + 0.65, 2.4) for side in sides)  # inches
+    inch = (high - low) / (WIDTH - left - right)  # in ranks
     figure = Figure(figsize=(WIDTH, 0.6 * (bottom + 1.5)), dpi=130)
     axes = figure.add_axes((0, 0, 1, 1))
-    axes.set(xlim=(high + label * inch, low - label * inch), ylim=(bottom, -1.5))
+    axes.set(xlim=(high + left * inch, low - right * inch), ylim=(bottom, -1.5))
     axes.axis("off")
     axes.plot([low, high], [0, 0], color="black", linewidth=1)
     for tick in range(low, high + 1, 1 + (high - low) // 8):
         axes.plot([tick, tick], [0, -0.13], color="black", linewidth=1)
         axes.text(tick, -0.2, str(tick), ha="center", va="bottom", fontsize=10)
-    left = high + (label - 0.15) * inch
-    axes.plot(
-        [left, max(left - ranks.critical_difference, low - label * inch)], [-0.95, -0.95], color="black", linewidth=1.6
-    )
-    axes.text(left, -1.02, f"critical difference {ranks.critical_difference:.2f}", ha="left", va="bottom", fontsize=10)
+    end = max(high - ranks.critical_difference, low - right * inch)
+    axes.plot([high, end], [-0.85, -0.85], color="black", linewidth=1.6)
+    axes.text(high, -0.92, f"critical difference {ranks.critical_difference:.2f}", ha="left", va="bottom", fontsize=10)
     for i, (first, last) in enumerate(bars):
         ends = [values[first] - 0.03 * inch, values[last] + 0.03 * inch]
         axes.plot(ends, [0.22 + 0.16 * i] * 2, color=PALETTE[0], linewidth=3.2, solid_capstyle="butt")

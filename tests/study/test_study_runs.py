@@ -1,4 +1,4 @@
-"""`cracklab study` from the outside: shards, a run that fails, claims."""
+"""`cracklab study` from the outside: a run that fails, shards, claims."""
 
 import csv
 import threading
@@ -41,12 +41,10 @@ def config(tmp_path, monkeypatch):
     return path
 
 
-def test_shards_and_a_run_that_fails(config, tmp_path, capsys):
-    """Each shard does its part; the failed run is reported with its last lines, and the other goes on."""
+def test_a_run_that_fails_is_reported_with_its_last_lines(config, tmp_path, capsys):
     out = tmp_path / "study"
-    call = ["study", "--config", str(config), "--out", str(out)]
     with pytest.raises(SystemExit) as end:
-        main([*call, "--shard", "1/2"])
+        main(["study", "--config", str(config), "--out", str(out), "--shard", "1/2"])
     assert end.value.code == 1
     shown = capsys.readouterr()
     assert "part 1 of 2: 1; 0 finished, 1 to do" in shown.out
@@ -54,8 +52,22 @@ def test_shards_and_a_run_that_fails(config, tmp_path, capsys):
     assert "no_such_strategy" in shown.err
     assert "(cracklab fit ended with exit code 2)" in shown.err
     assert not (out / "summary.md").exists()
-    assert main([*call, "--shard", "2/2"]) == 0
-    assert "1 of 2 runs are finished" in capsys.readouterr().out
+    assert not (out / "runs" / "strategy=one").exists()
+    assert [Study(out).job(run).state for run in Study(out).plan.runs] == ["failed", "new"]
+
+
+@pytest.mark.slow
+def test_two_at_once_of_which_one_fails(config, tmp_path, capsys):
+    """The other goes on; it is in the tables, and the failed one is tried again by the next start."""
+    out = tmp_path / "study"
+    for finished in (0, 1):
+        with pytest.raises(SystemExit) as end:
+            main(["study", "--config", str(config), "--out", str(out), "--jobs", "2"])
+        assert end.value.code == 1
+        shown = capsys.readouterr()
+        assert f"{finished} finished, {2 - finished} to do" in shown.out
+        assert "1 of 2 runs are finished" in shown.out
+        assert shown.err.count("strategy=none failed") == 1
     assert [row["run"] for row in csv.DictReader((out / "runs.csv").open())] == ["strategy=one"]
     run = out / "runs" / "strategy=one"
     assert yaml.safe_load((run / "config.yaml").read_text())["trainer"]["strategy"] == "auto"
@@ -141,6 +153,15 @@ def test_two_workers_share_a_study(study, monkeypatch, capsys):
     first.join()
     assert sorted(name for _, name in done) == ["bce", "dice"]
     assert {outcome.state for outcome in outcomes} == {"finished"}
+
+
+def test_others_go_on_when_a_run_fails(study):
+    def executor(study: Study, runs):
+        yield Outcome("bce", "failed", lines=["out of memory"])
+        finish(study, runs[1])
+        yield Outcome("dice", "finished")
+
+    assert [outcome.state for outcome in work(study, study.plan.runs, executor)] == ["failed", "finished"]
 
 
 def test_a_full_disk_ends_the_work(study):

@@ -51,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--photos", nargs="+", help="the photos of the masks, by name: for --distance-mm, and below the pictures")
     add("--bridge-px", default="0", help="join cracks over gaps of at most this, px (default 0)")
+    add("--min-length-px", default="0", help="leave shorter cracks out, px (default 0)")
     add("--truth", nargs="+", help="true masks by the same names: prints the error of the measurements")
     add("--no-pictures", action="store_true", help="leave the pictures out")
     return arguments
@@ -65,7 +66,8 @@ def run(command: str, args: Sequence[str]) -> int:
         {photo.name: photo.path for photo in find(options.photos, None, "--photos")} if options.photos else {},
         {mask.name: mask.path for mask in masks_at(options.truth, None, "--truth")} if options.truth else None,
     )
-    bridge_px = _number(options.bridge_px, "--bridge-px")
+    limits = {"bridge_px": _number(options.bridge_px, "--bridge-px")}
+    limits["min_length_px"] = _number(options.min_length_px, "--min-length-px")
     if options.out is not None and options.out.exists() and not options.out.is_dir():
         raise ConfigError(f"--out {options.out} is a file: give a folder")
     measured: dict[str, Measurement] = {}
@@ -76,11 +78,9 @@ def run(command: str, args: Sequence[str]) -> int:
     with Progress(len(masks), sum(height * width for height, width in sizes)) as progress:
         for mask, (height, width) in zip(masks, sizes, strict=True):
             try:
-                one = measure(mask, sources, bridge_px, None if options.no_pictures else options.out)
+                one = measure(mask, sources, limits, None if options.no_pictures else options.out)
                 if sources.truths is not None:
-                    errors.append(
-                        compare.row(mask.name, one, true_measurement(mask.name, one, sources.truths, bridge_px))
-                    )
+                    errors.append(compare.row(mask.name, one, true_measurement(mask.name, one, sources.truths, limits)))
                 measured[mask.name] = one
             except (CracklabError, OSError, cv2.error, MemoryError) as error:
                 failed[mask.path] = str(error) or type(error).__name__
@@ -149,10 +149,10 @@ def beside(files: Mapping[str, Path], name: str, option: str) -> Path:
     return files[name]
 
 
-def measure(mask: Photo, sources: Sources, bridge_px: float, pictures: Path | None) -> Measurement:
+def measure(mask: Photo, sources: Sources, limits: Mapping[str, float], pictures: Path | None) -> Measurement:
     """Measure one mask, and write its picture into the folder `pictures`."""
     cracks = read_mask(str(mask.path)) > 0
-    measured = measure_mask(cracks, sources.scale(mask.name), bridge_px)
+    measured = measure_mask(cracks, sources.scale(mask.name), **limits)
     photo = None
     if sources.photos:
         photo = read_image(str(beside(sources.photos, mask.name, "--photos")))
@@ -162,11 +162,13 @@ def measure(mask: Photo, sources: Sources, bridge_px: float, pictures: Path | No
     return measured
 
 
-def true_measurement(name: str, measured: Measurement, truths: Mapping[str, Path], bridge_px: float) -> Measurement:
+def true_measurement(
+    name: str, measured: Measurement, truths: Mapping[str, Path], limits: Mapping[str, float]
+) -> Measurement:
     """The same, of the true mask of that name."""
     truth = read_mask(str(beside(truths, name, "--truth"))) > 0
     _same_size((measured.height, measured.width), truth.shape, "the true mask")
-    return measure_mask(truth, measured.mm_per_px, bridge_px)
+    return measure_mask(truth, measured.mm_per_px, **limits)
 
 
 def _same_size(mask: tuple[int, ...], other: tuple[int, ...], what: str) -> None:

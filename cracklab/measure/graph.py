@@ -16,9 +16,6 @@ Floats = NDArray[np.float64]
 Points = NDArray[np.float64]
 """(N, 2): x and y, px, the centre of the top left pixel at (0, 0)."""
 
-LOOP_PX = 5.0
-"""Two paths between the same branch points, together shorter than this, go around no pixel: the shortest way around one
-is 4 sqrt(2) px."""
 SPUR_PX = 3.0
 """A branch that stands out of its crack by less than this is roughness of the edge, however thin the crack, px."""
 
@@ -97,17 +94,6 @@ class Net:
         first = first if first.end == node else first.backwards()
         second = second if second.start == node else second.backwards()
         return self.add(Path(first.start, second.end, np.concatenate([first.points, second.points[1:]])))
-
-    def untangle(self) -> None:
-        """Remove paths that enclose nothing, as where a skeleton turns by a corner: the longer of two side by side."""
-        for key, path in sorted(self.paths.items(), key=lambda item: -item[1].length):
-            beside = [self.paths[other] for other in self.at[path.start] if other != key]
-            same = [other for other in beside if {other.start, other.end} == {path.start, path.end}]
-            alone = path.start == path.end and path.length < LOOP_PX
-            if alone or any(path.length + other.length < LOOP_PX for other in same):
-                self.remove(key)
-        for node in list(self.at):
-            self.dissolve(node)
 
     def prune(self, depth: Map) -> None:
         """Remove spurs, the shortest first, so that of a fork at a crack's end one prong stays.

@@ -29,7 +29,9 @@ HOLE_PX = 16
 """Holes of up to this area are faults of the mask, not islands between two cracks, px."""
 
 
-def measure_mask(mask: NDArray[np.bool_], mm_per_px: float | None = None, bridge_px: float = 0.0) -> Measurement:
+def measure_mask(
+    mask: NDArray[np.bool_], mm_per_px: float | None = None, bridge_px: float = 0.0, min_length_px: float = 0.0
+) -> Measurement:
     """Centre lines and widths of every crack of a mask.
 
     A crack is a connected part of the mask, corners included. Its centre line is the skeleton without spurs, smoothed,
@@ -39,12 +41,13 @@ def measure_mask(mask: NDArray[np.bool_], mm_per_px: float | None = None, bridge
         mask: (H, W) bool.
         mm_per_px: scale of the photo, mm per px.
         bridge_px: cracks are one where a gap of at most this lies between them and both lead into it, px.
+        min_length_px: cracks that are shorter, bridges included, are left out, px.
 
     Returns:
         The cracks, the longest first, with their figures.
 
     Raises:
-        ConfigError: for a scale that is not positive, or a negative gap.
+        ConfigError: for a scale that is not positive, or a negative gap or length.
         DataError: for a mask that is not bool (H, W).
     """
     if mask.ndim != 2 or mask.dtype != np.bool_:
@@ -53,9 +56,12 @@ def measure_mask(mask: NDArray[np.bool_], mm_per_px: float | None = None, bridge
         raise ConfigError(f"the scale is {mm_per_px} mm per px: give a positive number")
     if not 0 <= bridge_px < np.inf:
         raise ConfigError(f"gaps of up to {bridge_px} px are to be bridged: give 0 or more")
+    if not 0 <= min_length_px < np.inf:
+        raise ConfigError(f"cracks shorter than {min_length_px} px are to be left out: give 0 or more")
     height, width = mask.shape
     cracks = bridged(_parts(filled(mask)), bridge_px)
-    longest_first = sorted(cracks, key=lambda crack: -crack.length_px)
+    long_enough = [crack for crack in cracks if crack.length_px >= min_length_px]
+    longest_first = sorted(long_enough, key=lambda crack: -crack.length_px)
     return Measurement(tuple(longest_first), height, width, mm_per_px)
 
 
@@ -88,7 +94,6 @@ def _parts(mask: Mask) -> list[Crack]:
 def _crack(found: list[Path], pixels: Points, depth: Map) -> Crack:
     """A connected part of a mask, from the paths of its skeleton and its pixels."""
     net = Net(found)
-    net.untangle()
     net.prune(depth)
     at_pixels = at(depth, pixels)
     kept = list(net.paths.values())

@@ -69,6 +69,13 @@ def test_tables_json_and_pictures(masks, tmp_path, capsys):
     assert coloured > 100 * factor, "the centre line is drawn in colour"
 
 
+def test_short_cracks_can_be_left_out(masks, capsys):
+    assert measure(masks / "east/b.png", "--min-length-px", "50") == 0
+    assert "length_px" in capsys.readouterr().out
+    assert measure(masks / "east/b.png", "--min-length-px", "70") == 0
+    assert "b: no crack" in capsys.readouterr().out
+
+
 def test_without_out_nothing_is_written(masks, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.rglob("*"))
@@ -145,6 +152,7 @@ def test_masks_that_fail_are_named_and_the_others_measured(masks, tmp_path, caps
         (["MASKS", "--distance-mm", "2000"], "--photos"),
         (["MASKS", "--bridge-px", "-2"], "--bridge-px -2"),
         (["MASKS", "--bridge-px", "far"], "--bridge-px far"),
+        (["MASKS", "--min-length-px", "-1"], "--min-length-px -1"),
         (["MASKS", "--scale-csv", "none.csv"], "none.csv cannot be read"),
         (["MASKS", "--truth", "/nowhere"], "--truth /nowhere names no image"),
         (["MASKS", "--out", "MASKS"], "choose another"),

@@ -58,6 +58,7 @@ def one(width: float, angle: float, phase: np.ndarray) -> tuple[float, float, fl
 
 def speed() -> None:
     """Processor seconds, one core, and peak memory beyond what was used before, of drawn cracks on 24 megapixels."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print("\n| mask | crack, share | centre lines, px | processor, s | peak memory, GiB |\n|---|---|---|---|---|")
     for count in (1, 4, 16):
         mask = np.zeros((4000, 6000), bool)
@@ -65,7 +66,6 @@ def speed() -> None:
             cracks = crack_pattern(np.random.default_rng(seed), (1000, 1500))
             y, x = seed // 4 * 1000, seed % 4 * 1500
             mask[y : y + 1000, x : x + 1500] = coverage(cracks, (1000, 1500)) >= 0.5
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         start = time.process_time()
         length = measure_mask(mask).figures()["length_px"]
         spent = time.process_time() - start

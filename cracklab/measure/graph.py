@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from skan import Skeleton
 from skimage.morphology import skeletonize
 
 from cracklab.data.maps import Map, Mask
@@ -48,6 +47,8 @@ def paths(mask: Mask) -> list[Path]:
 
     Not that of Zhang and Suen (1984), which eats strips at 45 degrees from both ends, up to the whole of them.
     """
+    from skan import Skeleton  # its compiler takes seconds to import
+
     line = np.asarray(skeletonize(mask, method="lee"), np.bool_)  # type: ignore[no-untyped-call]  # no types
     if np.count_nonzero(line) < 2:
         return []

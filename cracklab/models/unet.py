@@ -13,7 +13,7 @@ class UNet(nn.Module):
     """U-Net of two 3 x 3 convolutions with ReLU a level, max-pooling down, 2 x 2 transposed convolutions up.
 
     From (B, in_channels, H, W) to logits (B, classes, H, W), any H and W. Ronneberger, Fischer, Brox 2015, with padded
-    convolutions. The default is the net of Krasniqi and Shehu 2026, section 5.3: four levels of 64, 128, 256 and 512
+    convolutions. The default is the net of Krasniqi and Shehu 2026, section 4.2: four levels of 64, 128, 256 and 512
     channels; they name no further level below, no normalisation and no initialisation, which is that of Ronneberger
     here. With `dropout` 0.3 it is that of Ozcan 2024, in encoder and decoder.
 

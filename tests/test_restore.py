@@ -9,6 +9,7 @@ from support import ROOT, TINY, fit
 
 from cracklab import run
 from cracklab.cli import main
+from cracklab.data.transform import EvalTransform
 from cracklab.errors import RunError
 from cracklab.restore import restore
 
@@ -145,8 +146,31 @@ def test_a_checkpoint_says_where_it_comes_from(small_run, content):
     assert origin["epoch"] == 0
     assert origin["data"]["layout"] == "synthetic"
     assert origin["data"]["images"] == {"train": 24, "val": 5, "test": 7}
-    assert origin["data"]["scale"] == [1.0, 1.0]
     assert len(origin["data"]["seen"].split()) == 24
+
+
+@pytest.mark.parametrize(
+    ("crop", "resize", "kept", "expected"),
+    [
+        (384, 96, None, (0.25, 0.25)),
+        (384, (96, 192), None, (0.25, 0.5)),
+        (384, None, None, (1.0, 1.0)),
+        (None, None, None, (1.0, 1.0)),
+        (None, 96, [0.2, 0.3], (0.2, 0.3)),
+    ],
+)
+def test_the_scale_is_that_of_the_training_images(small_run, crop, resize, kept, expected):
+    restored = restore(small_run / run.BEST)
+    restored.data.transform = EvalTransform(crop, resize)
+    restored.origin["data"] = {"scale": kept} if kept else {}
+    assert restored.scale == pytest.approx(expected)
+
+
+def test_a_scale_that_is_not_known_is_an_error(small_run):
+    restored = restore(small_run / run.BEST)
+    restored.data.transform = EvalTransform(resize=96)
+    with pytest.raises(RunError, match="does not keep the scale"):
+        _ = restored.scale
 
 
 def test_testing_on_what_was_trained_on_is_refused(small_run, tmp_path, capsys):

@@ -19,19 +19,19 @@ NAMED = 5
 
 
 def describe(data: "CrackDataModule") -> dict[str, Any]:
-    """Layout, number of images a side, scale, and a mark of every training image; plain values, for a checkpoint.
+    """Layout, number of images a side, and a mark of every training image; plain values, for a checkpoint.
 
-    `scale` is what crop and resize made of a training image, (vertical, horizontal), the median over some of them; `seen`
-    holds 16 hexadecimal digits for each training image, from what it shows, whatever its name is.
+    `seen` holds 16 hexadecimal digits for each training image, from what it shows, whatever its name is. Where whole
+    images of any size are resized, `scale` is what that made of them, (vertical, horizontal), the median over some.
     """
-    train = data.splits.train
-    marks = sorted({mark for mark in marks_of(data, train) if mark})
-    return {
+    noted: dict[str, Any] = {
         "layout": type(data.layout).__qualname__,
         "images": {side: len(positions) for side, positions in data.splits.named().items()},
-        "scale": _scale(data),
-        "seen": " ".join(marks),
+        "seen": " ".join(sorted(set(marks_of(data, data.splits.train)) - {""})),
     }
+    if data.transform.resize is not None and data.transform.crop is None:
+        noted["scale"] = _scale(data)
+    return noted
 
 
 def marks_of(data: "CrackDataModule", positions: Sequence[int]) -> list[str]:
@@ -82,8 +82,8 @@ def _scale(data: "CrackDataModule") -> list[float]:
     """(vertical, horizontal): px that the net sees over px of the file."""
     train = data.splits.train
     found = []
-    for i in train[:: max(1, len(train) // SAMPLED)]:
-        image = data.transform.cropped(data.layout.read_image(data.records[i]))
-        prepared = data.transform.prepared_size(*image.shape[:2])
-        found.append((prepared[0] / image.shape[0], prepared[1] / image.shape[1]))
-    return [float(value) for value in np.median(np.array(found).reshape(-1, 2), axis=0)]
+    for i in np.unique(np.linspace(0, len(train) - 1, SAMPLED).round().astype(int)):
+        height, width = data.layout.read_image(data.records[train[i]]).shape[:2]
+        down, across = data.transform.prepared_size(height, width)
+        found.append((down / height, across / width))
+    return [float(value) for value in np.median(np.array(found), axis=0)]

@@ -88,21 +88,6 @@ class EvalTransform:
         crop = self.crop or max(height, width)
         return self._resized(min(height, crop), min(width, crop))
 
-    def scaled_size(self, height: int, width: int) -> tuple[int, int]:
-        """Size, px, at which the net is to see a whole photo of this size: a crop is not taken, its scale is kept."""
-        if self.crop is None:
-            return self._resized(height, width)
-        down, across = self._resized(self.crop, self.crop)
-        return max(1, round(height * down / self.crop)), max(1, round(width * across / self.crop))
-
-    def photo(self, image: Array) -> Tensor:
-        """A whole photo (H, W, 3) as the net sees it: (C_in, h, w) float32 of size `scaled_size`."""
-        return self.normalise(
-            torch.from_numpy(self.planes(resize_image(image, *self.scaled_size(*image.shape[:2]), self.interpolation)))[
-                None
-            ]
-        )[0]
-
     def planes(self, image: Array) -> Array:
         """(H, W, 3) RGB as (C_in, H, W)."""
         if self.channels == 1:

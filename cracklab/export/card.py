@@ -89,7 +89,12 @@ def _data(origin: Mapping[str, Any], training: Mapping[str, Any]) -> str:
     numbers = ", ".join(f"{number} {side}" for side, number in counts.items())
     keys = ("split", "fold", "crop", "resize", "train_crop", "channels")
     chosen = ", ".join(f"`data.{key}` {data[key]}" for key in keys if data.get(key) is not None)
-    return f"Layout `{_name(data['layout'])}`: {numbers} images. {chosen}. All settings: `config.yaml`."
+    leaks = (
+        " The published split is used as it is, and may show a photo on two sides."
+        if data["known_overlap"] == "report"
+        else ""
+    )
+    return f"Layout `{_name(data['layout'])}`: {numbers} images. {chosen}. All settings: `config.yaml`.{leaks}"
 
 
 def _metrics(folder: Path | None, settings: Mapping[str, Any]) -> list[str]:
@@ -104,7 +109,7 @@ def _metrics(folder: Path | None, settings: Mapping[str, Any]) -> list[str]:
     table = [f"| {name} | {value:.4f} |" for name, value in rows if value is not None]
     cut = "" if settings["threshold"] is None else ", at the threshold above, which validation chose"
     parts = [
-        f"On {scores.get('test/images', 0):.0f} test images{cut}.",
+        f"On {scores.get('test/images', 0):.0f} test images{cut}. Distances are in px at the net's scale.",
         "\n".join(["| score | value |", "|---|---|", *table]),
     ]
     protocols = folder / run.PROTOCOLS

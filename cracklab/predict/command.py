@@ -116,7 +116,7 @@ def predict(photos: Sequence[Photo], scorer: Scorer, tiling: Tiling, out: Path, 
     failed: dict[Photo, str] = {}
     sizes = [photo.size() for photo in photos]
     tiles = [tiling.number(scorer.scaled_size(*size)) if all(size) else 0 for size in sizes]
-    pixels = [height * width for height, width in sizes]
+    pixels = [height * width or AHEAD + 1 for height, width in sizes]  # what cannot be told may be large
     with (
         Progress(len(photos), sum(tiles)) as progress,
         ThreadPoolExecutor(1) as reader,

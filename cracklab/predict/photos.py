@@ -1,6 +1,7 @@
 """Which photos are meant, and what their results are called."""
 
 import os
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,8 +24,10 @@ class Photo:
     def size(self) -> tuple[int, int]:
         """(height, width), px, from the file's header; (0, 0) where it cannot be told. Turned photos count the same."""
         try:
-            with Image.open(self.path) as image:
-                return image.height, image.width
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # large photos are what this is for
+                with Image.open(self.path) as image:
+                    return image.height, image.width
         except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
             return 0, 0
 

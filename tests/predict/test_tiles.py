@@ -67,6 +67,19 @@ def test_tiles_do_not_show_with_twice_the_reach(batch):
     assert np.abs(once - too_little).max() > 0.05, "overlap makes no difference here, so the test could not fail"
 
 
+def test_a_net_that_halves_five_times_sees_every_pixel_in_the_same_phase():
+    """Means over blocks of 32 x 32 px: equal in tiles and in one pass only if tiles begin at a block."""
+
+    def score(tiles):
+        means = [cv2.resize(tile[..., 0], None, fx=1 / 32, fy=1 / 32, interpolation=cv2.INTER_AREA) for tile in tiles]
+        blocks = np.stack(means).repeat(32, axis=1).repeat(32, axis=2)[:, None].astype(np.float32)
+        return np.concatenate([blocks, 255 - blocks], axis=1)
+
+    photo = RNG.integers(0, 256, (301, 203, 3), np.uint8)
+    once = whole(score, photo, Tiling(320, 0))
+    np.testing.assert_allclose(whole(score, photo, Tiling(96, 20)), once, rtol=1e-5)
+
+
 def test_a_photo_that_is_tiles_scores_as_monais_sliding_window_scores_it():
     """Where no tile's edge is felt the weights do not matter: both are the net's own value."""
     torch.manual_seed(0)

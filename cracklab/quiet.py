@@ -14,6 +14,8 @@ MESSAGES = (
     "does not have many workers",
     # the run folder of a resumed run is meant to be there
     "Checkpoint directory",
+    # whoever has SLURM may still start a run without it
+    "The `srun` command is available on your system but is not used",
     # jsonargparse tells the authors of LightningCLI of renamed functions
     "JsonargparseDeprecationWarning",
     "By default only one JsonargparseDeprecationWarning",

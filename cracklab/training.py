@@ -1,6 +1,7 @@
 """`fit`, `validate` and `test`: stock LightningCLI, with a run folder, and with net and loss told what they need of the data."""
 
 import json
+import signal
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from jsonargparse import ArgumentError, ArgumentParser, Namespace
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_only
 from torch import nn
 
@@ -216,6 +218,8 @@ def run(command: str, args: Sequence[str]) -> int:
         CrackCLI(command, args)
     except MisconfigurationException as error:
         raise ConfigError(str(error)) from error
+    except SIGTERMException:  # a SystemExit without a code, which would say that all went well
+        return 128 + signal.SIGTERM
     finally:
         finish_wandb()
     return 0

@@ -46,14 +46,14 @@ class TinyNet(nn.Module):
 
 
 class KillAt(pl.Callback):
-    """Ends the process with SIGKILL after a batch of an epoch, as a power cut would."""
+    """Ends the process after a batch of an epoch: with SIGKILL, as a power cut would, or by another signal."""
 
-    def __init__(self, epoch: int, batch: int) -> None:
-        self.at = (epoch, batch)
+    def __init__(self, epoch: int, batch: int, by: int = signal.SIGKILL) -> None:
+        self.at, self.by = (epoch, batch), by
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         if (trainer.current_epoch, batch_idx) == self.at:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), self.by)
 
 
 class KillStudyOnce(pl.Callback):

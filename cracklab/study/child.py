@@ -24,4 +24,7 @@ def end_with_parent() -> None:
 
 if __name__ == "__main__":
     end_with_parent()
+    signal.signal(
+        signal.SIGUSR2, signal.SIG_IGN
+    )  # tells all of a SLURM task that its time is up; the parent acts on it
     sys.exit(main())

@@ -39,3 +39,12 @@ def test_best_is_made_up_for_where_a_kill_came_before_it(tmp_path, further):
     assert again["epoch"] == best["epoch"] == 0
     assert all(torch.equal(best["state_dict"][name], again["state_dict"][name]) for name in best["state_dict"])
     assert torch.load(out / run.LAST, weights_only=True)["epoch"] == further - 1
+
+
+def test_a_run_that_is_told_to_end_does_not_say_that_all_went_well(tmp_path):
+    """What a scheduler sends first; Lightning leaves with exit code 0."""
+    kill = ["support.KillAt", "--trainer.callbacks.epoch=1", "--trainer.callbacks.batch=0", "--trainer.callbacks.by=15"]
+    with pytest.raises(SystemExit) as end:
+        fit(tmp_path / "run", *SMALL, "--trainer.callbacks", *kill)
+    assert end.value.code == 143
+    assert epochs(tmp_path / "run") == ["0"]

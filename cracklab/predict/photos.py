@@ -47,7 +47,7 @@ def find(places: Sequence[str], out: Path | None = None, option: str = "--images
         photos = [path for path in paths if path.suffix.lower() in ENDINGS and path.is_file()]
         if not photos:
             raise DataError(
-                f"{option} {place} names no image: give a file, a folder or a pattern of {', '.join(sorted(ENDINGS))}"
+                f"{option} {place} names no photo or mask: give a file, a folder or a pattern of {', '.join(sorted(ENDINGS))}"
             )
         for path in photos:
             found.setdefault(path, path.relative_to(base))
@@ -84,7 +84,7 @@ def _below(place: str, out: Path | None, option: str) -> tuple[Path, list[Path]]
     path = Path(place)
     if path.is_dir():
         if out is not None and path.resolve() == out.resolve():
-            raise DataError(f"--out {out} is the folder of {option}, and results would lie among them: choose another")
+            raise DataError(f"--out {out} is the folder of the photos or masks, and results would lie among them: choose another")
         return path, list(_files(path, None if out is None else out.resolve()))
     if path.is_file() or not has_magic(place):
         return path.parent, [path]

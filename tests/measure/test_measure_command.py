@@ -145,7 +145,7 @@ def test_masks_that_fail_are_named_and_the_others_measured(masks, tmp_path, caps
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["/nowhere"], "/nowhere names no image"),
+        (["/nowhere"], "/nowhere names no photo or mask"),
         (["MASKS", "--mm-per-px", "0"], "--mm-per-px is '0'"),
         (["MASKS", "--mm-per-px", "wide"], "'wide'"),
         (["MASKS", "--mm-per-px", "1", "--distance-mm", "2"], "not allowed with"),
@@ -154,7 +154,7 @@ def test_masks_that_fail_are_named_and_the_others_measured(masks, tmp_path, caps
         (["MASKS", "--bridge-px", "far"], "--bridge-px far"),
         (["MASKS", "--min-length-px", "-1"], "--min-length-px -1"),
         (["MASKS", "--scale-csv", "none.csv"], "none.csv cannot be read"),
-        (["MASKS", "--truth", "/nowhere"], "--truth /nowhere names no image"),
+        (["MASKS", "--truth", "/nowhere"], "--truth /nowhere names no photo or mask"),
         (["MASKS", "--out", "MASKS"], "choose another"),
         (["MASKS", "--out", "MASKS/a.png"], "is a file"),
         (["MASKS", "--wide"], "--wide"),

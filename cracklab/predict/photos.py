@@ -84,7 +84,9 @@ def _below(place: str, out: Path | None, option: str) -> tuple[Path, list[Path]]
     path = Path(place)
     if path.is_dir():
         if out is not None and path.resolve() == out.resolve():
-            raise DataError(f"--out {out} is the folder of the photos or masks, and results would lie among them: choose another")
+            raise DataError(
+                f"--out {out} is the folder of the photos or masks, and results would lie among them: choose another"
+            )
         return path, list(_files(path, None if out is None else out.resolve()))
     if path.is_file() or not has_magic(place):
         return path.parent, [path]

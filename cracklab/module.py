@@ -1,5 +1,6 @@
 """The LightningModule: net, loss, evaluator, optimizer, schedule; nothing about any particular one of them."""
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -285,7 +286,7 @@ class CrackModule(pl.LightningModule):
             "version": __version__,
             "config": self.config,
             "threshold": self.evaluator.threshold,
-            "data": data.origin if isinstance(data, CrackDataModule) else {},
+            "data": json.dumps(data.origin if isinstance(data, CrackDataModule) else {}),  # text, as all that is here
         }
 
     def on_load_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
@@ -303,6 +304,6 @@ class CrackModule(pl.LightningModule):
         data = getattr(trainer, "datamodule", None)
         if trainer is not None and isinstance(data, CrackDataModule):
             if trainer.state.fn == "test":
-                check_unseen(own.get("data", {}), data)
+                check_unseen(json.loads(own.get("data", "{}")), data)
             elif trainer.state.fn == "fit":
-                check_same(own.get("data", {}), data)
+                check_same(json.loads(own.get("data", "{}")), data)

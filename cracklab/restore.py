@@ -1,5 +1,6 @@
 """Net, data transform and threshold from a checkpoint alone."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,7 +94,7 @@ def restore(checkpoint: str | Path) -> Restored:
         ) from error
     module = CrackModule(net, nn.BCEWithLogitsLoss(), channels_last=bool(config["model"].get("channels_last")))
     module.on_load_checkpoint(content)
-    origin = {"cracklab": own["version"], "epoch": content.get("epoch"), "data": own.get("data") or {}}
+    origin = {"cracklab": own["version"], "epoch": content.get("epoch"), "data": json.loads(own.get("data", "{}"))}
     return Restored(module.eval(), data, config, origin)
 
 

@@ -25,8 +25,9 @@ def convolutions(*channels: int, batch_norm: bool = False) -> nn.Sequential:
 
 def padded(image: Tensor, multiple: int) -> Tensor:
     """An image (B, C, H, W) whose height and width are multiples of a number, by edge pixels at the bottom and right."""
-    height, width = image.shape[-2:]
-    return functional.pad(image, (0, -width % multiple, 0, -height % multiple), mode="replicate")
+    # not -side % multiple, which torch.compile cannot analyse for sizes that change
+    down, right = ((multiple - side % multiple) % multiple for side in image.shape[-2:])
+    return functional.pad(image, (0, right, 0, down), mode="replicate")
 
 
 def initialise(net: nn.Module) -> None:

@@ -213,6 +213,14 @@ def config_text(parser: LightningArgumentParser, config: Namespace) -> str:
 
 def run(command: str, args: Sequence[str]) -> int:
     """Run fit, validate or test; returns the exit code."""
+    try:
+        return run_open(command, args)
+    finally:
+        finish_wandb()
+
+
+def run_open(command: str, args: Sequence[str]) -> int:
+    """The same, but the run of W&B stays open for the next command of this process."""
     quiet.hush()
     try:
         CrackCLI(command, args)
@@ -220,8 +228,6 @@ def run(command: str, args: Sequence[str]) -> int:
         raise ConfigError(str(error)) from error
     except SIGTERMException:  # a SystemExit without a code, which would say that all went well
         return 128 + signal.SIGTERM
-    finally:
-        finish_wandb()
     return 0
 
 

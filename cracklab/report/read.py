@@ -123,7 +123,7 @@ def _found(folder: Path, missing: dict[str, str], several: bool) -> list[Run]:
             if not (study.path(planned) / run_folder.TEST_METRICS).is_file():
                 job = study.job(planned)
                 lines = f": {job.lines[-1]}" if job.lines else ""
-                missing[head + planned.name] = f"{job.state}{f' at {job.step}' if job.step else ''}{lines}"
+                missing[head + planned.name] = f"{job.state}{lines}"
                 continue
             labels = {axis: "-" if label is None else str(label) for axis, label in planned.labels.items()}
             values = {**planned.labels, **planned.overlay}

@@ -6,7 +6,7 @@ configs/            copies of the configurations that were given, in the order i
 folds.json          the photo and the fold of every image; `folds_LABELS.json` where an axis changes what folds are made of
 runs/NAME/          of `study`: run folders as fit and test write them; NAME is `loss=bce,seed_everything=1,fold=0`
 fold_0/ ...         of `kfold`: the same; `repeat_0/fold_0/` and `repeat_0/folds.json` with --repeats
-jobs/NAME.json      how far a run is: `state` (fitted, finished, failed), `seconds`, `resumed`, of a failed one `step` and `lines`
+jobs/NAME.json      how far a run is: `state` (finished, failed), `seconds`, `resumed`, of a failed one its last `lines`
 jobs/NAME.log       what fit and test printed
 jobs/NAME.lock      held by whoever works on the run; the kernel lets go of it when the last process of the run ends
 runs.csv            one row a finished run, in the order of the plan: `run`, its labels, every number of test_metrics.json
@@ -41,7 +41,7 @@ REPLICATES = ("fold", "repeat", "seed_everything", "data.split_seed")
 TESTED = (run_folder.TEST_METRICS, run_folder.PER_IMAGE, run_folder.PROTOCOLS)
 """What a finished run holds."""
 Label = str | int | float | bool | None
-State = Literal["new", "fitted", "finished", "failed"]
+State = Literal["new", "finished", "failed"]
 FAST = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """PyYAML's loader in C, where it was built with one: a plan of 1,000 runs is read ten times as fast."""
 
@@ -82,13 +82,11 @@ class Job:
 
     state: State = "new"
     seconds: float = 0.0
-    """Time that the last start took, both steps together."""
+    """Time that the last start took, fit and test together."""
     resumed: bool = False
     """Whether that start went on with an earlier one, so that `seconds` is not all."""
-    step: str = ""
-    """What failed, fit or test."""
     lines: list[str] = field(default_factory=list)
-    """The last lines that it printed."""
+    """The last lines that a failed one printed."""
 
 
 class Study:
@@ -143,17 +141,13 @@ class Study:
         return self.folder / JOBS / f"{run.name}.log"
 
     def job(self, run: Run) -> Job:
-        """How far a run is; one whose test files are gone is `fitted`, one whose folder is gone is `new`."""
+        """How far a run is; one whose files are gone is not finished."""
         try:
             job = Job(**json.loads((self.folder / JOBS / f"{run.name}.json").read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return Job()
-        folder = self.path(run)
-        if job.state == "finished" and not all((folder / name).is_file() for name in TESTED):
-            job.state = "fitted"
-        if job.state == "fitted" and not (folder / run_folder.BEST).is_file():
-            job.state = "new"
-        return job
+        gone = job.state == "finished" and not all((self.path(run) / name).is_file() for name in TESTED)
+        return Job() if gone else job
 
     def write_job(self, run: Run, job: Job) -> None:
         """Write how far a run is."""

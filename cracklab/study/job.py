@@ -1,4 +1,4 @@
-"""One run of a study: fit and test as processes of their own, begun, gone on with, or left alone.
+"""One run of a study: fit and test in a process of their own, begun, gone on with, or left alone.
 
 It imports nothing heavy, so that it can stand in a thread, a Ray worker or a SLURM task.
 """
@@ -68,34 +68,30 @@ def perform(folder: str, name: str, environment: Mapping[str, str], stop: thread
 
 
 def _perform(study: Study, run: Run, claim: int, environment: Mapping[str, str], stop: threading.Event) -> Outcome:
-    job, folder = study.job(run), study.path(run)
+    job = study.job(run)
     if job.state == "finished":
         return Outcome(run.name, "finished")
     began = time.monotonic()
     clear(study, run)
-    fitted = job.state == "fitted" or (job.step == "test" and (folder / run_folder.BEST).is_file())
-    resumed = (folder / run_folder.LAST).is_file()
+    resumed = (study.path(run) / run_folder.LAST).is_file()
     if job.state == "failed":
-        study.write_job(run, Job("fitted" if fitted else "new"))
-    for step in ("test",) if fitted else ("fit", "test"):
-        code = _call([step, *arguments_of(study, run, step)], study.log(run), claim, environment, stop)
-        seconds = round(time.monotonic() - began, 3)
-        if stop.is_set():
-            return Outcome(run.name, "stopped", seconds)
-        if code:
-            lines = [*_last_lines(study.log(run)), f"(cracklab {step} ended with exit code {code})"]
-            study.write_job(run, Job("failed", seconds, resumed, step, lines))
-            full = any(os.strerror(number) in line for number in FULL for line in lines)
-            return Outcome(run.name, "failed", seconds, lines, full)
-        study.write_job(run, Job("fitted" if step == "fit" else "finished", seconds, resumed))
-    return Outcome(run.name, "finished", seconds)
+        study.write_job(run, Job())
+    code = _call(arguments_of(study, run), study.log(run), claim, environment, stop)
+    seconds = round(time.monotonic() - began, 3)
+    if stop.is_set():
+        return Outcome(run.name, "stopped", seconds)
+    if not code:
+        study.write_job(run, Job("finished", seconds, resumed))
+        return Outcome(run.name, "finished", seconds)
+    lines = [*_last_lines(study.log(run)), f"(ended with exit code {code})"]
+    study.write_job(run, Job("failed", seconds, resumed, lines))
+    full = any(os.strerror(number) in line for number in FULL for line in lines)
+    return Outcome(run.name, "failed", seconds, lines, full)
 
 
-def arguments_of(study: Study, run: Run, step: str) -> list[str]:
-    """What `cracklab fit` or `cracklab test` is called with."""
+def arguments_of(study: Study, run: Run) -> list[str]:
+    """What `cracklab fit` is called with."""
     folder = study.path(run)
-    if step == "test":
-        return ["--config", str(folder / run_folder.CONFIG), "--ckpt_path", str(folder / run_folder.BEST)]
     asked: list[str] = []
     for argument in study.plan.asked["arguments"]:
         option, equals, value = argument.partition("=")
@@ -135,13 +131,13 @@ def clear(study: Study, run: Run) -> None:
 def _call(
     arguments: list[str], log: Path, claim: int, environment: Mapping[str, str], stop: threading.Event
 ) -> int | None:
-    """Run `cracklab` in a process and a session of its own; returns its exit code."""
+    """Fit and test in a process and a session of their own; returns the exit code."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a") as output:
-        output.write(f"$ cracklab {subprocess.list2cmdline(arguments)}\n")
+        output.write(f"$ cracklab fit {subprocess.list2cmdline(arguments)}\n")
         output.flush()
         process = subprocess.Popen(
-            [sys.executable, "-m", "cracklab.study.child", *arguments],
+            [sys.executable, "-m", "cracklab.study.child", "fit", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

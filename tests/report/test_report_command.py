@@ -21,7 +21,7 @@ GONE = "loss=bce,seed_everything=2,fold=4"
 def study(tmp_path_factory) -> Path:
     folder = write_study(tmp_path_factory.mktemp("study") / "losses", LEVELS, leave_out=[GONE], examples=2)
     gone = next(run for run in Study(folder).plan.runs if run.name == GONE)
-    Study(folder).write_job(gone, Job("failed", step="fit", lines=["error: no space left"]))
+    Study(folder).write_job(gone, Job("failed", lines=["error: no space left"]))
     assert main(["report", str(folder), "--title", "Four losses"]) == 0
     return folder
 
@@ -139,7 +139,7 @@ def test_an_unfinished_study_names_what_is_missing(study):
     for name in ("report.html", "report.md"):
         text = unescape((study / "report" / name).read_text())
         assert "Unfinished: 1 of 40 runs are missing." in text
-        assert f"{GONE} (failed at fit: error: no space left)" in text
+        assert f"{GONE} (failed: error: no space left)" in text
 
 
 def test_the_page_needs_nothing_else(study):

@@ -1,6 +1,7 @@
 """What takes minutes: random kills, a full disk, data that vanish, two real starts at once, W&B."""
 
 import csv
+import json
 import os
 import random
 import shutil
@@ -66,28 +67,33 @@ def test_killed_ten_times_at_random(tmp_path):
     assert process.returncode == 0, output
     lasts = time.monotonic() - began
     rng, kills = random.Random(7), 0
-    for _ in range(40):
-        process = start(*call, "--out", str(cut))
+    while kills < 10:
+        cut = tmp_path / f"cut {kills}"
+        kills += kill_until_done([*call, "--out", str(cut)], rng, lasts)
+        assert tables(whole) == tables(cut)
+        assert len(tables(cut)) == len(TABLES)
+        assert not list(cut.rglob(".*"))
+
+
+def kill_until_done(call: list[str], rng: random.Random, lasts: float) -> int:
+    """Start and kill a study until it is done; returns the number of kills."""
+    for kills in range(100):
+        process = start(*call)
         try:
-            output, _ = process.communicate(timeout=rng.uniform(0.1, 0.7) * lasts if kills < 10 else None)
+            process.communicate(timeout=rng.uniform(0.05, 0.6) * lasts)
         except subprocess.TimeoutExpired:
-            kills += 1
             lists = [path.read_text() for path in Path(f"/proc/{process.pid}/task").glob("*/children")]
             children = [int(pid) for pid in " ".join(lists).split()]
-            # every third kill hits a run alone, which then counts as failed until the next start
-            os.kill(rng.choice(children) if children and kills % 3 == 0 else process.pid, signal.SIGKILL)
-            output, _ = process.communicate()
-            if process.returncode == -signal.SIGKILL:
+            # every third kill hits a run alone, which then has failed until the next start
+            alone = children and kills % 3 == 2
+            os.kill(rng.choice(children) if alone else process.pid, signal.SIGKILL)
+            process.communicate()
+            if not alone:
                 time.sleep(1)
                 assert all("zombie" in status(pid) for pid in children), "runs go on without their study"
         if process.returncode == 0:
-            break
-    assert process.returncode == 0, output
-    assert kills >= 1
-    print(f"{kills} kills")
-    assert tables(whole) == tables(cut)
-    assert len(tables(cut)) == len(TABLES)
-    assert not list(cut.rglob(".*"))
+            return kills
+    pytest.fail("it does not come to an end")
 
 
 def status(pid: int) -> str:
@@ -189,6 +195,28 @@ def test_a_full_disk_is_a_clear_end_and_nothing_is_half_written(small_disk, monk
     shutil.rmtree(out)
 
 
+def test_a_run_of_two_processes(tmp_path):
+    """Fit and test in one process are two in two: Lightning starts the same command again for the second."""
+    out = tmp_path / "out"
+    call = [
+        "kfold",
+        *TINY,
+        "--folds=2",
+        "--shard=1/2",
+        "--trainer.devices=2",
+        "--trainer.strategy=ddp",
+        "--out",
+        str(out),
+    ]
+    process = start(*call)
+    output, _ = process.communicate()
+    assert process.returncode == 0, output
+    assert '"processes": 2' in (out / "fold_0" / run.ENVIRONMENT).read_text()
+    folds = json.loads((out / "folds.json").read_text())["images"]
+    ids = [row["id"] for row in csv.DictReader((out / "fold_0" / run.PER_IMAGE).open())]
+    assert ids == sorted(name for name, image in folds.items() if image["fold"] == 0)
+
+
 def test_one_group_in_wandb_a_job_a_fold_and_a_summary(tmp_path):
     from test_loggers import Offline
 
@@ -200,6 +228,9 @@ def test_one_group_in_wandb_a_job_a_fold_and_a_summary(tmp_path):
         found = Offline(out / f"fold_{fold}")
         assert (found.group, found.job_type) == ("cross", f"fold_{fold}")
         assert found.summary["fold"] == fold
+        assert len(found.curve("val/iou")) == 2
+        metrics = json.loads((out / f"fold_{fold}" / run.TEST_METRICS).read_text())
+        assert found.curve("test/iou") == pytest.approx([metrics["test/iou"]])
     summary = Offline(out)
     assert (summary.group, summary.job_type) == ("cross", "summary")
     rows = {row["metric"]: row for row in csv.DictReader((out / "summary.csv").open())}

@@ -100,7 +100,7 @@ def test_runs_have_a_row_each_in_the_order_of_the_plan(study):
 
 def test_unfinished_runs_are_in_no_table(study):
     lost = study.plan.runs[3]
-    study.write_job(lost, Job("failed", step="fit"))
+    study.write_job(lost, Job("failed"))
     (study.path(study.plan.runs[4]) / "per_image.csv").unlink()
     assert aggregate(study) == 10
     names = [row["run"] for row in csv.DictReader((study.folder / "runs.csv").open())]

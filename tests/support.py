@@ -48,7 +48,7 @@ class TinyNet(nn.Module):
 class KillAt(pl.Callback):
     """Ends the process after a batch of an epoch: with SIGKILL, as a power cut would, or by another signal."""
 
-    def __init__(self, epoch: int, batch: int, by: int = signal.SIGKILL) -> None:
+    def __init__(self, epoch: int, batch: int, by: int = signal.SIGKILL.value) -> None:
         self.at, self.by = (epoch, batch), by
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:

@@ -35,10 +35,13 @@ def fit_and_test(arguments: list[str]) -> int:
     folder = arguments[arguments.index("--out") + 1]
     # test goes on in the run that fit opened: a second one in this process would overwrite it where W&B is offline
     warnings.filterwarnings("ignore", message="There is a wandb run already in progress")
+    mode = os.environ.get("WANDB_MODE")
     try:
         code = run_open("fit", arguments)
         if code:
             return code
+        os.environ.pop("WANDB_MODE", None)  # Lightning leaves `dryrun` there where W&B is offline
+        os.environ |= {"WANDB_MODE": mode} if mode else {}
         best = f"{folder}/{run_folder.BEST}"
         return run_open("test", ["--config", f"{folder}/{run_folder.CONFIG}", "--ckpt_path", best])
     except CracklabError as error:

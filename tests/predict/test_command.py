@@ -107,8 +107,10 @@ def test_the_overlay_shows_the_photo_and_the_mask(tmp_path):
 
 def test_centre_lines_have_the_length_and_width_of_the_mask(tmp_path):
     """A slanted bar of 80 x 5 px and a dot, against what was drawn."""
-    mask = np.zeros((100, 120), np.uint8)
-    cv2.line(mask, (20, 20), (84, 68), 255, 5)
+    y, x = np.mgrid[:100, :120] - 20
+    along, across = 0.8 * x + 0.6 * y, 0.8 * y - 0.6 * x  # from (20, 20) to (84, 68)
+    mask = 255 * ((along >= 0) & (along <= 80) & (abs(across) <= 2.5)).astype(np.uint8)
+    mask[90, 10] = 255
     write(tmp_path, "a", ["centre_lines"], Result(np.zeros((100, 120, 3), np.uint8), mask, None, several=False))
     content = json.loads((tmp_path / "a.geojson").read_text())
     assert content["type"] == "FeatureCollection"
@@ -116,12 +118,12 @@ def test_centre_lines_have_the_length_and_width_of_the_mask(tmp_path):
     (line,) = content["features"]
     assert line["geometry"]["type"] == "LineString"
     ends = sorted([line["geometry"]["coordinates"][0], line["geometry"]["coordinates"][-1]])
-    np.testing.assert_allclose(ends, [[20, 20], [84, 68]], atol=3)
+    np.testing.assert_allclose(ends, [[20, 20], [84, 68]], atol=1)
     facts = line["properties"]
     assert facts["crack"] == 1
     assert len(facts["width_px"]) == len(line["geometry"]["coordinates"])
-    assert facts["length_px"] == pytest.approx(85, abs=3), "with the round ends that cv2 adds"
-    assert facts["width_p50_px"] == pytest.approx(5, abs=1)
+    assert facts["length_px"] == pytest.approx(80, abs=1.6)
+    assert facts["width_p50_px"] == pytest.approx(5, abs=0.5)
 
 
 def test_a_photo_of_the_training_size_is_scored_as_test_scores_it(tiny_run):

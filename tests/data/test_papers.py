@@ -11,7 +11,7 @@ from jsonargparse import ArgumentParser
 
 from cracklab import config_files
 from cracklab.data.datamodule import CrackDataModule
-from cracklab.losses import build_loss
+from cracklab.losses import Loss, build_loss
 from cracklab.metrics.protocols import PROTOCOLS
 
 CONFIGS = config_files.folder()
@@ -103,4 +103,4 @@ def test_the_losses_of_a_study_can_be_built(path):
     losses = yaml.safe_load(path.read_text())["study"]["grid"].get("loss", {})
     for overlay in losses.values():
         options = {key.removeprefix("model.loss."): value for key, value in overlay.items() if key != "model.loss"}
-        build_loss(overlay["model.loss"], **options)
+        assert isinstance(build_loss(overlay["model.loss"], **options), Loss)

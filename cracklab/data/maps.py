@@ -18,83 +18,17 @@ OPTIONS: dict[str, float] = {"radius": 2, "sigma": 5, "border": 3}
 """Options of maps. `radius`: how often `skeleton` is dilated. `sigma`: width of the Gaussians of `tips`, px. `border`:
 end points nearer than this to the image's border are where the photo ends, not the crack, px."""
 
-EXACT_PX = 1290
-"""Up to this distance, px, a whole square can be told from the next in float32."""
-
-REACH = 11
-"""Up to this distance, px, transforms of what is thin fit into bytes: twice its square is below 256."""
-FAR = 255 - REACH**2
-ROOTS = np.sqrt(np.arange(256, dtype=np.float32))
-SMALL, LARGE = 1 << 15, 1 << 22
-"""Pixels up to which, and from which on, with threads and wide cracks, OpenCV's transform is as fast as ours."""
-BAND = 1 << 19
-"""Pixels that are transformed together, so that they stay in the processor's cache."""
-
 CROSS = np.asarray(cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)), np.uint8)
 NEIGHBOURS = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], np.uint8)
 
 
 def distance_to(where: Mask) -> Map:
     """Exact Euclidean distance, px, of every pixel to the nearest True; the image's diagonal where there is none."""
-    number = np.count_nonzero(where)
-    if not number:
+    if not where.any():
         return np.full(where.shape, np.hypot(*where.shape), np.float32)
-    thin = 2 * number > where.size and SMALL < where.size < LARGE
-    return _depth(where) if thin else _distance(where)
+    from cracklab.data.distance_transform import distance_transform  # here, since its compiler takes a second to import
 
-
-def _distance(where: Mask) -> Map:
-    """By OpenCV, which answers an empty mask with garbage.
-
-    It takes a square root whose last bit depends on where the array lies in memory. Squared distances are whole numbers:
-    rounding them gives the same bits everywhere, up to `EXACT_PX`.
-    """
-    others = np.logical_not(where).view(np.uint8)
-    distance = np.asarray(cv2.distanceTransform(others, cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float32)
-    if np.hypot(*where.shape) < EXACT_PX or distance.max() < EXACT_PX:
-        np.multiply(distance, distance, out=distance)
-        np.sqrt(np.rint(distance, out=distance), out=distance)
-    return distance
-
-
-def _depth(where: Mask) -> Map:
-    """The same, two or three times as fast where most distances are short, as inside of thin cracks."""
-    height, width = where.shape
-    squares = np.zeros(where.shape, np.uint8)
-    rows = max(1, BAND // width)
-    for top in range(0, height, rows):
-        above = min(top, REACH)
-        part = where[top - above : top + rows + REACH]
-        if not part.all():
-            squares[top : top + rows] = _near_squares(part)[above : above + rows]
-    depth = np.asarray(cv2.LUT(squares, ROOTS), np.float32)
-    deep = squares > REACH**2
-    if deep.any():
-        # past the box around what is deep nothing is: from its rim the nearest True is at most REACH away
-        x, y, across, down = cv2.boundingRect(deep.view(np.uint8))
-        box = tuple(
-            slice(max(0, start - REACH - 1), end + REACH + 1) for start, end in ((y, y + down), (x, x + across))
-        )
-        depth[box][deep[box]] = _distance(where[box])[deep[box]]
-    return depth
-
-
-def _near_squares(where: Mask) -> NDArray[np.uint8]:
-    """Squared distances up to `REACH`, above it wrong but above its square: first along columns, then along rows."""
-    height, width = where.shape
-    padded = np.full((height, width + REACH), FAR, np.uint8)  # no row reaches into the next
-    np.multiply(~where, np.uint8(FAR), out=padded[:, :width])
-    after, sums = padded.ravel(), np.empty(padded.size, np.uint8)
-    for step in (width + REACH, 1):
-        before = after.copy()
-        for k in range(1, REACH + 1):
-            if k * k >= after.max():
-                break
-            for here, there in ((slice(k * step, None), slice(-k * step)), (slice(-k * step), slice(k * step, None))):
-                sum_ = sums[: max(0, after.size - k * step)]
-                np.add(before[there], k * k, out=sum_)
-                np.minimum(after[here], sum_, out=after[here])
-    return after.reshape(padded.shape)[:, :width]
+    return distance_transform(where)
 
 
 def skeletonize(mask: Mask) -> Mask:

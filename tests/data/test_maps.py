@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
+from cracklab.data.distance_transform import LARGE, compiled
 from cracklab.data.maps import MAPS, compute_maps
 from cracklab.data.maps import skeletonize as thin
 from cracklab.errors import ConfigError
@@ -66,6 +67,20 @@ def test_depths_of_thin_and_of_wide_cracks_equal_scipys(shape, widths):
         mask[rng.random(shape) < 0.001] = 0
         expected = edt(mask == 0).astype(np.float32)
         np.testing.assert_array_equal(compute_maps(mask, ["interior_distance"])["interior_distance"][0], expected)
+
+
+def test_large_photos_are_shared_by_threads_and_equal_scipys():
+    mask = np.random.default_rng(0).random((2100, 2300)) < 1e-5
+    assert mask.size > LARGE
+    np.testing.assert_array_equal(compute_maps(mask, ["distance"])["distance"][0], edt(mask).astype(np.float32))
+
+
+def test_the_transform_compiles_where_nothing_can_be_kept():
+    names: dict = {}
+    exec("def double(values):\n    values *= 2\n", names)  # no file, so no place beside it
+    values = np.arange(3)
+    compiled(names["double"])(values)
+    assert values.tolist() == [0, 2, 4]
 
 
 def test_distances_are_exact_far_away():

@@ -1,0 +1,98 @@
+"""The exact Euclidean distance transform, compiled: columns in vectors, then rows by lower envelopes of parabolas."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import cv2
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+STRIP = 512
+"""Columns that are swept together: so many counters stay in the processor's nearest cache, and fill its vectors."""
+LARGE = 1 << 22
+"""Pixels from which on threads are worth starting."""
+
+
+def compiled(function: Callable[..., None]) -> Any:
+    """Machine code without the interpreter's lock, kept for later processes where there is a folder to keep it in."""
+    try:
+        return numba.njit(nogil=True, error_model="numpy", cache=True)(function)
+    except RuntimeError:  # neither beside this file nor in a home can anything be written
+        return numba.njit(nogil=True, error_model="numpy")(function)
+
+
+def distance_transform(where: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Exact Euclidean distance, px, of every pixel to the nearest True (Felzenszwalb and Huttenlocher 2012).
+
+    d(y, x)^2 = min over u of (x - u)^2 + g(y, u)^2, where g is the distance to the nearest True in the same column.
+    Squares are whole numbers, so the result has the same bits on every machine. From `LARGE` pixels on as many threads
+    work as OpenCV may have, in a worker of a loader none but its own.
+
+    Args:
+        where: (H, W), with at least one True.
+
+    Returns:
+        (H, W).
+    """
+    height, width = where.shape
+    flags = np.ascontiguousarray(where).view(np.uint8)
+    down, distance = np.empty(where.shape, np.int32), np.empty(where.shape, np.float32)
+    if where.size < LARGE or cv2.getNumThreads() < 2:
+        _columns(flags, down, 0, width)
+        _rows(down, distance, 0, height)
+        return distance
+    with ThreadPoolExecutor(cv2.getNumThreads()) as pool:
+        list(pool.map(lambda left: _columns(flags, down, left, min(left + STRIP, width)), range(0, width, STRIP)))
+        list(pool.map(lambda top: _rows(down, distance, top, min(top + STRIP, height)), range(0, height, STRIP)))
+    return distance
+
+
+@compiled
+def _columns(where: NDArray[np.uint8], down: NDArray[np.int32], left: int, right: int) -> None:
+    """Distance to the nearest True in the same column; over the diagonal in a column without one."""
+    height, width = where.shape
+    last = np.empty(STRIP, np.int32)
+    for start in range(left, right, STRIP):
+        count = min(STRIP, right - start)
+        last[:] = height + width
+        for y in range(height):
+            flags, here = where[y, start : start + count], down[y, start : start + count]
+            for x in range(count):
+                last[x] = (last[x] + np.int32(1)) * np.int32(1 - flags[x])
+                here[x] = last[x]
+        for y in range(height - 2, -1, -1):
+            here = down[y, start : start + count]
+            for x in range(count):
+                last[x] = min(here[x], last[x] + np.int32(1))
+                here[x] = last[x]
+
+
+@compiled
+def _rows(down: NDArray[np.int32], distance: NDArray[np.float32], top: int, bottom: int) -> None:
+    """The lower envelope of the parabolas (x - u)^2 + g(u)^2 of each row, kept as x^2 - 2 u x + (g(u)^2 + u^2)."""
+    width = down.shape[1]
+    apex, height, start = np.empty(width, np.int64), np.empty(width, np.int64), np.empty(width + 1, np.int64)
+    for y in range(top, bottom):
+        last, u, h, p = -1, 0, 0, 0  # the last parabola of the envelope: its u, its constant, where it begins
+        for x in range(width):
+            new = int(down[y, x]) ** 2 + x * x
+            while last >= 0 and new - 2 * p * x < h - 2 * p * u:
+                last -= 1
+                if last >= 0:
+                    u, h, p = apex[last], height[last], start[last]
+            if last < 0:
+                begin = 0
+            elif new - h < 2 * (width - 1) * (x - u):  # it wins before the row ends
+                # whole numbers below 2^53: the quotient is never rounded up to the next
+                begin = int((new - h) / (2 * (x - u))) + 1
+            else:
+                continue
+            last += 1
+            u, h, p = x, new, begin
+            apex[last], height[last], start[last] = u, h, p
+        start[last + 1] = width
+        for k in range(last + 1):
+            for x in range(start[k], start[k + 1]):
+                distance[y, x] = np.sqrt(np.float32(x * (x - 2 * apex[k]) + height[k]))

@@ -131,6 +131,11 @@ def cautions(analysis: Analysis) -> list[str]:
         lines.append(
             "Folds share training images, so their scores are less independent than intervals and tests take them for."
         )
+    for axis, noun in (("repeat", "repeat"), ("data.split_seed", "split seed")):
+        if folds and len({run.replicate.get(axis) for run in found.runs}) > 1:
+            lines.append(
+                f"Folds of every {noun} count as folds of their own although they cut the same images: intervals are too narrow."
+            )
     unmatched = [method for method in analysis.methods if table[method].isna().any()]
     if len(analysis.methods) > 1 and unmatched and not table.dropna().size:
         lines.append("No block has all methods on the same test images, so there are neither ranks nor wins.")

@@ -195,6 +195,18 @@ def test_a_kfold_folder_is_one_method(tmp_path, capsys):
     assert not (tmp_path / "cv/report/tables/comparisons.csv").exists()
 
 
+def test_folds_of_repeats_are_said_to_share_images(tmp_path):
+    runs = []
+    for repeat in range(2):
+        for fold in range(2):
+            name = f"repeat_{repeat}/fold_{fold}"
+            write_run(tmp_path / name, "dice", 0.6, seed=repeat, fold=fold, epochs=2)
+            runs.append(Run(name, name, {"repeat": repeat, "fold": fold}, {"data.fold": fold}))
+    Study(tmp_path).write_plan(Plan("kfold", {}, {"repeat": [0, 1], "fold": [0, 1]}, runs), {})
+    assert main(["report", str(tmp_path)]) == 0
+    assert "Folds of every repeat count as folds of their own" in (tmp_path / "report/report.md").read_text()
+
+
 def test_run_folders_are_named_by_what_differs_in_their_configurations(tmp_path):
     made = [
         write_run(tmp_path / "a", "dice", 0.6, seed=1, epochs=2),

@@ -1,5 +1,6 @@
 """The nets: figures of the papers, shapes, signals, gradients."""
 
+import copy
 from functools import cache
 
 import numpy as np
@@ -174,6 +175,22 @@ def test_any_size_any_channels_and_gradients_everywhere(make, channels, classes,
         assert parameter.grad.isfinite().all(), name
         assert parameter.grad.count_nonzero(), name
     net.zero_grad()
+
+
+def test_gradients_are_the_slopes_of_the_whole_net(net):
+    """Along a random direction in the image; a path that is cut off from the gradient, such as a skip, would miss."""
+    exact = copy.deepcopy(net).double().eval()
+    generator = torch.Generator().manual_seed(0)
+    image, along = torch.randn(2, 1, 3, 32, 32, generator=generator, dtype=torch.float64)
+    weights = torch.randn(exact(image).shape, generator=generator, dtype=torch.float64)
+
+    def score(step):
+        return (exact(image + step * along) * weights).sum()
+
+    step = torch.zeros((), dtype=torch.float64, requires_grad=True)
+    slope = torch.autograd.grad(score(step), step)[0].item()
+    with torch.no_grad():
+        assert slope == pytest.approx(((score(1e-6) - score(-1e-6)) / 2e-6).item(), rel=1e-4)
 
 
 def test_an_odd_size_is_the_image_with_its_edge_repeated(net):

@@ -115,6 +115,7 @@ def test_two_starts_at_once_do_every_run_once(tmp_path, grid):
 
 
 def test_ctrl_c_ends_the_run_too(tmp_path, grid):
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit that it is ignored
     call = ["study", *TINY, *EPOCHS, "--config", grid, "--out", str(tmp_path / "study")]
     process = start(*call)
     study = Study(tmp_path / "study")

@@ -160,7 +160,9 @@ class Analysis:
             return good[0] - good[1]
 
         each = np.round(gain(*columns, np.ones(len(both))), 12)
-        difference = bootstrap_interval([*columns, np.ones(len(both))], list(both["group"]), gain)
+        # where folds were made image by image, a run takes every image for a photo of its own: the other one knows better
+        photos = min((found["group"].loc[both.index] for found in (first, second)), key=pd.Series.nunique)
+        difference = bootstrap_interval([*columns, np.ones(len(both))], list(photos), gain)
         return ImageComparison(a, b, difference, len(both), float(((each > 0) + 0.5 * (each == 0)).mean()))
 
     def image_means(self, runs: Iterable[Run]) -> pd.DataFrame:

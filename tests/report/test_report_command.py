@@ -238,6 +238,7 @@ def test_other_test_images_are_no_pairs_but_compared_image_by_image(tmp_path, ca
             (folder / "config.yaml").write_text(text.replace("folds: 5", f"folds: 5\n  fold_by: {kind}"))
     whole = [pd.read_csv(path) for path in sorted((tmp_path / "image").glob("*/per_image.csv"))]
     mixed = pd.concat(whole).reset_index(drop=True)
+    mixed["group"] = mixed["id"]  # to a run with folds made image by image, each is a photo of its own
     for fold in range(5):
         mixed.iloc[fold::5].to_csv(tmp_path / "image" / f"fold_{fold}" / "per_image.csv", index=False)
     assert main(["report", str(tmp_path / "photo"), str(tmp_path / "image"), "--out", str(tmp_path / "out")]) == 0

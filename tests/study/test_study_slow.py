@@ -240,3 +240,21 @@ def test_one_group_in_wandb_a_job_a_fold_and_a_summary(tmp_path):
     columns, data, _ = summary.table("summary")
     assert columns == ["metric", "n", "mean", "std", "low", "high"]
     assert len(data) == len(rows)
+
+
+def test_repeats_have_folds_of_their_own_and_score_every_image_once_each(tmp_path):
+    out = tmp_path / "out"
+    process = start("kfold", *TINY, "--folds=2", "--repeats=2", "--trainer.max_epochs=1", "--out", str(out))
+    output = process.communicate()[0]
+    assert process.returncode == 0, output
+    held_out = []
+    for repeat in range(2):
+        rows = list(csv.DictReader((out / f"repeat_{repeat}" / "out_of_fold.csv").open()))
+        held_out.append({row["id"]: row["fold"] for row in rows})
+        assert len(held_out[repeat]) == len(rows) == 14  # 10 to train and 4 to validate
+    assert held_out[0].keys() == held_out[1].keys()
+    assert held_out[0] != held_out[1]
+    cells = json.loads((out / "summary.json").read_text())["cells"]
+    assert [len(cell["runs"]) for cell in cells] == [4]
+    assert main(["report", str(out)]) == 0
+    assert "Folds of every repeat count as folds of their own" in (out / "report" / "report.md").read_text()

@@ -96,7 +96,7 @@ def as_text(settings: dict[str, Any]) -> str:
     many = len(settings["checkpoints"])
     scale, overlap, distance = settings["scale"], settings["overlap"], settings["reach"]
     threshold = f"threshold {settings['threshold']:.3f}" if settings["threshold"] is not None else "the likeliest class"
-    felt = f"twice the net's reach of {distance} px" if distance is not None else "not from the net's reach: edges may show"
+    felt = f"twice the net's reach of {distance} px" if distance is not None else "not from its reach: edges may show"
     return (
         f"{f'mean of {many} checkpoints' if many > 1 else '1 checkpoint'}, {threshold}{' (mean)' * (many > 1)}; "
         f"photos at {scale[0]:.3g} of their size; tiles of {settings['tile']} px, overlap {overlap} px, {felt}"

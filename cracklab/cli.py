@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from cracklab import __version__
+from cracklab.command_parser import with_underscores
 from cracklab.errors import CracklabError
 from cracklab.registry import nearest
 
@@ -21,14 +22,14 @@ COMMANDS = {
     ),
     "measure": (
         "cracklab.measure.command",
-        "length, width, tips and branch points of cracks, from masks: MASKS [--mm-per-px X] [--out DIR]",
+        "length, width, tips and branch points of cracks, from masks: MASKS [--mm_per_px X] [--out DIR]",
     ),
     "export": (
         "cracklab.export.command",
         "an ONNX bundle that predicts without PyTorch, verified: --ckpt_path CKPT --out DIR",
     ),
     "check": (
-        "cracklab.data.check",
+        "cracklab.check.command",
         "examine the data: faults, leaks, and settings that fit: --config FILE [--out DIR]",
     ),
     "losses": ("cracklab.losses.command", "list the registered losses; --health shows how they behave"),
@@ -67,7 +68,7 @@ def main(args: Sequence[str] | None = None) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(HELP)
         return 0
-    command, *rest = arguments
+    command, *rest = with_underscores(arguments)
     if command == "--version":
         print(__version__)
         return 0

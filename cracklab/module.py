@@ -1,6 +1,5 @@
 """The LightningModule: net, loss, evaluator, optimizer, schedule; nothing about any particular one of them."""
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -11,15 +10,17 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from cracklab import __version__
 from cracklab.batch import Batch
-from cracklab.callbacks.checkpoints import read_checkpoint
+from cracklab.checkpoint import KEY, Payload, net_weights, read_checkpoint
 from cracklab.data.datamodule import CrackDataModule
-from cracklab.data.origin import check_same, check_unseen
 from cracklab.errors import ConfigError, RunError
-from cracklab.evaluation import Evaluation, facts
+from cracklab.logits import probabilities
 from cracklab.losses import External, Loss
-from cracklab.schedules import Constant, Schedule
+from cracklab.metrics.evaluator import Evaluator
+from cracklab.metrics.options import EvaluationOptions
+from cracklab.metrics.result import EvaluationResult
+from cracklab.metrics.tuning import Tuner
+from cracklab.schedules import Constant, LearningRateSchedule
 
 
 class CrackModule(pl.LightningModule):
@@ -45,13 +46,13 @@ class CrackModule(pl.LightningModule):
         loss: Loss | nn.Module,
         target: Literal["one_hot", "index"] = "one_hot",
         optimizer: OptimizerCallable = lambda parameters: torch.optim.AdamW(parameters, lr=1e-3),
-        schedule: Schedule | Callable[[Optimizer, int], LRScheduler] = Constant(),  # noqa: B008 - immutable, and the CLI shows it
+        schedule: LearningRateSchedule | Callable[[Optimizer, int], LRScheduler] = Constant(),  # noqa: B008 - immutable, and the CLI shows it
         encoder_lr_factor: float = 1.0,
         freeze_encoder_epochs: int = 0,
         channels_last: bool = False,
         compile: bool = False,
         weights: str | None = None,
-        evaluation: Evaluation = Evaluation(),  # noqa: B008 - never changed, and the CLI shows its fields
+        evaluation: EvaluationOptions = EvaluationOptions(),  # noqa: B008 - never changed, and the CLI shows its fields
     ) -> None:
         super().__init__()
         if (encoder_lr_factor != 1 or freeze_encoder_epochs) and not isinstance(
@@ -68,21 +69,16 @@ class CrackModule(pl.LightningModule):
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.compile_net, self.weights = compile, weights
         self.evaluation = evaluation
-        self.evaluator, self.tuner = evaluation.evaluator(), evaluation.tuner()
-        self._tuning = False
-        self._facts: dict[str, dict[str, float | str]] = {}
-        self.rows: list[dict[str, Any]] = []
-        """One row per image of the last evaluation, the same on every process."""
-        self.results: dict[str, float | None] = {}
-        """Metrics of the last evaluation, None where there was nothing to measure."""
-        self.scores: dict[str, float] = {}
-        """Metrics of this epoch's validation, or of the test; those of earlier epochs are not among them."""
-        self.scored_epoch: int | None = None
-        """Epoch that `rows`, `results` and `scores` belong to."""
-        self.chosen: dict[str, float] = {}
-        """What the loss took from the training data, for the record."""
+        self.evaluator = Evaluator(evaluation)
+        self.tuner = Tuner.from_options(evaluation)
+        self.result: EvaluationResult | None = None
+        """The last evaluation; None from the start of an epoch until its validation has ended."""
+        self.loss_settings: dict[str, float] = {}
+        """Parameters that the loss derived from the training data, for the record."""
         self.config = ""
-        """The resolved configuration as text; kept in the checkpoint, so that it can be rebuilt from that alone."""
+        """The resolved configuration as YAML; kept in the checkpoint, so that a run can be rebuilt from that alone."""
+        self._tuning = False
+        self._columns: dict[str, dict[str, float | str]] = {}
         if encoder_lr_factor == 0:
             self._encoder.requires_grad_(False)
 
@@ -97,11 +93,6 @@ class CrackModule(pl.LightningModule):
         logits: Tensor = self.net(image.contiguous(memory_format=self.memory_format))
         return logits
 
-    def probabilities(self, logits: Tensor) -> Tensor:
-        """Sigmoid for one channel, softmax over several; float32 at least."""
-        logits = logits.float()
-        return logits.sigmoid() if logits.shape[1] == 1 else logits.softmax(1)
-
     # -- training ---------------------------------------------------------------------------------------------------
 
     def setup(self, stage: str) -> None:
@@ -109,7 +100,7 @@ class CrackModule(pl.LightningModule):
         self.net.to(memory_format=self.memory_format)
         data = getattr(self.trainer, "datamodule", None)
         self.evaluator.class_names = getattr(data, "class_names", None)
-        self._facts = facts(data) if isinstance(data, CrackDataModule) else {}
+        self._columns = data.describing_columns() if isinstance(data, CrackDataModule) else {}
         if getattr(data, "num_classes", 1) > 1:
             self.tuner = None  # the most probable class has no threshold
         if stage == "fit" and (self.loss.needs_statistics or type(self.loss).configure is not Loss.configure):
@@ -118,7 +109,7 @@ class CrackModule(pl.LightningModule):
                 raise ConfigError(
                     f"the loss {type(self.loss).__name__} needs statistics of the data: train with a CrackDataModule"
                 )
-            self.chosen = self.loss.configure(statistics)
+            self.loss_settings = self.loss.configure(statistics)
         if self.compile_net:
             self.net.compile()
 
@@ -130,11 +121,8 @@ class CrackModule(pl.LightningModule):
         """
         if self.weights is None or self.trainer.ckpt_path is not None:
             return
-        state = read_checkpoint(self.weights).get("state_dict", {})
         try:
-            self.net.load_state_dict(
-                {name.removeprefix("net."): value for name, value in state.items() if name.startswith("net.")}
-            )
+            self.net.load_state_dict(net_weights(read_checkpoint(self.weights)))
         except RuntimeError as error:
             raise RunError(
                 f"model.weights {self.weights} does not fit {type(self.net).__name__} as it is configured: "
@@ -157,7 +145,7 @@ class CrackModule(pl.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Schedules inside the loss move; a frozen encoder keeps its statistics."""
-        self.scores = {}
+        self.result = None
         self.loss.set_epoch(self.current_epoch)
         if self._frozen:
             self._encoder.eval()
@@ -215,7 +203,7 @@ class CrackModule(pl.LightningModule):
         self._start_rows(costly=True)
 
     def _start_rows(self, costly: bool) -> None:
-        self.evaluator.surface = self.evaluator.curves = costly
+        self.evaluator.costly = self.evaluator.curves = costly
         self.evaluator.reset()
         if self.tuner is not None:
             self.tuner.reset()
@@ -230,19 +218,19 @@ class CrackModule(pl.LightningModule):
 
     def _evaluate(self, batch: Batch) -> dict[str, Tensor]:
         logits = self(batch["image"])
-        probabilities = self.probabilities(logits)
+        scores = probabilities(logits.float())
         scorer = self.tuner if self.tuner is not None and self._tuning else self.evaluator
-        known = [self._facts.get(name, {}) for name in batch["id"]]
-        columns = {name: [fact[name] for fact in known] for name in known[0]}
+        described = [self._columns.get(name, {}) for name in batch["id"]]
+        columns = {name: [values[name] for values in described] for name in described[0]}
         scorer.update(
             batch["id"],
-            probabilities,
+            scores,
             batch["mask"],
             batch["valid"],
             batch["size"],
             columns={**columns, "loss": self._losses(logits, batch)},
         )
-        return {"probabilities": probabilities}
+        return {"probabilities": scores}
 
     def _losses(self, logits: Tensor, batch: Batch) -> list[float]:
         """The loss of each image by itself, so that its mean depends neither on batches nor on processes."""
@@ -268,26 +256,29 @@ class CrackModule(pl.LightningModule):
         """Log the metrics of the rows of all processes."""
         self._log_rows("test")
 
-    def _log_rows(self, stage: str) -> None:
-        self.rows, self.scored_epoch = self.evaluator.rows(), self.current_epoch
-        found = self.evaluator.compute(self.rows) | {"threshold": self.evaluator.threshold}
-        self.results = {f"{stage}/{name}": value for name, value in sorted(found.items())}
-        self.scores = {name: value for name, value in self.results.items() if value is not None}
+    def _log_rows(self, stage: Literal["val", "test"]) -> None:
+        rows, threshold = self.evaluator.rows(), self.evaluator.threshold
+        metrics = self.evaluator.compute(rows) | {"threshold": threshold}
+        self.result = EvaluationResult(
+            stage,
+            self.current_epoch,
+            rows,
+            {f"{stage}/{name}": value for name, value in sorted(metrics.items())},
+            threshold,
+            complete=self.evaluator.costly,
+        )
+        scores = self.result.scores
         # equal on every process already, since the rows are: nothing to synchronise
-        self.log_dict({name: torch.tensor(value, dtype=torch.float64) for name, value in self.scores.items()})
-        self.log("iou", self.scores[f"{stage}/iou"], prog_bar=True, logger=False)
+        self.log_dict({name: torch.tensor(value, dtype=torch.float64) for name, value in scores.items()})
+        self.log("iou", scores[f"{stage}/iou"], prog_bar=True, logger=False)
 
     # -- checkpoint -------------------------------------------------------------------------------------------------
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Plain strings and numbers from which predict, test and export rebuild everything."""
         data = getattr(self.trainer, "datamodule", None)
-        checkpoint["cracklab"] = {
-            "version": __version__,
-            "config": self.config,
-            "threshold": self.evaluator.threshold,
-            "data": json.dumps(data.origin if isinstance(data, CrackDataModule) else {}),  # text, as all that is here
-        }
+        provenance = data.provenance if isinstance(data, CrackDataModule) else {}
+        checkpoint[KEY] = Payload(self.config, self.evaluator.threshold, provenance).to_entry()
 
     def on_load_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
         """Take the threshold that validation chose; look whether the data fits what the checkpoint has seen.
@@ -296,14 +287,12 @@ class CrackModule(pl.LightningModule):
             RunError: for a checkpoint of another program, or to go on with other training images.
             DataError: for test images that the checkpoint was trained on.
         """
-        own = checkpoint.get("cracklab")
-        if own is None:
-            raise RunError("the checkpoint was not written by cracklab: it lacks the key 'cracklab'")
-        self.evaluator.threshold = float(own["threshold"])
+        payload = Payload.from_checkpoint(checkpoint)
+        self.evaluator.threshold = payload.threshold
         trainer = self._trainer
         data = getattr(trainer, "datamodule", None)
         if trainer is not None and isinstance(data, CrackDataModule):
             if trainer.state.fn == "test":
-                check_unseen(json.loads(own.get("data", "{}")), data)
+                data.check_unseen(payload.data)
             elif trainer.state.fn == "fit":
-                check_same(json.loads(own.get("data", "{}")), data)
+                data.check_same(payload.data)

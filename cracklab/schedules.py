@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 from cracklab.errors import ConfigError
 
 
-class Schedule(ABC):
+class LearningRateSchedule(ABC):
     """How the learning rate of each parameter group moves between the first and the last step."""
 
     @abstractmethod
@@ -21,7 +21,7 @@ class Schedule(ABC):
         """The scheduler for `total_steps` steps of `optimizer`."""
 
 
-class _Factor(Schedule):
+class _Factor(LearningRateSchedule):
     """A schedule that multiplies every group's learning rate by `factor(progress)`, progress from 0 to 1."""
 
     @abstractmethod
@@ -39,7 +39,7 @@ class Constant(_Factor):
         return 1.0
 
 
-class OneCycle(Schedule):
+class OneCycle(LearningRateSchedule):
     """Up and down once, momentum the other way (Smith 2018); the optimizer's rate is the highest.
 
     Args:

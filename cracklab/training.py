@@ -17,8 +17,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_only
 from torch import nn
 
-from cracklab import config_files, messages, quiet
-from cracklab import run as run_folder
+from cracklab import config_files, config_parser, run_folder
 from cracklab.callbacks import (
     Checkpoints,
     Curves,
@@ -31,16 +30,20 @@ from cracklab.callbacks import (
     SeedSteps,
     Tables,
 )
-from cracklab.callbacks.checkpoints import WholeFiles, read_checkpoint
+from cracklab.callbacks.checkpoints import AtomicCheckpointIO
+from cracklab.callbacks.environment import write_environment
+from cracklab.checkpoint import read_checkpoint
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.layouts import Layout
-from cracklab.environment import write_environment
 from cracklab.errors import ConfigError
-from cracklab.loggers import TensorBoard, WandbSettings, finish_wandb, wandb_logger
+from cracklab.files import write_text
+from cracklab.loggers.tensorboard import TensorBoard
+from cracklab.loggers.wandb import WandbSettings, finish_wandb, wandb_logger
 from cracklab.losses import LOSSES
 from cracklab.metrics.protocols import as_text, find_protocol
 from cracklab.models import pretrained
 from cracklab.module import CrackModule
+from cracklab.warning_filters import filter_warnings
 
 NOT_OF_THE_RUN = ("config", "out", "ckpt_path", "weights_only", "verbose", "protocol")
 """Arguments of a command that config.yaml leaves out, so that it starts the same run elsewhere."""
@@ -59,13 +62,13 @@ class RunStart(SaveConfigCallback):
         print(f"run folder: {trainer.default_root_dir}", flush=True)
         if stage == "fit":
             path = Path(trainer.default_root_dir) / run_folder.CONFIG
-            run_folder.write_text(path, config_text(self.parser, self.config))
+            write_text(path, config_text(self.parser, self.config))
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Write what the run runs on, now that net and loss are set up."""
         if trainer.is_global_zero:
             path = Path(trainer.default_root_dir) / run_folder.ENVIRONMENT
-            write_environment(path, trainer, self.config["seed_everything"], pl_module.chosen)
+            write_environment(path, trainer, self.config["seed_everything"], pl_module.loss_settings)
 
 
 class CrackCLI(LightningCLI):
@@ -80,7 +83,7 @@ class CrackCLI(LightningCLI):
             save_config_callback=RunStart,
             save_config_kwargs={"save_to_log_dir": False},
             seed_everything_default=42,
-            parser_class=messages.Parser,
+            parser_class=config_parser.ConfigParser,
             parser_kwargs={"prog": "cracklab", "allow_abbrev": False, command: {"allow_abbrev": False}},
             args=[command, *config_files.resolve(args)],
             auto_configure_optimizers=False,
@@ -105,7 +108,7 @@ class CrackCLI(LightningCLI):
         )
         parser.add_class_arguments(WandbSettings, "wandb")
         parser.link_arguments("model.loss", "data.maps", compute_fn=_maps_of, apply_on="instantiate")
-        messages.name_registered(parser)
+        config_parser.name_registered(parser)
 
     def parse_arguments(self, parser: Any, args: Any) -> None:
         """Parse, with the arguments at hand for the messages."""
@@ -142,7 +145,7 @@ class CrackCLI(LightningCLI):
         try:
             super().instantiate_classes()
         except (ArithmeticError, AttributeError, ImportError, LookupError, TypeError, ValueError) as error:
-            raise messages.as_config_error(error) from error
+            raise config_parser.as_config_error(error) from error
 
     def after_test(self) -> None:
         """Print the protocols that were asked for."""
@@ -183,7 +186,7 @@ class CrackCLI(LightningCLI):
         trainer = {
             **trainer,
             "default_root_dir": str(folder),
-            "plugins": [*_as_list(trainer.plugins), WholeFiles()],
+            "plugins": [*_as_list(trainer.plugins), AtomicCheckpointIO()],
             **kwargs,
         }
         return self._instantiate_trainer(trainer, [*callbacks, *keyed])
@@ -197,7 +200,7 @@ def fit_net_to_data(config: Namespace) -> None:
     try:
         classes = parser.instantiate(parser.parse_object({"layout": config.data.layout})).layout.num_classes
     except (ArgumentError, TypeError, ValueError) as error:
-        raise messages.as_config_error(error) from error
+        raise config_parser.as_config_error(error) from error
     wanted = {"in_channels": config.data.channels, "classes": classes, "out_channels": classes, "num_classes": classes}
     for argument, value in wanted.items():
         if argument in arguments and arguments[argument] != value:
@@ -221,7 +224,7 @@ def run(command: str, args: Sequence[str]) -> int:
 
 def run_open(command: str, args: Sequence[str]) -> int:
     """The same, but the run of W&B stays open for the next command of this process."""
-    quiet.hush()
+    filter_warnings()
     try:
         CrackCLI(command, args)
     except MisconfigurationException as error:

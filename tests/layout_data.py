@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from cracklab.data.layouts.scenes import CITYSCAPES
-from cracklab.data.synthetic import draw
+from cracklab.synthetic.draw import draw
 
 SIDE = 64
 COUNTS = {"train": 12, "val": 4, "test": 4}

@@ -12,7 +12,7 @@ import torch
 import yaml
 from support import QUICKSTART, TINY, fit
 
-from cracklab import run
+from cracklab import run_folder
 from cracklab.cli import main
 
 
@@ -95,16 +95,16 @@ def test_the_run_folder_holds_what_the_contract_says(tiny_run):
 
 
 def test_metrics_have_one_row_an_epoch(tiny_run):
-    rows = list(csv.DictReader((tiny_run / run.METRICS).open()))
+    rows = list(csv.DictReader((tiny_run / run_folder.METRICS).open()))
     assert [row["epoch"] for row in rows] == ["0", "1"]
     assert [row["step"] for row in rows] == ["3", "6"]
     assert all(0 <= float(row["val/iou"]) <= 1 and float(row["train/loss"]) > 0 for row in rows)
 
 
 def test_test_metrics_are_flat_and_finite_and_agree_with_the_rows(tiny_run):
-    metrics = json.loads((tiny_run / run.TEST_METRICS).read_text())
+    metrics = json.loads((tiny_run / run_folder.TEST_METRICS).read_text())
     assert all(isinstance(value, float | int | None) for value in metrics.values())
-    rows = list(csv.DictReader((tiny_run / run.PER_IMAGE).open()))
+    rows = list(csv.DictReader((tiny_run / run_folder.PER_IMAGE).open()))
     assert next(iter(rows[0])) == "id"
     assert [row["id"] for row in rows] == [f"test-{i:05d}" for i in range(7)]
     mean = sum(float(row["iou"]) for row in rows) / 7
@@ -122,30 +122,34 @@ def test_test_metrics_are_flat_and_finite_and_agree_with_the_rows(tiny_run):
 
 
 def test_config_starts_the_same_run_elsewhere(tiny_run, tmp_path):
-    config = yaml.safe_load((tiny_run / run.CONFIG).read_text())
+    config = yaml.safe_load((tiny_run / run_folder.CONFIG).read_text())
     assert not {"out", "ckpt_path"} & config.keys()
-    assert main(["fit", "--config", str(tiny_run / run.CONFIG), "--out", str(tmp_path / "again")]) == 0
-    assert (tmp_path / "again" / run.CONFIG).read_text() == (tiny_run / run.CONFIG).read_text()
+    assert main(["fit", "--config", str(tiny_run / run_folder.CONFIG), "--out", str(tmp_path / "again")]) == 0
+    assert (tmp_path / "again" / run_folder.CONFIG).read_text() == (tiny_run / run_folder.CONFIG).read_text()
     first, again = (
-        torch.load(folder / run.LAST, weights_only=True)["state_dict"] for folder in (tiny_run, tmp_path / "again")
+        torch.load(folder / run_folder.LAST, weights_only=True)["state_dict"]
+        for folder in (tiny_run, tmp_path / "again")
     )
     assert first.keys() == again.keys()
     assert all(torch.equal(first[name], again[name]) for name in first)
 
 
 def test_checkpoints_hold_text_and_numbers_only(tiny_run):
-    content = torch.load(tiny_run / run.BEST, weights_only=True)
+    content = torch.load(tiny_run / run_folder.BEST, weights_only=True)
     own = content["cracklab"]
     assert all(isinstance(value, str | int | float) for value in own.values())
-    assert yaml.safe_load(own["config"]) == yaml.safe_load((tiny_run / run.CONFIG).read_text())
+    assert yaml.safe_load(own["config"]) == yaml.safe_load((tiny_run / run_folder.CONFIG).read_text())
     assert "hyper_parameters" not in content
 
 
 def test_testing_touches_nothing_that_fit_wrote(tiny_run):
-    names = [run.CONFIG, run.METRICS, run.ENVIRONMENT, run.BEST, run.LAST]
+    names = [run_folder.CONFIG, run_folder.METRICS, run_folder.ENVIRONMENT, run_folder.BEST, run_folder.LAST]
     before = {name: ((tiny_run / name).read_bytes(), (tiny_run / name).stat().st_mtime_ns) for name in names}
     time.sleep(0.01)
-    assert main(["test", "--config", str(tiny_run / run.CONFIG), "--ckpt_path", str(tiny_run / run.BEST)]) == 0
+    assert (
+        main(["test", "--config", str(tiny_run / run_folder.CONFIG), "--ckpt_path", str(tiny_run / run_folder.BEST)])
+        == 0
+    )
     assert before == {name: ((tiny_run / name).read_bytes(), (tiny_run / name).stat().st_mtime_ns) for name in names}
 
 
@@ -162,16 +166,16 @@ def test_validate_scores_a_checkpoint(tiny_run, tmp_path):
             [
                 "validate",
                 "--config",
-                str(tiny_run / run.CONFIG),
+                str(tiny_run / run_folder.CONFIG),
                 "--ckpt_path",
-                str(tiny_run / run.BEST),
+                str(tiny_run / run_folder.BEST),
                 "--out",
                 str(out),
             ]
         )
         == 0
     )
-    best = max(float(row["val/iou"]) for row in csv.DictReader((tiny_run / run.METRICS).open()))
+    best = max(float(row["val/iou"]) for row in csv.DictReader((tiny_run / run_folder.METRICS).open()))
     assert json.loads((out / "val_metrics.json").read_text())["val/iou"] == pytest.approx(best, abs=1e-9)
 
 
@@ -182,7 +186,7 @@ def test_a_hostile_checkpoint_is_refused_unread(capsys, tiny_run, tmp_path):
 
     torch.save({"cracklab": Hostile()}, tmp_path / "hostile.ckpt")
     message = refused(
-        capsys, "test", "--config", str(tiny_run / run.CONFIG), "--ckpt_path", str(tmp_path / "hostile.ckpt")
+        capsys, "test", "--config", str(tiny_run / run_folder.CONFIG), "--ckpt_path", str(tmp_path / "hostile.ckpt")
     )
     assert "hostile.ckpt" in message
     assert not (tmp_path / "it ran").exists()
@@ -194,7 +198,7 @@ def test_every_loss_trains_with_the_maps_it_names(tmp_path):
     for name in ("bce", "dice", "combo", "distance_aware", "boundary"):
         assert name in LOSSES
         out = fit(tmp_path / name, "--model.loss", name, "--model.net=support.TinyNet", "--trainer.max_epochs=1")
-        row = next(csv.DictReader((out / run.METRICS).open()))
+        row = next(csv.DictReader((out / run_folder.METRICS).open()))
         assert float(row["val/loss"]) == pytest.approx(float(row["val/loss"]))
 
 
@@ -207,7 +211,7 @@ def test_a_loss_of_another_library(tmp_path):
         "true",
         "--trainer.max_epochs=1",
     )
-    assert "monai.losses" in (out / run.CONFIG).read_text()
+    assert "monai.losses" in (out / run_folder.CONFIG).read_text()
 
 
 def test_grey_images_and_a_net_of_monai(tmp_path):
@@ -234,5 +238,5 @@ def test_grey_images_and_a_net_of_monai(tmp_path):
         )
         == 0
     )
-    resolved = yaml.safe_load((tmp_path / "run" / run.CONFIG).read_text())["model"]["net"]["init_args"]
+    resolved = yaml.safe_load((tmp_path / "run" / run_folder.CONFIG).read_text())["model"]["net"]["init_args"]
     assert (resolved["in_channels"], resolved["out_channels"]) == (1, 1)

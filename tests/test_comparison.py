@@ -7,8 +7,8 @@ from support import fit
 
 from cracklab import pictures
 from cracklab.errors import RunError
-from cracklab.examples import Example
 from cracklab.pictures import comparison
+from cracklab.pictures.examples import Example
 
 
 def drawn(probability):

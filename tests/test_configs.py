@@ -7,10 +7,10 @@ import pytest
 import yaml
 from support import ROOT
 
-from cracklab import quiet
 from cracklab.study.inputs import read_inputs
 from cracklab.study.plan import as_arguments, axes_of, fold_axis
 from cracklab.training import CrackCLI
+from cracklab.warning_filters import filter_warnings
 
 CONFIGS = ROOT / "configs"
 BASE = CONFIGS / "base.yaml"
@@ -97,7 +97,7 @@ def calls(path, folder):
 
 
 def trained(arguments, tmp_path, small):
-    quiet.hush()
+    filter_warnings()
     cli = TwoSteps([*arguments, f"--out={tmp_path / 'run'}", "--wandb.mode=disabled"], tmp_path / "data", small)
     assert cli.trainer.global_step == 2
     assert cli.model.results["val/iou"] is not None

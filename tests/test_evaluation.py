@@ -10,13 +10,13 @@ import torch
 import yaml
 from support import QUICKSTART, TINY, fit
 
-from cracklab import run
+from cracklab import run_folder
 from cracklab.cli import main
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.layouts import LAYOUTS
 from cracklab.data.samples import with_ids
 from cracklab.errors import ConfigError, DataError
-from cracklab.evaluation import Evaluation, facts
+from cracklab.metrics.options import EvaluationOptions, facts
 from cracklab.metrics.protocols import PROTOCOLS
 
 
@@ -45,31 +45,38 @@ def tuned(tmp_path_factory):
         "--checkpoint.mode=max",
         "--panels.images=0",
     )
-    assert main(["test", "--config", str(out / run.CONFIG), "--ckpt_path", str(out / run.BEST)]) == 0
+    assert main(["test", "--config", str(out / run_folder.CONFIG), "--ckpt_path", str(out / run_folder.BEST)]) == 0
     return out
 
 
 def test_a_checkpoint_keeps_the_threshold_that_its_own_validation_chose(tuned):
-    rows = table(tuned / run.METRICS)
+    rows = table(tuned / run_folder.METRICS)
     best = max(range(3), key=lambda epoch: float(rows[epoch]["val/loss"]))
     assert best < 2
-    assert kept(tuned / run.BEST) == float(rows[best]["val/threshold"])
-    assert kept(tuned / run.LAST) == float(rows[2]["val/threshold"]) != kept(tuned / run.BEST)
+    assert kept(tuned / run_folder.BEST) == float(rows[best]["val/threshold"])
+    assert kept(tuned / run_folder.LAST) == float(rows[2]["val/threshold"]) != kept(tuned / run_folder.BEST)
 
 
 def test_test_uses_the_threshold_of_the_checkpoint_and_chooses_none(tuned):
-    metrics, rows = json.loads((tuned / run.TEST_METRICS).read_text()), table(tuned / run.PER_IMAGE)
-    assert metrics["test/threshold"] == kept(tuned / run.BEST) != 0.5
+    metrics, rows = json.loads((tuned / run_folder.TEST_METRICS).read_text()), table(tuned / run_folder.PER_IMAGE)
+    assert metrics["test/threshold"] == kept(tuned / run_folder.BEST) != 0.5
     assert metrics["test/iou"] == pytest.approx(pooled(rows))
     assert metrics["test/iou@0.5"] == pytest.approx(pooled(rows, suffix="@0.5"))
-    best = json.loads((tuned / run.PROTOCOLS).read_text())["best_on_test"]
+    best = json.loads((tuned / run_folder.PROTOCOLS).read_text())["best_on_test"]
     assert best["values"]["ods"] >= metrics["test/dice"]
     assert "test images" in best["warning"]
 
 
 def test_validate_finds_what_fit_found(tuned, tmp_path):
-    best = max(table(tuned / run.METRICS), key=lambda row: float(row["val/loss"]))
-    call = ["validate", "--config", str(tuned / run.CONFIG), "--ckpt_path", str(tuned / run.BEST), "--out"]
+    best = max(table(tuned / run_folder.METRICS), key=lambda row: float(row["val/loss"]))
+    call = [
+        "validate",
+        "--config",
+        str(tuned / run_folder.CONFIG),
+        "--ckpt_path",
+        str(tuned / run_folder.BEST),
+        "--out",
+    ]
     assert main([*call, str(tmp_path)]) == 0
     found = json.loads((tmp_path / "val_metrics.json").read_text())
     for name in ("val/iou", "val/dice", "val/loss", "val/threshold"):
@@ -80,16 +87,24 @@ def test_a_fixed_threshold_stays(tmp_path):
     out = fit(
         tmp_path / "run", "--model.net=support.TinyNet", "--trainer.max_epochs=1", "--model.evaluation.threshold=0.25"
     )
-    assert kept(out / run.LAST) == 0.25
-    assert table(out / run.METRICS)[0]["val/threshold"] == "0.25"
+    assert kept(out / run_folder.LAST) == 0.25
+    assert table(out / run_folder.METRICS)[0]["val/threshold"] == "0.25"
 
 
 def test_all_protocols_are_written_and_those_asked_for_printed(tuned, tmp_path, capsys):
-    found = json.loads((tuned / run.PROTOCOLS).read_text())
+    found = json.loads((tuned / run_folder.PROTOCOLS).read_text())
     assert list(found) == list(PROTOCOLS)
     assert all(result["protocol"] == name and result["values"] for name, result in found.items())
     assert found["krasniqi2026"]["values"]["hd95_px@0.1"] is not None
-    call = ["test", "--config", str(tuned / run.CONFIG), "--ckpt_path", str(tuned / run.BEST), "--out", str(tmp_path)]
+    call = [
+        "test",
+        "--config",
+        str(tuned / run_folder.CONFIG),
+        "--ckpt_path",
+        str(tuned / run_folder.BEST),
+        "--out",
+        str(tmp_path),
+    ]
     assert main([*call, "--protocol", "chen2023", "scsegamba"]) == 0
     said = capsys.readouterr().out
     assert f"f1         {found['chen2023']['values']['f1']:.4f}" in said
@@ -99,7 +114,7 @@ def test_all_protocols_are_written_and_those_asked_for_printed(tuned, tmp_path, 
 
 
 def test_a_misspelt_protocol_ends_before_anything_is_done(tuned, tmp_path, capsys):
-    call = ["test", "--config", str(tuned / run.CONFIG), "--ckpt_path", str(tuned / run.BEST)]
+    call = ["test", "--config", str(tuned / run_folder.CONFIG), "--ckpt_path", str(tuned / run_folder.BEST)]
     with pytest.raises(SystemExit):
         main([*call, "--out", str(tmp_path / "out"), "--protocol", "chen2023", "scsegmamba"])
     assert "no protocol is called 'scsegmamba'; did you mean 'scsegamba'?" in capsys.readouterr().err
@@ -107,7 +122,7 @@ def test_a_misspelt_protocol_ends_before_anything_is_done(tuned, tmp_path, capsy
 
 
 def test_a_row_tells_of_its_image(tuned):
-    rows = table(tuned / run.PER_IMAGE)
+    rows = table(tuned / run_folder.PER_IMAGE)
     assert list(rows[0])[:2] == ["id", "group"]
     assert {"crack_share", "width_px", "iou", "hd95_px", "boundary_iou", "cl_dice", "bridged"} <= rows[0].keys()
     assert [row["group"] for row in rows] == [f"test-{i:05d}" for i in range(7)]
@@ -128,13 +143,13 @@ def test_several_classes(tmp_path, capsys):
     own = [argument for argument in TINY if "layout" not in argument]
     call = ["--config", str(QUICKSTART), "--config", str(tmp_path / "data.yaml"), *own, *net, "--trainer.max_epochs=1"]
     assert main(["fit", *call, "--out", str(tmp_path / "run")]) == 0
-    test = ["test", *call[:-1], "--ckpt_path", str(tmp_path / "run" / run.LAST)]
+    test = ["test", *call[:-1], "--ckpt_path", str(tmp_path / "run" / run_folder.LAST)]
     assert main(test) == 0
-    found = json.loads((tmp_path / "run" / run.PROTOCOLS).read_text())
+    found = json.loads((tmp_path / "run" / run_folder.PROTOCOLS).read_text())
     assert "values" in found["deopujari2025"]
     assert "several" in found["chen2023"]["left_out"]
-    assert kept(tmp_path / "run" / run.LAST) == 0.5
-    assert (tmp_path / "run" / run.PANELS / "test_worst_iou.png").is_file()
+    assert kept(tmp_path / "run" / run_folder.LAST) == 0.5
+    assert (tmp_path / "run" / run_folder.PANELS / "test_worst_iou.png").is_file()
     with pytest.raises(SystemExit):
         main([*test, "--protocol", "chen2023"])
     assert "--protocol chen2023 is defined for one class" in capsys.readouterr().err
@@ -171,4 +186,4 @@ def test_scale_of_a_table(tmp_path):
 )
 def test_options_that_cannot_work(options, message):
     with pytest.raises(ConfigError, match=message):
-        Evaluation(**options).evaluator()
+        EvaluationOptions(**options).evaluator()

@@ -15,7 +15,7 @@ import torch
 import yaml
 from support import QUICKSTART, ROOT, TINY, fit
 
-from cracklab import loggers, run
+from cracklab import loggers, run_folder
 from cracklab.cli import main
 from cracklab.losses import LOSSES
 
@@ -133,8 +133,8 @@ def offline(tmp_path_factory):
         "--wandb.job_type=fold_0",
     ]
     start = ["fit", "--config", str(QUICKSTART), *TINY, *more, "--out", str(out)]
-    resumed = [*start, "--ckpt_path", str(out / run.LAST), "--trainer.max_epochs=3"]
-    test = ["test", "--config", str(out / run.CONFIG), "--ckpt_path", str(out / run.BEST)]
+    resumed = [*start, "--ckpt_path", str(out / run_folder.LAST), "--trainer.max_epochs=3"]
+    test = ["test", "--config", str(out / run_folder.CONFIG), "--ckpt_path", str(out / run_folder.BEST)]
     # processes of their own, as in life: within one, W&B gives every offline run of an id the same folder
     for call in (start, resumed, test):
         subprocess.run([sys.executable, "-m", "cracklab", *call], env=free, check=True)
@@ -149,7 +149,7 @@ def test_curves_go_on_in_one_run(offline):
     assert len(found.curve("train/loss/beta")) == 3
     assert all(value > 0 for value in found.curve("resources/images_per_s"))
     assert any(key.startswith("lr-") for row in found.rows for key in row)
-    rows = list(csv.DictReader((out / run.METRICS).open()))
+    rows = list(csv.DictReader((out / run_folder.METRICS).open()))
     assert found.curve("val/iou") == pytest.approx([float(row["val/iou"]) for row in rows])
 
 
@@ -187,7 +187,7 @@ def test_curves_of_thresholds_and_pictures(offline):
     for stage in ("val", "test"):
         for name in ("threshold_curve", "precision_recall", "distance_errors"):
             assert any(key.startswith(f"{stage}/{name}") for key in keys)
-            assert (out / run.PANELS / f"{stage}_{name}.png").is_file()
+            assert (out / run_folder.PANELS / f"{stage}_{name}.png").is_file()
     assert any(key.startswith("val/panels") for key in keys)
 
 
@@ -196,7 +196,7 @@ def test_the_best_checkpoint_is_an_artifact_with_its_metrics(offline):
     artifact = found.artifacts[f"checkpoint-{loggers.run_id(out)}"]
     assert [entry.path for entry in artifact.manifest.contents] == ["best.ckpt"]
     facts = json.loads(artifact.metadata)
-    content = torch.load(out / run.BEST, weights_only=True)
+    content = torch.load(out / run_folder.BEST, weights_only=True)
     assert facts["threshold"] == content["cracklab"]["threshold"]
     assert facts["best/val/iou"] == max(found.curve("val/iou"))
     assert facts["epoch"] == content["epoch"]
@@ -204,10 +204,10 @@ def test_the_best_checkpoint_is_an_artifact_with_its_metrics(offline):
 
 def test_without_a_logger_everything_is_in_the_run_folder(tiny_run):
     assert not (tiny_run / "wandb").exists()
-    rows = list(csv.DictReader((tiny_run / run.RESOURCES).open()))
+    rows = list(csv.DictReader((tiny_run / run_folder.RESOURCES).open()))
     assert [row["epoch"] for row in rows] == ["0", "1"]
     assert all(float(row["images_per_s"]) > 0 and 0 < float(row["validation_share"]) < 1 for row in rows)
-    panels = {path.name for path in (tiny_run / run.PANELS).iterdir()}
+    panels = {path.name for path in (tiny_run / run_folder.PANELS).iterdir()}
     kinds = {f"test_{kind}_iou.png" for kind in ("worst", "median", "best")}
     curves = {f"{stage}_{name}.png" for stage in ("val", "test") for name in ("threshold_curve", "precision_recall")}
     assert {"epoch_0002.png", *kinds, *curves} <= panels
@@ -231,7 +231,7 @@ def test_the_sweep_starts_a_run_with_keys_that_exist(tmp_path):
     call += [f"--{name}={value}" for name, value in chosen.items()] + TINY + ["--model.net=support.TinyNet"]
     assert main([*call, "--trainer.max_epochs=1", "--out", str(tmp_path / "run")]) == 0
     assert sweep["metric"] == {"name": "best/val/iou", "goal": "maximize"}
-    resolved = yaml.safe_load((tmp_path / "run" / run.CONFIG).read_text())["model"]
+    resolved = yaml.safe_load((tmp_path / "run" / run_folder.CONFIG).read_text())["model"]
     assert resolved["optimizer"]["init_args"]["lr"] == sweep["parameters"]["model.optimizer.lr"]["min"]
     assert all(name in LOSSES for name in sweep["parameters"]["model.loss"]["values"])
 

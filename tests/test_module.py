@@ -9,12 +9,12 @@ from support import TinyNet
 from torch import nn
 
 from cracklab.callbacks import Checkpoints, SeedSteps, Tables
-from cracklab.callbacks.checkpoints import WholeFiles
+from cracklab.callbacks.checkpoints import AtomicCheckpointIO
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.layouts import LAYOUTS
 from cracklab.errors import ConfigError, RunError
-from cracklab.evaluation import Evaluation
 from cracklab.losses import build_loss
+from cracklab.metrics.options import EvaluationOptions
 from cracklab.module import CrackModule
 from cracklab.schedules import OneCycle
 
@@ -26,7 +26,7 @@ def data(**settings) -> CrackDataModule:
 def train(module: CrackModule, folder, epochs: int = 2, **settings) -> pl.Trainer:
     callbacks = [SeedSteps(0), Checkpoints(), Tables(), *settings.pop("callbacks", [])]
     trainer = pl.Trainer(
-        max_epochs=epochs, default_root_dir=folder, callbacks=callbacks, plugins=[WholeFiles()], logger=False,
+        max_epochs=epochs, default_root_dir=folder, callbacks=callbacks, plugins=[AtomicCheckpointIO()], logger=False,
         accelerator="cpu", enable_progress_bar=False, enable_model_summary=False, **settings,
     )  # fmt: skip
     trainer.fit(module, data(maps=module.loss.maps))
@@ -149,17 +149,17 @@ def test_weights_can_be_averaged(tmp_path):
 def test_surface_metrics_only_every_n_epochs_and_at_the_end(tmp_path):
     import pandas as pd
 
-    train(made(evaluation=Evaluation(surface_every_n_epochs=2)), tmp_path, epochs=5)
+    train(made(evaluation=EvaluationOptions(surface_every_n_epochs=2)), tmp_path, epochs=5)
     table = pd.read_csv(tmp_path / "metrics.csv")
     assert table["val/hd95_px"].notna().tolist() == [False, True, False, True, True]
     assert table["val/iou"].notna().all()
 
 
 def test_the_best_by_a_metric_that_is_not_computed_every_epoch(tmp_path):
-    module = made(evaluation=Evaluation(surface_every_n_epochs=2))
+    module = made(evaluation=EvaluationOptions(surface_every_n_epochs=2))
     trainer = pl.Trainer(
         max_epochs=3, default_root_dir=tmp_path, callbacks=[Checkpoints("val/hd95_px", "min"), Tables()], logger=False,
-        accelerator="cpu", enable_progress_bar=False, enable_model_summary=False, plugins=[WholeFiles()],
+        accelerator="cpu", enable_progress_bar=False, enable_model_summary=False, plugins=[AtomicCheckpointIO()],
     )  # fmt: skip
     trainer.fit(module, data())
     assert trainer.checkpoint_callback.best_epoch in (1, 2)
@@ -173,7 +173,7 @@ def test_memory_format_and_accumulation_and_clipping(tmp_path):
 
 
 def test_the_threshold_travels_with_the_checkpoint(tmp_path):
-    train(made(evaluation=Evaluation(threshold=0.3)), tmp_path, epochs=1)
+    train(made(evaluation=EvaluationOptions(threshold=0.3)), tmp_path, epochs=1)
     content = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
     other = made()
     other.on_load_checkpoint(content)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cracklab import run
+from cracklab import run_folder
 from cracklab.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -46,10 +46,10 @@ def test_two_processes_train_and_score_an_odd_number_of_images_like_one(tmp_path
     cracklab("fit", "--config", quickstart, *SMALL, *TWO, "--trainer.max_epochs=2", "--name=two")
     out = tmp_path / "runs" / "two" / "0"  # chosen by the first process, known to both
     assert sorted(folder.name for folder in (tmp_path / "runs" / "two").iterdir()) == ["0"]
-    test = ["test", "--config", str(out / run.CONFIG), "--ckpt_path", str(out / run.BEST)]
+    test = ["test", "--config", str(out / run_folder.CONFIG), "--ckpt_path", str(out / run_folder.BEST)]
     cracklab(*test, "--out", str(tmp_path / "by two"))
     assert main([*test, "--out", str(tmp_path / "by one"), "--trainer.devices=1", "--trainer.strategy=auto"]) == 0
-    two, one = (json.loads((tmp_path / name / run.TEST_METRICS).read_text()) for name in ("by two", "by one"))
+    two, one = (json.loads((tmp_path / name / run_folder.TEST_METRICS).read_text()) for name in ("by two", "by one"))
     assert two.keys() == one.keys()
     assert two == pytest.approx(one, abs=1e-6)
-    assert len((tmp_path / "by two" / run.PER_IMAGE).read_text().splitlines()) == 1 + 7
+    assert len((tmp_path / "by two" / run_folder.PER_IMAGE).read_text().splitlines()) == 1 + 7

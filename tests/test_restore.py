@@ -7,11 +7,11 @@ import torch
 import yaml
 from support import ROOT, TINY, fit
 
-from cracklab import run
+from cracklab import run_folder
 from cracklab.cli import main
 from cracklab.data.transform import EvalTransform
 from cracklab.errors import RunError
-from cracklab.restore import restore
+from cracklab.predict.trained_model import restore
 
 
 class Hostile:
@@ -31,7 +31,7 @@ def small_run(tmp_path_factory):
 
 @pytest.fixture
 def content(small_run):
-    return torch.load(small_run / run.BEST, weights_only=True)
+    return torch.load(small_run / run_folder.BEST, weights_only=True)
 
 
 def ended(arguments):
@@ -134,14 +134,14 @@ def test_loss_optimizer_and_schedule_need_not_be_installed(tmp_path, content):
 
 def test_pretrained_weights_are_not_fetched_again(tmp_path, tiny_run):
     """A checkpoint brings its weights; the net is rebuilt without asking a hub for others."""
-    content = torch.load(tiny_run / run.BEST, weights_only=True)
+    content = torch.load(tiny_run / run_folder.BEST, weights_only=True)
     _in_config(content, "encoder_weights: null", "encoder_weights: imagenet")
     torch.save(content, tmp_path / "pretrained.ckpt")
     assert restore(tmp_path / "pretrained.ckpt").module.net is not None
 
 
 def test_a_checkpoint_says_where_it_comes_from(small_run, content):
-    origin = restore(small_run / run.BEST).origin
+    origin = restore(small_run / run_folder.BEST).origin
     assert origin["cracklab"] == "0.1.0"
     assert origin["epoch"] == 0
     assert origin["data"]["layout"] == "synthetic"
@@ -160,14 +160,14 @@ def test_a_checkpoint_says_where_it_comes_from(small_run, content):
     ],
 )
 def test_the_scale_is_that_of_the_training_images(small_run, crop, resize, kept, expected):
-    restored = restore(small_run / run.BEST)
+    restored = restore(small_run / run_folder.BEST)
     restored.data.transform = EvalTransform(crop, resize)
     restored.origin["data"] = {"scale": kept} if kept else {}
     assert restored.scale == pytest.approx(expected)
 
 
 def test_a_scale_that_is_not_known_is_an_error(small_run):
-    restored = restore(small_run / run.BEST)
+    restored = restore(small_run / run_folder.BEST)
     restored.data.transform = EvalTransform(resize=96)
     with pytest.raises(RunError, match="does not keep the scale"):
         _ = restored.scale
@@ -182,7 +182,7 @@ def test_testing_on_what_was_trained_on_is_refused(small_run, tmp_path, capsys):
         "--config",
         str(out / "config.yaml"),
         "--ckpt_path",
-        str(out / run.BEST),
+        str(out / run_folder.BEST),
         "--out",
         str(tmp_path / "t"),
     ]
@@ -196,7 +196,7 @@ def test_testing_on_what_was_trained_on_is_refused(small_run, tmp_path, capsys):
 
 
 def test_going_on_with_other_images_is_refused(small_run, tmp_path, capsys):
-    again = ["fit", "--config", str(small_run / "config.yaml"), "--ckpt_path", str(small_run / run.LAST)]
+    again = ["fit", "--config", str(small_run / "config.yaml"), "--ckpt_path", str(small_run / run_folder.LAST)]
     again += ["--trainer.max_epochs=2", "--out", str(tmp_path / "out")]
     assert ended([*again, "--data.layout.seed=7"]) == 2
     assert "24 of this configuration 24 were not among them" in " ".join(capsys.readouterr().err.split()).replace(

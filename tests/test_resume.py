@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from cracklab import run
+from cracklab import run_folder
 from cracklab.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -47,7 +47,7 @@ def killed(out: Path, epoch: int, batch: int, *more: str) -> None:
 
 
 def weights(out: Path) -> dict[str, torch.Tensor]:
-    content = torch.load(out / run.LAST, weights_only=True)
+    content = torch.load(out / run_folder.LAST, weights_only=True)
     assert content["global_step"] == 15
     state = {f"net/{name}": value for name, value in content["state_dict"].items()}
     for index, moments in content["optimizer_states"][0]["state"].items():
@@ -68,10 +68,12 @@ def test_killed_in_the_middle_of_an_epoch_and_resumed(tmp_path, workers):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     assert main([*SMALL, *more, "--out", str(whole)]) == 0
     killed(cut, 1, 3, *more)
-    assert torch.load(cut / run.LAST, weights_only=True)["global_step"] == 5 + 2  # died before the next was written
-    assert main([*SMALL, *more, "--out", str(cut), "--ckpt_path", str(cut / run.LAST)]) == 0
+    assert (
+        torch.load(cut / run_folder.LAST, weights_only=True)["global_step"] == 5 + 2
+    )  # died before the next was written
+    assert main([*SMALL, *more, "--out", str(cut), "--ckpt_path", str(cut / run_folder.LAST)]) == 0
     assert_equal(whole, cut)
-    assert [row["epoch"] for row in csv.DictReader((cut / run.METRICS).open())] == ["0", "1", "2"]
+    assert [row["epoch"] for row in csv.DictReader((cut / run_folder.METRICS).open())] == ["0", "1", "2"]
 
 
 def test_resumed_from_the_end_of_an_epoch(tmp_path):
@@ -80,10 +82,10 @@ def test_resumed_from_the_end_of_an_epoch(tmp_path):
     more = ["--checkpoint.every_n_steps=null"]
     assert main([*SMALL, *more, "--out", str(whole)]) == 0
     killed(cut, 2, 0, *more)
-    assert torch.load(cut / run.LAST, weights_only=True)["global_step"] == 10
-    assert main([*SMALL, *more, "--out", str(cut), "--ckpt_path", str(cut / run.LAST)]) == 0
+    assert torch.load(cut / run_folder.LAST, weights_only=True)["global_step"] == 10
+    assert main([*SMALL, *more, "--out", str(cut), "--ckpt_path", str(cut / run_folder.LAST)]) == 0
     assert_equal(whole, cut)
-    tables = [list(csv.DictReader((folder / run.METRICS).open())) for folder in (whole, cut)]
+    tables = [list(csv.DictReader((folder / run_folder.METRICS).open())) for folder in (whole, cut)]
     for one, other in zip(*tables, strict=True):
         assert {**one, "seconds": ""} == {**other, "seconds": ""}
 
@@ -91,7 +93,9 @@ def test_resumed_from_the_end_of_an_epoch(tmp_path):
 def test_a_finished_run_goes_on_with_more_epochs(tmp_path):
     out = tmp_path / "run"
     assert main([*SMALL, "--trainer.max_epochs=2", "--model.schedule=Constant", "--out", str(out)]) == 0
-    assert main([*SMALL, "--model.schedule=Constant", "--out", str(out), "--ckpt_path", str(out / run.LAST)]) == 0
+    assert (
+        main([*SMALL, "--model.schedule=Constant", "--out", str(out), "--ckpt_path", str(out / run_folder.LAST)]) == 0
+    )
     whole = tmp_path / "whole"
     assert main([*SMALL, "--model.schedule=Constant", "--out", str(whole)]) == 0
     assert_equal(whole, out)

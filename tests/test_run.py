@@ -10,16 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from cracklab import run
+from cracklab import run_folder
 from cracklab.errors import RunError
+from cracklab.files import atomic_write, write_json, write_text
 
 
 def test_an_error_while_writing_leaves_the_old_file_and_nothing_beside_it(tmp_path):
     path = tmp_path / "table.csv"
-    run.write_text(path, "old")
+    write_text(path, "old")
 
     def fail():
-        with run.written_whole(path) as beside:
+        with atomic_write(path) as beside:
             beside.write_text("new, but not w")
             raise ValueError("half way")
 
@@ -35,8 +36,8 @@ def test_a_process_killed_while_writing_leaves_the_old_file(tmp_path):
     program = textwrap.dedent(f"""
         import os, signal
         from pathlib import Path
-        from cracklab.run import written_whole
-        with written_whole(Path({str(path)!r})) as beside:
+        from cracklab.run_folder import atomic_write
+        with atomic_write(Path({str(path)!r})) as beside:
             beside.write_text("new, but not w")
             os.kill(os.getpid(), signal.SIGKILL)
     """)
@@ -46,13 +47,13 @@ def test_a_process_killed_while_writing_leaves_the_old_file(tmp_path):
 
 
 def test_json_holds_finite_numbers_or_null(tmp_path):
-    run.write_json(tmp_path / "m.json", {"a": float("nan"), "b": [1.5, float("inf")], "c": {"d": 2}})
+    write_json(tmp_path / "m.json", {"a": float("nan"), "b": [1.5, float("inf")], "c": {"d": 2}})
     assert json.loads((tmp_path / "m.json").read_text()) == {"a": None, "b": [1.5, None], "c": {"d": 2}}
 
 
 def test_default_folders_are_numbered(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    first, second = (run.folder_for("fit", None, None, "facade") for _ in range(2))
+    first, second = (run_folder.folder_for("fit", None, None, "facade") for _ in range(2))
     assert [first, second] == [tmp_path / "runs/facade/0", tmp_path / "runs/facade/1"]
 
 
@@ -65,27 +66,27 @@ def used(folder: Path) -> Path:
 def test_fit_refuses_a_used_folder_and_names_the_way_on(tmp_path):
     folder = used(tmp_path / "a")
     with pytest.raises(RunError, match=r"holds a run already.*--ckpt_path .*a/checkpoints/last.ckpt"):
-        run.folder_for("fit", str(folder), None, "run")
-    other = used(tmp_path / "b") / run.LAST
+        run_folder.folder_for("fit", str(folder), None, "run")
+    other = used(tmp_path / "b") / run_folder.LAST
     with pytest.raises(RunError, match="holds a run already"):
-        run.folder_for("fit", str(folder), str(other), "run")
+        run_folder.folder_for("fit", str(folder), str(other), "run")
 
 
 def test_fit_goes_on_in_the_folder_of_its_checkpoint(tmp_path):
     folder = used(tmp_path / "a")
-    assert run.folder_for("fit", str(folder), str(folder / run.LAST), "run") == folder
-    assert run.folder_for("fit", None, str(folder / run.LAST), "run") == folder
+    assert run_folder.folder_for("fit", str(folder), str(folder / run_folder.LAST), "run") == folder
+    assert run_folder.folder_for("fit", None, str(folder / run_folder.LAST), "run") == folder
 
 
 def test_test_works_in_the_run_of_its_checkpoint(tmp_path):
     folder = used(tmp_path / "a")
-    assert run.folder_for("test", None, str(folder / run.BEST), "run") == folder
-    assert run.folder_for("test", str(tmp_path / "c"), str(folder / run.BEST), "run") == tmp_path / "c"
+    assert run_folder.folder_for("test", None, str(folder / run_folder.BEST), "run") == folder
+    assert run_folder.folder_for("test", str(tmp_path / "c"), str(folder / run_folder.BEST), "run") == tmp_path / "c"
 
 
 def test_a_relative_checkpoint_is_found_too(tmp_path, monkeypatch):
     used(tmp_path / "a")
     monkeypatch.chdir(tmp_path / "a")
-    assert run.run_of("checkpoints/last.ckpt") == tmp_path / "a"
-    assert run.run_of("last.ckpt") is None
-    assert os.path.isabs(run.run_of("checkpoints/last.ckpt"))
+    assert run_folder.run_of("checkpoints/last.ckpt") == tmp_path / "a"
+    assert run_folder.run_of("last.ckpt") is None
+    assert os.path.isabs(run_folder.run_of("checkpoints/last.ckpt"))

@@ -4,7 +4,7 @@ import pytest
 import torch
 from support import QUICKSTART, TINY, fit
 
-from cracklab import run
+from cracklab import run_folder
 from cracklab.cli import main
 
 NET = ["--model.net=support.TinyNet", "--model.schedule=Constant"]
@@ -17,12 +17,12 @@ def state(path):
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory):
-    return fit(tmp_path_factory.mktemp("runs") / "first", *NET) / run.LAST
+    return fit(tmp_path_factory.mktemp("runs") / "first", *NET) / run_folder.LAST
 
 
 def test_a_run_starts_from_the_weights_and_with_nothing_else(first, tmp_path):
     still = [*NET, "--model.optimizer.lr=0", "--model.optimizer.weight_decay=0", "--trainer.max_epochs=1"]
-    second = fit(tmp_path / "second", *still, f"--model.weights={first}", "--seed_everything=7") / run.LAST
+    second = fit(tmp_path / "second", *still, f"--model.weights={first}", "--seed_everything=7") / run_folder.LAST
     before, after = state(first), state(second)
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before if "running" not in name and "num" not in name)
@@ -35,7 +35,7 @@ def test_the_checkpoint_of_such_a_run_needs_the_file_no_more(first, tmp_path):
     copy.write_bytes(first.read_bytes())
     second = fit(tmp_path / "second", *NET, f"--model.weights={copy}", "--trainer.max_epochs=1")
     copy.unlink()
-    call = ["--config", str(second / run.CONFIG), "--ckpt_path", str(second / run.LAST)]
+    call = ["--config", str(second / run_folder.CONFIG), "--ckpt_path", str(second / run_folder.LAST)]
     assert main(["test", *call]) == 0
     assert main(["fit", *call, "--out", str(second), "--trainer.max_epochs=2"]) == 0
 

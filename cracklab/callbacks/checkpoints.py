@@ -1,50 +1,33 @@
-"""Checkpoints: the best by a metric and the last, each written whole."""
+"""Checkpoints of a run: the best by a metric, and the last."""
 
 import os
 from pathlib import Path
 from typing import Any, Literal
 
 import lightning.pytorch as pl
-import torch
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from cracklab import run
-from cracklab.errors import ConfigError, RunError
+from cracklab import run_folder
+from cracklab.checkpoint import read_checkpoint, write_checkpoint
+from cracklab.errors import ConfigError
+from cracklab.files import atomic_write
+from cracklab.metrics.result import EvaluationResult
 from cracklab.registry import nearest
 
 
-class WholeFiles(TorchCheckpointIO):
-    """Reads without unpickling and writes beside, flushes, renames; Lightning's own goes through the system's temporary folder."""
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Lightning's checkpoint plugin, reading without unpickling and writing whole; the stock one copies from a temporary folder."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Write a checkpoint whole or not at all."""
-        with run.written_whole(Path(path)) as beside:
-            torch.save(checkpoint, beside)
+        write_checkpoint(path, checkpoint)
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = None, weights_only: bool | None = True
     ) -> dict[str, Any]:
-        """Read a checkpoint, refusing what would need a pickle."""
+        """Read a checkpoint, refusing anything that would need unpickling."""
         return read_checkpoint(path)
-
-
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """A checkpoint's content, tensors on the CPU.
-
-    Raises:
-        RunError: where the file is missing, damaged, or holds more than tensors, strings and numbers.
-    """
-    if not Path(path).is_file():
-        raise RunError(f"checkpoint {path} does not exist: give the path of a file, for instance RUN/{run.BEST}")
-    try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        reason = str(error).strip().splitlines()[0]
-        raise RunError(f"checkpoint {path} is damaged or needs unpickling, which could run code: {reason}") from error
-    if not isinstance(content, dict):
-        raise RunError(f"checkpoint {path} holds a {type(content).__name__} alone: give one that `cracklab fit` wrote")
-    return content
 
 
 class Checkpoints(Checkpoint):
@@ -86,7 +69,7 @@ class Checkpoints(Checkpoint):
             and (batch_idx + 1) % self.every_n_steps == 0
             and batch_idx + 1 < trainer.num_training_batches
         ):
-            trainer.save_checkpoint(self.path(trainer, run.LAST))
+            trainer.save_checkpoint(self.path(trainer, run_folder.LAST))
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Remember whether this validation was the best; within an epoch write best.ckpt at once."""
@@ -99,7 +82,7 @@ class Checkpoints(Checkpoint):
             self.best, self.best_epoch, self.best_step = value, trainer.current_epoch, trainer.global_step
             self._improved = True
         if self._improved and not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
-            trainer.save_checkpoint(self.path(trainer, run.BEST))
+            trainer.save_checkpoint(self.path(trainer, run_folder.BEST))
             self._improved = False
 
     def on_load_checkpoint(
@@ -109,7 +92,7 @@ class Checkpoints(Checkpoint):
         own = checkpoint.get("callbacks", {}).get(self.state_key, {})
         if trainer.state.fn != "fit" or not trainer.is_global_zero or own.get("best_step") != checkpoint["global_step"]:
             return
-        given, best = Path(str(trainer.ckpt_path)), self.path(trainer, run.BEST)
+        given, best = Path(str(trainer.ckpt_path)), self.path(trainer, run_folder.BEST)
         if not (best.is_file() and best.samefile(given)):
             _link(given, best)
 
@@ -117,7 +100,7 @@ class Checkpoints(Checkpoint):
         """Write last.ckpt, and let best.ckpt be the same file where this epoch was the best."""
         epoch = trainer.fit_loop.epoch_progress.current.ready
         due = epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs or trainer.should_stop
-        last, best = self.path(trainer, run.LAST), self.path(trainer, run.BEST)
+        last, best = self.path(trainer, run_folder.LAST), self.path(trainer, run_folder.BEST)
         if due:
             trainer.save_checkpoint(last)
             if self._improved and trainer.is_global_zero and last.is_file():
@@ -128,16 +111,17 @@ class Checkpoints(Checkpoint):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Let `trainer.test()` find the best."""
-        best = self.path(trainer, run.BEST)
+        best = self.path(trainer, run_folder.BEST)
         self.best_model_path = str(best) if best.is_file() else ""
 
     def _monitored(self, pl_module: Any) -> float | None:
         """The metric that decides; None in an epoch that leaves the costly ones out."""
-        if self.monitor in pl_module.scores:
-            return float(pl_module.scores[self.monitor])
-        if not pl_module.evaluator.surface:
+        result: EvaluationResult = pl_module.result
+        if self.monitor in result.scores:
+            return result.scores[self.monitor]
+        if not result.complete:
             return None
-        hint = nearest(self.monitor, list(pl_module.scores))
+        hint = nearest(self.monitor, list(result.scores))
         raise ConfigError(f"checkpoint.monitor {self.monitor!r} was not logged by validation{hint}")
 
     def state_dict(self) -> dict[str, Any]:
@@ -162,7 +146,7 @@ def _link(existing: Path, name: Path) -> None:
     try:
         os.link(existing, beside)
     except OSError:
-        with run.written_whole(name) as copy:
+        with atomic_write(name) as copy:
             copy.write_bytes(existing.read_bytes())
     else:
         beside.replace(name)

@@ -5,8 +5,10 @@ from typing import Any
 
 import lightning.pytorch as pl
 
-from cracklab import dashboards, run
-from cracklab.callbacks.panels import write_picture
+from cracklab import run_folder
+from cracklab.files import write_image
+from cracklab.loggers import media
+from cracklab.metrics.result import EvaluationResult
 
 
 class Curves(pl.Callback):
@@ -18,7 +20,7 @@ class Curves(pl.Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Draw those of the validation images."""
-        if trainer.state.fn == "fit" and not trainer.sanity_checking and pl_module.evaluator.surface:
+        if trainer.state.fn == "fit" and not trainer.sanity_checking and pl_module.result.complete:
             self._draw(trainer, pl_module, "val")
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
@@ -26,19 +28,20 @@ class Curves(pl.Callback):
         self._draw(trainer, pl_module, "test")
 
     def _draw(self, trainer: pl.Trainer, pl_module: Any, stage: str) -> None:
-        if not trainer.is_global_zero or not pl_module.rows:
+        result: EvaluationResult = pl_module.result
+        if not trainer.is_global_zero or not result.rows:
             return
         from cracklab.pictures import plots  # imports matplotlib, which takes a second
 
-        rows, threshold = pl_module.rows, pl_module.evaluator.threshold
+        rows, threshold = result.rows, result.threshold
         figures = {}
         if "histogram" in rows[0]:
             figures["threshold_curve"] = plots.threshold_curve(rows, threshold)
             figures["precision_recall"] = plots.precision_recall(rows, threshold)
-            dashboards.log_curves(trainer, stage, rows)
+            media.log_curves(trainer, stage, rows)
         if any("n_pred_off_0" in row for row in rows):
             figures["distance_errors"] = plots.distance_errors(rows)
         for name, figure in figures.items():
             picture = plots.as_image(figure)
-            write_picture(Path(trainer.default_root_dir) / run.PANELS / f"{stage}_{name}.png", picture)
-            dashboards.log_picture(trainer, f"{stage}/{name}", picture)
+            write_image(Path(trainer.default_root_dir) / run_folder.PANELS / f"{stage}_{name}.png", picture)
+            media.log_picture(trainer, f"{stage}/{name}", picture)

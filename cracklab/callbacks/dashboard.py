@@ -7,12 +7,13 @@ from typing import Any
 import lightning.pytorch as pl
 import yaml
 
-from cracklab import run
-from cracklab.callbacks.checkpoints import read_checkpoint
+from cracklab import run_folder
 from cracklab.callbacks.resources import KEYS
-from cracklab.dashboards import wandb_loggers
+from cracklab.checkpoint import Payload, read_checkpoint
+from cracklab.loggers.media import wandb_loggers
 from cracklab.metrics.overlap import BINARY
 from cracklab.metrics.protocols import run_protocols
+from cracklab.metrics.result import EvaluationResult
 from cracklab.metrics.scores import SCORES
 
 
@@ -47,14 +48,18 @@ class Dashboard(pl.Callback):
     def on_train_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Log the best value, and hand over the checkpoint that reached it."""
         self._log_best(trainer, pl_module)
-        path = Path(trainer.default_root_dir) / run.BEST
+        path = Path(trainer.default_root_dir) / run_folder.BEST
         if not self.checkpoint or not trainer.is_global_zero or not path.is_file():
             return
         for logger in wandb_loggers(trainer):
             import wandb
 
             content = read_checkpoint(path)
-            facts = {"epoch": content["epoch"], "threshold": content["cracklab"]["threshold"], **overall(self._best)}
+            facts = {
+                "epoch": content["epoch"],
+                "threshold": Payload.from_checkpoint(content, path).threshold,
+                **overall(self._best),
+            }
             artifact = wandb.Artifact(f"checkpoint-{logger.experiment.id}", "model", metadata=facts)
             artifact.add_file(str(path), policy="immutable")  # no copy
             logger.experiment.log_artifact(artifact, aliases=["best"])
@@ -62,7 +67,7 @@ class Dashboard(pl.Callback):
     def on_test_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Put the values of all protocols into the summary."""
         for logger in wandb_loggers(trainer):
-            for name, result in run_protocols(pl_module.rows).items():
+            for name, result in run_protocols(pl_module.result.rows).items():
                 for key, value in result.get("values", {}).items():
                     logger.experiment.summary[f"protocols/{name}/{key}"] = value
 
@@ -70,8 +75,9 @@ class Dashboard(pl.Callback):
         checkpoints: Any = trainer.checkpoint_callback
         if checkpoints is None or checkpoints.best is None:
             return
-        if checkpoints.best_epoch == pl_module.scored_epoch:
-            self._best = {f"best/{name}": value for name, value in pl_module.scores.items()}
+        result: EvaluationResult | None = pl_module.result
+        if result is not None and checkpoints.best_epoch == result.epoch:
+            self._best = {f"best/{name}": value for name, value in result.scores.items()}
         values = {f"best/{checkpoints.monitor}": checkpoints.best, "best/epoch": checkpoints.best_epoch}
         for logger in trainer.loggers:
             logger.log_metrics(values, step=trainer.global_step)

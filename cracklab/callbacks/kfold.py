@@ -4,9 +4,9 @@ from typing import Any
 
 import lightning.pytorch as pl
 
-from cracklab.dashboards import wandb_loggers
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.errors import DataError
+from cracklab.loggers.media import wandb_loggers
 
 
 class KFold(pl.Callback):

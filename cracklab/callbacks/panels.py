@@ -5,16 +5,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import cv2
 import lightning.pytorch as pl
 import numpy as np
 
-from cracklab import dashboards, pictures, run
+from cracklab import pictures, run_folder
 from cracklab.batch import Batch
 from cracklab.errors import ConfigError
-from cracklab.examples import Example, evaluated, example
+from cracklab.files import write_image
+from cracklab.loggers import media
 from cracklab.metrics.aggregate import Row
 from cracklab.metrics.scores import SCORES
+from cracklab.pictures.examples import Example, evaluated, example
 from cracklab.registry import nearest
 
 
@@ -59,19 +60,19 @@ class Panels(pl.Callback):
             self._chosen = set(spread(ids, self.images))
         for i, name in enumerate(batch["id"]):
             if name in self._chosen:
-                self._examples[name] = example(pl_module, data, batch, outputs["probabilities"], i)
+                self._examples[name] = example(pl_module.loss, data, batch, outputs["probabilities"], i)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Draw them at the threshold that this validation chose."""
         examples = [self._examples[name] for name in sorted(self._examples)]
         self._examples = {}
         if examples:
-            rows = {row["id"]: row for row in pl_module.rows}
+            rows = {row["id"]: row for row in pl_module.result.rows}
             picture = _sheet(
                 examples, pl_module, {one.id: f"{one.id}  IoU {_text(rows[one.id], 'iou')}" for one in examples}
             )
             _show(trainer, "val/panels", picture, f"epoch_{trainer.current_epoch + 1:04d}")
-            dashboards.log_examples(trainer, "val/images", examples, rows, pl_module.evaluator.threshold)
+            media.log_examples(trainer, "val/images", examples, rows, pl_module.result.threshold)
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Draw the worst, the median and the best images; and some spread evenly, which are the same for all runs.
@@ -81,22 +82,22 @@ class Panels(pl.Callback):
         """
         if not self.images or not trainer.is_global_zero or getattr(trainer, "datamodule", None) is None:
             return
-        rows = {row["id"]: row for row in pl_module.rows}
+        rows = {row["id"]: row for row in pl_module.result.rows}
         if not any(self.by in row for row in rows.values()):
             columns = [
                 name for name in next(iter(rows.values()), {}) if name.partition("@")[0].partition("/")[0] in SCORES
             ]
             raise ConfigError(f"panels.by: the test did not compute {self.by!r}{nearest(self.by, columns)}")
-        for kind, chosen in extremes(pl_module.rows, self.by, self.images).items():
+        for kind, chosen in extremes(pl_module.result.rows, self.by, self.images).items():
             examples = evaluated(trainer, pl_module, chosen)
             titles = {name: f"{name}  {self.by} {_text(rows[name], self.by)}" for name in chosen}
             _show(
                 trainer, f"test/{kind}", _sheet(examples, pl_module, titles), f"test_{kind}_{self.by.replace('/', '_')}"
             )
-            dashboards.log_examples(trainer, f"test/{kind}_images", examples, rows, pl_module.evaluator.threshold)
+            media.log_examples(trainer, f"test/{kind}_images", examples, rows, pl_module.result.threshold)
         for one in evaluated(trainer, pl_module, spread(sorted(rows), self.images)):
-            strip = np.concatenate(list(one.tiles(pl_module.evaluator.threshold, pl_module.evaluation.tolerance_px)), 1)
-            write_picture(Path(trainer.default_root_dir) / run.EXAMPLES / f"{quote(one.id, safe='')}.png", strip)
+            strip = np.concatenate(list(one.tiles(pl_module.result.threshold, pl_module.evaluation.tolerance_px)), 1)
+            write_image(Path(trainer.default_root_dir) / run_folder.EXAMPLES / f"{quote(one.id, safe='')}.png", strip)
 
 
 def spread(ids: Sequence[str], number: int) -> list[str]:
@@ -120,19 +121,13 @@ def extremes(rows: list[Row], by: str, number: int) -> dict[str, list[str]]:
 
 def _sheet(examples: list[Example], pl_module: Any, titles: dict[str, str]) -> pictures.Image:
     tolerance = pl_module.evaluation.tolerance_px
-    rows = [one.row(pl_module.evaluator.threshold, tolerance, titles[one.id]) for one in examples]
+    rows = [one.row(pl_module.result.threshold, tolerance, titles[one.id]) for one in examples]
     return pictures.stacked([*rows, pictures.legend(rows[0].shape[1], tolerance)])
 
 
 def _show(trainer: pl.Trainer, name: str, picture: pictures.Image, file: str) -> None:
-    write_picture(Path(trainer.default_root_dir) / run.PANELS / f"{file}.png", picture)
-    dashboards.log_picture(trainer, name, picture)
-
-
-def write_picture(path: Path, picture: pictures.Image) -> None:
-    """Write a picture, whole or not at all."""
-    with run.written_whole(path) as beside:
-        cv2.imwrite(str(beside), picture[..., ::-1])
+    write_image(Path(trainer.default_root_dir) / run_folder.PANELS / f"{file}.png", picture)
+    media.log_picture(trainer, name, picture)
 
 
 def _text(row: Row, name: str) -> str:

@@ -2,11 +2,12 @@
 
 import math
 import time
-from datetime import timedelta
 from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import RichProgressBar
+
+from cracklab.progress import duration
 
 
 class Progress(RichProgressBar):
@@ -34,7 +35,7 @@ class Progress(RichProgressBar):
         if done <= 0 or math.isinf(self._last):
             return ""
         seconds = (self._last - trainer.global_step) * (time.monotonic() - self._began) / done
-        return str(timedelta(seconds=max(0, round(seconds))))
+        return duration(seconds)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Print a line for whoever reads a log file."""

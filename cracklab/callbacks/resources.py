@@ -7,7 +7,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 
-from cracklab import run
+from cracklab import run_folder
 from cracklab.batch import Batch
 from cracklab.callbacks.tables import rows_before, write_csv
 
@@ -36,7 +36,7 @@ class Resources(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take over the rows of earlier epochs."""
         if trainer.is_global_zero:
-            self._rows = rows_before(trainer, run.RESOURCES)
+            self._rows = rows_before(trainer, run_folder.RESOURCES)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock."""
@@ -83,6 +83,6 @@ class Resources(pl.Callback):
         measured = dict(zip(KEYS, (round(value, 4) for value in values), strict=False))
         epoch = trainer.fit_loop.epoch_progress.current.ready - 1
         self._rows.append({"epoch": epoch, **{name.removeprefix("resources/"): v for name, v in measured.items()}})
-        write_csv(Path(trainer.default_root_dir) / run.RESOURCES, self._rows)
+        write_csv(Path(trainer.default_root_dir) / run_folder.RESOURCES, self._rows)
         for logger in trainer.loggers:
             logger.log_metrics({**measured, "epoch": epoch}, step=trainer.global_step)

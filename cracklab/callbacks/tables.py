@@ -8,7 +8,8 @@ from typing import Any
 import lightning.pytorch as pl
 import pandas as pd
 
-from cracklab import run
+from cracklab import run_folder
+from cracklab.files import write_json, write_text
 from cracklab.metrics.protocols import run_protocols
 from cracklab.metrics.rows import without_histograms
 
@@ -26,7 +27,7 @@ class Tables(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take over the rows of earlier epochs."""
         if trainer.is_global_zero:
-            self._rows = rows_before(trainer, run.METRICS)
+            self._rows = rows_before(trainer, run_folder.METRICS)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock."""
@@ -44,22 +45,22 @@ class Tables(pl.Callback):
                 "lr": trainer.optimizers[0].param_groups[0]["lr"],
                 "seconds": round(time.monotonic() - self._began, 3),
                 **train,
-                **pl_module.scores,
+                **({} if pl_module.result is None else pl_module.result.scores),
             }
         )
         names = dict.fromkeys(name for row in self._rows for name in row)
         metrics = sorted(name for name in names if "/" in name)
         columns = [name for name in names if "/" not in name] + metrics
         write_csv(
-            Path(trainer.default_root_dir) / run.METRICS,
+            Path(trainer.default_root_dir) / run_folder.METRICS,
             [{name: row.get(name) for name in columns} for row in self._rows],
         )
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Write what the test found, also as every protocol has it."""
-        self._write(trainer, pl_module, run.TEST_METRICS, run.PER_IMAGE)
+        self._write(trainer, pl_module, run_folder.TEST_METRICS, run_folder.PER_IMAGE)
         if trainer.is_global_zero:
-            run.write_json(Path(trainer.default_root_dir) / run.PROTOCOLS, run_protocols(pl_module.rows))
+            write_json(Path(trainer.default_root_dir) / run_folder.PROTOCOLS, run_protocols(pl_module.result.rows))
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write what `cracklab validate` found; within fit it stands in metrics.csv."""
@@ -70,8 +71,8 @@ class Tables(pl.Callback):
         if not trainer.is_global_zero:
             return
         folder = Path(trainer.default_root_dir)
-        run.write_json(folder / summary, pl_module.results)
-        write_csv(folder / table, without_histograms(pl_module.rows))
+        write_json(folder / summary, pl_module.result.metrics)
+        write_csv(folder / table, without_histograms(pl_module.result.rows))
 
 
 def rows_before(trainer: pl.Trainer, name: str) -> list[dict[str, Any]]:
@@ -88,4 +89,4 @@ def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
     """Write rows as CSV, whole or not at all; the columns of the first row first."""
     text = io.StringIO()
     pd.DataFrame(rows).to_csv(text, index=False)
-    run.write_text(path, text.getvalue())
+    write_text(path, text.getvalue())

@@ -14,18 +14,19 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from cracklab.batch import Batch, Sample
+from cracklab.data import provenance
 from cracklab.data.augment import POLICIES, Flips, Policy
+from cracklab.data.columns import describing_columns
 from cracklab.data.dataset import Collate, CrackDataset, one_thread
 from cracklab.data.duplicates import near_duplicates
-from cracklab.data.folds import Plan, SplitName
+from cracklab.data.folds import SplitName, SplitPlan
 from cracklab.data.groups import KnownOverlap, check_overlap, with_groups
 from cracklab.data.images import Array, Interpolation
 from cracklab.data.layouts import LAYOUTS, Layout
-from cracklab.data.origin import describe
 from cracklab.data.prepared import Prepared
 from cracklab.data.sampler import EpochSampler
 from cracklab.data.samples import Record, Side, Splits, refuse, with_ids
-from cracklab.data.statistics import Statistics, measure
+from cracklab.data.statistics import Statistics, mask_statistics
 from cracklab.data.transform import MEAN, STD, EvalTransform
 from cracklab.errors import ConfigError, DataError
 
@@ -135,7 +136,7 @@ class CrackDataModule(pl.LightningDataModule):
             )
         self.layout, self.root = layout, Path(root or ".").expanduser()
         self.batch_size, self.eval_batch_size, self.num_workers = batch_size, eval_batch_size, num_workers
-        self.plan = Plan(
+        self.split_plan = SplitPlan(
             split, val_fraction, test_fraction, fold, folds, fold_by, folds_file, pool, split_seed, train_images
         )
         self.group, self.known_overlap = group, known_overlap
@@ -168,8 +169,8 @@ class CrackDataModule(pl.LightningDataModule):
             self.records = with_ids(found)
             self._prepared = Prepared(self.records, self.layout, self.transform, self.cache, self.cache_gb)
             duplicates = near_duplicates(self._prepared.thumbnails) if self.group == "auto" else ()
-            self.records = with_groups(self.records, self.group, self.plan.parts, duplicates)
-            self.splits = self.plan.assign(self.records, self._prepared.shares)
+            self.records = with_groups(self.records, self.group, self.split_plan.parts, duplicates)
+            self.splits = self.split_plan.assign(self.records, self._prepared.shares)
             check_overlap(self.records, self.splits, self.accepted_overlap)
             counts = ", ".join(f"{len(positions)} {side}" for side, positions in self.splits.named().items())
             rank_zero_info(f"data: {counts} images")
@@ -177,7 +178,7 @@ class CrackDataModule(pl.LightningDataModule):
     @property
     def accepted_overlap(self) -> KnownOverlap:
         """`report` only for a published split that is used as it is: splits of ours never share a photo."""
-        ours = self.plan.fold is not None or self.plan.split in ("holdout", "official-clean")
+        ours = self.split_plan.fold is not None or self.split_plan.split in ("holdout", "official-clean")
         return "error" if ours else self.known_overlap
 
     def ids(self, side: Side) -> list[str]:
@@ -188,7 +189,7 @@ class CrackDataModule(pl.LightningDataModule):
     def fold_of(self) -> dict[int, int]:
         """Position in the index -> fold, of all images that folds are made of; after `setup`."""
         assert self._prepared is not None, "setup comes first"
-        return self.plan.folds_of(self.records, self._prepared.shares)
+        return self.split_plan.folds_of(self.records, self._prepared.shares)
 
     @cached_property
     def statistics(self) -> Statistics:
@@ -196,12 +197,35 @@ class CrackDataModule(pl.LightningDataModule):
         step = max(1, len(self.splits.train) // MEASURED)
         assert self._prepared is not None, "setup comes first"
         pairs = self._prepared.pairs
-        return measure(pairs[i][1] for i in self.splits.train[::step])
+        return mask_statistics(pairs[i][1] for i in self.splits.train[::step])
 
     @cached_property
-    def origin(self) -> dict[str, Any]:
-        """What a checkpoint notes of this data; see `cracklab.data.origin`."""
-        return describe(self)
+    def provenance(self) -> dict[str, Any]:
+        """What a checkpoint records of this data; see `cracklab.data.provenance`."""
+        return provenance.describe(self.layout, self.records, self.splits, self.transform, self.thumbnails)
+
+    def describing_columns(self) -> dict[str, dict[str, float | str]]:
+        """Return what per_image.csv tells of each image beside its scores, by id: photo, source, scale."""
+        return describing_columns(self.records, keeps_size=self.transform.resize is None)
+
+    def check_unseen(self, trained_on: Mapping[str, Any]) -> None:
+        """Refuse test images that a checkpoint with this provenance was trained on.
+
+        A published split that leaks may be used with `known_overlap="report"`.
+
+        Raises:
+            DataError: names such images.
+        """
+        if self.accepted_overlap != "report":
+            provenance.check_unseen(trained_on, self.records, self.splits.test, self.thumbnails)
+
+    def check_same(self, trained_on: Mapping[str, Any]) -> None:
+        """Refuse to resume a run whose provenance names other training images.
+
+        Raises:
+            RunError: states the numbers of images.
+        """
+        provenance.check_same(trained_on, self.splits.train, self.thumbnails)
 
     @property
     def thumbnails(self) -> list[Array]:

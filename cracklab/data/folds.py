@@ -68,7 +68,7 @@ def allocate(
 
 
 @dataclass(frozen=True)
-class Plan:
+class SplitPlan:
     """How images become a training, a validation and a test side; arguments as in `CrackDataModule`.
 
     Raises:

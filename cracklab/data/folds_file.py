@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cracklab.data.samples import Record
 from cracklab.errors import DataError
-from cracklab.run import write_json
+from cracklab.files import write_json
 
 NAMED = 5
 """So many names stand in a message before the number of the rest does."""

@@ -6,38 +6,16 @@ from functools import cached_property
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from skimage.morphology import skeletonize as thin
 
 from cracklab.errors import ConfigError
+from cracklab.geometry.masks import CROSS, Map, Mask, distance_to, skeletonize
 from cracklab.registry import nearest
-
-Mask = NDArray[np.bool_]
-Map = NDArray[np.float32]
 
 OPTIONS: dict[str, float] = {"radius": 2, "sigma": 5, "border": 3}
 """Options of maps. `radius`: how often `skeleton` is dilated. `sigma`: width of the Gaussians of `tips`, px. `border`:
 end points nearer than this to the image's border are where the photo ends, not the crack, px."""
 
-CROSS = np.asarray(cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)), np.uint8)
 NEIGHBOURS = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], np.uint8)
-
-
-def distance_to(where: Mask) -> Map:
-    """Exact Euclidean distance, px, of every pixel to the nearest True; the image's diagonal where there is none."""
-    if not where.any():
-        return np.full(where.shape, np.hypot(*where.shape), np.float32)
-    from cracklab.data.distance_transform import distance_transform  # here, since its compiler takes a second to import
-
-    return distance_transform(where)
-
-
-def skeletonize(mask: Mask) -> Mask:
-    """Centre lines one pixel wide (Zhang and Suen 1984).
-
-    It eats staircases two pixels thick at exactly 45 degrees from their ends, where Lee's (1994), three to four times as
-    slow, does not. On every sixth mask of DeepCrack it loses no crack, and 0.1 % of Lee's centre line is over 3 px from its.
-    """
-    return np.asarray(thin(mask), np.bool_)  # type: ignore[no-untyped-call]  # scikit-image has no types
 
 
 def compute_maps(

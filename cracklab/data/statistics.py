@@ -3,12 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from cracklab.data.images import IGNORE, Array
-from cracklab.data.maps import CROSS, distance_to, skeletonize
+from cracklab.geometry.masks import widths
 
 
 @dataclass(frozen=True)
@@ -27,20 +25,7 @@ class Statistics:
     """95th percentile of the width, px."""
 
 
-def widths(crack: NDArray[np.bool_], line: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
-    """Width, px, at every pixel of the centre lines, `line` if they are known already.
-
-    D + min(D, D'), where D is the distance to the nearest pixel outside and D' that of the deepest pixel beside the
-    centre line: an odd width w has D = (w + 1) / 2 and D' = D - 1, an even one, whose centre lies between two rows, has
-    D = D' = w / 2. Exact along rows and columns, and within 0.4 px at any angle.
-    """
-    line = skeletonize(crack) if line is None else line
-    depth = distance_to(~crack)
-    beside = cv2.dilate(np.where(line, np.float32(0), depth), CROSS)
-    return np.asarray((depth + np.minimum(depth, beside))[line], np.float32)
-
-
-def measure(masks: Iterable[Array]) -> Statistics:
+def mask_statistics(masks: Iterable[Array]) -> Statistics:
     """Statistics of masks (H, W) uint8, class index with 255 where a pixel counts nowhere."""
     images, pixels, cracks = 0, 0, 0
     found = [np.zeros(0, np.float32)]

@@ -6,7 +6,7 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any
 
-from cracklab import run
+from cracklab import run_folder
 from cracklab.predict.tiles import GRID
 
 SHOWN = ("iou", "dice", "precision", "recall", "iou_image", "dice_image", "hd95_px", "boundary_iou", "cl_dice")
@@ -66,7 +66,7 @@ def model_card(
             f"{settings['overlap']} px{_why(settings)}.",
         ],
         "## Data": [_data(origin, training)],
-        "## Metrics": _metrics(run.run_of(checkpoint), settings),
+        "## Metrics": _metrics(run_folder.run_of(checkpoint), settings),
         "## Intended use": [USE],
         "## Limits": [LIMITS],
     }
@@ -99,7 +99,7 @@ def _data(origin: Mapping[str, Any], training: Mapping[str, Any]) -> str:
 
 def _metrics(folder: Path | None, settings: Mapping[str, Any]) -> list[str]:
     """Scores of the run's test, where there is one and it was at this threshold."""
-    path = None if folder is None else folder / run.TEST_METRICS
+    path = None if folder is None else folder / run_folder.TEST_METRICS
     if folder is None or path is None or not path.is_file():
         return ["Not tested: `cracklab test` was not run for this checkpoint."]
     scores = json.loads(path.read_text(encoding="utf-8"))
@@ -112,7 +112,7 @@ def _metrics(folder: Path | None, settings: Mapping[str, Any]) -> list[str]:
         f"On {scores.get('test/images', 0):.0f} test images{cut}. Distances are in px at the net's scale.",
         "\n".join(["| score | value |", "|---|---|", *table]),
     ]
-    protocols = folder / run.PROTOCOLS
+    protocols = folder / run_folder.PROTOCOLS
     if protocols.is_file():
         parts.append("The same predictions under named protocols, as papers report them:")
         found = json.loads(protocols.read_text(encoding="utf-8")).values()

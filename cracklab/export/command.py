@@ -1,6 +1,5 @@
 """`cracklab export`: a folder that predicts without PyTorch, verified against it."""
 
-import argparse
 import ast
 import json
 import os
@@ -13,21 +12,23 @@ from typing import Any
 
 import yaml
 
-from cracklab import __version__, quiet
+from cracklab import __version__
+from cracklab.command_parser import CommandParser
 from cracklab.errors import RunError
 from cracklab.export.card import model_card
 from cracklab.export.model import OPSET, Deployed, ExportError, compare, to_onnx
 from cracklab.predict.scorer import Scorer
-from cracklab.predict.settings import choose_tiling, known, sha256
-from cracklab.restore import Restored, restore
+from cracklab.predict.settings import choose_tiling, sha256
+from cracklab.predict.trained_model import TrainedModel, restore
+from cracklab.warning_filters import filter_warnings
 
 TILES = "from cracklab.predict.tiles import "
 """How the line of the bundle's script begins in whose place the tiles' source is put."""
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> CommandParser:
     """The command's arguments."""
-    arguments = argparse.ArgumentParser(prog="cracklab export", description=__doc__, allow_abbrev=False)
+    arguments = CommandParser("export", __doc__)
     arguments.add_argument(
         "--ckpt_path", required=True, help="checkpoint of a run, for instance RUN/checkpoints/best.ckpt"
     )
@@ -37,8 +38,8 @@ def parser() -> argparse.ArgumentParser:
 
 def run(command: str, args: Sequence[str]) -> int:
     """Write a bundle whole, or nothing; returns 1 where the net cannot be exported, or says something else in ONNX."""
-    quiet.hush()
-    options = parser().parse_args(args)
+    filter_warnings()
+    options = parser().parse(args)
     if options.out.exists() and not (options.out.is_dir() and not any(options.out.iterdir())):
         raise RunError(f"--out {options.out} is there and not empty: choose another folder")
     restored = restore(options.ckpt_path)
@@ -61,14 +62,14 @@ def run(command: str, args: Sequence[str]) -> int:
     return 0
 
 
-def write_bundle(folder: Path, restored: Restored, checkpoint: str) -> float:
+def write_bundle(folder: Path, restored: TrainedModel, checkpoint: str) -> float:
     """Write the files of a bundle; returns the largest difference in probability from PyTorch.
 
     Raises:
         ExportError: where the net cannot be written, or differs.
     """
     settings = settings_of(restored)
-    origin = {"file": Path(checkpoint).name, "sha256": sha256(checkpoint), **known(restored.origin)}
+    origin = {"file": Path(checkpoint).name, "sha256": sha256(checkpoint), **restored.provenance}
     deployed = Deployed(restored)
     to_onnx(deployed, folder / "model.onnx", {"cracklab": json.dumps(settings)})
     difference = compare(deployed, folder / "model.onnx")
@@ -82,7 +83,7 @@ def write_bundle(folder: Path, restored: Restored, checkpoint: str) -> float:
     return difference
 
 
-def settings_of(restored: Restored) -> dict[str, Any]:
+def settings_of(restored: TrainedModel) -> dict[str, Any]:
     """What the bundle's script needs to know; kept in the model's metadata."""
     several = restored.data.num_classes > 1
     return {

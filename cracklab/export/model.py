@@ -11,10 +11,11 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from cracklab.data.synthetic import draw
 from cracklab.errors import CracklabError
+from cracklab.logits import probabilities
 from cracklab.predict.tiles import GRID
-from cracklab.restore import Restored
+from cracklab.predict.trained_model import TrainedModel
+from cracklab.synthetic.draw import draw
 
 OPSET = 18
 """Version of the ONNX operators."""
@@ -34,13 +35,15 @@ class Deployed(nn.Module):
     (B, C_in, H, W) uint8 to (B, C, H, W) float32, and (B, 1, H, W) uint8: 0 / 255, or the most probable class.
     """
 
-    def __init__(self, restored: Restored) -> None:
+    def __init__(self, model: TrainedModel) -> None:
         super().__init__()
-        self.module, self.transform, self.threshold = restored.module, restored.transform, restored.threshold
+        self.net, self.transform, self.threshold = model.net, model.transform, model.threshold
+        self.memory_format = model.memory_format
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Normalise, score, cut at the threshold."""
-        probability = self.module.probabilities(self.module(self.transform.normalise(image)))
+        image = self.transform.normalise(image).contiguous(memory_format=self.memory_format)
+        probability = probabilities(self.net(image).float())
         if probability.shape[1] == 1:
             return probability, (probability > self.threshold).to(torch.uint8) * 255
         return probability, probability.argmax(1, keepdim=True).to(torch.uint8)
@@ -71,7 +74,7 @@ def to_onnx(deployed: Deployed, path: Path, metadata: dict[str, str]) -> None:
         program.save(str(path), external_data=False)
     except Exception as error:  # what the exporter raises depends on where in the net it ends
         said = " ".join(str(error).split())[:400]
-        raise ExportError(f"{type(deployed.module.net).__name__} cannot be written as ONNX: {said}") from error
+        raise ExportError(f"{type(deployed.net).__name__} cannot be written as ONNX: {said}") from error
     model = onnx.load(str(path))
     onnx.helper.set_model_props(model, metadata)
     onnx.checker.check_model(model)

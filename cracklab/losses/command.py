@@ -1,9 +1,9 @@
 """`cracklab losses [--health] [NAMES...]`: what is registered, and how it behaves."""
 
-import argparse
 import inspect
 from collections.abc import Sequence
 
+from cracklab.command_parser import CommandParser
 from cracklab.losses.base import LOSSES, build_loss, parameters_of
 
 
@@ -20,10 +20,10 @@ def run(command: str, arguments: Sequence[str]) -> int:
     Raises:
         ConfigError: for an unknown name.
     """
-    parser = argparse.ArgumentParser(f"cracklab {command}", description="List the registered losses.")
+    parser = CommandParser(command, "List the registered losses.")
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these")
     parser.add_argument("--health", action="store_true", help="how each behaves on drawn cracks, as a table")
-    options = parser.parse_intermixed_args(list(arguments))
+    options = parser.parse(arguments)
     names = options.names or list(LOSSES)
     print(health(names) if options.health else "\n".join(describe(name) for name in names))
     return 0

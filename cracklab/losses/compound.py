@@ -15,7 +15,7 @@ from cracklab.losses.region import dice_loss, power, tversky_loss
 
 
 class CompoundLoss(RegionLoss):
-    """The sum of an entropy loss, mean over pixels and images, and a region loss, which `measure` gives.
+    """The sum of an entropy loss, mean over pixels and images, and a region loss, which `per_class` gives.
 
     With a `weight` w: w times the first, 1 - w times the second. `terms` holds both. The options of RegionLoss concern
     the region loss alone.
@@ -43,7 +43,7 @@ class Combo(CompoundLoss):
         """Cross entropy."""
         return cross_entropy(logits, mask)
 
-    def measure(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
+    def per_class(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
         """Dice loss."""
         return dice_loss(self.group(p), self.group(y), eps=self.eps)
 
@@ -103,7 +103,7 @@ class HybridFocal(CompoundLoss):
             return focal_margin_entropy(one_vs_rest(logits), mask, self.gamma_focal, asymmetric=True)
         return focal_entropy(logits, mask, self.gamma_focal)
 
-    def measure(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
+    def per_class(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
         """The power of the Tversky loss."""
         return power(tversky_loss(self.group(p), self.group(y), delta=self.delta, eps=self.eps), self.gamma_tversky)
 
@@ -184,7 +184,7 @@ class UnifiedFocal(CompoundLoss):
         rare = (mask[:, 1:] * rare).sum(1, keepdim=True)
         return (1 - self.delta) * mask[:, :1] * background + self.delta * rare
 
-    def measure(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
+    def per_class(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
         """L_T of each image and class; where C = 1, the mean of crack and background."""
         if p.shape[1] > 1:
             loss = tversky_loss(self.group(p), self.group(y), delta=self.delta, eps=self.eps)

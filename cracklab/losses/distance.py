@@ -38,7 +38,7 @@ class WeightedLoss(RegionLoss):
         """The weights, (B, K, H, W)."""
         raise NotImplementedError
 
-    def measure(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
+    def per_class(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
         """Weighted Dice loss of each image and class."""
         weight = self.weigh(maps)
         return dice_loss(self.group(p), self.group(y), self.group(weight), eps=self.eps)
@@ -151,7 +151,7 @@ class Boundary(ClassLoss):
         require(inner in ("full", "kervadec"), "inner", inner, "'full' or 'kervadec'")
         self.inner = inner
 
-    def measure(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
+    def per_class(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
         """Mean of p phi / diagonal of each image and class."""
         phi = maps["signed_distance"]
         if self.inner == "kervadec":
@@ -180,7 +180,7 @@ class DistancePenalty(RegionLoss):
         require(alpha >= 1, "alpha", alpha, "a number of at least 1")
         self.alpha, self.hard = alpha, hard
 
-    def measure(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
+    def per_class(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
         """Dice loss of each image and class times its penalty."""
         distance = self.group(relative(maps["distance"]))
         p, y = self.group(p), self.group(y)
@@ -224,7 +224,7 @@ class DistanceTransform(RegionLoss):
         largest = reverse.amax((2, 3), keepdim=True)
         return torch.where(largest > 0, reverse / largest.masked_fill(largest == 0, 1), y)
 
-    def measure(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
+    def per_class(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
         """The loss of each image and class."""
         weight = self.group(self.weigh(y, maps["interior_distance"]))
         p, y = self.group(p), self.group(y)

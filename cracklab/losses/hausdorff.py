@@ -30,7 +30,7 @@ class HausdorffDT(ClassLoss):
         require(alpha > 0, "alpha", alpha, "a number above 0")
         self.alpha = alpha
 
-    def measure(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
+    def per_class(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
         """The mean of each image and class."""
         predicted = outline_distance(p.detach() > 0.5, None if valid is None else valid > 0).to(p.dtype)
         true = maps["distance"] + maps["interior_distance"]
@@ -58,7 +58,7 @@ class HausdorffER(ClassLoss):
         require(erosions >= 1, "erosions", erosions, "a whole number of at least 1")
         self.alpha, self.erosions = alpha, erosions
 
-    def measure(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
+    def per_class(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
         """The mean of each image and class."""
         errors = (p - y).square()
         total = pixel_mean(errors, valid)

@@ -5,12 +5,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from cracklab.logits import probabilities
 from cracklab.losses.base import Loss, require
-
-
-def probabilities(logits: Tensor) -> Tensor:
-    """(B, C, H, W) logits to probabilities: sigmoid where C = 1, else softmax over the classes."""
-    return logits.sigmoid() if logits.shape[1] == 1 else logits.softmax(1)
 
 
 def one_vs_rest(logits: Tensor) -> Tensor:
@@ -60,17 +56,17 @@ class ClassLoss(Loss):
         require(classes is None or len(classes) > 0, "classes", classes, "at least one channel, or none for all")
         self.classes = classes
 
-    def measure(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
+    def per_class(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
         """(images, classes) values of (B, K, H, W) probabilities, mask and maps, all 0 where `valid` is 0."""
         raise NotImplementedError
 
     def compute(self, logits: Tensor, mask: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
-        """The mean of `measure` over the classes present, then over images."""
+        """The mean of `per_class` over the classes present, then over images."""
         p = self.select(probabilities(logits))
         if valid is not None:
             p = p * valid
         y = self.select(mask)
-        return self.average(self.measure(p, y, {name: self.select(m) for name, m in maps.items()}, valid), y, valid)
+        return self.average(self.per_class(p, y, {name: self.select(m) for name, m in maps.items()}, valid), y, valid)
 
     def select(self, values: Tensor) -> Tensor:
         """The channels that count."""

@@ -52,7 +52,7 @@ class Dice(RegionLoss):
         super().__init__(**region)
         self.squared = squared
 
-    def measure(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
+    def per_class(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
         """See `dice_loss`."""
         return dice_loss(self.group(p), self.group(y), eps=self.eps, squared=self.squared)
 
@@ -61,7 +61,7 @@ class Dice(RegionLoss):
 class IoU(RegionLoss):
     """1 - (sum py + eps) / (sum (p + y - py) + eps), the soft Jaccard loss. Thesis 002, eq. 2.3."""
 
-    def measure(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
+    def per_class(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
         """See `iou_loss`."""
         return iou_loss(self.group(p), self.group(y), eps=self.eps)
 
@@ -82,7 +82,7 @@ class Tversky(RegionLoss):
         require(0 <= delta <= 1, "delta", delta, "a number from 0 to 1")
         self.delta = delta
 
-    def measure(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
+    def per_class(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
         """See `tversky_loss`."""
         return tversky_loss(self.group(p), self.group(y), delta=self.delta, eps=self.eps)
 
@@ -102,15 +102,15 @@ class FocalTversky(Tversky):
         require(gamma > 0, "gamma", gamma, "a number above 0")
         self.gamma = gamma
 
-    def measure(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
+    def per_class(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
         """The power of the Tversky loss."""
-        return power(super().measure(p, y, maps, valid), self.gamma)
+        return power(super().per_class(p, y, maps, valid), self.gamma)
 
 
 @register("log_cosh_dice")
 class LogCoshDice(Dice):
     """Log cosh of the Dice loss of each image and class. Jadon 2020. Parameters as in `dice`."""
 
-    def measure(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
+    def per_class(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
         """The log cosh of the Dice loss."""
-        return super().measure(p, y, maps, valid).cosh().log()
+        return super().per_class(p, y, maps, valid).cosh().log()

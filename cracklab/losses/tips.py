@@ -55,7 +55,7 @@ class TipDistance(RegionLoss):
         require(radius > 0, "radius", radius, "a number of px above 0")
         self.weight, self.radius = weight, radius
 
-    def measure(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
+    def per_class(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
         """Dice loss plus the tips' term."""
         distance = maps["tip_distance"]
         tips = distance == 0 if valid is None else (distance == 0) & (valid > 0)

@@ -36,7 +36,7 @@ class ClDice(RegionLoss):
         require(0 <= weight <= 1, "weight", weight, "a number from 0 to 1")
         self.iterations, self.weight = AutoNumber("iterations", iterations, 1, iterations_for), weight
 
-    def measure(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
+    def per_class(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
         """The loss of each image and class."""
         iterations = int(self.iterations())
         line_p = self.group(soft_skeleton(p, iterations, valid))
@@ -65,7 +65,7 @@ class SkeletonRecall(RegionLoss):
         require(weight >= 0, "weight", weight, "a number of at least 0")
         self.weight = weight
 
-    def measure(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
+    def per_class(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
         """The loss of each image and class."""
         p, y, line = self.group(p), self.group(y), self.group(maps["skeleton"])
         recall = ((p * line).sum(-1) + self.eps) / (line.sum(-1) + self.eps)

@@ -11,7 +11,7 @@ from cracklab.losses.external import External
 
 
 @dataclass
-class Schedule:
+class WeightSchedule:
     """A weight that moves linearly from one epoch to another, and stays before and after.
 
     Args:
@@ -45,10 +45,10 @@ class WeightedSum(Loss):
         losses: pairs of a loss and its weight, a number or a schedule over epochs.
     """
 
-    def __init__(self, losses: list[tuple[Loss, float | Schedule]]) -> None:
+    def __init__(self, losses: list[tuple[Loss, float | WeightSchedule]]) -> None:
         super().__init__()
         require(len(losses) > 0, "losses", losses, "at least one pair of a loss and its weight")
-        self.weights: dict[str, float | Schedule] = {}
+        self.weights: dict[str, float | WeightSchedule] = {}
         self.losses = nn.ModuleDict()
         for loss, weight in losses:
             name = _name(loss)
@@ -71,7 +71,7 @@ class WeightedSum(Loss):
             loss, weight = cast(Loss, module), self.weights[name]
             value = loss.compute(logits, mask, {read: maps[read] for read in loss.maps}, valid)
             terms[name] = value.detach()
-            total = total + (weight(self.epoch) if isinstance(weight, Schedule) else weight) * value
+            total = total + (weight(self.epoch) if isinstance(weight, WeightSchedule) else weight) * value
         self.terms = terms
         return total
 

@@ -8,17 +8,18 @@ from pathlib import Path
 
 import cv2
 
+from cracklab.command_parser import CommandParser
 from cracklab.data.images import Array, read_image, read_mask
-from cracklab.data.maps import Mask
+from cracklab.data.photos import Photo, find
 from cracklab.errors import ConfigError, CracklabError, DataError
+from cracklab.files import write_image, write_json
+from cracklab.geometry.masks import Mask
 from cracklab.measure import compare, tables
-from cracklab.measure.cracks import Measurement
-from cracklab.measure.measurement import measure_mask
+from cracklab.measure.measurement import Measurement
 from cracklab.measure.picture import picture
 from cracklab.measure.scale import from_exif, positive, read_table
-from cracklab.predict.photos import Photo, find
-from cracklab.predict.progress import Progress
-from cracklab.run import write_json, written_whole
+from cracklab.measure.trace import measure_mask
+from cracklab.progress import Progress
 
 ENDING = "_measured.jpg"
 COMPANIONS = ("_overlay.jpg", "_probability.png", ENDING)
@@ -37,37 +38,37 @@ class Sources:
     truths: Mapping[str, Path] | None
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> CommandParser:
     """The command's arguments."""
-    arguments = argparse.ArgumentParser(prog="cracklab measure", description=__doc__, allow_abbrev=False)
+    arguments = CommandParser("measure", __doc__)
     add = arguments.add_argument
     add("masks", nargs="+", metavar="MASKS", help="masks, folders of masks, or patterns such as 'masks/*.png'")
     add("--out", type=Path, help="folder for photos.csv, cracks.csv, measurements.json and NAME_measured.jpg")
     scale = arguments.add_mutually_exclusive_group()
-    scale.add_argument("--mm-per-px", help="scale of all photos")
-    scale.add_argument("--scale-csv", type=Path, help="scale of each photo: a table with the columns id and mm_per_px")
+    scale.add_argument("--mm_per_px", help="scale of all photos")
+    scale.add_argument("--scale_csv", type=Path, help="scale of each photo: a table with the columns id and mm_per_px")
     scale.add_argument(
-        "--distance-mm", help="distance from camera to wall; with --photos, whose EXIF has the focal length"
+        "--distance_mm", help="distance from camera to wall; with --photos, whose EXIF has the focal length"
     )
-    add("--photos", nargs="+", help="the photos of the masks, by name: for --distance-mm, and below the pictures")
-    add("--bridge-px", default="0", help="join cracks over gaps of at most this, px (default 0)")
-    add("--min-length-px", default="0", help="leave shorter cracks out, px (default 0)")
+    add("--photos", nargs="+", help="the photos of the masks, by name: for --distance_mm, and below the pictures")
+    add("--bridge_px", default="0", help="join cracks over gaps of at most this, px (default 0)")
+    add("--min_length_px", default="0", help="leave shorter cracks out, px (default 0)")
     add("--truth", nargs="+", help="true masks by the same names: prints the error of the measurements")
-    add("--no-pictures", action="store_true", help="leave the pictures out")
+    add("--no_pictures", action="store_true", help="leave the pictures out")
     return arguments
 
 
 def run(command: str, args: Sequence[str]) -> int:
     """Measure every mask; returns 1 if some of them failed."""
-    options = parser().parse_args(args)
+    options = parser().parse(args)
     masks = masks_at(options.masks, options.out)
     sources = Sources(
         scale_of(options),
         {photo.name: photo.path for photo in find(options.photos, None, "--photos")} if options.photos else {},
         {mask.name: mask.path for mask in masks_at(options.truth, None, "--truth")} if options.truth else None,
     )
-    limits = {"bridge_px": _number(options.bridge_px, "--bridge-px")}
-    limits["min_length_px"] = _number(options.min_length_px, "--min-length-px")
+    limits = {"bridge_px": _number(options.bridge_px, "--bridge_px")}
+    limits["min_length_px"] = _number(options.min_length_px, "--min_length_px")
     if options.out is not None and options.out.exists() and not options.out.is_dir():
         raise ConfigError(f"--out {options.out} is a file: give a folder")
     measured: dict[str, Measurement] = {}
@@ -75,7 +76,7 @@ def run(command: str, args: Sequence[str]) -> int:
     failed: dict[Path, str] = {}
     sizes = [mask.size() for mask in masks]
     pixels = 0
-    with Progress(len(masks), sum(height * width for height, width in sizes)) as progress:
+    with Progress(len(masks), "masks", sum(height * width for height, width in sizes)) as progress:
         for mask, (height, width) in zip(masks, sizes, strict=True):
             try:
                 one = measure(mask, sources, limits, None if options.no_pictures else options.out)
@@ -85,7 +86,7 @@ def run(command: str, args: Sequence[str]) -> int:
             except (CracklabError, OSError, cv2.error, MemoryError) as error:
                 failed[mask.path] = str(error) or type(error).__name__
             pixels += height * width
-            progress.photo_done(pixels)
+            progress.finish_item(worked=pixels)
     report(measured, errors, options.out)
     if failed:
         reasons = [f"  {path}: {reason}" for path, reason in failed.items()]
@@ -118,7 +119,7 @@ def _number(value: str, name: str) -> float:
 def scale_of(options: argparse.Namespace) -> Scale:
     """Where the scale comes from."""
     if options.mm_per_px is not None:
-        scale = positive(options.mm_per_px, "--mm-per-px")
+        scale = positive(options.mm_per_px, "--mm_per_px")
         return lambda name: scale
     if options.scale_csv is not None:
         table = read_table(options.scale_csv)
@@ -131,9 +132,9 @@ def scale_of(options: argparse.Namespace) -> Scale:
         return listed
     if options.distance_mm is None:
         return lambda name: None
-    distance = positive(options.distance_mm, "--distance-mm")
+    distance = positive(options.distance_mm, "--distance_mm")
     if not options.photos:
-        raise ConfigError("--distance-mm needs the focal length of the photos: give their folder by --photos")
+        raise ConfigError("--distance_mm needs the focal length of the photos: give their folder by --photos")
     photos = {photo.name: photo.path for photo in find(options.photos, None, "--photos")}
     return lambda name: from_exif(beside(photos, name, "--photos"), distance)
 
@@ -185,10 +186,7 @@ def write_picture(folder: Path, name: str, measured: Measurement, mask: Mask, ph
     path = folder / f"{name}{ENDING}"
     if not path.parent.resolve().is_relative_to(folder.resolve()):
         raise DataError(f"{path} leads out of {folder} by a link, to {path.parent.resolve()}: remove the link")
-    with written_whole(path) as beside_it:
-        shown = picture(measured, mask, photo)[..., ::-1]
-        if not cv2.imwrite(str(beside_it), shown, (cv2.IMWRITE_JPEG_QUALITY, 92)):
-            raise DataError(f"{path} could not be written: look whether there is space, and whether it may be written")
+    write_image(path, picture(measured, mask, photo), quality=92)
 
 
 def report(measured: Mapping[str, Measurement], errors: Sequence[compare.Row], out: Path | None) -> None:

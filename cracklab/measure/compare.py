@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from cracklab.measure.cracks import Measurement
+from cracklab.measure.measurement import Measurement
 
 Row = Mapping[str, Any]
 

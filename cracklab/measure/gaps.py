@@ -7,9 +7,9 @@ import numpy as np
 from scipy.cluster.hierarchy import DisjointSet
 from scipy.spatial import cKDTree
 
-from cracklab.measure.cracks import Crack
 from cracklab.measure.graph import Floats
 from cracklab.measure.lines import BACK_PX
+from cracklab.measure.measurement import Crack
 
 TURN_DEG = 60.0
 """A crack does not turn by more than this within a gap, degrees."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.morphology import skeletonize
 
-from cracklab.data.maps import Map, Mask
+from cracklab.geometry.masks import Map, Mask
 
 Floats = NDArray[np.float64]
 Points = NDArray[np.float64]

@@ -1,163 +1,160 @@
-"""From a mask to its cracks."""
+"""What is measured of a crack and of a photo."""
 
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
-from cracklab.data.maps import Map, Mask, distance_to
-from cracklab.errors import ConfigError, DataError
-from cracklab.measure.cracks import Crack, Line, Measurement
-from cracklab.measure.gaps import bridged
-from cracklab.measure.graph import Floats, Net, Path, Points, at, paths
-from cracklab.measure.lines import (
-    SMOOTHING_PX,
-    extended,
-    principal_axis,
-    resampled,
-    smoothed,
-    trimmed,
-)
-from cracklab.measure.widths import widths
+from cracklab.measure.graph import Floats, Points
+from cracklab.measure.lines import arc_length
 
-Discs = tuple[Points, Floats]
-"""Centres and radii, px."""
-
-HOLE_PX = 16
-"""Holes of up to this area are faults of the mask, not islands between two cracks, px."""
+LENGTHS = ("length", "gap_length", "width_p50", "width_p95", "width_max")
+"""Figures in px that have a twin in mm."""
 
 
-def measure_mask(
-    mask: NDArray[np.bool_], mm_per_px: float | None = None, bridge_px: float = 0.0, min_length_px: float = 0.0
-) -> Measurement:
-    """Centre lines and widths of every crack of a mask.
+@dataclass(frozen=True)
+class Line:
+    """A centre line between tips and branch points.
 
-    A crack is a connected part of the mask, corners included. Its centre line is the skeleton without spurs, smoothed,
-    and drawn to the mask's very ends; its widths are from areas and the exact distance map (`widths`).
-
-    Args:
-        mask: (H, W) bool.
-        mm_per_px: scale of the photo, mm per px.
-        bridge_px: cracks are one where a gap of at most this lies between them and both lead into it, px.
-        min_length_px: cracks that are shorter, bridges included, are left out, px.
-
-    Returns:
-        The cracks, the longest first, with their figures.
-
-    Raises:
-        ConfigError: for a scale that is not positive, or a negative gap or length.
-        DataError: for a mask that is not bool (H, W).
+    Attributes:
+        points: (N, 2) x and y, px, the centre of the top left pixel at (0, 0); vertices about 1 px apart. Closed where
+            the first is the last.
+        width_px: (N,), at each vertex.
+        clear: (N,), whether a vertex is far enough from branch points for its width to be that of this line.
     """
-    if mask.ndim != 2 or mask.dtype != np.bool_:
-        raise DataError(f"the mask is {mask.dtype} {mask.shape}: give bool (H, W), such as values > 0")
-    if mm_per_px is not None and not 0 < mm_per_px < np.inf:
-        raise ConfigError(f"the scale is {mm_per_px} mm per px: give a positive number")
-    if not 0 <= bridge_px < np.inf:
-        raise ConfigError(f"gaps of up to {bridge_px} px are to be bridged: give 0 or more")
-    if not 0 <= min_length_px < np.inf:
-        raise ConfigError(f"cracks shorter than {min_length_px} px are to be left out: give 0 or more")
-    height, width = mask.shape
-    cracks = bridged(_parts(filled(mask)), bridge_px)
-    long_enough = [crack for crack in cracks if crack.length_px >= min_length_px]
-    longest_first = sorted(long_enough, key=lambda crack: -crack.length_px)
-    return Measurement(tuple(longest_first), height, width, mm_per_px)
+
+    points: Points
+    width_px: Floats
+    clear: NDArray[np.bool_]
+
+    @property
+    def length_px(self) -> float:
+        """Arc length, px."""
+        return float(arc_length(self.points)[-1])
 
 
-def filled(mask: Mask) -> Mask:
-    """The mask without holes of up to `HOLE_PX`."""
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(np.logical_not(mask).view(np.uint8), connectivity=4)
-    small = stats[:, cv2.CC_STAT_AREA] <= HOLE_PX
-    small[0] = False  # the cracks themselves
-    return np.asarray(mask | small[labels], np.bool_) if small.any() else mask
+@dataclass(frozen=True)
+class Crack:
+    """A connected part of a mask, or several with bridged gaps between them.
+
+    Attributes:
+        lines: its centre lines.
+        gaps: (K, 2, 2), the two ends of every bridged gap, px.
+        tips: (T, 2), px; where a crack leaves the photo counts as a tip too.
+        branch_points: (B, 2), px.
+        area_px: pixels of the mask, with its small holes.
+    """
+
+    lines: tuple[Line, ...]
+    gaps: NDArray[np.float64]
+    tips: Points
+    branch_points: Points
+    area_px: int
+
+    @property
+    def gap_length_px(self) -> float:
+        """Length of all bridged gaps, px."""
+        return float(np.hypot(*(self.gaps[:, 1] - self.gaps[:, 0]).T).sum())
+
+    @property
+    def length_px(self) -> float:
+        """Length of all centre lines and bridged gaps, px."""
+        return sum(line.length_px for line in self.lines) + self.gap_length_px
 
 
-def _parts(mask: Mask) -> list[Crack]:
-    """Every connected part of a mask as a crack."""
-    count, labels = cv2.connectedComponents(np.ascontiguousarray(mask).view(np.uint8), connectivity=8)
-    if count == 1:
-        return []
-    depth = distance_to(np.logical_not(mask))
-    rows, columns = np.nonzero(mask)
-    owner = labels[rows, columns]
-    order = np.argsort(owner, kind="stable")
-    pixels = np.stack([columns, rows], axis=1)[order].astype(np.float64)
-    bounds = np.searchsorted(owner[order], np.arange(1, count + 1))
-    found: list[list[Path]] = [[] for _ in range(count)]
-    for path in paths(mask):
-        x, y = path.points[0].astype(int)
-        found[labels[y, x]].append(path)
-    return [_crack(found[i], pixels[start:end], depth) for i, (start, end) in enumerate(pairwise(bounds), 1)]
+@dataclass(frozen=True)
+class Measurement:
+    """The cracks of a photo, the longest first.
+
+    Attributes:
+        cracks: all of them.
+        height: of the photo, px.
+        width: of the photo, px.
+        mm_per_px: scale; None where it is not known.
+    """
+
+    cracks: tuple[Crack, ...]
+    height: int
+    width: int
+    mm_per_px: float | None = None
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The figures of each crack, numbered from 1, and where it is widest."""
+        return [
+            {
+                "crack": i,
+                **figures([crack], self.mm_per_px),
+                **dict(zip(("widest_x", "widest_y"), widest(crack)[0], strict=True)),
+            }
+            for i, crack in enumerate(self.cracks, 1)
+        ]
+
+    def figures(self) -> dict[str, Any]:
+        """The figures of the photo: its cracks taken together, and the density of length in area."""
+        taken = {"cracks": len(self.cracks), **figures(self.cracks, self.mm_per_px)}
+        taken["area_share"] = taken["area_px"] / (self.height * self.width)
+        return taken
 
 
-def _crack(found: list[Path], pixels: Points, depth: Map) -> Crack:
-    """A connected part of a mask, from the paths of its skeleton and its pixels."""
-    net = Net(found)
-    net.prune(depth)
-    at_pixels = at(depth, pixels)
-    kept = list(net.paths.values())
-    if not kept or (len(kept) == 1 and kept[0].start != kept[0].end and kept[0].length <= 2 * at_pixels.max()):
-        lines = [resampled(principal_axis(pixels))]
-        tips, branch_points = lines[0][[0, -1]], np.empty((0, 2))
-    else:
-        lines, tips = _lines(net, pixels, depth)
-        nodes = {path.start: path.points[0] for path in kept} | {path.end: path.points[-1] for path in kept}
-        branch_points = np.array([xy for node, xy in nodes.items() if net.degree(node) > 2]).reshape(-1, 2)
-    discs = branch_points, at(depth, branch_points)
-    widths_px = widths(lines, pixels, at_pixels)
-    clear = _clear(lines, widths_px, tips, discs)
-    measured = tuple(Line(*figures) for figures in zip(lines, widths_px, clear, strict=True))
-    return Crack(measured, np.empty((0, 2, 2)), tips, _merged(discs), len(pixels))
+def widest(crack: Crack) -> tuple[tuple[float, float], float, tuple[float, float]]:
+    """Where a crack is widest: the place, the width there, px, and the direction of the line."""
+    lines = [line for line in crack.lines if line.clear.any()]
+    widths = [np.where(line.clear, line.width_px, -1) for line in lines] if lines else [x.width_px for x in crack.lines]
+    line, width = max(zip(lines or crack.lines, widths, strict=True), key=lambda pair: float(pair[1].max()))
+    i = int(width.argmax())
+    (x, y), (across, down) = line.points[i], np.gradient(line.points, axis=0)[i]
+    return (float(x), float(y)), float(width[i]), (float(across), float(down))
 
 
-def _lines(net: Net, pixels: Points, depth: Map) -> tuple[list[Points], Points]:
-    """Smooth centre lines of all paths, and the tips (T, 2)."""
-    tree = cKDTree(pixels)
-    lines, tips = [], []
-    for path in net.paths.values():
-        chain = path.points
-        radii: list[float | None] = [None, None]
-        for end, node in enumerate((path.start, path.end)):
-            if net.degree(node) == 1:
-                chain, radii[end] = trimmed(chain, at(depth, chain))
-            chain = chain[::-1]
-        sigma = max(SMOOTHING_PX, float(np.median(at(depth, path.points))))
-        line = smoothed(chain, sigma)
-        for radius in radii:
-            if radius is not None:
-                around = pixels[tree.query_ball_point(line[0], 8 * radius + 8)]
-                line = extended(line, radius, around)
-                tips.append(line[0])
-            line = line[::-1]
-        lines.append(resampled(line))
-    return lines, np.array(tips).reshape(-1, 2)
+def figures(cracks: Sequence[Crack], mm_per_px: float | None) -> dict[str, Any]:
+    """Length, widths, area, direction and counts of one or several cracks, in px and mm.
+
+    `length`: of all centre lines, bridged gaps included; `gap_length` is their part. `width_p50`, `width_p95`,
+    `width_max`: over the centre lines, each px of length once, away from branch points. `orientation_deg`: the
+    direction of the centre lines on average, 0 across the photo, 90 upright, anticlockwise, below 180; `alignment`: 1
+    where all of it has that direction, 0 where no direction prevails (mean of doubled angles, Mardia 1972). Widths and
+    direction of nothing are None, and so is everything in mm without a scale.
+    """
+    lines = [line for crack in cracks for line in crack.lines]
+    values: dict[str, Any] = {
+        "length_px": float(sum(crack.length_px for crack in cracks)),
+        "gaps": sum(len(crack.gaps) for crack in cracks),
+        "gap_length_px": float(sum(crack.gap_length_px for crack in cracks)),
+        **_widths(lines),
+        "area_px": sum(crack.area_px for crack in cracks),
+        **_direction(lines),
+        "tips": sum(len(crack.tips) for crack in cracks),
+        "branch_points": sum(len(crack.branch_points) for crack in cracks),
+    }
+    return values | _in_mm(values, mm_per_px)
 
 
-def _clear(lines: list[Points], widths_px: list[Floats], tips: Points, discs: Discs) -> list[NDArray[np.bool_]]:
-    """Which vertices lie outside of the discs inscribed at branch points, and more than half a width from a tip."""
-    clear = np.ones(sum(map(len, lines)), bool)
-    if len(discs[0]):
-        tree = cKDTree(np.concatenate(lines))
-        for centre, radius in zip(*discs, strict=True):
-            clear[tree.query_ball_point(centre, radius + 1)] = False
-    parts = np.split(clear, np.cumsum([len(line) for line in lines])[:-1])
-    ends = {tuple(tip) for tip in tips}
-    for line, width_px, part in zip(lines, widths_px, parts, strict=True):
-        for end in (line[0], line[-1]):
-            if tuple(end) in ends:
-                part &= np.hypot(*(line - end).T) > np.median(width_px) / 2
-    return parts
+def _widths(lines: Sequence[Line]) -> dict[str, float | None]:
+    clear = [line.width_px[line.clear] for line in lines]
+    found = np.concatenate(clear) if clear else np.empty(0)
+    if not found.size and lines:
+        found = np.concatenate([line.width_px for line in lines])
+    if not found.size:
+        return dict.fromkeys(("width_p50_px", "width_p95_px", "width_max_px"))
+    middle, high = np.percentile(found, (50, 95))
+    return {"width_p50_px": float(middle), "width_p95_px": float(high), "width_max_px": float(found.max())}
 
 
-def _merged(discs: Discs) -> Points:
-    """Branch points; of those inside of another's inscribed disc, the one with the largest."""
-    points, radii = discs
-    if not len(points):
-        return points
-    tree, kept = cKDTree(points), np.ones(len(points), bool)
-    for i in np.argsort(-radii):
-        if kept[i]:
-            kept[tree.query_ball_point(points[i], radii[i])] = False
-            kept[i] = True
-    return points[kept]
+def _direction(lines: Sequence[Line]) -> dict[str, float | None]:
+    steps = np.concatenate([np.empty((0, 2)), *(np.diff(line.points, axis=0) for line in lines)])
+    across, up = steps[:, 0], -steps[:, 1]
+    lengths = np.hypot(across, up)
+    if not lengths.sum():
+        return {"orientation_deg": None, "alignment": None}
+    doubled = np.sum(lengths * np.exp(2j * np.arctan2(up, across))) / lengths.sum()
+    return {"orientation_deg": float(np.degrees(np.angle(doubled)) / 2 % 180), "alignment": float(abs(doubled))}
+
+
+def _in_mm(values: Mapping[str, Any], mm_per_px: float | None) -> dict[str, float | None]:
+    def scaled(value: float | None, factor: float | None) -> float | None:
+        return None if value is None or factor is None else value * factor
+
+    area = scaled(values["area_px"], None if mm_per_px is None else mm_per_px**2)
+    return {f"{name}_mm": scaled(values[f"{name}_px"], mm_per_px) for name in LENGTHS} | {"area_mm2": area}

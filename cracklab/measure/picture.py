@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cracklab.data.images import Array
-from cracklab.data.maps import Mask
-from cracklab.measure.cracks import Crack, Measurement, widest
+from cracklab.geometry.masks import Mask
 from cracklab.measure.graph import Points
+from cracklab.measure.measurement import Crack, Measurement, widest
 
 Colour = tuple[int, ...]
 

@@ -26,17 +26,17 @@ def read_table(path: Path) -> dict[str, float]:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError(f"--scale-csv {path} cannot be read ({error}): give a CSV file") from None
+        raise ConfigError(f"--scale_csv {path} cannot be read ({error}): give a CSV file") from None
     scales: dict[str, float] = {}
     for row in rows:
         if row.get("id") is None or row.get("mm_per_px") is None:
             found = ", ".join(str(name) for name in row)
-            raise ConfigError(f"--scale-csv {path} has the columns {found}: it needs id and mm_per_px")
+            raise ConfigError(f"--scale_csv {path} has the columns {found}: it needs id and mm_per_px")
         if row["id"] in scales:
-            raise ConfigError(f"--scale-csv {path} has {row['id']!r} twice: keep one of them")
+            raise ConfigError(f"--scale_csv {path} has {row['id']!r} twice: keep one of them")
         scales[row["id"]] = positive(row["mm_per_px"], f"mm_per_px of {row['id']!r} in {path}")
     if not scales:
-        raise ConfigError(f"--scale-csv {path} has no rows: give a line `id,mm_per_px` and one for each mask")
+        raise ConfigError(f"--scale_csv {path} has no rows: give a line `id,mm_per_px` and one for each mask")
     return scales
 
 
@@ -89,7 +89,7 @@ def from_exif(photo: Path, distance_mm: float) -> float:
     if sides[0] and abs(sides[1] / sides[0] - long / short) > SAME_SHAPE * long / short:
         raise DataError(
             f"photo {str(photo)!r} is {long} x {short} px but its EXIF speaks of {sides[1]:g} x {sides[0]:g}: it was "
-            "cropped, so give its scale by --mm-per-px or --scale-csv"
+            "cropped, so give its scale by --mm_per_px or --scale_csv"
         )
     focal, film = number(ExifTags.Base.FocalLength), number(ExifTags.Base.FocalLengthIn35mmFilm)
     resolution = number(ExifTags.Base.FocalPlaneXResolution)
@@ -101,5 +101,5 @@ def from_exif(photo: Path, distance_mm: float) -> float:
         return distance_mm * FILM_DIAGONAL_MM / math.hypot(long, short) / film
     raise DataError(
         f"photo {str(photo)!r} has no EXIF FocalLengthIn35mmFilm, nor FocalLength with FocalPlaneXResolution: give its "
-        "scale by --mm-per-px or --scale-csv"
+        "scale by --mm_per_px or --scale_csv"
     )

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cracklab.measure.cracks import Crack, Measurement, figures
+from cracklab.files import write_json, write_text
 from cracklab.measure.graph import Points
-from cracklab.run import write_json, write_text
+from cracklab.measure.measurement import Crack, Measurement, figures
 
 Row = Mapping[str, Any]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from cracklab.data.statistics import widths
+from cracklab.geometry.masks import widths
 from cracklab.metrics.masks import Pair
 from cracklab.metrics.skeleton import cl_dice
 from cracklab.metrics.surface import nearest, points

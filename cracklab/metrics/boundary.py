@@ -3,8 +3,9 @@
 import numpy as np
 from torch import Tensor
 
-from cracklab.errors import ConfigError
-from cracklab.metrics.masks import Mask, diagonal, per_image, rim
+from cracklab.geometry.masks import Mask
+from cracklab.metrics.masks import per_image, rim
+from cracklab.metrics.scores import check_width, diagonal
 
 BOX = np.ones((3, 3), np.uint8)
 
@@ -44,9 +45,3 @@ def image_boundary_iou(pred: Mask, target: Mask, width_px: int | None = None) ->
     union = int(np.count_nonzero(band_p | band_t))
     iou = int(np.count_nonzero(band_p & band_t)) / union if union else 1.0
     return iou, int(np.count_nonzero(band_t)) / max(int(np.count_nonzero(target)), 1)
-
-
-def check_width(width_px: int | None) -> None:
-    """Raise ConfigError unless the width is None or at least 1 px."""
-    if width_px is not None and width_px < 1:
-        raise ConfigError(f"width_px is {width_px}: expected 1 or more, or None for 2 % of the image's diagonal")

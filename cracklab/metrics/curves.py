@@ -132,7 +132,7 @@ def best_threshold(rows: Sequence[Mapping[str, Any]], by: Literal["dice", "hd95_
     names = [name for name in rows[0] if name.startswith("hd95_px@")] if rows else []
     if not names:
         raise ConfigError(
-            "the rows hold no hd95_px@THRESHOLD: evaluate with Evaluator(surface_thresholds=[0.3, 0.5, 0.7])"
+            "the rows hold no hd95_px@THRESHOLD: evaluate with EvaluationOptions(surface_thresholds=[0.3, 0.5, 0.7])"
         )
     means = {float(name.partition("@")[2]): _mean([row[name] for row in rows]) for name in names}
     return min(means, key=lambda threshold: (means[threshold], abs(threshold - 0.5)))

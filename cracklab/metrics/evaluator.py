@@ -5,7 +5,6 @@ import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
-from typing import Literal
 
 import numpy as np
 import torch
@@ -14,12 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cracklab.errors import ConfigError
+from cracklab.logits import predicted_mask
 from cracklab.metrics.aggregate import Row, aggregate
 from cracklab.metrics.curves import histograms
-from cracklab.metrics.measures import Measures
-from cracklab.metrics.overlap import confusion, predicted
+from cracklab.metrics.options import EvaluationOptions
+from cracklab.metrics.overlap import confusion
 from cracklab.metrics.rows import measure_row, overlap_rows
-from cracklab.metrics.surface import Backend, Empty
 
 AHEAD = 32
 """Images whose costly scores may wait."""
@@ -42,61 +41,23 @@ class Evaluator:
     class holds.
 
     Args:
-        thresholds: further thresholds than the checkpoint's.
-        boundary_width_px: width of the band of Boundary IoU, px; None: 2 % of the image's diagonal.
-        empty: distance in px where exactly one mask is empty; `diagonal` is the image's.
-        background: several classes: whether channel 0 is one of them.
-        surface: whether to compute the costly scores; may be changed before any `update`.
-        class_names: one name per channel, for several classes; None: their indices.
-        groups: which costly scores, see `Measures`; None: all for one class, `surface` and `boundary` for several.
-        tolerance_px: how far outlines and pieces may be off, px.
-        buffer_px: how far centre lines may be off, px.
-        crack_free: whether means over images `score` images without truth, or `skip` them.
-        surface_thresholds: further thresholds for HD95 (`hd95_px@0.1`).
+        options: scores, thresholds and policies.
+        costly: whether to compute the costly scores; may be changed before any `update`.
         curves: whether rows hold histograms (one class), from which thresholds, curves and protocols follow.
-        backend: who computes HD95.
-
-    Raises:
-        ConfigError: for a value out of its range.
+        class_names: one name per channel, for several classes; None: their indices.
     """
 
     def __init__(
         self,
+        options: EvaluationOptions = EvaluationOptions(),  # noqa: B008 - frozen
         *,
-        thresholds: Sequence[float] = (0.5,),
-        boundary_width_px: int | None = None,
-        empty: Empty = "diagonal",
-        background: bool = True,
-        surface: bool = True,
-        class_names: Sequence[str] | None = None,
-        groups: Sequence[str] | None = None,
-        tolerance_px: float = 2.0,
-        buffer_px: float = 4.0,
-        crack_free: Literal["score", "skip"] = "score",
-        surface_thresholds: Sequence[float] = (),
+        costly: bool = True,
         curves: bool = False,
-        backend: Backend = "cracklab",
+        class_names: Sequence[str] | None = None,
     ) -> None:
-        for threshold in (*thresholds, *surface_thresholds):
-            if not 0 <= threshold <= 1:
-                raise ConfigError(f"a threshold is {threshold}: expected probabilities, 0 to 1")
-        self.thresholds = tuple(thresholds)
-        self.surface_thresholds = tuple(surface_thresholds)
-        self.threshold = 0.5
+        self.options, self.costly, self.curves, self.class_names = options, costly, curves, class_names
+        self.threshold = options.first_threshold
         """The checkpoint's threshold; metrics without `@` are at it."""
-        self.background = background
-        self.surface = surface
-        self.curves = curves
-        self.class_names = class_names
-        self.measures = Measures(
-            None if groups is None else tuple(groups),
-            boundary_width_px,
-            tolerance_px,
-            buffer_px,
-            empty,
-            crack_free,
-            backend,
-        )
         self._rows: list[Row] = []
         self._pending: list[tuple[Row, Future[Row]]] = []
         self._warned = False
@@ -133,16 +94,18 @@ class Evaluator:
         columns = {} if columns is None else columns
         _check(ids, probabilities, mask, valid, size, columns)
         channels = probabilities.shape[1]
-        thresholds = list(dict.fromkeys([self.threshold, *self.thresholds])) if channels == 1 else [self.threshold]
+        thresholds = (
+            list(dict.fromkeys([self.threshold, *self.options.thresholds])) if channels == 1 else [self.threshold]
+        )
         sizes = [list(probabilities.shape[2:])] * len(ids) if size is None else size.tolist()
         counted = _counted(probabilities, valid, sizes)
         truth = mask > 0.5
-        preds = [predicted(probabilities, threshold) for threshold in thresholds]
+        preds = [predicted_mask(probabilities, threshold) for threshold in thresholds]
         counts = torch.stack([confusion(pred, truth, counted) for pred in preds], 1).cpu().numpy()  # (4, K, B, C)
         cells = [(suffix, 0, c) for suffix, c in self._classes(channels).items()]
         if channels == 1:
-            cells += [(f"@{threshold:g}", thresholds.index(threshold), 0) for threshold in self.thresholds]
-        rows = overlap_rows(counts, cells, self.measures.crack_free)
+            cells += [(f"@{threshold:g}", thresholds.index(threshold), 0) for threshold in self.options.thresholds]
+        rows = overlap_rows(counts, cells, self.options.crack_free)
         if self.curves and channels == 1:
             for row, histogram in zip(rows, histograms(probabilities, truth, counted), strict=True):
                 row["histogram"] = histogram
@@ -151,9 +114,9 @@ class Evaluator:
             for i, (name, row) in enumerate(zip(ids, rows, strict=True))
         ]
         self._rows += rows
-        if self.surface:
-            more = self.surface_thresholds if channels == 1 else ()
-            masks = [preds[0], truth, *(predicted(probabilities, threshold) for threshold in more)]
+        if self.costly:
+            more = self.options.surface_thresholds if channels == 1 else ()
+            masks = [preds[0], truth, *(predicted_mask(probabilities, threshold) for threshold in more)]
             on_cpu = [(mask if counted is None else mask & counted).cpu().numpy() for mask in masks]
             for i, (height, width) in enumerate(sizes):
                 if counts[:, 0, i, 0].any():
@@ -182,7 +145,7 @@ class Evaluator:
             self._warned = True
             warnings.warn(
                 f"{share:.0%} of the truth is within the band of Boundary IoU, which therefore is nearly plain IoU: "
-                f"set boundary_width_px (now {self.measures.boundary_width_px or '2 % of the diagonal'}) to less than half a crack's width",
+                f"set boundary_width_px (now {self.options.boundary_width_px or '2 % of the diagonal'}) to less than half a crack's width",
                 stacklevel=2,
             )
         return result
@@ -194,12 +157,15 @@ class Evaluator:
         names = self.class_names or [str(c) for c in range(channels)]
         if len(names) != channels:
             raise ConfigError(f"{len(names)} class names for {channels} channels: name each channel once")
-        return {f"/{name}": c for c, name in enumerate(names) if c > 0 or self.background}
+        return {f"/{name}": c for c, name in enumerate(names) if c > 0 or self.options.background}
 
     def _submit(self, row: Row, masks: list[NDArray[np.bool_]]) -> None:
         """Have the costly scores of one image computed, from masks (C, h, w): prediction, truth, further predictions."""
-        classes, more = self._classes(len(masks[0])), dict(zip(self.surface_thresholds, masks[2:], strict=False))
-        future = _threads().submit(measure_row, self.measures, classes, masks[0], masks[1], more, row.get("mm_per_px"))
+        classes, more = (
+            self._classes(len(masks[0])),
+            dict(zip(self.options.surface_thresholds, masks[2:], strict=False)),
+        )
+        future = _threads().submit(measure_row, self.options, classes, masks[0], masks[1], more, row.get("mm_per_px"))
         self._pending.append((row, future))
         if len(self._pending) > AHEAD:  # so that no more masks than these wait in memory
             self._pending[-AHEAD][1].result()

@@ -1,6 +1,5 @@
 """What every metric does with masks before it measures: check, drop pixels that do not count, hand out per image."""
 
-import math
 from collections.abc import Callable
 from functools import cached_property
 
@@ -10,11 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cracklab.data.maps import skeletonize
 from cracklab.errors import ConfigError
-
-Mask = NDArray[np.bool_]
-"""(H, W), one class of one image."""
+from cracklab.geometry.masks import Mask, skeletonize
 
 
 class Pair:
@@ -33,11 +29,6 @@ class Pair:
     def pred_line(self) -> Mask:
         """Centre lines of the prediction."""
         return skeletonize(self.pred)
-
-
-def diagonal(shape: tuple[int, ...]) -> float:
-    """Length of an image's diagonal, sqrt(H^2 + W^2), px: the distance to nothing."""
-    return math.hypot(*shape[-2:])
 
 
 def rim(mask: Mask, element: NDArray[np.uint8], times: int = 1) -> Mask:

@@ -14,22 +14,6 @@ Values = NDArray[np.float64]
 """Ratios, of the counts' shape."""
 
 
-def predicted(probabilities: Tensor, threshold: float) -> Tensor:
-    """What is predicted: p > threshold for one class, the most probable class for several.
-
-    Args:
-        probabilities: (B, C, H, W), any floating dtype.
-        threshold: of one class; several have none.
-
-    Returns:
-        (B, C, H, W) bool.
-    """
-    if probabilities.shape[1] == 1:
-        return probabilities.float() > threshold
-    best = probabilities.argmax(1, keepdim=True)
-    return best == torch.arange(probabilities.shape[1], device=best.device)[:, None, None]
-
-
 def confusion(pred: Tensor, target: Tensor, valid: Tensor | None = None) -> Tensor:
     """True positives, false positives, false negatives and true negatives, px, per image and class.
 

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cracklab.metrics.aggregate import COUNTS, Row, mean
-from cracklab.metrics.measures import Measures
+from cracklab.metrics.image_scores import hausdorff95_or_none, image_scores
+from cracklab.metrics.options import EvaluationOptions
 from cracklab.metrics.overlap import BINARY, RATIOS
 from cracklab.metrics.scores import SCORES, where_empty
 
@@ -56,7 +57,7 @@ def _share(counts: NDArray[np.int64], total: int) -> Row:
 
 
 def measure_row(
-    measures: Measures,
+    options: EvaluationOptions,
     classes: Mapping[str, int],
     pred: Masks,
     truth: Masks,
@@ -66,7 +67,7 @@ def measure_row(
     """The costly part of a row.
 
     Args:
-        measures: what to measure.
+        options: scores and policies.
         classes: suffix to channel.
         pred: (C, H, W).
         truth: (C, H, W).
@@ -76,13 +77,15 @@ def measure_row(
     row: Row = {}
     several = len(pred) > 1
     for suffix, c in classes.items():
-        row |= {name + suffix: value for name, value in measures(pred[c], truth[c], several).items()}
+        row |= {name + suffix: value for name, value in image_scores(pred[c], truth[c], options, several).items()}
     if several:
         names = dict.fromkeys(name.partition("/")[0] for name in row if not name.startswith("n_"))
-        row = class_means(row, names, scored=measures.crack_free == "score") | row
+        row = class_means(row, names, scored=options.crack_free == "score") | row
     if "hd95_px" in row:
         row["hd95_px_empty"] = int(any(pred[c].any() != truth[c].any() for c in classes.values()))
-    row |= {f"hd95_px@{threshold:g}": measures.hausdorff95(mask[0], truth[0]) for threshold, mask in more.items()}
+    row |= {
+        f"hd95_px@{threshold:g}": hausdorff95_or_none(mask[0], truth[0], options) for threshold, mask in more.items()
+    }
     if mm_per_px is not None:
         lengths = [name for name in ("hd95_px", "hd100_px", "asd_px") if row.get(name) is not None]
         row |= {name.replace("_px", "_mm"): row[name] * mm_per_px for name in lengths}

@@ -1,7 +1,5 @@
 """Distances between the outlines of two masks."""
 
-from typing import Literal
-
 import cv2
 import numpy as np
 import torch
@@ -9,17 +7,13 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from cracklab.data.maps import distance_to
-from cracklab.errors import ConfigError
-from cracklab.metrics.masks import Mask, diagonal, per_image, rim
-from cracklab.metrics.scores import where_empty
+from cracklab.geometry.masks import CROSS, Mask, distance_to
+from cracklab.metrics.masks import per_image, rim
+from cracklab.metrics.scores import EMPTY, Backend, Empty, check_empty, far_px, where_empty
 
-Empty = Literal["diagonal"] | float
-Backend = Literal["cracklab", "monai"]
 Distances = NDArray[np.float64]
 """px."""
 
-CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
 OFF = {"0": 0.0, "1": 1.0, "2": 2.0, "4": 4.0, "8": 8.0, "16": 16.0, "32": 32.0}
 """Distances, px, up to which errors of an outline are counted together, by the end of their column's name."""
 DENSE = 1 / 12
@@ -31,7 +25,7 @@ def hausdorff95(
     target: Tensor,
     *,
     valid: Tensor | None = None,
-    empty: Empty = "diagonal",
+    empty: Empty = EMPTY,
     backend: Backend = "cracklab",
 ) -> Tensor:
     r"""95th percentile of the Hausdorff distance, px, per image and class.
@@ -62,10 +56,10 @@ def hausdorff95(
     return per_image(lambda p, t: image_hausdorff95(p, t, empty, backend), pred, target, valid)
 
 
-def image_hausdorff95(pred: Mask, target: Mask, empty: Empty = "diagonal", backend: Backend = "cracklab") -> float:
+def image_hausdorff95(pred: Mask, target: Mask, empty: Empty = EMPTY, backend: Backend = "cracklab") -> float:
     """HD95 of one class of one image, px; see `hausdorff95`."""
     if not pred.any() or not target.any():
-        return where_empty("hd95_px", not (pred.any() or target.any()), far_px(pred, empty))
+        return where_empty("hd95_px", not (pred.any() or target.any()), far_px(pred.shape, empty))
     return _monai(pred, target) if backend == "monai" else _hausdorff95(edge_distances(pred, target))
 
 
@@ -119,17 +113,6 @@ def by_distance_to_nothing(pred: Mask, target: Mask) -> dict[str, int]:
     return by_distance(
         (np.full(np.count_nonzero(edges(pred)), np.inf), np.full(np.count_nonzero(edges(target)), np.inf))
     )
-
-
-def far_px(mask: Mask, empty: Empty) -> float:
-    """The distance to nothing, px."""
-    return diagonal(mask.shape) if isinstance(empty, str) else float(empty)
-
-
-def check_empty(empty: Empty) -> None:
-    """Raise ConfigError unless the distance to an empty mask is `diagonal` or a length."""
-    if empty != "diagonal" and (isinstance(empty, str) or not 0 <= empty < float("inf")):
-        raise ConfigError(f"empty is {empty!r}: expected 'diagonal' or a distance in px, 0 or more")
 
 
 def _hausdorff95(distances: tuple[Distances, Distances]) -> float:

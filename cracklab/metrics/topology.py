@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cracklab.metrics.masks import Mask, Pair
+from cracklab.geometry.masks import Mask
+from cracklab.metrics.masks import Pair
 from cracklab.metrics.surface import nearest, points
 
 

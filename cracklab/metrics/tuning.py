@@ -7,6 +7,7 @@ from torch import Tensor
 
 from cracklab.metrics.curves import best_threshold
 from cracklab.metrics.evaluator import Evaluator
+from cracklab.metrics.options import EvaluationOptions
 
 Batch = tuple[Sequence[str], Tensor, Tensor, Tensor | None, Tensor | None, Mapping[str, Sequence[float | str]] | None]
 """What `Evaluator.update` takes."""
@@ -25,14 +26,17 @@ class Tuner:
 
     def __init__(self, by: Literal["dice", "hd95"], candidates: Sequence[float]) -> None:
         self.by = by
-        self._judge = Evaluator(
-            thresholds=(),
-            groups=(),
-            surface=by == "hd95",
-            surface_thresholds=candidates if by == "hd95" else (),
-            curves=by == "dice",
+        options = EvaluationOptions(
+            thresholds=[], groups=[], surface_thresholds=list(candidates) if by == "hd95" else []
         )
+        self._judge = Evaluator(options, costly=by == "hd95", curves=by == "dice")
         self._batches: list[Batch] = []
+
+    @classmethod
+    def from_options(cls, options: EvaluationOptions) -> "Tuner | None":
+        """Return the tuner that the options ask for; None if the threshold is fixed."""
+        by = options.threshold
+        return cls(by, options.threshold_candidates) if isinstance(by, str) else None
 
     def reset(self) -> None:
         """Forget all predictions."""

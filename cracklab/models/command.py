@@ -1,6 +1,5 @@
 """`cracklab models [NAMES...] [--config FILE...]`: parameters and multiply-adds of nets."""
 
-import argparse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from cracklab import config_files
+from cracklab.command_parser import CommandParser
 from cracklab.errors import ConfigError
 from cracklab.registry import nearest
 
@@ -53,14 +53,14 @@ def run(command: str, arguments: Sequence[str]) -> int:
     Raises:
         ConfigError: for an unknown name, or a configuration without a net.
     """
-    parser = argparse.ArgumentParser(f"cracklab {command}", description="Parameters and multiply-adds of nets.")
+    parser = CommandParser(command, "Parameters and multiply-adds of nets.")
     parser.add_argument("names", nargs="*", metavar="NAME", help="of configs/model (default: all)")
     parser.add_argument(
         "--config", action="append", default=[], metavar="FILE", help="a configuration; repeat to overlay"
     )
     parser.add_argument("--size", type=int, default=512, help="height and width of the image, px (default 512)")
     parser.add_argument("--channels", type=int, help="channels of the image (default: as the configuration has it)")
-    options = parser.parse_intermixed_args(list(arguments))
+    options = parser.parse(arguments)
     if options.size < 1 or (options.channels is not None and options.channels < 1):
         raise ConfigError(f"--size {options.size} and --channels {options.channels}: 1 or more is needed")
     chosen = {name: [_file(name)] for name in options.names}
@@ -70,7 +70,7 @@ def run(command: str, arguments: Sequence[str]) -> int:
             for file in config_files.resolve([part for f in options.config for part in ("--config", f)])[1::2]
         ]
         chosen[files[-1].stem] = files
-    costs = {name: measure(files, options.size, options.channels) for name, files in (chosen or _all()).items()}
+    costs = {name: net_cost(files, options.size, options.channels) for name, files in (chosen or _all()).items()}
     print(as_table(costs, options.size))
     return 0
 
@@ -87,7 +87,7 @@ def as_table(costs: Mapping[str, Cost], size: int) -> str:
     return "\n".join([*lines, *refusals, f"At {size} x {size} px. {LEGEND.strip()}"])
 
 
-def measure(files: Sequence[Path], size: int, channels: int | None = None) -> Cost:
+def net_cost(files: Sequence[Path], size: int, channels: int | None = None) -> Cost:
     """The cost of the net of a configuration, without its weights in memory.
 
     Args:
@@ -104,10 +104,10 @@ def measure(files: Sequence[Path], size: int, channels: int | None = None) -> Co
     from torch import nn
     from torch.utils.flop_counter import FlopCounterMode
 
-    from cracklab import quiet
     from cracklab.models.pretrained import build
+    from cracklab.warning_filters import filter_warnings
 
-    quiet.hush()
+    filter_warnings()
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(nn.Module, "net")
     parser.add_instantiator(partial(build, fresh=False), nn.Module)

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cracklab.data.maps import distance_to
+from cracklab.geometry.masks import distance_to
 
 HIT, NEAR, MISSED, FALSE = (0, 114, 178), (86, 180, 233), (213, 94, 0), (240, 228, 66)
 """Blue, sky blue, vermilion and yellow of Okabe and Ito's palette: of its quadruples the one that people with any kind of

@@ -10,23 +10,24 @@ from typing import Any
 import numpy as np
 import torch
 
-from cracklab import quiet
+from cracklab.command_parser import CommandParser
 from cracklab.data.images import Array, read_image
+from cracklab.data.photos import Photo, check_outputs, find
 from cracklab.errors import ConfigError, CracklabError
 from cracklab.predict import settings as settings_file
-from cracklab.predict.photos import Photo, check_outputs, find
-from cracklab.predict.progress import Progress
 from cracklab.predict.scorer import Scorer, load
 from cracklab.predict.tiles import GRID, Tiling, probabilities
 from cracklab.predict.writers import WRITERS, Result, is_done, outputs, write
+from cracklab.progress import Progress
+from cracklab.warning_filters import filter_warnings
 
 AHEAD = 72_000_000
 """While one photo is scored, the next is read and the last is written, where the three have at most so many pixels."""
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> CommandParser:
     """The command's arguments."""
-    arguments = argparse.ArgumentParser(prog="cracklab predict", description=__doc__, allow_abbrev=False)
+    arguments = CommandParser("predict", __doc__)
     add = arguments.add_argument
     add(
         "--ckpt_path",
@@ -64,8 +65,8 @@ def parser() -> argparse.ArgumentParser:
 
 def run(command: str, args: Sequence[str]) -> int:
     """Predict every photo that is not done yet; returns 1 if some of them failed."""
-    quiet.hush()
-    options = parser().parse_args(args)
+    filter_warnings()
+    options = parser().parse(args)
     check(options)
     kinds = [kind for kind in WRITERS if getattr(options, kind, True)]
     photos = find(options.images, options.out)
@@ -118,7 +119,7 @@ def predict(photos: Sequence[Photo], scorer: Scorer, tiling: Tiling, out: Path, 
     tiles = [tiling.number(scorer.scaled_size(*size)) if all(size) else 0 for size in sizes]
     pixels = [height * width or AHEAD + 1 for height, width in sizes]  # what cannot be told may be large
     with (
-        Progress(len(photos), sum(tiles)) as progress,
+        Progress(len(photos), "photos", sum(tiles)) as progress,
         ThreadPoolExecutor(1) as reader,
         ThreadPoolExecutor(1) as writer,
     ):
@@ -141,7 +142,7 @@ def predict(photos: Sequence[Photo], scorer: Scorer, tiling: Tiling, out: Path, 
                 reading = None
             if reading is None and writing is not None:
                 writing.result()
-            progress.photo_done(sum(tiles[: i + 1]))
+            progress.finish_item(worked=sum(tiles[: i + 1]))
     return failed
 
 

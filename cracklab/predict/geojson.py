@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from cracklab.data.images import Array
+from cracklab.files import write_text
 from cracklab.measure import Line, measure_mask
-from cracklab.run import write_text
 
 FRAME = "px of the upright photo: x to the right, y down, the centre of the top left pixel at (0, 0)"
 """GeoJSON's own coordinates are degrees on the earth; these are not."""

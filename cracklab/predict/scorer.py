@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from cracklab.data.images import resize_image
-from cracklab.data.synthetic import draw
 from cracklab.errors import RunError
 from cracklab.predict.tiles import GRID, Floats, Photo, Score
-from cracklab.restore import Restored, restore
+from cracklab.predict.trained_model import TrainedModel, restore
+from cracklab.synthetic.draw import draw
 
 FLIPS: tuple[tuple[int, ...], ...] = ((), (3,), (2,), (2, 3))
 """Axes of (B, C, H, W) of a picture as it is, mirrored, upside down, and both."""
@@ -35,7 +35,7 @@ class Scorer:
     """
 
     def __init__(
-        self, members: Sequence[Restored], names: Sequence[str], device: str = "cpu", flips: bool = False
+        self, members: Sequence[TrainedModel], names: Sequence[str], device: str = "cpu", flips: bool = False
     ) -> None:
         self.members, self.flips = list(members), FLIPS if flips else FLIPS[:1]
         first = self.members[0]
@@ -56,9 +56,8 @@ class Scorer:
         """Mean of the thresholds that validations chose."""
         self.device = torch.device(device)
         for member in self.members:
-            member.module.to(self.device)
-            member.module.memory_format = torch.channels_last  # a tenth faster on a CPU too
-            member.module.net.to(memory_format=torch.channels_last)
+            member.net.to(self.device).to(memory_format=torch.channels_last)
+            member.memory_format = torch.channels_last  # a tenth faster on a CPU too
 
     def scaled_size(self, height: int, width: int) -> tuple[int, int]:
         """Size, px, at which the nets are to see a photo of this size."""
@@ -77,7 +76,7 @@ class Scorer:
         for member in self.members:
             for axes in self.flips:
                 turned = image.flip(axes) if axes else image
-                scores = member.module.probabilities(member.module(turned))
+                scores = member.probabilities(turned)
                 total = total + (scores.flip(axes) if axes else scores).cpu()
         return np.asarray((total / (len(self.members) * len(self.flips))).numpy(), np.float32)
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from cracklab import __version__
 from cracklab.errors import RunError
+from cracklab.files import write_json
 from cracklab.predict.scorer import Scorer, reach
 from cracklab.predict.tiles import GRID, Tiling
-from cracklab.run import write_json
 
 NAME = "predict.json"
 TILE = 512
@@ -43,7 +43,7 @@ def settle(
     settings = {
         "cracklab": __version__,
         "checkpoints": [
-            {"path": str(one), "sha256": sha256(one), "threshold": member.threshold, **known(member.origin)}
+            {"path": str(one), "sha256": sha256(one), "threshold": member.threshold, **member.provenance}
             for one, member in zip(checkpoints, scorer.members, strict=True)
         ],
         "threshold": scorer.threshold if scorer.classes == 1 else None,
@@ -78,11 +78,6 @@ def _read(path: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(f"{path} cannot be read ({error}): choose another --out, or remove it with its masks") from error
     return settings
-
-
-def known(origin: dict[str, Any]) -> dict[str, Any]:
-    """What is known of where weights come from, without the marks of all images."""
-    return {**origin, "data": {key: value for key, value in origin["data"].items() if key != "seen"}}
 
 
 def sha256(path: str | Path) -> str:

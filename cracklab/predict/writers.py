@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cracklab import pictures
 from cracklab.data.images import Array
 from cracklab.errors import DataError
-from cracklab.run import written_whole
+from cracklab.files import atomic_write
 
 ROWS = 256
 """So many rows of a photo are painted at once."""
@@ -74,7 +74,7 @@ def write_lines(path: Path, result: Result) -> None:
 
 def write_image(path: Path, image: NDArray[np.uint8] | NDArray[np.uint16]) -> None:
     """Write a picture whole or not at all; three channels are blue, green, red."""
-    with written_whole(path) as beside:
+    with atomic_write(path) as beside:
         if not cv2.imwrite(str(beside), image):
             raise DataError(f"{path} could not be written: look whether there is space, and whether it may be written")
 

@@ -9,9 +9,9 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from cracklab.report.measure import Measure
-from cracklab.report.read import Collection, Run
-from cracklab.study.statistics import (
+from cracklab.report.metric import Metric
+from cracklab.report.read import Collection, TestedRun
+from cracklab.report.statistics import (
     Comparison,
     Interval,
     Quantity,
@@ -44,7 +44,7 @@ class ImageComparison:
     """Share of the images on which `first` is better, a tie counting half."""
 
     @property
-    def shown(self) -> bool:
+    def significant(self) -> bool:
         """Whether the interval leaves 0 out."""
         return self.difference.low > 0 or self.difference.high < 0
 
@@ -76,23 +76,23 @@ class Analysis:
 
     Args:
         collection: the runs.
-        measure: the metric.
+        metric: the metric.
         target: validation score for `epochs to`; None: `SHARE_OF_BEST` of the best method's.
     """
 
-    def __init__(self, collection: Collection, measure: Measure, target: float | None = None) -> None:
-        self.collection, self.measure, self._target = collection, measure, target
+    def __init__(self, collection: Collection, metric: Metric, target: float | None = None) -> None:
+        self.collection, self.metric, self._target = collection, metric, target
 
     @property
     def quantity(self) -> Quantity:
         """What the metric is."""
-        return self.measure.quantity
+        return self.metric.quantity
 
     @cached_property
-    def blocks(self) -> dict[Block, dict[str, Run]]:
+    def blocks(self) -> dict[Block, dict[str, TestedRun]]:
         """Runs by block and method. Runs with other test images are in another block: they are no pair."""
         sets: dict[int, int] = {}
-        found: dict[Block, dict[str, Run]] = {}
+        found: dict[Block, dict[str, TestedRun]] = {}
         for run in self.collection.runs:
             images = sets.setdefault(id(run.images.ids) if run.images else 0, len(sets))
             found.setdefault((run.cluster, run.seed, images), {})[run.method] = run
@@ -113,7 +113,7 @@ class Analysis:
     @cached_property
     def table(self) -> pd.DataFrame:
         """The scores of the metric, best method first."""
-        scores = self.scores(self.measure.key)
+        scores = self.scores(self.metric.key)
         means = pd.Series(self.quantity.goodness(scores.mean().to_numpy(float)), index=scores.columns)
         return scores[list(means.sort_values(ascending=False, kind="stable", na_position="last").index)]
 
@@ -147,7 +147,7 @@ class Analysis:
         """Over the blocks that both have; where there are none, over all runs of each on the images of both."""
         shared = [runs for runs in self.blocks.values() if a in runs and b in runs] or list(self.blocks.values())
         first, second = (self.image_means(runs[name] for runs in shared if name in runs) for name in (a, b))
-        per_image = self.measure.per_image
+        per_image = self.metric.per_image
         both = first.join(second.drop(columns="group").add_prefix("second "), how="inner").dropna()
         if per_image is None or both.empty:
             return None
@@ -165,9 +165,9 @@ class Analysis:
         difference = bootstrap_interval([*columns, np.ones(len(both))], list(photos), gain)
         return ImageComparison(a, b, difference, len(both), float(((each > 0) + 0.5 * (each == 0)).mean()))
 
-    def image_means(self, runs: Iterable[Run]) -> pd.DataFrame:
+    def image_means(self, runs: Iterable[TestedRun]) -> pd.DataFrame:
         """What per_image.csv has for the metric, averaged over runs: index id, `group`, and numbered columns."""
-        width = len(self.measure.per_image.columns) if self.measure.per_image else 0
+        width = len(self.metric.per_image.columns) if self.metric.per_image else 0
         parts = [
             pd.DataFrame(run.images.values, index=list(run.images.ids)).assign(group=list(run.images.groups))
             for run in runs
@@ -180,19 +180,19 @@ class Analysis:
         means.columns = [str(name) for name in means.columns]
         return means.assign(group=whole["group"].first())
 
-    def image_values(self, runs: Iterable[Run]) -> dict[str, float]:
+    def image_values(self, runs: Iterable[TestedRun]) -> dict[str, float]:
         """The metric of each single image, averaged over runs; empty where it has no value of single images."""
         means = self.image_means(runs)
         columns = [means[name].to_numpy(float) for name in means.columns if name != "group"]
-        if self.measure.per_image is None or not columns:
+        if self.metric.per_image is None or not columns:
             return {}
-        values = self.measure.per_image.value(*columns, 1)
+        values = self.metric.per_image.value(*columns, 1)
         return {str(name): float(value) for name, value in zip(means.index, values, strict=True)}
 
     @cached_property
     def curves(self) -> pd.DataFrame:
         """Validation scores: index (block, epoch), a column per method; empty where runs have none."""
-        name = self.measure.curve
+        name = self.metric.curve
         parts: dict[tuple[int, str], pd.Series] = {}
         for number, runs in enumerate(self.blocks.values()):
             for method, run in runs.items():
@@ -246,7 +246,7 @@ class Analysis:
             )
         return found
 
-    def runs_of(self, method: str) -> Sequence[Run]:
+    def runs_of(self, method: str) -> Sequence[TestedRun]:
         """The runs of a method."""
         return [run for run in self.collection.runs if run.method == method]
 

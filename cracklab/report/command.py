@@ -1,30 +1,21 @@
 """`cracklab report DIR [DIR ...]`: tables, figures and one page from run folders."""
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
-from cracklab.errors import ConfigError, RunError
+from cracklab.command_parser import CommandParser
+from cracklab.errors import RunError
+from cracklab.files import atomic_write, write_text
 from cracklab.report.analysis import Analysis
 from cracklab.report.content import Content, build
-from cracklab.report.measure import measure
+from cracklab.report.metric import parse_metric
 from cracklab.report.page import html, markdown
 from cracklab.report.read import collect
 from cracklab.report.table import Table
-from cracklab.run import write_text, written_whole
 
 FOLDER = "report"
 """Where a report lies in the folder that it is of."""
-
-
-class Parser(argparse.ArgumentParser):
-    """Whose errors are one message."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise the message."""
-        raise ConfigError(f"{message}; `{self.prog} --help` lists what it takes")
 
 
 def run(command: str, arguments: Sequence[str]) -> int:
@@ -41,10 +32,8 @@ def run(command: str, arguments: Sequence[str]) -> int:
         ConfigError: for a wrong call.
         RunError: for a folder without a tested run, or with files that cannot be read.
     """
-    parser = Parser(
-        f"cracklab {command}",
-        description="Tables, figures and one self-contained page from runs, `kfold` and `study` folders.",
-        allow_abbrev=False,
+    parser = CommandParser(
+        command, "Tables, figures and one self-contained page from runs, `kfold` and `study` folders."
     )
     parser.add_argument(
         "folders", nargs="+", type=Path, metavar="DIR", help="run folder, folder of kfold or study, or of such"
@@ -58,13 +47,13 @@ def run(command: str, arguments: Sequence[str]) -> int:
     parser.add_argument("--target", type=float, metavar="VALUE", help="validation score of `epochs to target`")
     parser.add_argument("--title", help="of the page (default: the folder's name)")
     parser.add_argument("--out", type=Path, metavar="DIR", help=f"where to (default: DIR/{FOLDER}; needed for several)")
-    options = parser.parse_intermixed_args(list(arguments))
+    options = parser.parse(arguments)
     if options.out is None and len(options.folders) > 1:
         raise RunError("several folders make one report: say where to, by --out DIR")
     out = options.out or options.folders[0] / FOLDER
     if out.exists() and not out.is_dir():
         raise RunError(f"--out {out} is a file: give a folder")
-    what = measure(options.metric)
+    what = parse_metric(options.metric)
     found = collect(options.folders, what, options.compare)
     title = options.title or f"{', '.join(folder.resolve().name for folder in options.folders)}: {what.quantity.name}"
     content = build(Analysis(found, what, options.target), title)
@@ -83,7 +72,7 @@ def write(content: Content, out: Path) -> None:
                 write_text(out / "tables" / f"{item.name}.csv", item.csv())
                 write_text(out / "tables" / f"{item.name}.tex", item.latex())
                 continue
-            with written_whole(out / "figures" / f"{item.name}.png") as beside:
+            with atomic_write(out / "figures" / f"{item.name}.png") as beside:
                 beside.write_bytes(item.png)
             if item.svg is not None:
                 write_text(out / "figures" / f"{item.name}.svg", item.svg)

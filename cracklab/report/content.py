@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 
 from cracklab.report import facts, figures, panels, tables
 from cracklab.report.analysis import COMPARED, Analysis, ImageComparison
+from cracklab.report.statistics import clusters_of, coverage_at_most, design, interval_text, mean_interval, sentence
 from cracklab.report.table import Table, number
-from cracklab.study.statistics import clusters_of, coverage_at_most, design, interval_text, mean_interval, sentence
 
 MISSING, ALIKE = 50, 3
 """Missing runs that are named, and methods like the best one that have a sentence each."""
@@ -65,8 +65,8 @@ def build(analysis: Analysis, title: str) -> Content:
         missing = [*missing[:MISSING], f"and {len(missing) - MISSING} more"]
     return Content(
         title,
-        f"{runs} {'run' if runs == 1 else 'runs'}, {methods} {'method' if methods == 1 else 'methods'}; {analysis.measure.label}, "
-        f"{analysis.measure.protocol}",
+        f"{runs} {'run' if runs == 1 else 'runs'}, {methods} {'method' if methods == 1 else 'methods'}; {analysis.metric.label}, "
+        f"{analysis.metric.protocol}",
         summary(analysis),
         cautions(analysis),
         unfinished,
@@ -81,15 +81,15 @@ def summary(analysis: Analysis) -> list[str]:
     if len(analysis.methods) == 1:
         return [_alone(analysis, best)]
     with_best = [one for one in analysis.comparisons if best in (one.first, one.second)]
-    alike = [one for one in with_best if not one.shown]
-    lines = [f"{sentence(one, analysis.quantity)}." for one in with_best if one.shown or one in alike[:ALIKE]]
+    alike = [one for one in with_best if not one.significant]
+    lines = [f"{sentence(one, analysis.quantity)}." for one in with_best if one.significant or one in alike[:ALIKE]]
     if len(alike) > ALIKE:
         others = [one.second if one.first == best else one.first for one in alike[ALIKE:]]
         lines.append(f"Nor can they show a difference between {best} and {'; '.join(others)}.")
     if len(analysis.comparisons) > 1:
-        shown = sum(one.shown for one in analysis.comparisons)
+        shown = sum(one.significant for one in analysis.comparisons)
         lines.append(f"Of {len(analysis.comparisons)} comparisons, these runs show {shown} to be a difference.")
-    left = {frozenset((one.first, one.second)) for one in with_best if one.shown}
+    left = {frozenset((one.first, one.second)) for one in with_best if one.significant}
     images = [one for one in analysis.image_comparisons if best in (one.first, one.second)]
     images = [one for one in images if frozenset((one.first, one.second)) not in left]
     return lines + [_on_images(analysis, one) for one in images[:ALIKE]]
@@ -98,7 +98,7 @@ def summary(analysis: Analysis) -> list[str]:
 def _alone(analysis: Analysis, method: str) -> str:
     own = analysis.table[[method]].dropna()
     mean = mean_interval(own[method].to_numpy(float), clusters_of(own))
-    value, low, high = (analysis.measure.text(end) for end in (mean.value, mean.low, mean.high))
+    value, low, high = (analysis.metric.text(end) for end in (mean.value, mean.low, mean.high))
     kind = "95 % interval" if mean.clusters >= 5 else "whole range"
     within = "no interval" if math.isnan(mean.low) else f"{kind} {low} to {high}"
     return f"{method}: {analysis.quantity.name} {value} ({within}, n = {design(own)})."
@@ -108,7 +108,7 @@ def _on_images(analysis: Analysis, one: ImageComparison) -> str:
     """A comparison over images in words."""
     if one.difference.value < 0:
         one = one.turned
-    verdict = "better than" if one.shown else "ahead of, but not clearly better than,"
+    verdict = "better than" if one.significant else "ahead of, but not clearly better than,"
     return (
         f"On the {one.images} images ({one.difference.clusters} photos) that both were tested on, and for these trainings alone, "
         f"{one.first} is {analysis.quantity.amount(one.difference.value)} {verdict} {one.second} "
@@ -143,9 +143,9 @@ def cautions(analysis: Analysis) -> list[str]:
         lines.append(
             f"Not every method has a run in every block: {', '.join(unmatched[:COMPARED])}. Comparisons use common blocks."
         )
-    if any(run.metrics.get(analysis.measure.key) is None for run in found.runs):
+    if any(run.metrics.get(analysis.metric.key) is None for run in found.runs):
         lines.append(
-            f"Some runs have no value of {analysis.measure.key}, because there was nothing to measure; they are left out."
+            f"Some runs have no value of {analysis.metric.key}, because there was nothing to measure; they are left out."
         )
     for item in ("determinism tier", "device", "torch", "cracklab", "git revision"):
         different = {facts.items(run.environment).get(item, "not recorded") for run in found.runs}
@@ -188,7 +188,7 @@ def _drawn(name: str, title: str, note: str, alt: str, draw: Callable[[], Figure
 
 
 def _paired(analysis: Analysis) -> Picture:
-    key, noun = analysis.measure.key, analysis.collection.cluster
+    key, noun = analysis.metric.key, analysis.collection.cluster
     many = f" The {figures.RANKED} best of {len(analysis.methods)}." if len(analysis.methods) > figures.RANKED else ""
     note = f"{key} of every run: circles of one colour and line are one {noun} and seed; diamonds are means with 95 % intervals.{many}"
     alt = f"{analysis.quantity.name} of every run by method; the numbers are in the tables of runs and ranking"
@@ -201,7 +201,7 @@ def _ranks(analysis: Analysis) -> Picture | None:
         return None
     p = "" if ranks.p_friedman is None else f" Friedman test that all rank alike: p = {ranks.p_friedman:.2g}."
     note = (
-        f"Average ranks over {ranks.blocks} blocks ({analysis.measure.key}); bars join methods that the Nemenyi test at 0.05 does not tell "
+        f"Average ranks over {ranks.blocks} blocks ({analysis.metric.key}); bars join methods that the Nemenyi test at 0.05 does not tell "
         f"apart.{p} It was made for independent data sets (Demsar 2006); folds and seeds of one are less than that."
     )
     order = ", ".join(f"{name} {rank:.2f}" for name, rank in list(ranks.average.items())[: figures.RANKED])
@@ -214,7 +214,7 @@ def _grid(analysis: Analysis) -> tuple[Table | Picture, ...]:
     if grid is None:
         return ()
     names, points = grid
-    note = f"Mean over runs of {analysis.measure.key}, {analysis.measure.protocol}; the best is framed."
+    note = f"Mean over runs of {analysis.metric.key}, {analysis.metric.protocol}; the best is framed."
     alt = f"Heat map of {analysis.quantity.name} over {names[0]} and {names[1]}; the numbers follow as a table"
     rows = [
         {names[0]: at[0], names[1]: at[1], "mean": sum(v) / len(v), "n": len(v)} for at, v in sorted(points.items())
@@ -227,7 +227,7 @@ def _grid(analysis: Analysis) -> tuple[Table | Picture, ...]:
         number("n runs", "n", "d"),
     ]
     title = f"{analysis.quantity.name} over {names[0]} and {names[1]}"
-    picture = _drawn("heat_map", title, note, alt, lambda: figures.heat_map(points, names, analysis.measure))
+    picture = _drawn("heat_map", title, note, alt, lambda: figures.heat_map(points, names, analysis.metric))
     return picture, Table("grid", title, note, columns, rows, folded=True)
 
 
@@ -242,7 +242,7 @@ def _curves(analysis: Analysis) -> Picture | None:
         else ""
     )
     note = (
-        f"{analysis.measure.curve} by epoch: mean over runs ({int(points['n'].max())} at most), band of one standard deviation.{many} Dotted: "
+        f"{analysis.metric.curve} by epoch: mean over runs ({int(points['n'].max())} at most), band of one standard deviation.{many} Dotted: "
         "the target of the table below."
     )
     alt = f"Validation {analysis.quantity.name} by epoch for {', '.join(shown)}; convergence follows as a table"

@@ -65,7 +65,7 @@ def _device(environment: Mapping[str, Any]) -> str:
 
 def worst_images(analysis: Analysis) -> Table | None:
     """The images with the worst mean over all runs; None where the metric has no value of single images."""
-    measure, quantity = analysis.measure, analysis.quantity
+    metric, quantity = analysis.metric, analysis.quantity
     shown = analysis.methods[:SHOWN_METHODS]
     found = {method: analysis.image_values(analysis.runs_of(method)) for method in analysis.methods}
     photos: dict[str, str] = {}
@@ -85,13 +85,13 @@ def worst_images(analysis: Analysis) -> Table | None:
     form = form_of(analysis)
     columns = [words("image", "id"), words("photo", "photo"), number("mean of methods", "mean", form)]
     columns += [number(method, method, form) for method in shown] if len(analysis.methods) > 1 else []
-    note = f"{quantity.name} of single images ({measure.key}), averaged over runs; the {WORST} worst of {len(rows)} test images."
+    note = f"{quantity.name} of single images ({metric.key}), averaged over runs; the {WORST} worst of {len(rows)} test images."
     return Table("worst_images", "Worst images", note, columns, rows[:WORST])
 
 
 def all_runs(analysis: Analysis) -> Table:
     """Every run."""
-    key = analysis.measure.key
+    key = analysis.metric.key
     rows = [
         {
             "run": run.name,
@@ -111,7 +111,7 @@ def all_runs(analysis: Analysis) -> Table:
         number("minutes", "minutes", ".1f"),
     ]  # fmt: skip
     return Table(
-        "runs", "All runs", f"{analysis.measure.label}: {analysis.measure.protocol}.", columns, rows, folded=True
+        "runs", "All runs", f"{analysis.metric.label}: {analysis.metric.protocol}.", columns, rows, folded=True
     )
 
 

@@ -18,8 +18,8 @@ from matplotlib.ticker import MaxNLocator
 
 from cracklab.report.analysis import Analysis
 from cracklab.report.labels import short
-from cracklab.report.measure import Measure
-from cracklab.study.statistics import Ranks, clusters_of, mean_interval
+from cracklab.report.metric import Metric
+from cracklab.report.statistics import Ranks, clusters_of, mean_interval
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#6E6E6E")
 DASHES = ("-", "--", "-.", ":")
@@ -49,7 +49,7 @@ def as_png(figure: Figure) -> bytes:
 def paired(analysis: Analysis) -> Figure:
     """The score of every run by method, runs of one block joined, with means and intervals; best method on top."""
     table = analysis.table.iloc[:, :RANKED]
-    figure, axes = _figure(0.9 + 0.42 * table.shape[1], _axis_label(analysis.measure))
+    figure, axes = _figure(0.9 + 0.42 * table.shape[1], _axis_label(analysis.metric))
     places = np.arange(table.shape[1])
     clusters = list(dict.fromkeys(table.index.get_level_values(0)))
     for cluster, values in zip(table.index.get_level_values(0), table.to_numpy(float), strict=True):
@@ -150,30 +150,30 @@ def cliques(ranks: np.ndarray, distance: float) -> list[tuple[int, int]]:
     return found
 
 
-def heat_map(points: Mapping[tuple[float, float], Sequence[float]], names: tuple[str, str], measure: Measure) -> Figure:
+def heat_map(points: Mapping[tuple[float, float], Sequence[float]], names: tuple[str, str], metric: Metric) -> Figure:
     """The mean score over two numeric settings; a frame round the best.
 
     Args:
         points: (value of the first setting, of the second) -> scores of its runs.
         names: of the settings: down, across.
-        measure: what the scores are.
+        metric: what the scores are.
     """
     down, across = (sorted({point[axis] for point in points}) for axis in (0, 1))
     grid = np.full((len(down), len(across)), np.nan)
     for (y, x), values in points.items():
         grid[down.index(y), across.index(x)] = float(np.mean(values))
     figure, axes = _figure(1.3 + 0.5 * len(down), names[1], names[0])
-    lower = measure.quantity.better == "lower"
+    lower = metric.quantity.better == "lower"
     axes.imshow(grid, cmap="cividis_r" if lower else "cividis", aspect="auto")
     axes.set_xticks(range(len(across)), [f"{value:g}" for value in across])
     axes.set_yticks(range(len(down)), [f"{value:g}" for value in down])
     axes.spines[:].set_visible(False)
     middle = (np.nanmin(grid) + np.nanmax(grid)) / 2
-    best = np.nanargmax(measure.quantity.goodness(grid))
+    best = np.nanargmax(metric.quantity.goodness(grid))
     for flat, ((i, j), value) in enumerate(np.ndenumerate(grid)):
         if not math.isnan(value):
             colour = "white" if (value <= middle) != lower else "black"
-            axes.text(j, i, measure.text(value), ha="center", va="center", fontsize=9, color=colour)
+            axes.text(j, i, metric.text(value), ha="center", va="center", fontsize=9, color=colour)
         if flat == best:
             box = (j - 0.48, i - 0.48)
             axes.add_patch(Rectangle(box, 0.96, 0.96, fill=False, edgecolor=PALETTE[1], linewidth=2.5))
@@ -189,7 +189,7 @@ def grid_of(analysis: Analysis) -> tuple[tuple[str, str], dict[tuple[float, floa
         return None
     points: dict[tuple[float, float], list[float]] = {}
     for run in runs:
-        value = run.metrics.get(analysis.measure.key)
+        value = run.metrics.get(analysis.metric.key)
         if value is not None and all(name in run.numbers for name in varied):
             points.setdefault((run.numbers[varied[0]], run.numbers[varied[1]]), []).append(value)
     shown = short(varied)
@@ -203,9 +203,9 @@ def _figure(height: float, x: str, y: str = "") -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _axis_label(measure: Measure) -> str:
-    unit = f", {measure.quantity.unit}" if measure.quantity.unit in ("px", "mm") else ""
-    return f"{measure.quantity.name}{unit}  ({measure.key})"
+def _axis_label(metric: Metric) -> str:
+    unit = f", {metric.quantity.unit}" if metric.quantity.unit in ("px", "mm") else ""
+    return f"{metric.quantity.name}{unit}  ({metric.key})"
 
 
 def _wrapped(name: str, width: int = 26) -> str:

@@ -9,12 +9,11 @@ import cv2
 import numpy as np
 import yaml
 
-from cracklab import pictures
-from cracklab import run as run_folder
+from cracklab import pictures, run_folder
 from cracklab.errors import RunError
 from cracklab.report.analysis import Analysis
 from cracklab.report.labels import flat
-from cracklab.report.read import Run
+from cracklab.report.read import TestedRun
 from cracklab.study.folder import FAST
 
 IMAGES, METHODS = 4, 6
@@ -39,7 +38,7 @@ def same_images(analysis: Analysis) -> Sheet | None:
     As Figure 4 of Krasniqi and Shehu 2026: a column an image, a row a method, best method first. None where no run has
     pictures.
     """
-    best: tuple[int, str, dict[str, Run], list[str]] | None = None
+    best: tuple[int, str, dict[str, TestedRun], list[str]] | None = None
     for (cluster, seed, _), runs in analysis.blocks.items():
         names = {method: _examples(runs[method]) for method in analysis.methods if method in runs}
         names = dict([(method, found) for method, found in names.items() if found][:METHODS])
@@ -89,7 +88,7 @@ def _block(analysis: Analysis, cluster: str, seed: str) -> str:
     return f"Seed {seed}" if cluster == "-" else f"{analysis.collection.cluster.capitalize()} {cluster}, seed {seed}"
 
 
-def _examples(run: Run) -> set[str]:
+def _examples(run: TestedRun) -> set[str]:
     folder = run.folder / run_folder.EXAMPLES
     return {path.name for path in folder.glob("*.png")} if folder.is_dir() else set()
 
@@ -113,7 +112,7 @@ def _text(analysis: Analysis, value: float | None) -> str:
     return f"{analysis.quantity.name} {value:.3g}"
 
 
-def _tolerance(run: Run) -> float:
+def _tolerance(run: TestedRun) -> float:
     path = run.folder / run_folder.CONFIG
     config = flat(yaml.load(path.read_text(encoding="utf-8"), Loader=FAST)) if path.is_file() else {}
     return float(config.get("model.evaluation.tolerance_px", 2.0))

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from cracklab import run as run_folder
+from cracklab import run_folder
 from cracklab.errors import RunError
 from cracklab.registry import nearest
 from cracklab.report import labels as naming
-from cracklab.report.measure import Measure
+from cracklab.report.metric import Metric
 from cracklab.study.folder import FAST, Study
 from cracklab.study.folder import REPLICATES as OF_STUDY
 
@@ -40,7 +40,7 @@ class Images:
 
 
 @dataclass
-class Run:
+class TestedRun:
     """One run that was tested, as its folder has it."""
 
     folder: Path
@@ -72,7 +72,7 @@ class Run:
 class Collection:
     """All runs of a report."""
 
-    runs: list[Run]
+    runs: list[TestedRun]
     methods: list[str]
     """In the order in which they were found."""
     axes: list[str]
@@ -83,12 +83,12 @@ class Collection:
     """Planned or started, but without a test: name -> how far it is."""
 
 
-def collect(folders: Sequence[Path], measure: Measure, compare: Sequence[str] = ()) -> Collection:
+def collect(folders: Sequence[Path], metric: Metric, compare: Sequence[str] = ()) -> Collection:
     """Read every run at or below some folders.
 
     Args:
         folders: run folders, folders of `kfold` or `study`, or folders that hold such.
-        measure: what to read of curves and images.
+        metric: what to read of curves and images.
         compare: axes whose labels make a method; the others become part of the block. None: all axes.
 
     Raises:
@@ -104,26 +104,26 @@ def collect(folders: Sequence[Path], measure: Measure, compare: Sequence[str] = 
         more = f"; {len(missing)} runs have no test yet: wait for one, or run `cracklab test`" if missing else ""
         raise RunError(f"{', '.join(map(str, folders))}: no run with {run_folder.TEST_METRICS}{more}")
     runs = [
-        _read(run, measure)
+        _read(run, metric)
         for run in track(
             found, "reading runs", console=Console(stderr=True), disable=len(found) < 50 or not sys.stderr.isatty()
         )
     ]
-    _check_metric(runs, measure)
+    _check_metric(runs, metric)
     return _named(runs, missing, compare, [folder.resolve().name for folder in folders])
 
 
-def _found(folder: Path, missing: dict[str, str], several: bool) -> list[Run]:
+def _found(folder: Path, missing: dict[str, str], several: bool) -> list[TestedRun]:
     """The tested runs of a folder; `missing` gets the others."""
     study = Study(folder)
     head = f"{folder.name}/" if several else ""
-    found: list[Run] = []
+    found: list[TestedRun] = []
     if study.exists:
         for planned in study.plan.runs:
             if not (study.path(planned) / run_folder.TEST_METRICS).is_file():
-                job = study.job(planned)
-                lines = f": {job.lines[-1]}" if job.lines else ""
-                missing[head + planned.name] = f"{job.state}{lines}"
+                status = study.status(planned)
+                lines = f": {status.lines[-1]}" if status.lines else ""
+                missing[head + planned.name] = f"{status.state}{lines}"
                 continue
             labels = {axis: "-" if label is None else str(label) for axis, label in planned.labels.items()}
             values = {**planned.labels, **planned.overlay}
@@ -139,10 +139,10 @@ def _found(folder: Path, missing: dict[str, str], several: bool) -> list[Run]:
     return found
 
 
-def _run(path: Path, name: str, labels: dict[str, str], numbers: dict[str, float]) -> Run:
+def _run(path: Path, name: str, labels: dict[str, str], numbers: dict[str, float]) -> TestedRun:
     kept = {axis: label for axis, label in labels.items() if axis not in OF_STUDY}
     replicate = {axis: label for axis, label in labels.items() if axis in OF_STUDY}
-    return Run(path, name, kept, {k: v for k, v in numbers.items() if k not in OF_STUDY}, replicate, {}, {})
+    return TestedRun(path, name, kept, {k: v for k, v in numbers.items() if k not in OF_STUDY}, replicate, {}, {})
 
 
 def _run_folders(folder: Path) -> list[Path]:
@@ -156,17 +156,17 @@ def _run_folders(folder: Path) -> list[Path]:
     return found
 
 
-def _read(run: Run, measure: Measure) -> Run:
+def _read(run: TestedRun, metric: Metric) -> TestedRun:
     """Fill in what the files of a run say."""
     try:
         run.metrics = json.loads((run.folder / run_folder.TEST_METRICS).read_text(encoding="utf-8"))
-        if measure.curve is None:
-            run.metrics |= _protocol(run.folder / run_folder.PROTOCOLS, measure.key.partition("/")[0])
+        if metric.curve is None:
+            run.metrics |= _protocol(run.folder / run_folder.PROTOCOLS, metric.key.partition("/")[0])
         if (path := run.folder / run_folder.ENVIRONMENT).is_file():
             run.environment = json.loads(path.read_text(encoding="utf-8"))
             run.replicate.setdefault("seed_everything", str(run.environment.get("seed", "-")))
         if (path := run.folder / run_folder.METRICS).is_file():
-            wanted = {"epoch", "seconds", measure.curve}
+            wanted = {"epoch", "seconds", metric.curve}
             table = pd.read_csv(path, usecols=lambda name: name in wanted)
             run.curve = table.drop(columns="seconds", errors="ignore")
             run.costs["epochs"] = float(len(table))
@@ -180,7 +180,7 @@ def _read(run: Run, measure: Measure) -> Run:
             if "epoch_s" in table:
                 run.costs["seconds"] = float(table["epoch_s"].sum())
         if (path := run.folder / run_folder.PER_IMAGE).is_file():
-            run.images = _images(path, measure)
+            run.images = _images(path, metric)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(f"{run.folder} cannot be read ({type(error).__name__}: {error}): test that run again") from None
     return run
@@ -192,8 +192,8 @@ def _protocol(path: Path, name: str) -> dict[str, float | None]:
     return {f"{protocol}/{key}": value for protocol in values for key, value in values[protocol].items()}
 
 
-def _images(path: Path, measure: Measure) -> Images | None:
-    columns = measure.per_image.columns if measure.per_image else ()
+def _images(path: Path, metric: Metric) -> Images | None:
+    columns = metric.per_image.columns if metric.per_image else ()
     table = pd.read_csv(path, usecols=lambda name: name in ("id", "group", *columns), dtype={"id": str, "group": str})
     if table.empty or "id" not in table:
         return None
@@ -213,13 +213,13 @@ def _shared(names: tuple[str, ...]) -> tuple[str, ...]:
     return _SEEN.setdefault(hashlib.sha1("\n".join(names).encode()).hexdigest(), names)
 
 
-def _check_metric(runs: Sequence[Run], measure: Measure) -> None:
-    if not any(measure.key in run.metrics for run in runs):
+def _check_metric(runs: Sequence[TestedRun], metric: Metric) -> None:
+    if not any(metric.key in run.metrics for run in runs):
         known = sorted({name for run in runs for name in run.metrics})
-        raise RunError(f"no run has the metric {measure.key!r}{nearest(measure.key, known)}")
+        raise RunError(f"no run has the metric {metric.key!r}{nearest(metric.key, known)}")
 
 
-def _named(runs: list[Run], missing: dict[str, str], compare: Sequence[str], given: Sequence[str]) -> Collection:
+def _named(runs: list[TestedRun], missing: dict[str, str], compare: Sequence[str], given: Sequence[str]) -> Collection:
     """Give every run its method and its block."""
     axes = list(dict.fromkeys(axis for run in runs for axis in run.labels))
     if not axes or any(set(run.labels) != set(runs[0].labels) for run in runs) or len(given) > 1:
@@ -251,7 +251,7 @@ def _named(runs: list[Run], missing: dict[str, str], compare: Sequence[str], giv
     )
 
 
-def _varies(runs: Sequence[Run], axis: str) -> bool:
+def _varies(runs: Sequence[TestedRun], axis: str) -> bool:
     return len({run.replicate.get(axis) for run in runs}) > 1
 
 
@@ -259,7 +259,7 @@ def _key(labels: dict[str, str]) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(labels.items()))
 
 
-def _label_by_configs(runs: list[Run]) -> list[str]:
+def _label_by_configs(runs: list[TestedRun]) -> list[str]:
     """Label runs by what differs in their resolved configurations; returns the axes."""
     configs = []
     for run in runs:

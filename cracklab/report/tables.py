@@ -4,8 +4,8 @@ import math
 from typing import Any
 
 from cracklab.report.analysis import COMPARED, Analysis, ImageComparison
+from cracklab.report.statistics import clusters_of, design, mean_interval, seed_noise
 from cracklab.report.table import Column, Row, Table, number, spread, words
-from cracklab.study.statistics import clusters_of, design, mean_interval, seed_noise
 
 OTHERS = (
     "iou", "iou_image", "dice", "precision", "recall", "boundary_iou", "cl_dice", "hd95_px", "average_precision", "pieces_per_crack",
@@ -16,12 +16,12 @@ OTHERS = (
 
 def ranking(analysis: Analysis) -> Table:
     """Methods, best first: mean and interval, spread, ranks and wins."""
-    measure, table, ranks = analysis.measure, analysis.table, analysis.ranks
+    metric, table, ranks = analysis.metric, analysis.table, analysis.ranks
     rows: list[Row] = []
     for place, method in enumerate(analysis.methods, 1):
         own = table[[method]].dropna()
         if own.empty:
-            rows.append({"place": place, "method": method, "metric": measure.key, "n": 0})
+            rows.append({"place": place, "method": method, "metric": metric.key, "n": 0})
             continue
         values = own[method].to_numpy(float)
         interval = mean_interval(values, clusters_of(own))
@@ -29,7 +29,7 @@ def ranking(analysis: Analysis) -> Table:
             {
                 "place": place,
                 "method": method,
-                "metric": measure.key,
+                "metric": metric.key,
                 "n": len(own),
                 "design": design(own),
                 "mean": interval.value,
@@ -48,7 +48,7 @@ def ranking(analysis: Analysis) -> Table:
         number("wins", "wins", "g"), number("n runs", "n", "d"),
     ]  # fmt: skip
     note = (
-        f"{measure.label}: {measure.protocol}; mean over runs. Intervals resample "
+        f"{metric.label}: {metric.protocol}; mean over runs. Intervals resample "
         f"{analysis.collection.cluster}s with all their runs, or seeds where there is one; of fewer than five "
         "they are nearly the whole range."
     )
@@ -67,7 +67,7 @@ def comparisons(analysis: Analysis) -> Table:
         row = {
             "better": one.first, "worse": one.second, "pairs": one.pairs, "difference": one.difference.value, "low": one.difference.low,
             "high": one.difference.high, "p": one.p, "p_holm": one.p_holm, "rank_biserial": one.rank_biserial,
-            "superiority": one.superiority, "seed_noise": one.seed_noise, "shown": "yes" if one.shown else "no",
+            "superiority": one.superiority, "seed_noise": one.seed_noise, "shown": "yes" if one.significant else "no",
         }  # fmt: skip
         rows.append(row | _over_images(images.get(pair), one.first))
     for pair, other in images.items():
@@ -84,7 +84,7 @@ def comparisons(analysis: Analysis) -> Table:
     ]  # fmt: skip
     some = f"The {COMPARED} best of {len(analysis.methods)} methods. " if len(analysis.methods) > COMPARED else ""
     note = (
-        f"{analysis.measure.label}. {some}Over runs: pairs of the same block and test images; Wilcoxon signed-rank test, Holm's "
+        f"{analysis.metric.label}. {some}Over runs: pairs of the same block and test images; Wilcoxon signed-rank test, Holm's "
         f"correction for {len(analysis.comparisons)} comparisons. Over images: scores of an image averaged over runs, whole "
         "photos resampled; that interval knows nothing of other trainings or folds. A difference is shown if p after Holm "
         "is below 0.05 and the interval over runs leaves out 0."
@@ -151,8 +151,8 @@ def convergence(analysis: Analysis) -> Table | None:
     ]
     epochs = len(analysis.curves.dropna())
     note = (
-        f"{analysis.measure.curve} of validation images. Superiority: share of {epochs} epochs (all blocks) in which the method is the best "
-        f"of all (Guel 2023). Target: {analysis.measure.text(analysis.target)}; epochs are the median of the runs that reached it."
+        f"{analysis.metric.curve} of validation images. Superiority: share of {epochs} epochs (all blocks) in which the method is the best "
+        f"of all (Guel 2023). Target: {analysis.metric.text(analysis.target)}; epochs are the median of the runs that reached it."
     )
     return Table("convergence", "Convergence", note, columns, rows)
 

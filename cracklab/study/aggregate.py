@@ -1,7 +1,6 @@
 """Tables of a study, from its run folders alone: the same runs give the same bytes."""
 
 import csv
-import io
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,9 +10,10 @@ from typing import Any
 import numpy as np
 from scipy.special import stdtrit
 
-from cracklab import run as run_folder
+from cracklab import run_folder
 from cracklab.errors import RunError
-from cracklab.study.folder import OUT_OF_FOLD, REPLICATES, RUN_TABLE, SUMMARY, Run, Study
+from cracklab.files import write_csv, write_json, write_text
+from cracklab.study.folder import OUT_OF_FOLD, REPLICATES, RUN_TABLE, SUMMARY, PlannedRun, Study
 
 CONFIDENCE = 0.95
 MAIN = ("test/iou", "test/iou_image", "test/dice", "test/precision", "test/recall", "test/hd95_px", "test/boundary_iou")
@@ -35,17 +35,17 @@ def aggregate(study: Study) -> int:
     cells = summarise(finished, metrics)
     axes = list(study.plan.axes)
     rows = [{"run": run.name, **run.labels, **metrics[run.name]} for run in finished]
-    write_rows(study.folder / RUN_TABLE, ["run", *axes, *names], rows)
+    write_csv(study.folder / RUN_TABLE, ["run", *axes, *names], rows)
     content = {"runs": len(study.plan.runs), "finished": len(finished), "confidence": CONFIDENCE, "cells": cells}
-    run_folder.write_json(study.folder / f"{SUMMARY}.json", content)
+    write_json(study.folder / f"{SUMMARY}.json", content)
     long = [
         {**cell["labels"], "metric": name, **{key: value for key, value in found.items() if key != "values"}}
         for cell in cells
         for name, found in cell["metrics"].items()
     ]
     kept = [axis for axis in axes if axis not in REPLICATES]
-    write_rows(study.folder / f"{SUMMARY}.csv", [*kept, "metric", "n", "mean", "std", "low", "high"], long)
-    run_folder.write_text(study.folder / f"{SUMMARY}.md", as_markdown(study, finished, metrics, cells))
+    write_csv(study.folder / f"{SUMMARY}.csv", [*kept, "metric", "n", "mean", "std", "low", "high"], long)
+    write_text(study.folder / f"{SUMMARY}.md", as_markdown(study, finished, metrics, cells))
     if study.plan.command == "kfold":
         write_out_of_fold(study, finished)
     return len(finished)
@@ -56,14 +56,14 @@ def _metrics(folder: Path) -> Metrics:
     return values
 
 
-def summarise(runs: Sequence[Run], metrics: Mapping[str, Metrics]) -> list[dict[str, Any]]:
+def summarise(runs: Sequence[PlannedRun], metrics: Mapping[str, Metrics]) -> list[dict[str, Any]]:
     """Every cell with mean, standard deviation and interval of each metric over its runs.
 
     Args:
         runs: finished runs.
         metrics: name of the run -> its test metrics.
     """
-    cells: dict[tuple[Any, ...], list[Run]] = {}
+    cells: dict[tuple[Any, ...], list[PlannedRun]] = {}
     for run in runs:
         cells.setdefault(run.cell, []).append(run)
     found = []
@@ -99,10 +99,10 @@ def spread(values: Iterable[float | None]) -> dict[str, float | int | None]:
     return {"n": n, "mean": mean, "std": std, "low": mean - half, "high": mean + half}
 
 
-def write_out_of_fold(study: Study, finished: Sequence[Run]) -> None:
+def write_out_of_fold(study: Study, finished: Sequence[PlannedRun]) -> None:
     """Write each image's row by the run that held its fold out, for every repetition whose folds are all there."""
     done = {run.name for run in finished}
-    repetitions: dict[str, list[Run]] = {}
+    repetitions: dict[str, list[PlannedRun]] = {}
     for run in study.plan.runs:
         repetitions.setdefault(run.overlay["data.folds_file"], []).append(run)
     for file, runs in repetitions.items():
@@ -123,7 +123,7 @@ def write_out_of_fold(study: Study, finished: Sequence[Run]) -> None:
                 f"{': ' + ', '.join(odd) if odd else ''}: remove the run that was changed, and start again"
             )
         columns = list(dict.fromkeys(name for row in rows for name in row))
-        write_rows((study.folder / file).parent / OUT_OF_FOLD, columns, rows)
+        write_csv((study.folder / file).parent / OUT_OF_FOLD, columns, rows)
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
@@ -132,17 +132,8 @@ def _rows(path: Path) -> list[dict[str, Any]]:
         return list(csv.DictReader(file))
 
 
-def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write rows as CSV, whole or not at all; what a row lacks stays empty."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    run_folder.write_text(path, text.getvalue())
-
-
 def as_markdown(
-    study: Study, runs: Sequence[Run], metrics: Mapping[str, Metrics], cells: Sequence[Mapping[str, Any]]
+    study: Study, runs: Sequence[PlannedRun], metrics: Mapping[str, Metrics], cells: Sequence[Mapping[str, Any]]
 ) -> str:
     """The main metrics of every cell, then those of every run."""
     shown = [name for name in MAIN if any(name in values for values in metrics.values())]

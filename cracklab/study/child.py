@@ -12,7 +12,7 @@ import signal
 import sys
 import warnings
 
-from cracklab import run as run_folder
+from cracklab import run_folder
 from cracklab.errors import CracklabError
 
 PR_SET_PDEATHSIG = 1
@@ -29,7 +29,7 @@ def end_with_parent() -> None:
 
 def fit_and_test(arguments: list[str]) -> int:
     """Run both; returns the exit code."""
-    from cracklab.loggers import finish_wandb
+    from cracklab.loggers.wandb import finish_wandb
     from cracklab.training import run_open
 
     folder = arguments[arguments.index("--out") + 1]

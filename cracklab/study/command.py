@@ -7,42 +7,35 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
-from cracklab import run as run_folder
+from cracklab import run_folder
+from cracklab.command_parser import CommandParser, with_underscores
 from cracklab.errors import ConfigError, RunError
+from cracklab.progress import duration
 from cracklab.study.aggregate import aggregate
-from cracklab.study.folder import Plan, Run, Study
+from cracklab.study.folder import PlannedRun, Study, StudyPlan
 from cracklab.study.inputs import Inputs, read_inputs, refuse_changes
-from cracklab.study.job import FULL, Outcome
 from cracklab.study.local import Local
-from cracklab.study.mirror import mirror
 from cracklab.study.plan import describe
-from cracklab.study.work import Executor, as_time, typical_seconds, work
+from cracklab.study.wandb_summary import mirror
+from cracklab.study.work import Executor, typical_seconds, work
+from cracklab.study.worker import FULL, Outcome
 
 PLANNING = "plan"
 """The claim under which a study is planned and summed up."""
 EXECUTORS = ("local", "ray", "slurm")
 
 
-class Parser(argparse.ArgumentParser):
-    """The command's own arguments; a wrong one is one message."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise what `main` prints."""
-        raise ConfigError(message)
-
-
-def parser(command: str) -> Parser:
+def parser(command: str) -> CommandParser:
     """The arguments beside those of fit."""
     about = {
         "kfold": "One run for each fold, tested on the fold that it never saw; tables over all folds.",
         "study": "A grid of runs over any keys of fit; tables over all of them.",
     }
-    arguments = Parser(
-        prog=f"cracklab {command}",
-        description=f"{about[command]} Takes every argument of `cracklab fit` too. The same command goes on after a stop.",
-        allow_abbrev=False,
+    arguments = CommandParser(
+        command,
+        f"{about[command]} Takes every argument of `cracklab fit` too. The same command goes on after a stop.",
     )
     add = arguments.add_argument
     add("--out", type=Path, required=True, help="folder of the study")
@@ -55,7 +48,7 @@ def parser(command: str) -> Parser:
         )
         add("--repeats", type=_positive, default=1, help="do it so many times, each with folds of its own (default 1)")
         add("--pool", action="store_true", help="fold the published test side too")
-    add("--dry-run", action="store_true", help="print the plan, and write and start nothing")
+    add("--dry_run", action="store_true", help="print the plan, and write and start nothing")
     add("--executor", choices=EXECUTORS, default="local", help="where runs are done (default local)")
     add(
         "--jobs",
@@ -92,7 +85,7 @@ def _shard(text: str) -> tuple[int, int]:
 
 def run(command: str, args: Sequence[str]) -> int:
     """Do what is missing of a study; returns 1 if runs failed."""
-    options, rest = parser(command).parse_known_args(args)
+    options, rest = parser(command).parse_known_args(with_underscores(args))
     more = {"folds": options.folds, "repeats": options.repeats, "pool": options.pool} if command == "kfold" else {}
     inputs = read_inputs(command, rest, **more)
     study = Study(options.out)
@@ -106,7 +99,7 @@ def run(command: str, args: Sequence[str]) -> int:
             raise RunError(f"--out {options.out} holds a run: choose another folder")
         planner = rehearse("kfold" if command == "kfold" else "study", inputs)
         gigabytes = planner.gigabytes
-    plan: Plan = study.plan if planner is None else planner.plan
+    plan: StudyPlan = study.plan if planner is None else planner.plan
     runs = part(plan.runs, options.shard)
     print(as_text(study, plan, runs, gigabytes, options), flush=True)
     if options.dry_run:
@@ -134,7 +127,7 @@ def run(command: str, args: Sequence[str]) -> int:
 
 def rehearse(command: Literal["kfold", "study"], inputs: Inputs) -> Any:
     """Plan a study, having tried what its runs would be refused for; nothing is written into its folder."""
-    from cracklab.study.rehearsal import Planner  # imports PyTorch and Lightning, which takes seconds
+    from cracklab.study.planner import Planner  # imports PyTorch and Lightning, which takes seconds
 
     with tempfile.TemporaryDirectory() as folder:
         paths = {name: Path(folder) / name for name in inputs.configs}
@@ -154,15 +147,17 @@ def begin(study: Study, planner: Any, inputs: Inputs) -> None:
         study.write_plan(planner.plan, inputs.configs)
 
 
-def part(runs: Sequence[Run], shard: tuple[int, int] | None) -> Sequence[Run]:
+def part(runs: Sequence[PlannedRun], shard: tuple[int, int] | None) -> Sequence[PlannedRun]:
     """The runs of one of several shards, all where there are none."""
     return runs if shard is None else runs[shard[0] - 1 :: shard[1]]
 
 
-def as_text(study: Study, plan: Plan, runs: Sequence[Run], gigabytes: float | None, options: argparse.Namespace) -> str:
+def as_text(
+    study: Study, plan: StudyPlan, runs: Sequence[PlannedRun], gigabytes: float | None, options: argparse.Namespace
+) -> str:
     """The plan for people."""
     states = (
-        {run.name: study.job(run).state for run in runs}
+        {run.name: study.status(run).state for run in runs}
         if study.exists
         else dict.fromkeys((r.name for r in runs), "new")
     )
@@ -173,9 +168,9 @@ def as_text(study: Study, plan: Plan, runs: Sequence[Run], gigabytes: float | No
     seconds = typical_seconds(study) if study.exists else None
     at_once = options.jobs if options.executor == "local" else 1
     if seconds is not None and left:
-        total = as_time(seconds * left / min(at_once, left))
+        total = duration(seconds * left / min(at_once, left))
         lines.append(
-            f"  time: about {total} ({as_time(seconds)} a run, the median of those finished; {at_once} at once)"
+            f"  time: about {total} ({duration(seconds)} a run, the median of those finished; {at_once} at once)"
         )
     elif left:
         lines.append("  time: known when the first run is done")
@@ -192,9 +187,9 @@ def as_text(study: Study, plan: Plan, runs: Sequence[Run], gigabytes: float | No
     return "\n".join(lines)
 
 
-def _largest(study: Study, runs: Sequence[Run]) -> float | None:
+def _largest(study: Study, runs: Sequence[PlannedRun]) -> float | None:
     """What the first finished run takes, 1e9 bytes; None where there is none."""
-    first = next((run for run in runs if study.job(run).state == "finished"), None)
+    first = next((run for run in runs if study.status(run).state == "finished"), None)
     if first is None:
         return None
     return sum(path.stat().st_size for path in study.path(first).rglob("*") if path.is_file()) / 1e9

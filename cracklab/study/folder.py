@@ -31,8 +31,9 @@ from typing import IO, Any, Literal
 
 import yaml
 
-from cracklab import run as run_folder
+from cracklab import run_folder
 from cracklab.errors import RunError
+from cracklab.files import write_json, write_text
 
 PLAN, CONFIGS, JOBS, RUNS = "study.yaml", "configs", "jobs", "runs"
 RUN_TABLE, SUMMARY, OUT_OF_FOLD = "runs.csv", "summary", "out_of_fold.csv"
@@ -47,7 +48,7 @@ FAST = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True)
-class Run:
+class PlannedRun:
     """One run of a plan."""
 
     name: str
@@ -66,18 +67,18 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Plan:
+class StudyPlan:
     """What is to be run."""
 
     command: Literal["kfold", "study"]
     asked: Mapping[str, Any]
     """What was typed: `arguments` of fit, with the names of copies in configs/, and the command's own options."""
     axes: Mapping[str, Sequence[Label]]
-    runs: Sequence[Run]
+    runs: Sequence[PlannedRun]
 
 
 @dataclass
-class Job:
+class RunStatus:
     """How far a run is."""
 
     state: State = "new"
@@ -105,7 +106,7 @@ class Study:
         return (self.folder / PLAN).is_file()
 
     @cached_property
-    def plan(self) -> Plan:
+    def plan(self) -> StudyPlan:
         """The plan.
 
         Raises:
@@ -114,48 +115,48 @@ class Study:
         path = self.folder / PLAN
         try:
             content = yaml.load(path.read_text(encoding="utf-8"), Loader=FAST)
-            runs = [Run(**one) for one in content["runs"]]
-            return Plan(content["command"], content["asked"], content["axes"], runs)
+            runs = [PlannedRun(**one) for one in content["runs"]]
+            return StudyPlan(content["command"], content["asked"], content["axes"], runs)
         except FileNotFoundError:
             raise RunError(f"{self.folder} holds no {PLAN}: give the folder of a `kfold` or `study`") from None
         except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
             raise RunError(f"{path} is no plan ({type(error).__name__}: {error}): restore it") from None
 
-    def write_plan(self, plan: Plan, configs: Mapping[str, str]) -> None:
+    def write_plan(self, plan: StudyPlan, configs: Mapping[str, str]) -> None:
         """Write the copies of configurations (name -> text), then the plan, each whole."""
         for name, text in configs.items():
-            run_folder.write_text(self.folder / CONFIGS / name, text)
+            write_text(self.folder / CONFIGS / name, text)
         text = yaml.safe_dump(asdict(plan), sort_keys=False, allow_unicode=True, width=120)
-        run_folder.write_text(self.folder / PLAN, text)
+        write_text(self.folder / PLAN, text)
 
     def configs(self) -> dict[str, str]:
         """Name -> text of the copies of configurations."""
         return {path.name: path.read_text(encoding="utf-8") for path in sorted((self.folder / CONFIGS).glob("*.yaml"))}
 
-    def path(self, run: Run) -> Path:
+    def path(self, run: PlannedRun) -> Path:
         """The run folder."""
         return self.folder / run.folder
 
-    def log(self, run: Run) -> Path:
+    def log(self, run: PlannedRun) -> Path:
         """What the run's commands printed."""
         return self.folder / JOBS / f"{run.name}.log"
 
-    def job(self, run: Run) -> Job:
+    def status(self, run: PlannedRun) -> RunStatus:
         """How far a run is; one whose files are gone is not finished."""
         try:
-            job = Job(**json.loads((self.folder / JOBS / f"{run.name}.json").read_text(encoding="utf-8")))
+            job = RunStatus(**json.loads((self.folder / JOBS / f"{run.name}.json").read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
-            return Job()
+            return RunStatus()
         gone = job.state == "finished" and not all((self.path(run) / name).is_file() for name in TESTED)
-        return Job() if gone else job
+        return RunStatus() if gone else job
 
-    def write_job(self, run: Run, job: Job) -> None:
+    def write_status(self, run: PlannedRun, job: RunStatus) -> None:
         """Write how far a run is."""
-        run_folder.write_json(self.folder / JOBS / f"{run.name}.json", asdict(job))
+        write_json(self.folder / JOBS / f"{run.name}.json", asdict(job))
 
-    def finished(self) -> list[Run]:
+    def finished(self) -> list[PlannedRun]:
         """The runs that are finished, in the order of the plan."""
-        return [run for run in self.plan.runs if self.job(run).state == "finished"]
+        return [run for run in self.plan.runs if self.status(run).state == "finished"]
 
     @contextlib.contextmanager
     def claim(self, name: str, wait: bool = False) -> Iterator[IO[str] | None]:

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from queue import SimpleQueue
 
-from cracklab.study.folder import Run, Study
-from cracklab.study.job import Outcome, perform
+from cracklab.study.folder import PlannedRun, Study
+from cracklab.study.worker import Outcome, perform
 
 
 class Local:
@@ -24,14 +24,14 @@ class Local:
     def __init__(self, jobs: int = 1) -> None:
         self.jobs = jobs
 
-    def __call__(self, study: Study, runs: Sequence[Run]) -> Iterator[Outcome]:
+    def __call__(self, study: Study, runs: Sequence[PlannedRun]) -> Iterator[Outcome]:
         """Work on runs; outcomes come as runs end."""
         stop = threading.Event()
         slots: SimpleQueue[dict[str, str]] = SimpleQueue()
         for slot in environments(self.jobs):
             slots.put(slot)
 
-        def work(run: Run) -> Outcome:
+        def work(run: PlannedRun) -> Outcome:
             if stop.is_set():
                 return Outcome(run.name, "stopped")
             slot = slots.get()

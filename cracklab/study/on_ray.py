@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cracklab.errors import ConfigError
-from cracklab.study.folder import Run, Study
-from cracklab.study.job import Outcome, perform
+from cracklab.study.folder import PlannedRun, Study
+from cracklab.study.worker import Outcome, perform
 
 RETRIES = 5
 """So often Ray starts a run again whose node or worker died; the run goes on from its last epoch."""
@@ -40,7 +40,7 @@ class OnRay:
         self.ray: Any = ray
         self.address, self.cpus, self.gpus = address, cpus, gpus
 
-    def __call__(self, study: Study, runs: Sequence[Run]) -> Iterator[Outcome]:
+    def __call__(self, study: Study, runs: Sequence[PlannedRun]) -> Iterator[Outcome]:
         """Work on runs; outcomes come as runs end."""
         ray = self.ray
         if not ray.is_initialized():
@@ -62,7 +62,7 @@ class OnRay:
             for reference in pending:
                 ray.cancel(reference, force=True)
 
-    def _outcome(self, reference: Any, run: Run) -> Outcome:
+    def _outcome(self, reference: Any, run: PlannedRun) -> Outcome:
         try:
             outcome: Outcome = self.ray.get(reference)
         except self.ray.exceptions.RayError as error:

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cracklab.errors import ConfigError, RunError
-from cracklab.study.folder import JOBS, Run, Study
-from cracklab.study.job import Outcome, perform
+from cracklab.study.folder import JOBS, PlannedRun, Study
+from cracklab.study.worker import Outcome, perform
 
 POLL_S = 5.0
 """Time between two looks at the queue."""
@@ -49,7 +49,7 @@ class OnSlurm:
         except ValueError as error:
             raise ConfigError(f"--slurm: {error}") from None
 
-    def __call__(self, study: Study, runs: Sequence[Run]) -> Iterator[Outcome]:
+    def __call__(self, study: Study, runs: Sequence[PlannedRun]) -> Iterator[Outcome]:
         """Submit one array; outcomes come as tasks leave the queue."""
         executor = self._make(study.folder / JOBS / "slurm", max_num_timeout=ALLOCATIONS)
         executor.update_parameters(job_name=f"cracklab-{study.folder.name}", **self.parameters)
@@ -116,12 +116,12 @@ def _queue(array: str) -> set[str]:
     )
 
 
-def _outcome(study: Study, run: Run, task: str) -> Outcome:
+def _outcome(study: Study, run: PlannedRun, task: str) -> Outcome:
     """What came of a task that has left the queue, from what it wrote."""
     with study.claim(run.name) as claim:
         if claim is None:
             return Outcome(run.name, "claimed")
-    job = study.job(run)
+    job = study.status(run)
     if job.state == "finished":
         return Outcome(run.name, "finished", job.seconds)
     if job.state == "failed":
@@ -131,7 +131,7 @@ def _outcome(study: Study, run: Run, task: str) -> Outcome:
     )
 
 
-def _tail(study: Study, run: Run) -> str:
+def _tail(study: Study, run: PlannedRun) -> str:
     try:
         return "\n".join(study.log(run).read_text(errors="replace").splitlines()[-3:])
     except OSError:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cracklab.errors import ConfigError
-from cracklab.study.folder import RUNS, Label, Run
+from cracklab.study.folder import RUNS, Label, PlannedRun
 
 Overlay = Mapping[str, Any]
 """Dotted key of fit -> value."""
@@ -79,7 +79,7 @@ def fold_axis(folds: int, by_source: bool) -> dict[Label, Overlay]:
     return {fold: {"data.fold": fold, **fixed} for fold in range(folds)}
 
 
-def runs_of(command: str, axes: Axes) -> list[Run]:
+def runs_of(command: str, axes: Axes) -> list[PlannedRun]:
     """Every run, named by its labels.
 
     Raises:
@@ -93,7 +93,7 @@ def runs_of(command: str, axes: Axes) -> list[Run]:
             name = ",".join(f"{as_text(axis)}={as_text(label)}" for axis, label in labels.items())
         if len(name.encode()) > LONGEST:
             raise ConfigError(f"the run {name} has too long a name: give its values labels in study.grid")
-        runs.append(Run(name, name if command == "kfold" else f"{RUNS}/{name}", labels, overlay))
+        runs.append(PlannedRun(name, name if command == "kfold" else f"{RUNS}/{name}", labels, overlay))
     names = [run.name for run in runs]
     double = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
     if double or not runs:

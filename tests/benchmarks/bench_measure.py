@@ -17,9 +17,9 @@ from skimage.morphology import skeletonize
 sys.path.insert(0, str(Path(__file__).parents[1] / "measure"))
 from crack_shapes import strip
 
-from cracklab.data.maps import distance_to
-from cracklab.data.synthetic import coverage, crack_pattern
+from cracklab.geometry.masks import distance_to
 from cracklab.measure import measure_mask
+from cracklab.synthetic.draw import coverage, crack_pattern
 
 ANGLES = (0, 10, 26.57, 45)
 WIDTHS = (1, 2, 3, 4, 6, 9, 12)

@@ -22,7 +22,7 @@ import torch
 from monai.metrics import compute_hausdorff_distance
 
 from cracklab.metrics import Evaluator, hausdorff95
-from cracklab.metrics.measures import GROUPS
+from cracklab.metrics.image_scores import GROUPS
 
 Pair = tuple[torch.Tensor, torch.Tensor]
 warnings.simplefilter("ignore", FutureWarning)

@@ -32,7 +32,7 @@ KINDS = ["overlay", "mask"]
 
 def picture(path: Path, megapixels: float) -> None:
     """A JPEG of 3 : 2, from one drawn wall and its mirror images."""
-    from cracklab.data.synthetic import draw
+    from cracklab.synthetic.draw import draw
 
     height = round((megapixels * 1e6 / 1.5) ** 0.5)
     wall = draw(1, (1000, 1000))[0]
@@ -52,8 +52,8 @@ def child(job: dict) -> dict:
     """One row, in this process."""
     import torch
 
+    from cracklab.data.photos import Photo
     from cracklab.predict.command import predict
-    from cracklab.predict.photos import Photo
     from cracklab.predict.scorer import load
     from cracklab.predict.settings import choose_tiling
     from cracklab.predict.tiles import Tiling

@@ -15,7 +15,7 @@ import numpy as np
 import yaml
 
 from cracklab.data.layouts import LAYOUTS
-from cracklab.run import CONFIG, TEST_METRICS
+from cracklab.run_folder import CONFIG, TEST_METRICS
 
 
 def best_threshold_iou(grey: np.ndarray, truth: np.ndarray) -> float:

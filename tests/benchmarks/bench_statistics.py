@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from cracklab.study.statistics import Quantity, compare
+from cracklab.report.statistics import Quantity, compare
 
 REPEATS = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
 
@@ -29,7 +29,7 @@ def main() -> None:
             for _ in range(REPEATS):
                 gain = np.repeat(rng.normal(0, share, folds), seeds) + rng.normal(0, 1, folds * seeds)
                 (one,) = compare(pd.DataFrame({"a": gain, "b": 0.0}, index=index), Quantity("x"))
-                shown += one.shown
+                shown += one.significant
                 held += one.difference.low <= 0
                 naive += stats.ttest_1samp(gain, 0).pvalue < 0.05
                 means = rng.choice(gain, (2000, len(gain))).mean(1)

@@ -7,13 +7,13 @@ import pytest
 import torch
 from support import fit
 
-from cracklab import run
+from cracklab import run_folder
 
 SMALL = ["--model.net=support.TinyNet", "--data.layout.size=[32,32]", "--panels.images=0", "--model.schedule=Constant"]
 
 
 def epochs(out: Path) -> list[str]:
-    return [row["epoch"] for row in csv.DictReader((out / run.METRICS).open())]
+    return [row["epoch"] for row in csv.DictReader((out / run_folder.METRICS).open())]
 
 
 def test_a_run_that_early_stopping_ended_stays_ended(tmp_path):
@@ -21,10 +21,10 @@ def test_a_run_that_early_stopping_ended_stays_ended(tmp_path):
     call = [*SMALL, "--trainer.max_epochs=6", "--early_stopping.patience=1", "--early_stopping.min_delta=1"]
     out = fit(tmp_path / "run", *call)
     assert epochs(out) == ["0", "1"]
-    weights = torch.load(out / run.LAST, weights_only=True)["state_dict"]
-    fit(out, *call, "--ckpt_path", str(out / run.LAST))
+    weights = torch.load(out / run_folder.LAST, weights_only=True)["state_dict"]
+    fit(out, *call, "--ckpt_path", str(out / run_folder.LAST))
     assert epochs(out) == ["0", "1"]
-    again = torch.load(out / run.LAST, weights_only=True)["state_dict"]
+    again = torch.load(out / run_folder.LAST, weights_only=True)["state_dict"]
     assert all(torch.equal(weights[name], again[name]) for name in weights)
 
 
@@ -32,13 +32,13 @@ def test_a_run_that_early_stopping_ended_stays_ended(tmp_path):
 def test_best_is_made_up_for_where_a_kill_came_before_it(tmp_path, further):
     call = [*SMALL, "--checkpoint.monitor=val/images"]  # the same in every epoch: the first is the best
     out = fit(tmp_path / "run", *call, "--trainer.max_epochs=1")
-    best = torch.load(out / run.BEST, weights_only=True)
-    (out / run.BEST).unlink()
-    fit(out, *call, f"--trainer.max_epochs={further}", "--ckpt_path", str(out / run.LAST))
-    again = torch.load(out / run.BEST, weights_only=True)
+    best = torch.load(out / run_folder.BEST, weights_only=True)
+    (out / run_folder.BEST).unlink()
+    fit(out, *call, f"--trainer.max_epochs={further}", "--ckpt_path", str(out / run_folder.LAST))
+    again = torch.load(out / run_folder.BEST, weights_only=True)
     assert again["epoch"] == best["epoch"] == 0
     assert all(torch.equal(best["state_dict"][name], again["state_dict"][name]) for name in best["state_dict"])
-    assert torch.load(out / run.LAST, weights_only=True)["epoch"] == further - 1
+    assert torch.load(out / run_folder.LAST, weights_only=True)["epoch"] == further - 1
 
 
 def test_a_run_that_is_told_to_end_does_not_say_that_all_went_well(tmp_path):

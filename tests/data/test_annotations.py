@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from data_cases import pair
 
-from cracklab.data.drawn import Shape, rasterise, run_lengths
 from cracklab.data.layouts import LAYOUTS
+from cracklab.data.layouts.shapes import Shape, rasterise, run_lengths
 from cracklab.errors import DataError
 
 HEIGHT, WIDTH = 40, 56

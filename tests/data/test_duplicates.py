@@ -6,7 +6,7 @@ from cracklab.data.duplicates import near_duplicates, thumbnail
 from cracklab.data.groups import with_groups
 from cracklab.data.images import read_image
 from cracklab.data.samples import Record
-from cracklab.data.synthetic import draw
+from cracklab.synthetic.draw import draw
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
-from cracklab.data.distance_transform import LARGE, compiled
 from cracklab.data.maps import MAPS, compute_maps
-from cracklab.data.maps import skeletonize as thin
 from cracklab.errors import ConfigError
+from cracklab.geometry.distance_transform import LARGE, compiled
+from cracklab.geometry.masks import skeletonize as thin
 
 masks = hnp.arrays(bool, st.tuples(st.integers(1, 24), st.integers(1, 24)))
 

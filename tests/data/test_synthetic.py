@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from scipy.ndimage import distance_transform_edt, label
 from skimage.morphology import skeletonize
 
-from cracklab.data.synthetic import Stroke, centre_lines, coverage, draw, grow, wall
-from cracklab.data.textures import SURFACES, noise
 from cracklab.errors import ConfigError
+from cracklab.synthetic.draw import Stroke, centre_lines, coverage, draw, grow, wall
+from cracklab.synthetic.surfaces import SURFACES, noise
 
 EIGHT = np.ones((3, 3))
 

@@ -16,11 +16,11 @@ import yaml
 from support import fit
 from torch import nn
 
-from cracklab import run
+from cracklab import run_folder
 from cracklab.cli import main
-from cracklab.data.synthetic import draw
 from cracklab.export import model as export_model
-from cracklab.restore import restore
+from cracklab.predict.trained_model import restore
+from cracklab.synthetic.draw import draw
 
 BLOCKED = ("torch", "cracklab", "lightning", "yaml", "scipy", "PIL", "onnx", "skimage", "monai")
 ALONE = f"""
@@ -46,7 +46,7 @@ def bundle(tmp_path_factory):
     out = fit(
         folder / "run", "--model.net=support.TinyNet", "--trainer.max_epochs=8", "--data.crop=64", "--data.resize=32"
     )
-    checkpoint = str(out / run.BEST)
+    checkpoint = str(out / run_folder.BEST)
     assert main(["test", "--config", str(out / "config.yaml"), "--ckpt_path", checkpoint]) == 0
     assert main(["export", "--ckpt_path", checkpoint, "--out", str(folder / "bundle")]) == 0
     return out, folder / "bundle"
@@ -71,7 +71,7 @@ def test_the_bundle_is_complete_and_its_checksums_are_right(bundle):
 
 def test_the_model_says_what_pytorch_says_at_any_size(bundle):
     out, folder = bundle
-    restored = restore(out / run.BEST)
+    restored = restore(out / run_folder.BEST)
     session = onnxruntime.InferenceSession(str(folder / "model.onnx"))
     for batch, size in ((1, (32, 32)), (3, (96, 160))):
         image = np.stack([draw(seed, size)[0].transpose(2, 0, 1) for seed in range(batch)])
@@ -110,7 +110,7 @@ def test_run_py_alone_makes_the_masks_that_predict_makes(bundle, tmp_path):
     arguments = [
         "predict",
         "--ckpt_path",
-        str(out / run.BEST),
+        str(out / run_folder.BEST),
         "--images",
         str(photos),
         "--out",
@@ -150,10 +150,10 @@ def test_run_py_names_a_photo_that_fails_and_writes_over_none(bundle, tmp_path):
 def test_the_card_holds_data_metrics_and_limits(bundle):
     out, folder = bundle
     card = (folder / "README.md").read_text()
-    scores = json.loads((out / run.TEST_METRICS).read_text())
+    scores = json.loads((out / run_folder.TEST_METRICS).read_text())
     assert f"| iou | {scores['test/iou']:.4f} |" in card
     assert "7 test images" in card
-    protocols = json.loads((out / run.PROTOCOLS).read_text())
+    protocols = json.loads((out / run_folder.PROTOCOLS).read_text())
     assert f"iou {protocols['per_image']['values']['iou']:.4f}" in card
     assert "Warning: Thresholds are picked on the test images" in " ".join(card.split())
     for text in (
@@ -171,7 +171,7 @@ def test_the_card_holds_data_metrics_and_limits(bundle):
 def test_the_configuration_says_where_the_model_comes_from_without_paths(bundle):
     out, folder = bundle
     content = yaml.safe_load((folder / "config.yaml").read_text())
-    assert content["checkpoint"]["sha256"] == hashlib.sha256((out / run.BEST).read_bytes()).hexdigest()
+    assert content["checkpoint"]["sha256"] == hashlib.sha256((out / run_folder.BEST).read_bytes()).hexdigest()
     assert content["checkpoint"]["file"] == "best.ckpt"
     assert content["checkpoint"]["data"]["images"]["train"] == 24
     assert content["training"]["model"]["net"]["class_path"] == "support.TinyNet"
@@ -203,14 +203,14 @@ class Unwritable(Drifting):
 def test_an_export_that_fails_leaves_nothing(tmp_path, capsys, net, said):
     out = fit(tmp_path / "run", f"--model.net={__name__}.{net}", "--trainer.max_epochs=1")
     before = set(tmp_path.iterdir())
-    assert ended(["export", "--ckpt_path", str(out / run.BEST), "--out", str(tmp_path / "bundle")]) == 1
+    assert ended(["export", "--ckpt_path", str(out / run_folder.BEST), "--out", str(tmp_path / "bundle")]) == 1
     assert said in capsys.readouterr().err
     assert set(tmp_path.iterdir()) == before
 
 
 def test_a_difference_that_is_just_too_large_fails(bundle, monkeypatch, tmp_path):
     out, folder = bundle
-    deployed = export_model.Deployed(restore(out / run.BEST))
+    deployed = export_model.Deployed(restore(out / run_folder.BEST))
     assert export_model.compare(deployed, folder / "model.onnx") < export_model.TOLERANCE
     with torch.no_grad():
         deployed.module.net.head[1].bias += 1e-3
@@ -223,7 +223,7 @@ def test_grey_and_untested_nets_are_exported_too(tmp_path):
     out = fit(tmp_path / "run", "--model.net=support.TinyNet", "--trainer.max_epochs=1", "--data.channels=1")
     folder = tmp_path / "empty"
     folder.mkdir()
-    assert main(["export", "--ckpt_path", str(out / run.BEST), "--out", str(folder)]) == 0
+    assert main(["export", "--ckpt_path", str(out / run_folder.BEST), "--out", str(folder)]) == 0
     assert "Not tested" in (folder / "README.md").read_text()
     cv2.imwrite(str(tmp_path / "a.png"), draw(3, (40, 40))[0])
     command = [sys.executable, str(folder / "run.py"), str(tmp_path / "a.png"), "--out", str(tmp_path / "masks")]
@@ -233,6 +233,6 @@ def test_grey_and_untested_nets_are_exported_too(tmp_path):
 def test_a_folder_that_is_not_empty_is_left_alone(bundle, capsys):
     out, folder = bundle
     before = {path: os.stat(path).st_mtime_ns for path in folder.iterdir()}
-    assert ended(["export", "--ckpt_path", str(out / run.BEST), "--out", str(folder)]) == 2
+    assert ended(["export", "--ckpt_path", str(out / run_folder.BEST), "--out", str(folder)]) == 2
     assert "not empty" in capsys.readouterr().err
     assert {path: os.stat(path).st_mtime_ns for path in folder.iterdir()} == before

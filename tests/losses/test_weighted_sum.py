@@ -10,7 +10,7 @@ from torch import nn
 
 from cracklab.errors import ConfigError
 from cracklab.losses import External, build_loss
-from cracklab.losses.weighted import Schedule, WeightedSum
+from cracklab.losses.weighted import WeightedSum, WeightSchedule
 
 NARROW = SimpleNamespace(crack_share=0.02, width_px_p95=9.0)
 
@@ -19,18 +19,20 @@ NARROW = SimpleNamespace(crack_share=0.02, width_px_p95=9.0)
     ("epoch", "weight"), [(0, 0.2), (4, 0.2), (5, 0.2), (6, 0.4), (9, 1.0), (10, 1.2), (11, 1.2), (500, 1.2)]
 )
 def test_schedule_is_a_line(epoch, weight):
-    assert Schedule(start=0.2, end=1.2, first_epoch=5, last_epoch=10)(epoch) == pytest.approx(weight)
+    assert WeightSchedule(start=0.2, end=1.2, first_epoch=5, last_epoch=10)(epoch) == pytest.approx(weight)
 
 
 def test_schedule_needs_two_epochs():
     with pytest.raises(ConfigError, match="last_epoch is 3: expected an epoch after first_epoch"):
-        Schedule(0, 1, first_epoch=3, last_epoch=3)
+        WeightSchedule(0, 1, first_epoch=3, last_epoch=3)
 
 
 def test_weights_move_and_terms_are_named():
     z, y, maps, _ = tensors(*batch())
     dice, boundary = build_loss("dice"), build_loss("boundary")
-    loss = WeightedSum([(dice, Schedule(1.0, 0.0, last_epoch=10)), (boundary, 0.5), (build_loss("dice", eps=9.0), 2)])
+    loss = WeightedSum(
+        [(dice, WeightSchedule(1.0, 0.0, last_epoch=10)), (boundary, 0.5), (build_loss("dice", eps=9.0), 2)]
+    )
     assert loss.maps == ("signed_distance",)
     expected = {"dice": dice(z, y), "boundary": boundary(z, y, maps), "dice_2": build_loss("dice", eps=9.0)(z, y)}
     for epoch, first in ((0, 1.0), (3, 0.7), (10, 0.0), (99, 0.0)):
@@ -42,7 +44,7 @@ def test_weights_move_and_terms_are_named():
 
 def test_sums_nest_and_pass_on():
     z, y, maps, _ = tensors(*batch())
-    inner = WeightedSum([(build_loss("dice"), Schedule(0.0, 1.0, last_epoch=2))])
+    inner = WeightedSum([(build_loss("dice"), WeightSchedule(0.0, 1.0, last_epoch=2))])
     outer = WeightedSum([(inner, 2.0), (build_loss("focal_margin", margin="auto"), 1.0)])
     outer.set_epoch(1)
     assert outer.needs_statistics
@@ -65,7 +67,7 @@ def test_command_line():
         '[{"class_path": "distance_aware", "init_args": {"beta": 5}}, {"start": 0, "end": 1, "last_epoch": 10}]]}}',
     )
     assert [type(child).__qualname__ for child in loss.losses.values()] == ["dice", "distance_aware"]
-    assert list(loss.weights.values()) == [1.0, Schedule(0.0, 1.0, last_epoch=10)]
+    assert list(loss.weights.values()) == [1.0, WeightSchedule(0.0, 1.0, last_epoch=10)]
     with pytest.raises(ConfigError, match="expected at least one pair"):
         WeightedSum([])
 

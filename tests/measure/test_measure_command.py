@@ -45,7 +45,7 @@ def rows(path):
 
 def test_tables_json_and_pictures(masks, tmp_path, capsys):
     out = tmp_path / "out"
-    assert measure(masks, "--mm-per-px", "0.5", "--out", out) == 0
+    assert measure(masks, "--mm_per_px", "0.5", "--out", out) == 0
     files = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
     pictures = {"a_measured.jpg", "east/b_measured.jpg", "none_measured.jpg"}
     assert files == {"photos.csv", "cracks.csv", "measurements.json"} | pictures
@@ -70,9 +70,9 @@ def test_tables_json_and_pictures(masks, tmp_path, capsys):
 
 
 def test_short_cracks_can_be_left_out(masks, capsys):
-    assert measure(masks / "east/b.png", "--min-length-px", "50") == 0
+    assert measure(masks / "east/b.png", "--min_length_px", "50") == 0
     assert "length_px" in capsys.readouterr().out
-    assert measure(masks / "east/b.png", "--min-length-px", "70") == 0
+    assert measure(masks / "east/b.png", "--min_length_px", "70") == 0
     assert "b: no crack" in capsys.readouterr().out
 
 
@@ -93,7 +93,7 @@ def test_a_second_run_takes_its_own_pictures_for_no_masks(masks, tmp_path):
 def test_scales_from_a_table_and_from_exif(masks, tmp_path):
     table = tmp_path / "scales.csv"
     table.write_text("id,mm_per_px\na,0.5\neast/b,2\nnone,1\n")
-    assert measure(masks, "--scale-csv", table, "--out", tmp_path / "table", "--no-pictures") == 0
+    assert measure(masks, "--scale_csv", table, "--out", tmp_path / "table", "--no_pictures") == 0
     assert [row["mm_per_px"] for row in rows(tmp_path / "table/photos.csv")] == ["0.5", "1.0", "2.0"]
     exif = Image.Exif()
     exif.get_ifd(0x8769)[0xA405] = 50
@@ -101,7 +101,7 @@ def test_scales_from_a_table_and_from_exif(masks, tmp_path):
         height, width = cv2.imread(str(masks / f"{name}.png")).shape[:2]
         (tmp_path / f"photos/{name}.jpg").parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (width, height), "gray").save(tmp_path / f"photos/{name}.jpg", exif=exif)
-    options = ("--photos", tmp_path / "photos", "--distance-mm", "1000")
+    options = ("--photos", tmp_path / "photos", "--distance_mm", "1000")
     assert measure(masks, *options, "--out", tmp_path / "exif") == 0
     scale = {row["id"]: float(row["mm_per_px"]) for row in rows(tmp_path / "exif/photos.csv")}
     assert scale["none"] == pytest.approx(43.267 / np.hypot(50, 40) * 1000 / 50, rel=1e-3)
@@ -116,7 +116,7 @@ def test_errors_against_the_truth(masks, tmp_path, capsys):
     save(truth / "b.png", np.pad(np.ones((30, 3), bool), ((10, 10), (10, 27))))
     save(predicted / "c.png", np.pad(np.ones((30, 3), bool), ((10, 10), (10, 27))))
     save(truth / "c.png", np.zeros((50, 40), bool))
-    assert measure(predicted, "--truth", truth, "--out", tmp_path / "out", "--no-pictures") == 0
+    assert measure(predicted, "--truth", truth, "--out", tmp_path / "out", "--no_pictures") == 0
     result = json.loads((tmp_path / "out/comparison.json").read_text())
     assert (result["photos"], result["photos_missed"], result["photos_false"]) == (3, 1, 1)
     assert result["width_p50_error_px_mean"] == pytest.approx(2, abs=0.2)
@@ -146,14 +146,14 @@ def test_masks_that_fail_are_named_and_the_others_measured(masks, tmp_path, caps
     ("arguments", "expected"),
     [
         (["/nowhere"], "/nowhere names no photo or mask"),
-        (["MASKS", "--mm-per-px", "0"], "--mm-per-px is '0'"),
-        (["MASKS", "--mm-per-px", "wide"], "'wide'"),
-        (["MASKS", "--mm-per-px", "1", "--distance-mm", "2"], "not allowed with"),
-        (["MASKS", "--distance-mm", "2000"], "--photos"),
-        (["MASKS", "--bridge-px", "-2"], "--bridge-px -2"),
-        (["MASKS", "--bridge-px", "far"], "--bridge-px far"),
-        (["MASKS", "--min-length-px", "-1"], "--min-length-px -1"),
-        (["MASKS", "--scale-csv", "none.csv"], "none.csv cannot be read"),
+        (["MASKS", "--mm_per_px", "0"], "--mm_per_px is '0'"),
+        (["MASKS", "--mm_per_px", "wide"], "'wide'"),
+        (["MASKS", "--mm_per_px", "1", "--distance_mm", "2"], "not allowed with"),
+        (["MASKS", "--distance_mm", "2000"], "--photos"),
+        (["MASKS", "--bridge_px", "-2"], "--bridge_px -2"),
+        (["MASKS", "--bridge_px", "far"], "--bridge_px far"),
+        (["MASKS", "--min_length_px", "-1"], "--min_length_px -1"),
+        (["MASKS", "--scale_csv", "none.csv"], "none.csv cannot be read"),
         (["MASKS", "--truth", "/nowhere"], "--truth /nowhere names no photo or mask"),
         (["MASKS", "--out", "MASKS"], "choose another"),
         (["MASKS", "--out", "MASKS/a.png"], "is a file"),
@@ -186,7 +186,7 @@ def test_deepcrack_predictions_too_wide_by_a_pixel(deepcrack, tmp_path):
         cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
         cv2.imwrite(str(tmp_path / path.name), cv2.dilate(truth, cross))
     out = tmp_path / "out"
-    assert measure(tmp_path, "--truth", deepcrack / "test_lab", "--out", out, "--no-pictures") == 0
+    assert measure(tmp_path, "--truth", deepcrack / "test_lab", "--out", out, "--no_pictures") == 0
     result = json.loads((out / "comparison.json").read_text())
     assert 1.5 < result["width_p50_error_px_mean"] < 2.5
     assert abs(result["length_error_total"]) < 0.08

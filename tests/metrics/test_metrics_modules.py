@@ -4,8 +4,8 @@ from metric_cases import case
 
 from cracklab.errors import ConfigError
 from cracklab.metrics import Evaluator
-from cracklab.metrics.modules import PerImage, Pooled
 from cracklab.metrics.scores import SCORES
+from cracklab.metrics.torchmetrics import PerImage, Pooled
 
 
 @pytest.mark.parametrize("name", SCORES)

@@ -11,8 +11,8 @@ from skimage.morphology import dilation, disk, skeletonize
 from cracklab.errors import ConfigError
 from cracklab.metrics import hausdorff95
 from cracklab.metrics.bands import BANDS, by_width, pooled_by_width
+from cracklab.metrics.image_scores import GROUPS, SCORES_OF, Measures
 from cracklab.metrics.masks import Pair
-from cracklab.metrics.measures import GROUPS, SCORES_OF, Measures
 from cracklab.metrics.overlap import BINARY
 from cracklab.metrics.scores import SCORES
 

@@ -9,7 +9,7 @@ from scipy.spatial.distance import cdist
 
 from cracklab.errors import ConfigError
 from cracklab.metrics import hausdorff95
-from cracklab.metrics.measures import Measures
+from cracklab.metrics.image_scores import Measures
 from cracklab.metrics.surface import edge_distances, surface
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*always_return_as_numpy:FutureWarning")  # MONAI's own

@@ -17,7 +17,7 @@ from cracklab.cli import main
 from cracklab.errors import ConfigError
 from cracklab.models import CrackSeg, TransUNet
 from cracklab.models.pretrained import _answers, build
-from cracklab.restore import restore
+from cracklab.predict.trained_model import restore
 
 NOWHERE = "http://127.0.0.1:9"
 """An address where nobody answers: the port of `discard`."""

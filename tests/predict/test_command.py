@@ -13,14 +13,14 @@ import torch
 from PIL import Image
 from support import ROOT, TinyNet, fit
 
-from cracklab import run
+from cracklab import run_folder
 from cracklab.cli import main
-from cracklab.data.synthetic import draw
 from cracklab.predict.command import scored
 from cracklab.predict.scorer import load
 from cracklab.predict.tiles import Tiling
+from cracklab.predict.trained_model import restore
 from cracklab.predict.writers import Result, write
-from cracklab.restore import restore
+from cracklab.synthetic.draw import draw
 
 SIZES = {"wall": (97, 130), "tiny": (20, 33), "large": (300, 210)}
 
@@ -57,7 +57,7 @@ def call(checkpoint, photos, out, *more):
 
 
 def predict(folder, photos, out, *more):
-    return main(call(folder / run.BEST, photos, out, *more))
+    return main(call(folder / run_folder.BEST, photos, out, *more))
 
 
 def ended(arguments):
@@ -127,19 +127,19 @@ def test_centre_lines_have_the_length_and_width_of_the_mask(tmp_path):
 
 def test_a_photo_of_the_training_size_is_scored_as_test_scores_it(tiny_run):
     """The same net, transform and threshold: the mask is the one that the evaluator saw."""
-    restored = restore(tiny_run / run.BEST)
+    restored = restore(tiny_run / run_folder.BEST)
     restored.data.setup("test")
     batch = next(iter(restored.data.test_dataloader()))
     batch = restored.data.on_after_batch_transfer(batch, 0)
     with torch.inference_mode():
         expected = restored.module.probabilities(restored.module(batch["image"]))[0, 0].numpy()
     photo = restored.data.as_photo(batch["image"][0])
-    np.testing.assert_allclose(probabilities(load([tiny_run / run.BEST]), photo, Tiling()), expected, atol=2e-5)
+    np.testing.assert_allclose(probabilities(load([tiny_run / run_folder.BEST]), photo, Tiling()), expected, atol=2e-5)
 
 
 def test_the_scale_of_training_is_used(tiny_run):
     """A photo twice as large, reduced by half as in training, scores like the photo itself."""
-    scorer = load([tiny_run / run.BEST])
+    scorer = load([tiny_run / run_folder.BEST])
     photo, _ = draw(3, (128, 96))
     large = photo.repeat(2, axis=0).repeat(2, axis=1)
     here = probabilities(scorer, photo, Tiling())
@@ -157,7 +157,7 @@ def test_the_scale_of_training_is_used(tiny_run):
 def test_a_net_trained_on_whole_photos_resized_sees_others_at_that_scale(tmp_path):
     """Drawn walls of 64 x 64 as 32 x 16: a photo of 200 x 100 is seen at 100 x 25, not squeezed into 32 x 16."""
     out = fit(tmp_path / "r", "--model.net=support.TinyNet", "--trainer.max_epochs=1", "--data.resize=[32,16]")
-    assert load([out / run.BEST]).scaled_size(200, 100) == (100, 25)
+    assert load([out / run_folder.BEST]).scaled_size(200, 100) == (100, 25)
 
 
 def test_depth_format_and_orientation_of_photos(small_run, tmp_path):
@@ -186,7 +186,7 @@ def test_depth_format_and_orientation_of_photos(small_run, tmp_path):
 def test_tiling_does_not_show(small_run, tmp_path):
     """Default overlap, from the net's reach: masks of tiles and of one pass agree."""
     photo, _ = draw(3, (256, 192))
-    scorer = load([small_run / run.BEST])
+    scorer = load([small_run / run_folder.BEST])
     (tmp_path / "photos").mkdir()
     cv2.imwrite(str(tmp_path / "photos" / "a.png"), photo[..., ::-1])
     assert predict(small_run, tmp_path / "photos", tmp_path / "out", "--tile=64", "--probability") == 0
@@ -203,7 +203,7 @@ def test_a_damaged_photo_is_named_and_the_others_are_done(small_run, photos, tmp
     (photos / "broken.jpg").write_bytes((photos / "wall.png").read_bytes()[:60])
     (photos / "text.png").write_text("no photo at all")
     out = tmp_path / "masks"
-    assert ended(call(small_run / run.BEST, photos, out)) == 1
+    assert ended(call(small_run / run_folder.BEST, photos, out)) == 1
     said = capsys.readouterr()
     assert "2 failed:" in said.err
     assert "broken.jpg" in said.err
@@ -214,7 +214,7 @@ def test_a_damaged_photo_is_named_and_the_others_are_done(small_run, photos, tmp
 
 def test_a_photo_whose_results_cannot_be_written_is_named_and_the_others_are_done(small_run, photos, tmp_path, capsys):
     (tmp_path / "masks" / "wall.png").mkdir(parents=True)
-    assert ended(call(small_run / run.BEST, photos, tmp_path / "masks")) == 1
+    assert ended(call(small_run / run_folder.BEST, photos, tmp_path / "masks")) == 1
     assert "wall.png" in capsys.readouterr().err
     assert (tmp_path / "masks" / "large.png").is_file()
     assert not list((tmp_path / "masks").glob(".*")), "nothing half written is left"
@@ -245,7 +245,7 @@ def test_a_killed_start_leaves_whole_files_and_is_gone_on_with(small_run, tmp_pa
     photos.mkdir()
     for seed in range(12):
         cv2.imwrite(str(photos / f"{seed:02}.png"), draw(seed, (128, 160))[0])
-    arguments = [sys.executable, "-m", "cracklab", *call(small_run / run.BEST, photos, out)]
+    arguments = [sys.executable, "-m", "cracklab", *call(small_run / run_folder.BEST, photos, out)]
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, env=environment)
     for line in process.stdout:
@@ -265,9 +265,9 @@ def test_another_checkpoint_or_another_way_in_the_same_folder_is_refused(small_r
     assert predict(small_run, photos, out) == 0
     before = {path: path.read_bytes() for path in out.iterdir()}
     for arguments in (
-        call(tiny_run / run.BEST, photos, out),
-        call(small_run / run.BEST, photos, out, "--tta=flips"),
-        call(small_run / run.BEST, photos, out, "--overlap=96"),
+        call(tiny_run / run_folder.BEST, photos, out),
+        call(small_run / run_folder.BEST, photos, out, "--tta=flips"),
+        call(small_run / run_folder.BEST, photos, out, "--overlap=96"),
     ):
         assert ended(arguments) == 2
         assert "choose another --out" in capsys.readouterr().err
@@ -276,11 +276,11 @@ def test_another_checkpoint_or_another_way_in_the_same_folder_is_refused(small_r
 
 def test_checkpoints_and_flips_are_averaged(small_run, tmp_path):
     """The mean of probabilities, computed here by hand; the threshold is the mean of theirs."""
-    content = torch.load(small_run / run.BEST, weights_only=True)
+    content = torch.load(small_run / run_folder.BEST, weights_only=True)
     content["cracklab"]["threshold"] = 0.2
     content["state_dict"]["net.head.1.bias"] += 1
     torch.save(content, tmp_path / "other.ckpt")
-    paths = [small_run / run.BEST, tmp_path / "other.ckpt"]
+    paths = [small_run / run_folder.BEST, tmp_path / "other.ckpt"]
     photo, _ = draw(3, (64, 96))
     both = load(paths, flips=True)
     assert both.threshold == pytest.approx((load(paths[:1]).threshold + 0.2) / 2)
@@ -293,10 +293,10 @@ def test_checkpoints_and_flips_are_averaged(small_run, tmp_path):
 
 
 def test_checkpoints_that_do_not_belong_together_are_refused(small_run, tmp_path, photos, capsys):
-    content = torch.load(small_run / run.BEST, weights_only=True)
+    content = torch.load(small_run / run_folder.BEST, weights_only=True)
     content["cracklab"]["config"] = content["cracklab"]["config"].replace("- 0.485", "- 0.5")
     torch.save(content, tmp_path / "other.ckpt")
-    arguments = call(small_run / run.BEST, photos, tmp_path / "out")
+    arguments = call(small_run / run_folder.BEST, photos, tmp_path / "out")
     arguments.insert(3, str(tmp_path / "other.ckpt"))
     assert ended(arguments) == 2
     assert "differ in the data transform" in capsys.readouterr().err
@@ -305,7 +305,7 @@ def test_checkpoints_that_do_not_belong_together_are_refused(small_run, tmp_path
 
 def test_several_classes_become_their_indices(tmp_path, photos):
     """The mask holds the index of the most probable class, and a pixel of the probability map what it was."""
-    content = torch.load(fit_classes(tmp_path) / run.BEST, weights_only=True)
+    content = torch.load(fit_classes(tmp_path) / run_folder.BEST, weights_only=True)
     assert "num_classes" in content["cracklab"]["config"]
     assert predict(tmp_path / "classes", photos, tmp_path / "out", "--probability") == 0
     mask, sure = read(tmp_path / "out" / "large.png"), read(tmp_path / "out" / "large_probability.png") / 65535
@@ -345,7 +345,7 @@ def fit_classes(folder):
     ],
 )
 def test_wrong_calls(small_run, photos, tmp_path, capsys, arguments, expected):
-    assert ended(call(small_run / run.BEST, photos, tmp_path / "masks", *arguments)) == 2
+    assert ended(call(small_run / run_folder.BEST, photos, tmp_path / "masks", *arguments)) == 2
     said = capsys.readouterr().err
     assert expected in said
     assert "Traceback" not in said
@@ -359,10 +359,10 @@ def test_grey_nets_predict_too(tmp_path, photos):
 
 def test_a_checkpoint_elsewhere_is_enough(small_run, photos, tmp_path):
     """Neither the run folder nor the data is looked at."""
-    shutil.copy(small_run / run.BEST, tmp_path / "alone.ckpt")
+    shutil.copy(small_run / run_folder.BEST, tmp_path / "alone.ckpt")
     assert main(call(tmp_path / "alone.ckpt", photos, tmp_path / "masks")) == 0
     assert (tmp_path / "masks" / "wall.png").is_file()
 
 
 def test_the_small_net_is_the_one_of_the_tests(small_run):
-    assert isinstance(restore(small_run / run.BEST).module.net, TinyNet)
+    assert isinstance(restore(small_run / run_folder.BEST).module.net, TinyNet)

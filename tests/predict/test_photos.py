@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
+from cracklab.data.photos import check_outputs, find
 from cracklab.errors import DataError
-from cracklab.predict.photos import check_outputs, find
 from cracklab.predict.writers import WRITERS, Result, outputs, write
 
 GREY = np.full((20, 24, 3), 120, np.uint8)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support import ROOT, fit
 
-from cracklab import run
+from cracklab import run_folder
 
 BENCH = ROOT / "tests" / "benchmarks" / "bench_predict.py"
 pytestmark = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux's /proc")
@@ -26,7 +26,12 @@ def test_memory_is_bounded_and_grows_by_little(tmp_path):
     peaks = {}
     for megapixels in (24, 48):
         picture(tmp_path / "photo.jpg", megapixels)
-        job = {"checkpoint": str(out / run.BEST), "threads": 1, "way": "chosen", "photo": str(tmp_path / "photo.jpg")}
+        job = {
+            "checkpoint": str(out / run_folder.BEST),
+            "threads": 1,
+            "way": "chosen",
+            "photo": str(tmp_path / "photo.jpg"),
+        }
         job |= {"out": str(tmp_path / f"{megapixels}"), "kinds": ["probability", "overlay", "mask"]}
         command = [sys.executable, str(BENCH), "--job", json.dumps(job)]
         done = subprocess.run(command, capture_output=True, text=True, env=environment)

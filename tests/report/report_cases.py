@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from cracklab import run as files
+from cracklab import run_folder
+from cracklab.files import write_json
 from cracklab.metrics.aggregate import aggregate
 from cracklab.metrics.overlap import BINARY
-from cracklab.study.folder import Plan, Run, Study
+from cracklab.study.folder import PlannedRun, Study, StudyPlan
 
 PIXELS = 96 * 96
 FOLDS = 5
@@ -45,8 +46,8 @@ def write_run(
         "data": {"layout": {"class_path": "synthetic"}, "root": None, "fold": fold, "folds": FOLDS, "seed": seed},
         "name": folder.name,
     }
-    (folder / files.CONFIG).write_text(yaml.safe_dump(config))
-    (folder / files.ENVIRONMENT).write_text(json.dumps(environment(seed, gpu)))
+    (folder / run_folder.CONFIG).write_text(yaml.safe_dump(config))
+    (folder / run_folder.ENVIRONMENT).write_text(json.dumps(environment(seed, gpu)))
     curve = level * (1 - np.exp(-np.arange(1, epochs + 1) / 2)) + rng.normal(0, 0.005, epochs)
     surface = np.where(np.arange(1, epochs + 1) % 2 == 0, 1, np.nan)
     pd.DataFrame(
@@ -54,7 +55,7 @@ def write_run(
             "epoch": range(epochs), "step": range(10, 10 * epochs + 1, 10), "lr": 1e-3, "seconds": rng.uniform(9, 11, epochs),
             "train/loss": 1 - curve, "val/iou": curve, "val/boundary_iou": curve * 0.8 * surface, "val/hd95_px": 20 * (1 - curve) * surface,
         }
-    ).to_csv(folder / files.METRICS, index=False)  # fmt: skip
+    ).to_csv(folder / run_folder.METRICS, index=False)  # fmt: skip
     costs = {
         "epoch": range(epochs),
         "images_per_s": 30.0,
@@ -62,7 +63,7 @@ def write_run(
         "waiting_share": 0.01,
     }
     pd.DataFrame(costs | ({"gpu_peak_gb": rng.uniform(2, 3, epochs)} if gpu else {})).to_csv(
-        folder / files.RESOURCES, index=False
+        folder / run_folder.RESOURCES, index=False
     )
     if not tested:
         return folder
@@ -72,7 +73,7 @@ def write_run(
         for i in chosen
     ]
     metrics = {f"test/{name}": value for name, value in aggregate(rows).items()} | {"test/threshold": 0.5}
-    files.write_json(folder / files.TEST_METRICS, dict(sorted(metrics.items())))
+    write_json(folder / run_folder.TEST_METRICS, dict(sorted(metrics.items())))
     protocol = {
         "protocol": "deepcrack_pooled",
         "what": "",
@@ -80,12 +81,12 @@ def write_run(
         "warning": "",
         "values": {"f1": metrics["test/dice"]},
     }
-    files.write_json(folder / files.PROTOCOLS, {"deepcrack_pooled": protocol})
-    pd.DataFrame(rows).to_csv(folder / files.PER_IMAGE, index=False)
+    write_json(folder / run_folder.PROTOCOLS, {"deepcrack_pooled": protocol})
+    pd.DataFrame(rows).to_csv(folder / run_folder.PER_IMAGE, index=False)
     for one in rows[:examples]:
-        (folder / files.EXAMPLES).mkdir(parents=True, exist_ok=True)
+        (folder / run_folder.EXAMPLES).mkdir(parents=True, exist_ok=True)
         strip = rng.integers(0, 255, (48, 4 * 48, 3), dtype=np.uint8)
-        cv2.imwrite(str(folder / files.EXAMPLES / f"{one['id']}.png"), strip)
+        cv2.imwrite(str(folder / run_folder.EXAMPLES / f"{one['id']}.png"), strip)
     return folder
 
 
@@ -131,12 +132,14 @@ def write_study(
     for loss, seed, fold in product(levels, seeds, range(folds)):
         name = f"loss={loss},seed_everything={seed},fold={fold}"
         labels = {"loss": loss, "seed_everything": seed, "fold": fold}
-        runs.append(Run(name, f"runs/{name}", labels, {"model.loss": loss, "seed_everything": seed, "data.fold": fold}))
+        runs.append(
+            PlannedRun(name, f"runs/{name}", labels, {"model.loss": loss, "seed_everything": seed, "data.fold": fold})
+        )
         level = levels[loss] + easy[fold] + rng.normal(0, 0.004)
         if name not in leave_out:
             write_run(folder / "runs" / name, loss, level, seed=seed, fold=fold, **more)
     axes = {"loss": list(levels), "seed_everything": list(seeds), "fold": list(range(folds))}
-    Study(folder).write_plan(Plan("study", {"arguments": []}, axes, runs), {})
+    Study(folder).write_plan(StudyPlan("study", {"arguments": []}, axes, runs), {})
     return folder
 
 
@@ -147,9 +150,11 @@ def write_grid(folder: Path, betas: Iterable[float], sigmas: Iterable[float], se
         name = f"beta={beta},sigma={sigma},seed_everything={seed}"
         options = {"beta": beta, "sigma": sigma}
         keys = {f"model.loss.{key}": value for key, value in options.items()}
-        runs.append(Run(name, f"runs/{name}", {**keys, "seed_everything": seed}, {**keys, "seed_everything": seed}))
+        runs.append(
+            PlannedRun(name, f"runs/{name}", {**keys, "seed_everything": seed}, {**keys, "seed_everything": seed})
+        )
         level = 0.7 - 0.02 * (beta - 2) ** 2 - 0.1 * (sigma - 0.25) ** 2 + 0.001 * seed
         write_run(folder / "runs" / name, "distance_aware", level, seed=seed, options=options)
     axes = {"model.loss.beta": list(betas), "model.loss.sigma": list(sigmas), "seed_everything": list(seeds)}
-    Study(folder).write_plan(Plan("study", {"arguments": []}, axes, runs), {})
+    Study(folder).write_plan(StudyPlan("study", {"arguments": []}, axes, runs), {})
     return folder

@@ -11,7 +11,7 @@ import pytest
 from report_cases import write_grid, write_run, write_study
 
 from cracklab.cli import main
-from cracklab.study.folder import Job, Plan, Run, Study
+from cracklab.study.folder import PlannedRun, RunStatus, Study, StudyPlan
 
 LEVELS = {"bce": 0.62, "dice": 0.66, "tversky": 0.661, "focal": 0.70}
 GONE = "loss=bce,seed_everything=2,fold=4"
@@ -21,7 +21,7 @@ GONE = "loss=bce,seed_everything=2,fold=4"
 def study(tmp_path_factory) -> Path:
     folder = write_study(tmp_path_factory.mktemp("study") / "losses", LEVELS, leave_out=[GONE], examples=2)
     gone = next(run for run in Study(folder).plan.runs if run.name == GONE)
-    Study(folder).write_job(gone, Job("failed", lines=["error: no space left"]))
+    Study(folder).write_status(gone, RunStatus("failed", lines=["error: no space left"]))
     assert main(["report", str(folder), "--title", "Four losses"]) == 0
     return folder
 
@@ -188,8 +188,8 @@ def test_a_kfold_folder_is_one_method(tmp_path, capsys):
     runs = []
     for fold in range(5):
         write_run(tmp_path / "cv" / f"fold_{fold}", "dice", 0.6 + 0.01 * fold, fold=fold, epochs=2)
-        runs.append(Run(f"fold_{fold}", f"fold_{fold}", {"fold": fold}, {"data.fold": fold}))
-    Study(tmp_path / "cv").write_plan(Plan("kfold", {}, {"fold": list(range(5))}, runs), {})
+        runs.append(PlannedRun(f"fold_{fold}", f"fold_{fold}", {"fold": fold}, {"data.fold": fold}))
+    Study(tmp_path / "cv").write_plan(StudyPlan("kfold", {}, {"fold": list(range(5))}, runs), {})
     assert main(["report", str(tmp_path / "cv")]) == 0
     assert re.search(r"cv: IoU 0\.\d+ \(95 % interval 0\.\d+ to 0\.\d+, n = 5 folds\)", capsys.readouterr().out)
     assert not (tmp_path / "cv/report/tables/comparisons.csv").exists()
@@ -201,8 +201,8 @@ def test_folds_of_repeats_are_said_to_share_images(tmp_path):
         for fold in range(2):
             name = f"repeat_{repeat}/fold_{fold}"
             write_run(tmp_path / name, "dice", 0.6, seed=repeat, fold=fold, epochs=2)
-            runs.append(Run(name, name, {"repeat": repeat, "fold": fold}, {"data.fold": fold}))
-    Study(tmp_path).write_plan(Plan("kfold", {}, {"repeat": [0, 1], "fold": [0, 1]}, runs), {})
+            runs.append(PlannedRun(name, name, {"repeat": repeat, "fold": fold}, {"data.fold": fold}))
+    Study(tmp_path).write_plan(StudyPlan("kfold", {}, {"repeat": [0, 1], "fold": [0, 1]}, runs), {})
     assert main(["report", str(tmp_path)]) == 0
     assert "Folds of every repeat count as folds of their own" in (tmp_path / "report/report.md").read_text()
 
@@ -281,9 +281,9 @@ def test_axes_that_are_not_compared_make_blocks(tmp_path):
     for net, loss, seed in [(n, lo, s) for n in ("unet", "segformer", "fpn") for lo in ("dice", "bce") for s in (1, 2)]:
         name = f"net={net},loss={loss},seed_everything={seed}"
         labels = {"model.net": net, "loss": loss, "seed_everything": seed}
-        runs.append(Run(name, f"runs/{name}", labels, labels))
+        runs.append(PlannedRun(name, f"runs/{name}", labels, labels))
         write_run(tmp_path / "s/runs" / name, loss, {"dice": 0.7, "bce": 0.6}[loss], seed=seed, epochs=2)
-    Study(tmp_path / "s").write_plan(Plan("study", {}, {}, runs), {})
+    Study(tmp_path / "s").write_plan(StudyPlan("study", {}, {}, runs), {})
     assert main(["report", str(tmp_path / "s"), "--compare", "loss"]) == 0
     ranking = table(tmp_path / "s", "ranking")
     assert list(ranking["method"]) == ["dice", "bce"]
@@ -293,10 +293,10 @@ def test_axes_that_are_not_compared_make_blocks(tmp_path):
 
 def test_labels_are_text_wherever_they_stand(tmp_path):
     evil = "<script>alert(1)</script>|50% & a_b"
-    runs = [Run(f"run{i}", f"runs/{i}", {"loss": label}, {}) for i, label in enumerate((evil, "dice"))]
+    runs = [PlannedRun(f"run{i}", f"runs/{i}", {"loss": label}, {}) for i, label in enumerate((evil, "dice"))]
     for i in range(2):
         write_run(tmp_path / "s/runs" / str(i), "dice", 0.6 + 0.1 * i, epochs=2)
-    Study(tmp_path / "s").write_plan(Plan("study", {}, {}, runs), {})
+    Study(tmp_path / "s").write_plan(StudyPlan("study", {}, {}, runs), {})
     assert main(["report", str(tmp_path / "s")]) == 0
     assert page(tmp_path / "s").count("<script>") == 1
     assert "alert(1)" in unescape(page(tmp_path / "s"))

@@ -6,7 +6,7 @@ import pytest
 from cracklab.errors import ConfigError
 from cracklab.report.figures import cliques
 from cracklab.report.labels import differing, flat, method, short
-from cracklab.report.measure import measure
+from cracklab.report.metric import parse_metric
 from cracklab.report.table import Table, number, spread, words
 
 
@@ -31,7 +31,7 @@ from cracklab.report.table import Table, number, spread, words
     ],
 )
 def test_what_a_key_means(key, name, better, unit, columns, how):
-    found = measure(key)
+    found = parse_metric(key)
     assert (found.quantity.name, found.quantity.better, found.quantity.unit) == (name, better, unit)
     assert (found.per_image.columns if found.per_image else None) == columns
     assert how in found.protocol
@@ -41,11 +41,11 @@ def test_what_a_key_means(key, name, better, unit, columns, how):
 @pytest.mark.parametrize("key", ["iou", "val/iou", "test/", "test/threshold", "test/width_px", "nothing/iou"])
 def test_what_is_no_score(key):
     with pytest.raises(ConfigError):
-        measure(key)
+        parse_metric(key)
 
 
 def test_values_of_single_images_from_counts_and_from_columns():
-    pooled, mean = measure("test/iou").per_image.value, measure("test/hd95_px").per_image.value
+    pooled, mean = parse_metric("test/iou").per_image.value, parse_metric("test/hd95_px").per_image.value
     assert pooled(np.array(6.0), np.array(1.0), np.array(3.0), np.array(90.0), 2) == pytest.approx(0.6)
     assert mean(np.array(9.0), 3) == 3
 

@@ -14,13 +14,13 @@ import pytest
 import yaml
 from support import QUICKSTART, ROOT
 
-from cracklab import run
+from cracklab import run_folder
 from cracklab.cli import main
-from cracklab.data.synthetic import draw
 from cracklab.study.aggregate import aggregate
 from cracklab.study.command import rehearse
 from cracklab.study.folder import Study
 from cracklab.study.inputs import read_inputs
+from cracklab.synthetic.draw import draw
 
 TINY = [
     "--config",
@@ -50,14 +50,14 @@ def kfold(tmp_path_factory):
     environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
     died = subprocess.run([sys.executable, "-m", "cracklab", *call], env=environment, check=False)
     assert died.returncode == -signal.SIGKILL
-    states = [Study(out).job(one).state for one in Study(out).plan.runs]
+    states = [Study(out).status(one).state for one in Study(out).plan.runs]
     assert states == ["finished", "new"]
     assert not (out / "summary.json").exists()
-    first = (out / "fold_0" / run.TEST_METRICS).stat().st_mtime_ns
+    first = (out / "fold_0" / run_folder.TEST_METRICS).stat().st_mtime_ns
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", environment["PYTHONPATH"])
         assert main(call) == 0
-    assert (out / "fold_0" / run.TEST_METRICS).stat().st_mtime_ns == first, "a finished fold was run again"
+    assert (out / "fold_0" / run_folder.TEST_METRICS).stat().st_mtime_ns == first, "a finished fold was run again"
     assert marker.exists(), "the run survived the kill of its parent"
     return out, call
 
@@ -71,7 +71,10 @@ def by_hand(kfold, tmp_path_factory):
         folder = other / f"fold_{fold}"
         fold_of = [f"--data.fold={fold}", "--data.folds=2"]
         assert main(["fit", *TINY, *fold_of, "--out", str(folder)]) == 0
-        assert main(["test", "--config", str(folder / run.CONFIG), "--ckpt_path", str(folder / run.BEST)]) == 0
+        assert (
+            main(["test", "--config", str(folder / run_folder.CONFIG), "--ckpt_path", str(folder / run_folder.BEST)])
+            == 0
+        )
     for name in ("study.yaml", "folds.json", "jobs"):
         copy = shutil.copytree if (out / name).is_dir() else shutil.copy
         copy(out / name, other / name)
@@ -81,7 +84,7 @@ def by_hand(kfold, tmp_path_factory):
 
 def test_a_fold_by_hand_gives_the_same_numbers(kfold, by_hand):
     for fold in range(2):
-        for name in (run.TEST_METRICS, run.PER_IMAGE, run.PROTOCOLS):
+        for name in (run_folder.TEST_METRICS, run_folder.PER_IMAGE, run_folder.PROTOCOLS):
             assert (kfold[0] / f"fold_{fold}" / name).read_bytes() == (by_hand / f"fold_{fold}" / name).read_bytes()
 
 
@@ -93,7 +96,7 @@ def test_tables_are_the_same_bytes_as_without_the_kill(kfold, by_hand):
 def test_the_cut_run_went_on_from_its_epoch(kfold):
     log = (kfold[0] / "jobs" / "fold_1.log").read_text()
     assert [line.count("--ckpt_path") for line in log.splitlines() if line.startswith("$ cracklab fit")] == [0, 1]
-    assert [row["epoch"] for row in csv.DictReader((kfold[0] / "fold_1" / run.METRICS).open())] == ["0", "1"]
+    assert [row["epoch"] for row in csv.DictReader((kfold[0] / "fold_1" / run_folder.METRICS).open())] == ["0", "1"]
 
 
 def test_nothing_half_written_is_left(kfold):
@@ -116,7 +119,7 @@ def test_out_of_fold_rows_hold_every_image_once_and_the_test_set_never(kfold):
 
 def test_every_fold_is_an_ordinary_run_in_one_group(kfold):
     for fold in range(2):
-        config = yaml.safe_load((kfold[0] / f"fold_{fold}" / run.CONFIG).read_text())
+        config = yaml.safe_load((kfold[0] / f"fold_{fold}" / run_folder.CONFIG).read_text())
         assert config["data"]["fold"] == fold
         assert (config["wandb"]["group"], config["wandb"]["job_type"]) == ("cross", f"fold_{fold}")
 

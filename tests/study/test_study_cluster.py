@@ -12,7 +12,7 @@ import pytest
 from support import ROOT
 from test_kfold import TABLES, TINY
 
-from cracklab import run
+from cracklab import run_folder
 from cracklab.cli import main
 from cracklab.study.aggregate import aggregate
 from cracklab.study.folder import Study
@@ -35,7 +35,7 @@ def by_hand(tmp_path_factory) -> Path:
     for seed in (1, 2):
         out = folder / "runs" / f"seed_everything={seed}"
         assert main(["fit", *LONG, f"--seed_everything={seed}", "--out", str(out)]) == 0
-        assert main(["test", "--config", str(out / run.CONFIG), "--ckpt_path", str(out / run.BEST)]) == 0
+        assert main(["test", "--config", str(out / run_folder.CONFIG), "--ckpt_path", str(out / run_folder.BEST)]) == 0
     return folder
 
 
@@ -200,7 +200,7 @@ def test_two_processes_of_one_run_under_srun(tmp_path, slurm):
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    assert '"processes": 2' in (out / run.ENVIRONMENT).read_text()
+    assert '"processes": 2' in (out / run_folder.ENVIRONMENT).read_text()
 
 
 def test_two_processes_of_one_run_under_torchrun(tmp_path, environment):
@@ -211,4 +211,4 @@ def test_two_processes_of_one_run_under_torchrun(tmp_path, environment):
         [sys.executable, *launcher, *call], env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    assert '"processes": 2' in (out / run.ENVIRONMENT).read_text()
+    assert '"processes": 2' in (out / run_folder.ENVIRONMENT).read_text()

@@ -7,7 +7,7 @@ import yaml
 
 from cracklab.errors import ConfigError, RunError
 from cracklab.study.command import parser, part
-from cracklab.study.folder import Plan, Run, Study
+from cracklab.study.folder import PlannedRun, Study, StudyPlan
 from cracklab.study.inputs import read_inputs, refuse_changes
 from cracklab.study.plan import as_arguments, axes_of, cells_of, fold_axis, runs_of
 
@@ -172,7 +172,7 @@ def test_shards_hold_every_run_once():
 
 def test_a_plan_is_read_back_as_it_was_written(tmp_path):
     axes = axes_of(GRID) | {"fold": fold_axis(2, False)}
-    plan = Plan(
+    plan = StudyPlan(
         "study", {"arguments": []}, {axis: list(labels) for axis, labels in axes.items()}, runs_of("study", axes)
     )
     Study(tmp_path).write_plan(plan, {"0_a.yaml": "name: a\n"})
@@ -190,7 +190,7 @@ def test_another_question_in_the_same_folder_is_refused_with_the_difference(tmp_
         return read_inputs("study", ["--config", str(config), *arguments])
 
     first = asked("--data.batch_size=4", lr=0.1)
-    Study(tmp_path).write_plan(Plan("study", first.asked, {}, [Run("a", "runs/a", {}, {})]), first.configs)
+    Study(tmp_path).write_plan(StudyPlan("study", first.asked, {}, [PlannedRun("a", "runs/a", {}, {})]), first.configs)
     refuse_changes(Study(tmp_path), asked("--data.batch_size=4", lr=0.1))
     config.write_text(f"# a comment\n{config.read_text()}")
     refuse_changes(Study(tmp_path), read_inputs("study", ["--config", str(config), "--data.batch_size=4"]))

@@ -11,10 +11,10 @@ from support import ROOT
 
 from cracklab.cli import main
 from cracklab.study import work as works
-from cracklab.study.folder import Job, Plan, Run, Study
-from cracklab.study.job import Outcome, arguments_of, perform
+from cracklab.study.folder import PlannedRun, RunStatus, Study, StudyPlan
 from cracklab.study.local import environments
 from cracklab.study.work import work
+from cracklab.study.worker import Outcome, arguments_of, perform
 
 BASE = """
 study:
@@ -53,7 +53,7 @@ def test_a_run_that_fails_is_reported_with_its_last_lines(config, tmp_path, caps
     assert "(ended with exit code 2)" in shown.err
     assert not (out / "summary.md").exists()
     assert not (out / "runs" / "strategy=one").exists()
-    assert [Study(out).job(run).state for run in Study(out).plan.runs] == ["failed", "new"]
+    assert [Study(out).status(run).state for run in Study(out).plan.runs] == ["failed", "new"]
 
 
 @pytest.mark.slow
@@ -81,19 +81,19 @@ def test_two_at_once_of_which_one_fails(config, tmp_path, capsys):
 def study(tmp_path):
     """Two runs, of which nothing is done."""
     found = Study(tmp_path / "study")
-    runs = [Run(name, f"runs/{name}", {"a": name}, {"model.loss": name}) for name in ("bce", "dice")]
+    runs = [PlannedRun(name, f"runs/{name}", {"a": name}, {"model.loss": name}) for name in ("bce", "dice")]
     found.write_plan(
-        Plan("study", {"arguments": ["--config=0_x.yaml", "--data.root", "/d"]}, {"a": ["bce", "dice"]}, runs), {}
+        StudyPlan("study", {"arguments": ["--config=0_x.yaml", "--data.root", "/d"]}, {"a": ["bce", "dice"]}, runs), {}
     )
     return found
 
 
-def finish(study: Study, run: Run) -> None:
+def finish(study: Study, run: PlannedRun) -> None:
     folder = study.path(run)
     (folder / "checkpoints").mkdir(parents=True)
     for name in ("checkpoints/best.ckpt", "test_metrics.json", "per_image.csv", "protocols.json"):
         (folder / name).touch()
-    study.write_job(run, Job("finished", 5.0))
+    study.write_status(run, RunStatus("finished", 5.0))
 
 
 def test_a_run_is_called_with_what_was_asked_and_its_overlay_last(study):
@@ -136,7 +136,7 @@ def test_two_workers_share_a_study(study, monkeypatch, capsys):
                     if claim is None:
                         yield Outcome(run.name, "claimed")
                         continue
-                    if study.job(run).state == "new":
+                    if study.status(run).state == "new":
                         if not done:
                             both_began.wait(10)
                         done.append((who, run.name))
@@ -178,12 +178,12 @@ def test_what_is_finished_has_its_files(study):
     finish(study, second)
     assert study.finished() == [first, second]
     (study.path(first) / "per_image.csv").unlink()
-    assert study.job(first).state == "new"
+    assert study.status(first).state == "new"
     assert study.finished() == [second]
 
 
 def test_half_written_files_of_a_killed_run_are_removed(study):
-    from cracklab.study.job import clear
+    from cracklab.study.worker import clear
 
     run = study.plan.runs[0]
     left = [study.path(run) / "checkpoints" / ".last.123.ckpt", study.path(run) / ".metrics.9.csv"]
@@ -197,7 +197,7 @@ def test_half_written_files_of_a_killed_run_are_removed(study):
 
 
 def test_a_run_without_a_checkpoint_starts_again_under_its_wandb_id(study):
-    from cracklab.study.job import clear
+    from cracklab.study.worker import clear
 
     folder = study.path(study.plan.runs[0])
     for name in ("config.yaml", "panels/a.png", "wandb/run_id"):

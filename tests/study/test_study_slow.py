@@ -17,10 +17,10 @@ import pytest
 from support import ROOT
 from test_kfold import TABLES, TINY
 
-from cracklab import run
+from cracklab import run_folder
 from cracklab.cli import main
-from cracklab.data.synthetic import draw
 from cracklab.study.folder import Study
+from cracklab.synthetic.draw import draw
 
 pytestmark = pytest.mark.slow
 
@@ -128,7 +128,7 @@ def test_ctrl_c_ends_the_run_too(tmp_path, grid):
     assert "Traceback" not in output
     with study.claim(study.plan.runs[0].name) as claim:
         assert claim is not None, "the run goes on without its study"
-    assert study.job(study.plan.runs[0]).state == "new"
+    assert study.status(study.plan.runs[0]).state == "new"
 
 
 def folders(root: Path) -> Path:
@@ -155,7 +155,7 @@ def test_data_that_vanish_are_a_clear_end_and_come_back(tmp_path, monkeypatch, c
     assert f"data.root '{data}' is not a folder" in shown
     assert "fold_1 failed" in shown
     assert "Traceback" not in shown
-    assert not (tmp_path / "out" / "fold_1" / run.CONFIG).exists()
+    assert not (tmp_path / "out" / "fold_1" / run_folder.CONFIG).exists()
     (tmp_path / "elsewhere").rename(data)
     assert main(call) == 0
     assert len(list(csv.DictReader((tmp_path / "out" / "out_of_fold.csv").open()))) == 10
@@ -212,9 +212,9 @@ def test_a_run_of_two_processes(tmp_path):
     process = start(*call)
     output, _ = process.communicate()
     assert process.returncode == 0, output
-    assert '"processes": 2' in (out / "fold_0" / run.ENVIRONMENT).read_text()
+    assert '"processes": 2' in (out / "fold_0" / run_folder.ENVIRONMENT).read_text()
     folds = json.loads((out / "folds.json").read_text())["images"]
-    ids = [row["id"] for row in csv.DictReader((out / "fold_0" / run.PER_IMAGE).open())]
+    ids = [row["id"] for row in csv.DictReader((out / "fold_0" / run_folder.PER_IMAGE).open())]
     assert ids == sorted(name for name, image in folds.items() if image["fold"] == 0)
 
 
@@ -230,7 +230,7 @@ def test_one_group_in_wandb_a_job_a_fold_and_a_summary(tmp_path):
         assert (found.group, found.job_type) == ("cross", f"fold_{fold}")
         assert found.summary["fold"] == fold
         assert len(found.curve("val/iou")) == 2
-        metrics = json.loads((out / f"fold_{fold}" / run.TEST_METRICS).read_text())
+        metrics = json.loads((out / f"fold_{fold}" / run_folder.TEST_METRICS).read_text())
         assert found.curve("test/iou") == pytest.approx([metrics["test/iou"]])
     summary = Offline(out)
     assert (summary.group, summary.job_type) == ("cross", "summary")

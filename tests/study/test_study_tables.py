@@ -13,7 +13,7 @@ from scipy import stats
 
 from cracklab.errors import RunError
 from cracklab.study.aggregate import aggregate, spread
-from cracklab.study.folder import Job, Plan, Study
+from cracklab.study.folder import RunStatus, Study, StudyPlan
 from cracklab.study.plan import axes_of, fold_axis, runs_of
 
 SCORES = np.random.default_rng(0).random((2, 3, 2))
@@ -48,7 +48,9 @@ def make(folder: Path, command: str, axes) -> Study:
             path = study.folder / run.overlay["data.folds_file"]
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps({"folds": 2, "images": images}))
-    study.write_plan(Plan(command, {"arguments": []}, {axis: list(labels) for axis, labels in axes.items()}, runs), {})
+    study.write_plan(
+        StudyPlan(command, {"arguments": []}, {axis: list(labels) for axis, labels in axes.items()}, runs), {}
+    )
     for number, run in enumerate(runs):
         finish(study, run, float(SCORES.flat[number]))
     return study
@@ -64,7 +66,7 @@ def finish(study: Study, run, score: float) -> None:
     fold = run.labels.get("fold", 0)
     rows = [{"id": f"i{i}", "iou": score / (i + 1), "group": "wall, north"} for i in range(7) if i % 2 == fold]
     pd.DataFrame(rows).to_csv(path / "per_image.csv", index=False)
-    study.write_job(run, Job("finished", seconds=np.random.default_rng().random()))
+    study.write_status(run, RunStatus("finished", seconds=np.random.default_rng().random()))
 
 
 @pytest.fixture
@@ -100,7 +102,7 @@ def test_runs_have_a_row_each_in_the_order_of_the_plan(study):
 
 def test_unfinished_runs_are_in_no_table(study):
     lost = study.plan.runs[3]
-    study.write_job(lost, Job("failed"))
+    study.write_status(lost, RunStatus("failed"))
     (study.path(study.plan.runs[4]) / "per_image.csv").unlink()
     assert aggregate(study) == 10
     names = [row["run"] for row in csv.DictReader((study.folder / "runs.csv").open())]
@@ -132,7 +134,7 @@ def test_tables_are_the_same_bytes_whatever_the_order_and_the_times(study, tmp_p
     shutil.copytree(study.folder, again)
     other = Study(again)
     for run in reversed(other.plan.runs):
-        other.write_job(run, Job("finished", seconds=99.0, resumed=True))
+        other.write_status(run, RunStatus("finished", seconds=99.0, resumed=True))
     for name in ("runs.csv", "summary.json", "summary.csv", "summary.md"):
         (again / name).unlink()
     aggregate(other)
@@ -160,7 +162,7 @@ def test_out_of_fold_rows_are_those_of_the_run_that_held_the_image_out(kfold):
 
 
 def test_out_of_fold_waits_for_all_folds(kfold):
-    kfold.write_job(kfold.plan.runs[1], Job("failed"))
+    kfold.write_status(kfold.plan.runs[1], RunStatus("failed"))
     aggregate(kfold)
     assert not (kfold.folder / "repeat_0" / "out_of_fold.csv").exists()
     assert (kfold.folder / "repeat_1" / "out_of_fold.csv").exists()

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from cracklab.data.drawn import CocoRuns, CvatRuns, Shape, rasterise
 from cracklab.data.images import Array
 from cracklab.data.layouts.base import Layout, files_in, register
+from cracklab.data.layouts.shapes import CocoRuns, CvatRuns, Shape, rasterise
 from cracklab.data.samples import Problem, Record
 from cracklab.errors import DataError
 from cracklab.registry import nearest

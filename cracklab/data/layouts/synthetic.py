@@ -7,8 +7,8 @@ import numpy as np
 from cracklab.data.images import Array
 from cracklab.data.layouts.base import Layout, register
 from cracklab.data.samples import Problem, Record, Side
-from cracklab.data.synthetic import draw
 from cracklab.errors import ConfigError
+from cracklab.synthetic.draw import draw
 
 
 @register("synthetic")

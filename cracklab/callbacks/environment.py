@@ -1,0 +1,76 @@
+"""environment.json: what a run ran on."""
+
+import os
+import platform
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+
+from cracklab import __version__
+from cracklab.callbacks.seed import determinism
+from cracklab.files import write_json
+
+PACKAGES = (
+    "torch", "torchvision", "lightning", "torchmetrics", "segmentation-models-pytorch", "timm", "monai", "albumentations",
+    "opencv-python-headless", "scipy", "scikit-image", "numpy", "pandas", "jsonargparse", "wandb",
+)  # fmt: skip
+
+
+def write_environment(path: Path, trainer: pl.Trainer, seed: int, loss: dict[str, float]) -> None:
+    """Write versions, seeds, device, git revision, determinism tier, and the numbers that the loss took from the data."""
+    write_json(
+        path,
+        {
+            "cracklab": __version__,
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "packages": {name: _version(name) for name in PACKAGES},
+            "command": ["cracklab", *sys.argv[1:]],
+            "git": git_revision(),
+            "seed": seed,
+            "seeds_of_a_step": "NumPy SeedSequence of (seed, epoch, batch, rank)",
+            "loss": loss,
+            "determinism": determinism(trainer),
+            "device": device(trainer),
+        },
+    )
+
+
+def device(trainer: pl.Trainer) -> dict[str, Any]:
+    """What the run computes on."""
+    root = trainer.strategy.root_device
+    name = torch.cuda.get_device_name(root) if root.type == "cuda" else platform.processor() or platform.machine()
+    return {
+        "type": root.type,
+        "name": name,
+        "processes": trainer.world_size,
+        "threads": torch.get_num_threads(),
+        "cores": os.cpu_count(),
+        "precision": str(trainer.precision),
+        "cuda": torch.version.cuda if root.type == "cuda" else None,
+    }
+
+
+def git_revision() -> dict[str, Any] | None:
+    """Revision of the working folder's repository and whether files are changed; None outside of one."""
+    try:
+        revision = _git("rev-parse", "HEAD")
+        return {"revision": revision, "changed": bool(_git("status", "--porcelain", "--untracked-files=no"))}
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], check=True, capture_output=True, text=True, timeout=10).stdout.strip()
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,1 @@
+"""`cracklab check`: examine a data set before anything is trained on it."""

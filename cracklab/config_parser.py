@@ -1,0 +1,124 @@
+"""What a wrong call is told: one message that names the key, what was given, and the nearest right one."""
+
+import inspect
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+from lightning.pytorch.cli import LightningArgumentParser
+
+from cracklab.data.augment import POLICIES
+from cracklab.data.layouts import LAYOUTS
+from cracklab.errors import ConfigError, CracklabError
+from cracklab.losses import LOSSES
+from cracklab.registry import Registry, nearest
+
+REGISTRIES: dict[str, Registry[Any]] = {"model.loss": LOSSES, "data.layout": LAYOUTS, "data.augment": POLICIES}
+"""Keys whose value is a registered short name."""
+
+KEY = re.compile(r"Parser key \"([\w.]+)\"")
+NO_CLASS = re.compile(r"Expected a dot import path string: (\S+)")
+NO_OPTION = re.compile(r"(?:Option|Key) '([\w.]+)' is not (?:accepted|expected)")
+NO_KEY = re.compile(r"(?:nrecognized arguments: --|does not accept (?:option|nested key) ')([\w.]+)")
+NOISE = re.compile(r"\s*- Expected a path but .* either not accessible or invalid")
+
+
+class ConfigParser(LightningArgumentParser):
+    """A parser whose errors are one message without usage, exit code 2."""
+
+    arguments: Sequence[str] = ()
+    """What was typed, to find the key that a message does not name."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Print the message with a remedy, and exit."""
+        if (
+            not self.exit_on_error
+        ):  # one that jsonargparse made for a nested class, whose error becomes part of a message
+            super().error(message, ex)
+        parser = getattr(ex, "subcommand_parser", None) or self
+        print(f"error: {remedy(message, parser, self.arguments or parser.arguments)}", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def name_registered(parser: LightningArgumentParser) -> None:
+    """Let the help of a key list what is registered, in place of every known subclass, as hundreds of torch's modules."""
+    for action in parser._actions:
+        if action.dest in ("model.net", *REGISTRIES):
+            names = ", ".join(REGISTRIES[action.dest]) if action.dest in REGISTRIES else ""
+            text = f", registered: {names}" if names else ""
+            action.extra_help = lambda text=text: text  # type: ignore[attr-defined]  # of jsonargparse's own actions
+
+
+def remedy(message: str, parser: LightningArgumentParser, arguments: Sequence[str]) -> str:
+    """A message of jsonargparse, shortened to what was wrong, with the nearest right name."""
+    at = KEY.search(message)
+    key = at[1] if at else ""
+    if found := NO_OPTION.search(message):
+        return _no_option(found[1], key, parser, arguments)
+    if found := NO_CLASS.search(message):
+        hint = nearest(found[1], list(REGISTRIES[key])) if key in REGISTRIES else ": give package.module.Class"
+        return f"{key}: {found[1]!r} is neither a registered name nor an import path{hint}"
+    if found := NO_KEY.search(message):
+        return f"no key is called {found[1]!r}{nearest(found[1], keys_of(parser))}"
+    return re.sub(r"\s*\n\s*", " ", NOISE.sub("", message)).strip()
+
+
+def _no_option(option: str, key: str, parser: LightningArgumentParser, arguments: Sequence[str]) -> str:
+    """An argument that its class does not take, or a key that does not exist."""
+    typed = [argument.removeprefix("--").partition("=")[0] for argument in arguments]
+    full = next((name for name in typed if name.endswith(f".{option}")), f"{key}.{option}".strip("."))
+    owner = full.rpartition(".")[0]
+    path = class_given(owner, arguments)
+    if path is None:
+        return f"no key is called {full!r}{nearest(full, keys_of(parser))}"
+    return f"{owner}: {path.rpartition('.')[2]} has no option {option!r}{nearest(option, options_of(owner, path))}"
+
+
+def class_given(key: str, arguments: Sequence[str]) -> str | None:
+    """The class path or short name that was given for a key, on the command line or in a configuration."""
+    given = None
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        name, equals, value = argument.partition("=")
+        value = value if equals else following
+        if name == f"--{key}":
+            given = value
+        elif name in ("--config", "-c") and Path(value).is_file():
+            inner: Any = yaml.safe_load(Path(value).read_text())
+            for part in key.split("."):
+                inner = inner.get(part) if isinstance(inner, Mapping) else None
+            given = (inner.get("class_path") if isinstance(inner, Mapping) else inner) or given
+    return given if isinstance(given, str) else None
+
+
+def options_of(key: str, path: str) -> list[str]:
+    """The names of the arguments of a class, given by its path or short name."""
+    if key in REGISTRIES and path in REGISTRIES[key]:
+        cls = REGISTRIES[key][path]
+    else:
+        module, _, name = path.rpartition(".")
+        cls = getattr(import_module(module), name)
+    found: dict[str, None] = {}
+    for base in inspect.getmro(cls):
+        if "__init__" in vars(base):
+            found |= dict.fromkeys(inspect.signature(vars(base)["__init__"]).parameters)
+    return [name for name in found if name not in ("self", "args", "kwargs")]
+
+
+def keys_of(parser: LightningArgumentParser) -> list[str]:
+    """Every key that a parser takes."""
+    return [action.dest for action in parser._actions if action.dest != "help" and not action.dest.endswith(".help")]
+
+
+def as_config_error(error: Exception) -> CracklabError:
+    """An error from the making of a configured object: ours if one is behind it, else what the library said."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, CracklabError):
+            return cause
+        cause = cause.__cause__ or cause.__context__
+    said = str(error.args[0]) if error.args else type(error).__name__
+    return ConfigError(f"the configuration does not work ({type(error).__name__}): {' '.join(said.split())}")

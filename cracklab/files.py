@@ -1,0 +1,80 @@
+"""Files appear whole or not at all: written beside their place, flushed to disk, renamed."""
+
+import csv
+import io
+import json
+import math
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cracklab.errors import DataError
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[Path]:
+    """A path beside `path` to write to; flushed to disk and renamed to `path` at the end, or removed on an error.
+
+    The suffix stays, since libraries choose a format by it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        yield beside
+        with beside.open("rb+") as file:
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    with atomic_write(path) as beside:
+        beside.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write a JSON object whole or not at all; numbers that are not finite become null."""
+
+    def finite(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {str(key): finite(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [finite(item) for item in value]
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    write_text(path, json.dumps(finite(values), indent=2, allow_nan=False) + "\n")
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write rows as CSV whole or not at all; a value that a row lacks stays empty."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def write_image(path: Path, image: NDArray[np.uint8] | NDArray[np.uint16], quality: int = 95) -> None:
+    """Write an image whole or not at all; the suffix decides the format.
+
+    Args:
+        path: the file.
+        image: (H, W) grey or (H, W, 3) RGB.
+        quality: of a JPEG, 0 to 100.
+
+    Raises:
+        DataError: if the file cannot be written.
+    """
+    import cv2  # not needed by those who write tables only
+
+    pixels = image if image.ndim == 2 else image[..., ::-1]
+    with atomic_write(path) as temporary:
+        if not cv2.imwrite(str(temporary), pixels, (cv2.IMWRITE_JPEG_QUALITY, quality)):
+            raise DataError(f"{path} could not be written: check the free space and the permissions of its folder")

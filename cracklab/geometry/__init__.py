@@ -1,0 +1,1 @@
+"""Geometry of masks: distances, centre lines, widths. Imports nothing else of cracklab."""

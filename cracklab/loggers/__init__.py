@@ -1,0 +1,1 @@
+"""Where runs are logged beside the run folder: Weights & Biases, TensorBoard."""

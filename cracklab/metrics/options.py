@@ -1,0 +1,85 @@
+"""Options of the evaluation, in one place: thresholds, policies, tolerances."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from cracklab.errors import ConfigError
+from cracklab.metrics.protocols import SURFACE_THRESHOLDS
+from cracklab.metrics.scores import EMPTY, SCORES_OF, Backend, Empty, check_empty, check_width
+from cracklab.registry import nearest
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """How predictions are scored; `cracklab/metrics/README.md` defines every score and policy.
+
+    Args:
+        threshold: probability above which a pixel is crack: a number, or chosen by every validation of fit for the best
+            pooled `dice`, or for the lowest mean `hd95`. It is kept in the checkpoint; validate, test, predict and export
+            use that one and choose nothing. The scores of a validation are at the threshold that it chose.
+        threshold_candidates: thresholds that `hd95` chooses from; each costs one HD95 per image and validation.
+        thresholds: further thresholds to report, as `iou@0.5`.
+        surface_thresholds: further thresholds for HD95, as `hd95_px@0.1`; the protocol `krasniqi2026` reads 0.1.
+        groups: groups of costly scores to compute: surface, boundary, skeleton, topology, bands. None: all of them; for
+            several classes, surface and boundary.
+        surface_every_n_epochs: number of epochs between validations that compute the costly scores; the last epoch and
+            every test compute them too.
+        boundary_width_px: width of the band of Boundary IoU, px; None: 2 % of the image's diagonal.
+        tolerance_px: tolerance of surface Dice, boundary F1 and topology, px.
+        buffer_px: tolerance of centre-line IoU, skeleton precision and recall, px.
+        empty: distance if exactly one mask is empty, px; `diagonal` is the image's diagonal.
+        crack_free: whether images without crack are scored in means over images (`score`), or left out (`skip`).
+        background: whether channel 0 counts in means over several classes.
+        backend: implementation of HD95.
+
+    Raises:
+        ConfigError: for a value out of range.
+
+    Example:
+        >>> EvaluationOptions(boundary_width_px=2).tolerance_px
+        2.0
+    """
+
+    threshold: float | Literal["dice", "hd95"] = "dice"
+    threshold_candidates: list[float] = field(default_factory=lambda: [0.3, 0.4, 0.5, 0.6, 0.7])
+    thresholds: list[float] = field(default_factory=lambda: [0.5])
+    surface_thresholds: list[float] = field(default_factory=lambda: list(SURFACE_THRESHOLDS))
+    groups: list[str] | None = None
+    surface_every_n_epochs: int = 5
+    boundary_width_px: int | None = None
+    tolerance_px: float = 2.0
+    buffer_px: float = 4.0
+    empty: Empty = EMPTY
+    crack_free: Literal["score", "skip"] = "score"
+    background: bool = True
+    backend: Backend = "cracklab"
+
+    def __post_init__(self) -> None:
+        check_width(self.boundary_width_px)
+        check_empty(self.empty)
+        if not isinstance(self.threshold, str) and not 0 < self.threshold < 1:
+            raise ConfigError(f"evaluation.threshold is {self.threshold}: expected a probability between 0 and 1")
+        if any(not 0 < threshold < 1 for threshold in self.threshold_candidates):
+            raise ConfigError(
+                f"evaluation.threshold_candidates is {self.threshold_candidates}: expected probabilities between 0 and 1"
+            )
+        if self.threshold == "hd95" and not self.threshold_candidates:
+            raise ConfigError(
+                "evaluation.threshold 'hd95' chooses from evaluation.threshold_candidates, which is empty"
+            )
+        for threshold in (*self.thresholds, *self.surface_thresholds):
+            if not 0 <= threshold <= 1:
+                raise ConfigError(f"a threshold is {threshold}: expected probabilities, 0 to 1")
+        if self.surface_every_n_epochs < 1:
+            raise ConfigError(f"evaluation.surface_every_n_epochs is {self.surface_every_n_epochs}: expected 1 or more")
+        for name in self.groups or ():
+            if name not in SCORES_OF:
+                raise ConfigError(f"no group of metrics is called {name!r}{nearest(name, list(SCORES_OF))}")
+        for name, value in {"tolerance_px": self.tolerance_px, "buffer_px": self.buffer_px}.items():
+            if not 0 <= value < float("inf"):
+                raise ConfigError(f"{name} is {value}: expected px, 0 or more")
+
+    @property
+    def first_threshold(self) -> float:
+        """The threshold before any validation has chosen one."""
+        return 0.5 if isinstance(self.threshold, str) else self.threshold

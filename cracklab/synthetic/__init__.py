@@ -1,0 +1,1 @@
+"""Synthetic photos of cracked surfaces with exact masks."""

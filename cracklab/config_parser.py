@@ -8,9 +8,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
-import yaml
 from lightning.pytorch.cli import LightningArgumentParser
 
+from cracklab import config_files
 from cracklab.data.augment import POLICIES
 from cracklab.data.layouts import LAYOUTS
 from cracklab.errors import ConfigError, CracklabError
@@ -86,8 +86,8 @@ def class_given(key: str, arguments: Sequence[str]) -> str | None:
         value = value if equals else following
         if name == f"--{key}":
             given = value
-        elif name in ("--config", "-c") and Path(value).is_file():
-            inner: Any = yaml.safe_load(Path(value).read_text())
+        elif name in config_files.OPTIONS and Path(value).is_file():
+            inner: Any = config_files.read(value)
             for part in key.split("."):
                 inner = inner.get(part) if isinstance(inner, Mapping) else None
             given = (inner.get("class_path") if isinstance(inner, Mapping) else inner) or given

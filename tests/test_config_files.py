@@ -10,12 +10,12 @@ from cracklab.errors import ConfigError
 def test_a_name_becomes_its_file():
     path = str(config_files.folder() / "quickstart.yaml")
     given = ["fit", "--config", "cracklab:quickstart", "--config=cracklab:quickstart", "--data.seed", "3"]
-    assert config_files.resolve(given) == ["fit", "--config", path, f"--config={path}", "--data.seed", "3"]
+    assert config_files.resolve(given) == ["fit", f"--config={path}", f"--config={path}", "--data.seed", "3"]
 
 
 def test_names_of_folders_work_too():
     assert "data/deepcrack" in config_files.names()
-    assert config_files.resolve(["--config", "cracklab:data/deepcrack"])[1].endswith("data/deepcrack.yaml")
+    assert config_files.resolve(["--config", "cracklab:data/deepcrack"])[0].endswith("data/deepcrack.yaml")
 
 
 def test_an_unknown_name_and_a_missing_file():

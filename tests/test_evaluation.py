@@ -186,4 +186,4 @@ def test_scale_of_a_table(tmp_path):
 )
 def test_options_that_cannot_work(options, message):
     with pytest.raises(ConfigError, match=message):
-        EvaluationOptions(**options).evaluator()
+        EvaluationOptions(**options)

@@ -11,6 +11,7 @@ from skimage.color import rgb2lab
 from cracklab import pictures
 from cracklab.errors import ConfigError
 from cracklab.metrics import Evaluator
+from cracklab.metrics.options import EvaluationOptions
 from cracklab.pictures import plots
 
 SEES = {
@@ -61,7 +62,7 @@ def test_nothing_is_near_to_nothing():
 @pytest.fixture
 def rows():
     rng = np.random.default_rng(0)
-    evaluator = Evaluator(thresholds=[0.25], curves=True, groups=["surface"])
+    evaluator = Evaluator(EvaluationOptions(thresholds=[0.25], surface_thresholds=[], groups=["surface"]), curves=True)
     mask = torch.zeros(3, 1, 40, 40)
     mask[:, :, 10:13, 5:35] = 1
     noise = torch.from_numpy(rng.random((3, 1, 40, 40))).float()

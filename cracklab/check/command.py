@@ -7,7 +7,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import yaml
 from jsonargparse import ActionConfigFile  # type: ignore[attr-defined]  # not listed in its __all__
 
 from cracklab import config_files, pictures
@@ -16,7 +15,6 @@ from cracklab.check.summary import summarise
 from cracklab.config_parser import ConfigParser
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.images import IGNORE
-from cracklab.errors import ConfigError
 from cracklab.files import write_image, write_json, write_text
 from cracklab.warning_filters import filter_warnings
 
@@ -35,7 +33,7 @@ def run(command: str, args: Sequence[str]) -> int:
     parser.add_argument("--out", type=str | None, default=None, help="folder for check.txt, check.json and sheet.png")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.arguments = args
-    parsed = parser.parse_args(_of_the_data(config_files.resolve(args)))
+    parsed = parser.parse_args(config_files.replace(args, _data_part))
     data: CrackDataModule = parser.instantiate_classes(parsed).data
     report = diagnose(data)
     result = as_json(report, data)
@@ -45,24 +43,10 @@ def run(command: str, args: Sequence[str]) -> int:
     return int(bool(result["faults"]))
 
 
-def _of_the_data(args: Sequence[str]) -> list[str]:
-    """The arguments, with every configuration file replaced by what it says of the data."""
-    replaced = []
-    for i, argument in enumerate(args):
-        option, equals, value = argument.partition("=")
-        if equals and option in ("-c", "--config"):
-            replaced += [option, _data_part(value)]
-        else:
-            replaced.append(_data_part(argument) if i and args[i - 1] in ("-c", "--config") else argument)
-    return replaced
-
-
-def _data_part(path: str) -> str:
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"configuration {path} cannot be read ({error}): correct it") from None
-    return json.dumps({"data": content["data"]} if isinstance(content, dict) and "data" in content else {})
+def _data_part(config: str) -> list[str]:
+    """Return the part of a configuration that is about the data, as a value of `--config`."""
+    content = config_files.read(config_files.find(config))
+    return [json.dumps({"data": content["data"]} if "data" in content else {})]
 
 
 def as_json(report: Report, data: CrackDataModule) -> dict[str, Any]:

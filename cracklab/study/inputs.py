@@ -1,7 +1,7 @@
 """What was typed: the arguments of fit, copies of the configurations, and the `study` section of one of them."""
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,28 +62,21 @@ def read_inputs(
     Raises:
         ConfigError: for files that cannot be read, a faulty `study` section, and arguments that the command sets itself.
     """
-    kept: list[str] = []
     configs: dict[str, str] = {}
-    section: Mapping[str, Any] | None = None
-    waiting = False
-    for argument in [*arguments, *(["--data.pool=true"] if pool else [])]:
-        option, equals, value = argument.partition("=")
-        if waiting or (option in ("--config", "-c") and equals):
-            for path, content in _layers(argument if waiting else value):
-                if SECTION in content:
-                    if command != "study" or section is not None:
-                        raise ConfigError(f"{path}: one `{SECTION}` section is read, by `cracklab study` alone")
-                    section = _section(path, content.pop(SECTION))
-                name = f"{len(configs)}_{path.stem}.yaml"
-                configs[name] = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
-                kept.append(f"--config={name}")
-            waiting = False
-        elif option in ("--config", "-c"):
-            waiting = True
-        else:
-            kept.append(argument)
-    if waiting:
-        raise ConfigError("--config has no value: give a YAML file")
+    sections: list[Mapping[str, Any]] = []
+
+    def copies(value: str) -> Iterator[str]:
+        for path, content in _layers(value):
+            if SECTION in content:
+                if command != "study" or sections:
+                    raise ConfigError(f"{path}: one `{SECTION}` section is read, by `cracklab study` alone")
+                sections.append(_section(path, content.pop(SECTION)))
+            name = f"{len(configs)}_{path.stem}.yaml"
+            configs[name] = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
+            yield name
+
+    kept = config_files.replace([*arguments, *(["--data.pool=true"] if pool else [])], copies)
+    section = sections[0] if sections else None
     if command == "study":
         if section is None:
             raise ConfigError(
@@ -96,13 +89,8 @@ def read_inputs(
 
 def _layers(name: str) -> list[tuple[Path, dict[str, Any]]]:
     """A configuration, behind those that its `study` section names as its base."""
-    path = Path(config_files.resolve(["--config", name])[1])
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"configuration {path} cannot be read ({error}): correct it") from None
-    if not isinstance(content, dict):
-        raise ConfigError(f"configuration {path} holds {type(content).__name__}, not keys and values: correct it")
+    path = config_files.find(name)
+    content = config_files.read(path)
     section = content.get(SECTION)
     base = section.get("base", []) if isinstance(section, Mapping) else []
     found = []

@@ -23,6 +23,7 @@ from monai.metrics import compute_hausdorff_distance
 
 from cracklab.metrics import Evaluator, hausdorff95
 from cracklab.metrics.image_scores import GROUPS
+from cracklab.metrics.options import EvaluationOptions
 
 Pair = tuple[torch.Tensor, torch.Tensor]
 warnings.simplefilter("ignore", FutureWarning)
@@ -91,9 +92,10 @@ def test_set(folder: Path, threads: int) -> None:
         batches.append(([name], blurred.sigmoid()[None, None], torch.from_numpy(mask)[None, None]))
     torch.set_num_threads(threads)
     print(f"\n| metrics | s for {len(batches)} images, {threads} threads |\n|---|--:|")
-    runs = {"counts": {"surface": False}} | {f"counts, {name}": {"groups": [name]} for name in GROUPS}
+    runs = {"counts": {"groups": []}} | {f"counts, {name}": {"groups": [name]} for name in GROUPS}
     for name, options in (runs | {"all, histograms too": {"curves": True}}).items():
-        evaluator = Evaluator(boundary_width_px=2, **options)
+        curves = options.pop("curves", False)
+        evaluator = Evaluator(EvaluationOptions(boundary_width_px=2, surface_thresholds=[], **options), curves=curves)
         start = time.perf_counter()
         for batch in batches:
             evaluator.update(*batch)
@@ -106,7 +108,7 @@ def counts(repeats: int) -> None:
     torch.set_num_threads(1)
     probabilities = torch.rand(16, 1, 96, 96)
     mask = (probabilities + 0.3 * torch.randn_like(probabilities) > 1).float()
-    evaluator = Evaluator(surface=False)
+    evaluator = Evaluator(costly=False)
     ids = [str(i) for i in range(16)]
     size = torch.tensor([[96, 96]] * 16)
     cost = best(lambda: evaluator.update(ids, probabilities, mask, torch.ones_like(mask), size), 10 * repeats)

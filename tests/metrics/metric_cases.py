@@ -10,6 +10,7 @@ import torch.distributed as dist
 from scipy import ndimage
 
 from cracklab.metrics import Evaluator
+from cracklab.metrics.options import EvaluationOptions
 from cracklab.metrics.rows import without_histograms
 
 
@@ -46,6 +47,12 @@ def shrinking(images):
     return torch.tensor([[33 - 2 * i, 47 - 3 * i] for i in range(images)])
 
 
+def make_evaluator(costly=True, curves=False, class_names=None, **options):
+    """An evaluator with some options; without HD95 at further thresholds, unless they are given."""
+    options = EvaluationOptions(**{"surface_thresholds": [], **options})
+    return Evaluator(options, costly=costly, curves=curves, class_names=class_names)
+
+
 def work(rank, folder, cases):
     """One process of several: for each case its share of the images, padded as DistributedSampler pads."""
     for processes, images in cases:
@@ -54,7 +61,7 @@ def work(rank, folder, cases):
         meeting = f"file://{folder}/meeting_{processes}"
         dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=processes)
         ids, probabilities, mask = case(np.random.default_rng(3), images)
-        evaluator = Evaluator(thresholds=[0.1], curves=True)
+        evaluator = make_evaluator(thresholds=[0.1], curves=True)
         for k in range(math.ceil(images / processes)):
             i = (rank + k * processes) % images
             one = slice(i, i + 1)

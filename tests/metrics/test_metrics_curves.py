@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 import torch
-from metric_cases import case
+from metric_cases import case, make_evaluator
 
 from cracklab.errors import ConfigError
-from cracklab.metrics import PROTOCOLS, Evaluator, best_threshold, run_protocol, run_protocols
+from cracklab.metrics import PROTOCOLS, best_threshold, run_protocol, run_protocols
 from cracklab.metrics.curves import average_precision, counts, histograms, ods, of_rows, ois
 
 
@@ -15,7 +15,7 @@ def quantised(rng, images=4, shape=(20, 30), steps=50):
 
 
 def evaluated(batch, **options):
-    evaluator = Evaluator(curves=True, **options)
+    evaluator = make_evaluator(curves=True, **options)
     evaluator.update(*batch)
     return evaluator.rows()
 
@@ -57,7 +57,7 @@ def test_average_precision_by_its_definition(rng):
         area, last = area + (recall - last) * precision, recall
     rows = evaluated(batch)
     assert average_precision(rows) == pytest.approx(area)
-    assert Evaluator().compute(rows)["average_precision"] == pytest.approx(area)
+    assert make_evaluator().compute(rows)["average_precision"] == pytest.approx(area)
 
 
 def test_average_precision_of_extremes():
@@ -97,7 +97,7 @@ def test_best_threshold_of_validation_rows(rng):
 
 
 def test_rows_without_what_is_needed(rng):
-    evaluator = Evaluator(surface=False)
+    evaluator = make_evaluator(costly=False)
     evaluator.update(*case(rng, 2))
     with pytest.raises(ConfigError, match=r"curves=True"):
         best_threshold(evaluator.rows())
@@ -144,7 +144,7 @@ def test_scsegamba_by_brute_force(rng):
     steps[:, 0, 0, 0] = 40
     p = largest * steps / 40
     y = steps + rng.integers(-12, 13, steps.shape) > 20
-    rows = evaluated((list("abcd"), torch.from_numpy(p), torch.from_numpy(y)), surface=False)
+    rows = evaluated((list("abcd"), torch.from_numpy(p), torch.from_numpy(y)), costly=False)
     values = run_protocol("scsegamba", rows)["values"]
     scores, both, per_image = [], [], []
     for t in np.arange(100) / 100:
@@ -171,7 +171,7 @@ def test_protocols_are_labelled_and_warn_of_thresholds_picked_on_test(rng):
 
 
 def test_protocols_of_several_classes(rng):
-    evaluator = Evaluator(curves=True)
+    evaluator = make_evaluator(curves=True)
     evaluator.update(*case(rng, 3, channels=3))
     rows = evaluator.rows()
     values = run_protocols(rows)
@@ -183,7 +183,7 @@ def test_protocols_of_several_classes(rng):
 
 def test_sources_have_equal_weight_in_omnicrack(rng):
     ids, probabilities, mask = case(rng, 3, shape=(60, 60))
-    evaluator = Evaluator(curves=True)
+    evaluator = make_evaluator(curves=True)
     evaluator.update(ids, probabilities, mask, columns={"source": ["A", "B", "B"]})
     values = run_protocol("omnicrack", evaluator.rows())["values"]
     assert values["cl_iou_4px"] == pytest.approx((values["cl_iou_4px/A"] + values["cl_iou_4px/B"]) / 2)

@@ -8,16 +8,16 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from metric_cases import case
+from metric_cases import case, make_evaluator
 from monai.metrics import compute_hausdorff_distance
 
 from cracklab.errors import ConfigError
-from cracklab.metrics import Evaluator, boundary_iou, hausdorff95
+from cracklab.metrics import boundary_iou, hausdorff95
 from cracklab.metrics.rows import without_histograms
 
 
 def evaluate(*batches, **options):
-    evaluator = Evaluator(**options)
+    evaluator = make_evaluator(**options)
     for batch in batches:
         evaluator.update(*batch)
     rows = evaluator.rows()
@@ -31,7 +31,7 @@ def counts(pred, truth):
 
 def test_every_number_from_its_definition(rng):
     ids, probabilities, mask = case(rng)
-    evaluator = Evaluator(thresholds=[0.1, 0.5], boundary_width_px=2)
+    evaluator = make_evaluator(thresholds=[0.1, 0.5], boundary_width_px=2)
     evaluator.threshold = 0.3
     evaluator.update(ids, probabilities, mask)
     rows = evaluator.rows()
@@ -164,7 +164,7 @@ def test_rows_are_one_per_image_and_sorted(rng):
     rows, result = evaluate(shuffled, ([ids[2]], probabilities[2:3], mask[2:3]))
     expected = evaluate(*(([ids[i]], probabilities[i : i + 1], mask[i : i + 1]) for i in range(4)))
     assert (rows, result) == expected
-    evaluator = Evaluator()
+    evaluator = make_evaluator()
     evaluator.update(*shuffled)
     evaluator.reset()
     assert evaluator.rows() == []
@@ -173,7 +173,7 @@ def test_rows_are_one_per_image_and_sorted(rng):
 
 def test_cheap_metrics_alone(rng):
     batch = case(rng, 3)
-    rows, result = evaluate(batch, surface=False)
+    rows, result = evaluate(batch, costly=False)
     _, full = evaluate(batch)
     assert not any("hd95" in name or "boundary" in name for name in [*rows[0], *result])
     assert result.items() < full.items()
@@ -284,7 +284,7 @@ def test_on_a_gpu(rng):
 
 def test_says_once_where_boundary_iou_says_nothing(rng):
     ids, probabilities, mask = case(rng, 3)
-    evaluator = Evaluator()
+    evaluator = make_evaluator()
     evaluator.update(ids, probabilities, mask * (torch.rand_like(mask) < 0.2))
     with pytest.warns(UserWarning, match=r"100% of the truth .* set boundary_width_px \(now 2 % of the diagonal\)"):
         evaluator.compute(evaluator.rows())
@@ -303,7 +303,7 @@ def test_says_once_where_boundary_iou_says_nothing(rng):
 )
 def test_options_out_of_range(options, message):
     with pytest.raises(ConfigError, match=message):
-        Evaluator(**options)
+        make_evaluator(**options)
 
 
 def test_batches_that_do_not_fit_together(rng):
@@ -316,7 +316,7 @@ def test_batches_that_do_not_fit_together(rng):
         ((ids, probabilities, mask, None, None, {"loss": [1.0]}), "loss has 1 values for 3 images"),
     ]:
         with pytest.raises(ConfigError, match=message):
-            Evaluator().update(*batch)
+            make_evaluator().update(*batch)
     with pytest.raises(ConfigError, match="2 class names for 3 channels"):
         evaluate(case(rng, 2, channels=3), class_names=["a", "b"])
 

@@ -1,9 +1,8 @@
 import pytest
 import torch
-from metric_cases import case
+from metric_cases import case, make_evaluator
 
 from cracklab.errors import ConfigError
-from cracklab.metrics import Evaluator
 from cracklab.metrics.scores import SCORES
 from cracklab.metrics.torchmetrics import PerImage, Pooled
 
@@ -12,7 +11,7 @@ from cracklab.metrics.torchmetrics import PerImage, Pooled
 def test_the_mean_is_the_evaluators(rng, name):
     ids, probabilities, mask = case(rng, 4)
     mask[1] = 0
-    evaluator = Evaluator(boundary_width_px=2)
+    evaluator = make_evaluator(boundary_width_px=2)
     evaluator.update(ids, probabilities, mask)
     result = evaluator.compute(evaluator.rows())
     metric = PerImage(name, boundary_width_px=2)
@@ -27,7 +26,7 @@ def test_pooled_ratios_are_the_evaluators(rng, name, channels):
     ids, probabilities, mask = case(rng, 4, channels)
     valid = torch.ones_like(mask[:, :1])
     valid[..., :5] = 0
-    evaluator = Evaluator(surface=False)
+    evaluator = make_evaluator(costly=False)
     evaluator.update(ids, probabilities, mask, valid)
     best = probabilities.argmax(1, keepdim=True) == torch.arange(channels)[:, None, None]
     pred = probabilities > 0.5 if channels == 1 else best

@@ -11,8 +11,9 @@ from skimage.morphology import dilation, disk, skeletonize
 from cracklab.errors import ConfigError
 from cracklab.metrics import hausdorff95
 from cracklab.metrics.bands import BANDS, by_width, pooled_by_width
-from cracklab.metrics.image_scores import GROUPS, SCORES_OF, Measures
+from cracklab.metrics.image_scores import GROUPS, SCORES_OF, image_score, image_scores
 from cracklab.metrics.masks import Pair
+from cracklab.metrics.options import EvaluationOptions
 from cracklab.metrics.overlap import BINARY
 from cracklab.metrics.scores import SCORES
 
@@ -35,7 +36,7 @@ def disturbed(rng, truth):
 
 
 def value(name, pred, truth, **options):
-    return Measures(**options).score(name, pred, truth)
+    return image_score(name, pred, truth, EvaluationOptions(**options))
 
 
 # -- oracles ---------------------------------------------------------------------------------------------------------
@@ -47,7 +48,7 @@ def test_distances_are_monais(seed):
     truth = cracks(rng)
     pred = disturbed(rng, truth)
     batch = [torch.from_numpy(mask)[None, None].float() for mask in (pred, truth)]
-    ours = GROUPS["surface"](Pair(pred, truth), Measures(tolerance_px=2))
+    ours = GROUPS["surface"](Pair(pred, truth), EvaluationOptions(tolerance_px=2))
     assert ours["hd95_px"] == pytest.approx(
         compute_hausdorff_distance(*batch, include_background=True, percentile=95).item(), abs=1e-4
     )
@@ -103,10 +104,10 @@ def test_pieces_of_a_broken_crack():
     truth[5, :100] = truth[15, 10:60] = True  # a crack of 100 px, one of 50
     pred[5, :20] = pred[5, 30:100] = pred[15, 10:60] = True  # the first in pieces of 20 and 70
     pred[0, 0] = True  # and a speck, far off
-    result = GROUPS["topology"](Pair(pred, truth), Measures(tolerance_px=0))
+    result = GROUPS["topology"](Pair(pred, truth), EvaluationOptions(tolerance_px=0))
     assert result == {"pieces_per_crack": 1.5, "bridged": pytest.approx((70 + 50) / 150), "betti0_error": 2}
     # with a tolerance of 2 px the gap of 10 px is one of 6
-    near = GROUPS["topology"](Pair(pred, truth), Measures(tolerance_px=2))
+    near = GROUPS["topology"](Pair(pred, truth), EvaluationOptions(tolerance_px=2))
     assert near["bridged"] == pytest.approx((72 + 50) / 150)
     shifted = np.roll(pred, 1, 0)
     assert value("bridged", shifted, truth, tolerance_px=0) == 0
@@ -153,7 +154,7 @@ def test_every_score_has_a_group_and_a_policy():
     assert set(SCORES_OF) == set(GROUPS)
     some = np.eye(20, dtype=bool)
     for group, names in SCORES_OF.items():
-        assert set(names) <= set(GROUPS[group](Pair(some, some), Measures())), group
+        assert set(names) <= set(GROUPS[group](Pair(some, some), EvaluationOptions())), group
 
 
 def goodness(name, number):
@@ -207,7 +208,7 @@ def test_symmetry_padding_and_translation(name, rng):
 def test_real_masks_score_between_nothing_and_perfection(deepcrack):
     for pred, truth in real_pairs(deepcrack, 3):
         pred, truth = pred[0, 0].numpy(), truth[0, 0].numpy()
-        values = Measures()(pred, truth)
+        values = image_scores(pred, truth, EvaluationOptions())
         assert 0.5 < values["cl_dice"] < 1
         assert 0.5 < values["surface_dice"] < 1
         assert 0 < values["hd95_px"] < 50
@@ -224,4 +225,4 @@ def test_real_masks_score_between_nothing_and_perfection(deepcrack):
 )
 def test_options_out_of_range(options, message):
     with pytest.raises(ConfigError, match=message):
-        Measures(**options)
+        EvaluationOptions(**options)

@@ -9,7 +9,8 @@ from scipy.spatial.distance import cdist
 
 from cracklab.errors import ConfigError
 from cracklab.metrics import hausdorff95
-from cracklab.metrics.image_scores import Measures
+from cracklab.metrics.image_scores import image_scores
+from cracklab.metrics.options import EvaluationOptions
 from cracklab.metrics.surface import edge_distances, surface
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*always_return_as_numpy:FutureWarning")  # MONAI's own
@@ -145,7 +146,7 @@ def test_errors_of_an_outline_by_distance():
     pred[5, :10], target[8, :10] = True, True
     found = {name: number for name, number in surface(pred, target, 2.0).items() if number and name.startswith("n_")}
     assert found == {"n_pred_off_4": 10, "n_true_off_4": 10}
-    missed = Measures(groups=("surface",))(np.zeros_like(pred), target)
+    missed = image_scores(np.zeros_like(pred), target, EvaluationOptions(groups=["surface"]))
     assert {name: number for name, number in missed.items() if name.startswith("n_") and number} == {
         "n_true_off_more": 10
     }

@@ -72,7 +72,10 @@ class Panels(pl.Callback):
                 examples, pl_module, {one.id: f"{one.id}  IoU {_text(rows[one.id], 'iou')}" for one in examples}
             )
             _show(trainer, "val/panels", picture, f"epoch_{trainer.current_epoch + 1:04d}")
-            media.log_examples(trainer, "val/images", examples, rows, pl_module.result.threshold)
+            for logger in trainer.loggers:
+                media.log_examples(
+                    logger, "val/images", examples, rows, pl_module.result.threshold, trainer.global_step
+                )
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Draw the worst, the median and the best images; and some spread evenly, which are the same for all runs.
@@ -94,7 +97,10 @@ class Panels(pl.Callback):
             _show(
                 trainer, f"test/{kind}", _sheet(examples, pl_module, titles), f"test_{kind}_{self.by.replace('/', '_')}"
             )
-            media.log_examples(trainer, f"test/{kind}_images", examples, rows, pl_module.result.threshold)
+            for logger in trainer.loggers:
+                media.log_examples(
+                    logger, f"test/{kind}_images", examples, rows, pl_module.result.threshold, trainer.global_step
+                )
         for one in evaluated(trainer, pl_module, spread(sorted(rows), self.images)):
             strip = np.concatenate(list(one.tiles(pl_module.result.threshold, pl_module.evaluation.tolerance_px)), 1)
             write_image(Path(trainer.default_root_dir) / run_folder.EXAMPLES / f"{quote(one.id, safe='')}.png", strip)
@@ -127,7 +133,8 @@ def _sheet(examples: list[Example], pl_module: Any, titles: dict[str, str]) -> p
 
 def _show(trainer: pl.Trainer, name: str, picture: pictures.Image, file: str) -> None:
     write_image(Path(trainer.default_root_dir) / run_folder.PANELS / f"{file}.png", picture)
-    media.log_picture(trainer, name, picture)
+    for logger in trainer.loggers:
+        media.log_picture(logger, name, picture, trainer.global_step)
 
 
 def _text(row: Row, name: str) -> str:

@@ -204,6 +204,10 @@ class CrackDataModule(pl.LightningDataModule):
         """What a checkpoint records of this data; see `cracklab.data.provenance`."""
         return provenance.describe(self.layout, self.records, self.splits, self.transform, self.thumbnails)
 
+    def require_maps(self, names: Sequence[str]) -> None:
+        """Compute these target maps too; the CLI sets `maps` from the loss, and a training in Python needs no link."""
+        self.maps = tuple(dict.fromkeys([*self.maps, *names]))
+
     def describing_columns(self) -> dict[str, dict[str, float | str]]:
         """Return what per_image.csv tells of each image beside its scores, by id: photo, source, scale."""
         return describing_columns(self.records, keeps_size=self.transform.resize is None)

@@ -155,7 +155,7 @@ def test_testing_touches_nothing_that_fit_wrote(tiny_run):
 
 def test_fit_refuses_a_used_folder(capsys, tiny_run):
     message = refused(capsys, "fit", "--config", str(QUICKSTART), *TINY, "--out", str(tiny_run))
-    assert "holds a run already" in message
+    assert "already holds a run" in message
     assert "--ckpt_path" in message
 
 

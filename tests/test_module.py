@@ -77,7 +77,7 @@ def test_the_encoder_has_its_share_of_the_rate(tmp_path):
 
 
 def test_an_encoder_is_needed_to_freeze_one():
-    with pytest.raises(ConfigError, match="an `encoder`, which Conv2d has not"):
+    with pytest.raises(ConfigError, match="an `encoder`, which Conv2d lacks"):
         made(net=nn.Conv2d(3, 1, 1), freeze_encoder_epochs=1)
 
 
@@ -92,7 +92,7 @@ def test_a_fixed_schedule_is_not_stretched(tmp_path):
     trainer = pl.Trainer(
         max_epochs=2, logger=False, accelerator="cpu", enable_progress_bar=False, default_root_dir=tmp_path
     )
-    with pytest.raises(RunError, match="ends at step 4, but the run would go on to step 8"):
+    with pytest.raises(RunError, match="ends at step 4, but the run would continue to step 8"):
         trainer.fit(made(schedule=OneCycle()), data(), ckpt_path=tmp_path / "checkpoints" / "last.ckpt")
 
 

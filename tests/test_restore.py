@@ -60,7 +60,7 @@ def test_a_hostile_file_is_refused_and_nothing_of_it_runs(tmp_path, capsys, cont
         checkpoint.write_bytes(pickle.dumps(Hostile(marker)))
     else:
         torch.save(content | {"more": Hostile(marker)} if how == "within" else Hostile(marker), checkpoint)
-    image = (ROOT / "notebooks" / "pictures" / "quickstart.png").read_bytes()
+    image = (ROOT / "tests" / "fixtures" / "release_0_1" / "wall.png").read_bytes()
     (tmp_path / "photo.png").write_bytes(image)
     for arguments in commands(checkpoint, tmp_path):
         assert ended(arguments) == 2, arguments[0]

@@ -36,7 +36,7 @@ def test_a_process_killed_while_writing_leaves_the_old_file(tmp_path):
     program = textwrap.dedent(f"""
         import os, signal
         from pathlib import Path
-        from cracklab.run_folder import atomic_write
+        from cracklab.files import atomic_write
         with atomic_write(Path({str(path)!r})) as beside:
             beside.write_text("new, but not w")
             os.kill(os.getpid(), signal.SIGKILL)
@@ -65,10 +65,10 @@ def used(folder: Path) -> Path:
 
 def test_fit_refuses_a_used_folder_and_names_the_way_on(tmp_path):
     folder = used(tmp_path / "a")
-    with pytest.raises(RunError, match=r"holds a run already.*--ckpt_path .*a/checkpoints/last.ckpt"):
+    with pytest.raises(RunError, match=r"already holds a run.*--ckpt_path .*a/checkpoints/last.ckpt"):
         run_folder.folder_for("fit", str(folder), None, "run")
     other = used(tmp_path / "b") / run_folder.LAST
-    with pytest.raises(RunError, match="holds a run already"):
+    with pytest.raises(RunError, match="already holds a run"):
         run_folder.folder_for("fit", str(folder), str(other), "run")
 
 

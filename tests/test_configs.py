@@ -104,20 +104,20 @@ def trained(arguments, tmp_path, small):
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_a_configuration_trains(path, tmp_path):
+def test_every_configuration_trains_two_steps(path, tmp_path):
     trained(next(calls(path, tmp_path)), tmp_path, small=True)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_every_cell_trains_as_it_is(path, tmp_path):
+def test_every_cell_of_a_study_trains_two_steps(path, tmp_path):
     """The nets as large as they are, and every label of a study."""
     for i, arguments in enumerate(calls(path, tmp_path)):
         (tmp_path / str(i)).mkdir()
         trained(arguments, tmp_path / str(i), small=False)
 
 
-def test_every_short_name_of_a_configuration_is_its_file():
+def test_the_short_name_of_a_configuration_is_its_file():
     """`cracklab:NAME` finds what lies here, and nothing lies here that it would not find."""
     from cracklab import config_files
 

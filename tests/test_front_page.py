@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
 
 
-def test_the_example_without_the_command_line_trains_and_tests(tmp_path, monkeypatch):
+def test_the_python_example_trains_and_tests(tmp_path, monkeypatch):
     code = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]
     assert len([line for line in code.splitlines() if line.strip()]) <= 15
     for old, new in {
@@ -30,11 +30,11 @@ def test_the_example_without_the_command_line_trains_and_tests(tmp_path, monkeyp
 @pytest.mark.parametrize(
     "path", sorted(set(re.findall(r"\]\(([^)#]+)\)", README)) | set(re.findall(r"configs/[\w/]+\.yaml", README)))
 )
-def test_everything_that_is_named_is_there(path):
+def test_every_path_that_the_readme_names_exists(path):
     assert (ROOT / path).exists()
 
 
-def test_every_folder_of_the_tree_is_there():
+def test_every_path_of_the_file_list_exists():
     tree = re.search(r"## What lies where\n\n(.*?)\n\n", README, re.DOTALL)[1]
     for line in tree.splitlines():
         assert (ROOT / line.split()[0]).exists(), line

@@ -28,34 +28,34 @@ def free(monkeypatch, tmp_path):
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
 
 
-def test_offline_without_a_key(free):
+def test_wandb_is_offline_without_a_key(free):
     assert loggers.choose_mode() == "offline"
 
 
-def test_online_with_a_key_and_a_server(free, monkeypatch):
+def test_wandb_is_online_with_a_key_and_a_server(free, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as server:
         monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
         monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
         assert loggers.choose_mode() == "online"
 
 
-def test_offline_with_a_key_but_no_server(free, monkeypatch):
+def test_wandb_is_offline_if_the_server_does_not_answer(free, monkeypatch):
     monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     assert loggers.choose_mode() == "offline"
 
 
-def test_a_key_in_netrc_counts(free, tmp_path):
+def test_a_key_in_netrc_is_found(free, tmp_path):
     (tmp_path / "netrc").write_text("machine api.wandb.ai login user password " + "x" * 40)
     assert loggers.has_key()
 
 
-def test_disabled_means_no_logger(tmp_path, monkeypatch):
+def test_disabled_wandb_is_no_logger(tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "disabled")
     assert loggers.wandb_logger(loggers.WandbSettings(), tmp_path, "run") is False
 
 
-def test_one_id_a_folder(tmp_path):
+def test_every_run_folder_has_its_own_wandb_id(tmp_path):
     first = loggers.run_id(tmp_path / "a")
     assert loggers.run_id(tmp_path / "a") == first != loggers.run_id(tmp_path / "b")
 
@@ -141,7 +141,7 @@ def offline(tmp_path_factory):
     return out, Offline(out)
 
 
-def test_curves_go_on_in_one_run(offline):
+def test_a_resumed_run_continues_its_wandb_run(offline):
     out, found = offline
     assert found.ids == {loggers.run_id(out)}
     assert (found.group, found.job_type) == ("cross", "fold_0")
@@ -153,7 +153,7 @@ def test_curves_go_on_in_one_run(offline):
     assert found.curve("val/iou") == pytest.approx([float(row["val/iou"]) for row in rows])
 
 
-def test_axes_and_summaries(offline):
+def test_metrics_have_the_epoch_as_axis_and_the_best_value_as_summary(offline):
     _, found = offline
     assert {found.axes[name].step_metric for name in ("val/iou", "val/hd95_px", "train/loss")} == {"epoch"}
     assert found.axes["val/iou"].summary.max
@@ -166,7 +166,7 @@ def test_axes_and_summaries(offline):
     assert found.config["data"]["batch_size"] == 8
 
 
-def test_a_table_of_images_with_masks_maps_and_scores(offline):
+def test_images_are_logged_as_a_table_with_masks_maps_and_scores(offline):
     _, found = offline
     columns, rows, shown = found.table("val/images")
     assert columns[:5] == ["id", "image", "probability", "distance", "weight"]
@@ -178,7 +178,7 @@ def test_a_table_of_images_with_masks_maps_and_scores(offline):
     assert all(isinstance(row[columns.index("iou")], float) for row in rows)
 
 
-def test_curves_of_thresholds_and_pictures(offline):
+def test_threshold_curves_and_pictures_are_logged(offline):
     out, found = offline
     columns, rows, _ = found.table("val/threshold_chart_table")
     assert len(rows) == 4 * 101
@@ -202,7 +202,7 @@ def test_the_best_checkpoint_is_an_artifact_with_its_metrics(offline):
     assert facts["epoch"] == content["epoch"]
 
 
-def test_without_a_logger_everything_is_in_the_run_folder(tiny_run):
+def test_without_a_logger_every_file_is_in_the_run_folder(tiny_run):
     assert not (tiny_run / "wandb").exists()
     rows = list(csv.DictReader((tiny_run / run_folder.RESOURCES).open()))
     assert [row["epoch"] for row in rows] == ["0", "1"]
@@ -213,12 +213,12 @@ def test_without_a_logger_everything_is_in_the_run_folder(tiny_run):
     assert {"epoch_0002.png", *kinds, *curves} <= panels
 
 
-def test_an_agent_of_a_sweep_gives_the_id(tmp_path, monkeypatch):
+def test_the_agent_of_a_sweep_sets_the_id(tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_RUN_ID", "of-the-agent")
     assert loggers.run_id(tmp_path) == "of-the-agent"
 
 
-def test_the_sweep_starts_a_run_with_keys_that_exist(tmp_path):
+def test_the_keys_of_the_sweep_exist(tmp_path):
     """What the agent would call, for the first value of every parameter; and the metric is one that is logged."""
     path = ROOT / "configs" / "studies" / "sweep_wandb.yaml"
     sweep = yaml.safe_load(path.read_text())
@@ -236,7 +236,7 @@ def test_the_sweep_starts_a_run_with_keys_that_exist(tmp_path):
     assert all(name in LOSSES for name in sweep["parameters"]["model.loss"]["values"])
 
 
-def test_tensorboard_by_a_config_line(tmp_path):
+def test_tensorboard_writes_into_the_run_folder(tmp_path):
     pytest.importorskip("tensorboard")
     out = fit(tmp_path / "run", "--model.net=support.TinyNet", "--trainer.logger=TensorBoard", "--trainer.max_epochs=1")
     assert list((out / "tensorboard").glob("events.out.tfevents.*"))

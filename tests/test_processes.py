@@ -40,7 +40,7 @@ def cracklab(*arguments: str) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-def test_two_processes_train_and_score_an_odd_number_of_images_like_one(tmp_path, monkeypatch):
+def test_two_processes_score_an_odd_number_of_images_like_one(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     quickstart = str(ROOT / "configs" / "quickstart.yaml")
     cracklab("fit", "--config", quickstart, *SMALL, *TWO, "--trainer.max_epochs=2", "--name=two")

@@ -15,7 +15,7 @@ from cracklab.errors import RunError
 from cracklab.files import atomic_write, write_json, write_text
 
 
-def test_an_error_while_writing_leaves_the_old_file_and_nothing_beside_it(tmp_path):
+def test_an_error_while_writing_keeps_the_old_file_and_no_temporary_one(tmp_path):
     path = tmp_path / "table.csv"
     write_text(path, "old")
 
@@ -30,7 +30,7 @@ def test_an_error_while_writing_leaves_the_old_file_and_nothing_beside_it(tmp_pa
     assert [entry.name for entry in tmp_path.iterdir()] == ["table.csv"]
 
 
-def test_a_process_killed_while_writing_leaves_the_old_file(tmp_path):
+def test_a_kill_while_writing_keeps_the_old_file(tmp_path):
     path = tmp_path / "last.ckpt"
     path.write_text("old")
     program = textwrap.dedent(f"""
@@ -46,7 +46,7 @@ def test_a_process_killed_while_writing_leaves_the_old_file(tmp_path):
     assert path.read_text() == "old"
 
 
-def test_json_holds_finite_numbers_or_null(tmp_path):
+def test_json_holds_only_finite_numbers_and_null(tmp_path):
     write_json(tmp_path / "m.json", {"a": float("nan"), "b": [1.5, float("inf")], "c": {"d": 2}})
     assert json.loads((tmp_path / "m.json").read_text()) == {"a": None, "b": [1.5, None], "c": {"d": 2}}
 
@@ -63,7 +63,7 @@ def used(folder: Path) -> Path:
     return folder
 
 
-def test_fit_refuses_a_used_folder_and_names_the_way_on(tmp_path):
+def test_fit_into_a_used_folder_names_the_resume_option(tmp_path):
     folder = used(tmp_path / "a")
     with pytest.raises(RunError, match=r"already holds a run.*--ckpt_path .*a/checkpoints/last.ckpt"):
         run_folder.folder_for("fit", str(folder), None, "run")
@@ -72,7 +72,7 @@ def test_fit_refuses_a_used_folder_and_names_the_way_on(tmp_path):
         run_folder.folder_for("fit", str(folder), str(other), "run")
 
 
-def test_fit_goes_on_in_the_folder_of_its_checkpoint(tmp_path):
+def test_fit_resumes_in_the_folder_of_its_checkpoint(tmp_path):
     folder = used(tmp_path / "a")
     assert run_folder.folder_for("fit", str(folder), str(folder / run_folder.LAST), "run") == folder
     assert run_folder.folder_for("fit", None, str(folder / run_folder.LAST), "run") == folder
@@ -84,7 +84,7 @@ def test_test_works_in_the_run_of_its_checkpoint(tmp_path):
     assert run_folder.folder_for("test", str(tmp_path / "c"), str(folder / run_folder.BEST), "run") == tmp_path / "c"
 
 
-def test_a_relative_checkpoint_is_found_too(tmp_path, monkeypatch):
+def test_a_relative_checkpoint_path_finds_its_run(tmp_path, monkeypatch):
     used(tmp_path / "a")
     monkeypatch.chdir(tmp_path / "a")
     assert run_folder.run_of("checkpoints/last.ckpt") == tmp_path / "a"

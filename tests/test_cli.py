@@ -202,7 +202,7 @@ def test_every_loss_trains_with_the_maps_that_it_names(tmp_path):
         assert float(row["val/loss"]) == pytest.approx(float(row["val/loss"]))
 
 
-def test_a_loss_of_another_library_trains(tmp_path):
+def test_a_loss_of_another_library_trains_and_fit_ends_with_the_next_commands(tmp_path, capsys):
     out = fit(
         tmp_path / "monai",
         "--model.loss",
@@ -212,6 +212,12 @@ def test_a_loss_of_another_library_trains(tmp_path):
         "--trainer.max_epochs=1",
     )
     assert "monai.losses" in (out / run_folder.CONFIG).read_text()
+    said = capsys.readouterr().out
+    score = float(next(csv.DictReader((out / run_folder.METRICS).open()))["val/iou"])
+    assert f"best val/iou: {score:.4f} in epoch 1 of 1" in said
+    assert f"  cracklab test --config {out / run_folder.CONFIG} --ckpt_path {out / run_folder.BEST}" in said
+    assert f"  cracklab predict --ckpt_path {out / run_folder.BEST} --images PHOTOS --out MASKS" in said
+    assert "FLOPs" not in said
 
 
 def test_a_monai_net_trains_on_grey_images(tmp_path):

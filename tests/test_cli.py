@@ -1,4 +1,4 @@
-"""The command line from the outside: what a person types, and what comes of it."""
+"""The command line from the outside: arguments in, exit codes, messages and files out."""
 
 import csv
 import json
@@ -17,7 +17,7 @@ from cracklab.cli import main
 
 
 def refused(capsys: pytest.CaptureFixture[str], *args: str) -> str:
-    """What a wrong call prints; exit code 2, one message, no traceback."""
+    """Return the message of a wrong call; checks exit code 2, one message, no traceback."""
     with pytest.raises(SystemExit) as end:
         main(list(args))
     assert end.value.code == 2

@@ -1,4 +1,4 @@
-"""W&B: offline by itself, never a hang, one run id across resumes; what it holds is read back from the offline run."""
+"""W&B: offline by itself, one run id across resumes; the contents of offline runs are read back from their files."""
 
 import csv
 import json
@@ -22,7 +22,7 @@ from cracklab.losses import LOSSES
 
 @pytest.fixture
 def free(monkeypatch, tmp_path):
-    """As on a machine where nobody chose a mode or logged in."""
+    """An environment without a W&B mode or a login."""
     monkeypatch.delenv("WANDB_MODE", raising=False)
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
@@ -77,7 +77,7 @@ def records(file: Path) -> Iterator[bytes]:
 
 
 class Offline:
-    """What all offline runs below a run folder hold."""
+    """The contents of all offline runs below a run folder."""
 
     def __init__(self, folder: Path) -> None:
         from wandb.proto.wandb_internal_pb2 import Record
@@ -119,7 +119,7 @@ def values(items) -> dict:
 
 @pytest.fixture(scope="module")
 def offline(tmp_path_factory):
-    """Fitted for two epochs, resumed for a third in another process, tested in yet another; what W&B kept, offline."""
+    """The offline W&B run of a fit of two epochs, its resume in a second process and its test in a third."""
     out = tmp_path_factory.mktemp("runs") / "wandb"
     free = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
     free |= {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}", "NETRC": str(out.parent / "netrc")}
@@ -219,7 +219,7 @@ def test_the_agent_of_a_sweep_sets_the_id(tmp_path, monkeypatch):
 
 
 def test_the_keys_of_the_sweep_exist(tmp_path):
-    """What the agent would call, for the first value of every parameter; and the metric is one that is logged."""
+    """Run the agent's command with the first value of every parameter; the metric of the sweep must be logged."""
     path = ROOT / "configs" / "studies" / "sweep_wandb.yaml"
     sweep = yaml.safe_load(path.read_text())
     chosen = {

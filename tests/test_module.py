@@ -1,4 +1,4 @@
-"""The module: any net and loss, frozen encoders, rates, precision, averaging, and what the checkpoint holds."""
+"""The module: nets and losses, frozen encoders, learning rates, precision, averaging, checkpoints."""
 
 import math
 
@@ -97,7 +97,7 @@ def test_resuming_past_the_end_of_a_schedule_is_refused(tmp_path):
 
 
 def test_losses_are_computed_in_float32_under_bf16(tmp_path):
-    """A loss that looks at what it is given; the net's output is half precision there."""
+    """The loss records its inputs; the net's output is in half precision there."""
     seen = []
 
     class Looks(nn.Module):
@@ -112,7 +112,7 @@ def test_losses_are_computed_in_float32_under_bf16(tmp_path):
 
 
 def test_several_classes_train_by_index_and_one_hot():
-    """An external loss gets the form of mask that it asks for."""
+    """An external loss gets the form of mask that `target` names."""
     logits, classes = torch.randn(2, 3, 8, 8), torch.randint(0, 3, (2, 8, 8))
     mask = nn.functional.one_hot(classes, 3).movedim(-1, 1).float()
     by_index = made(loss=nn.CrossEntropyLoss(), target="index").loss(logits, mask)
@@ -133,7 +133,7 @@ def test_validation_loss_is_the_mean_over_images_for_any_batch_size(tmp_path):
 
 
 def test_ema_weight_averaging_trains(tmp_path):
-    """Lightning's own callback: the checkpoint holds the averaged weights, and they score what validation said."""
+    """With Lightning's callback the checkpoint holds the averaged weights; they reach the score of that validation."""
     from lightning.pytorch.callbacks import EMAWeightAveraging
 
     module = made()

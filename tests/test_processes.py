@@ -28,7 +28,7 @@ TWO = ["--trainer.devices=2", "--trainer.strategy=ddp"]
 
 
 def cracklab(*arguments: str) -> None:
-    """Lightning starts the command line again for the second process, so it has to be a real one."""
+    """Run the command in a real process, since Lightning starts the command line again for the second one."""
     environment = os.environ | {
         "WANDB_MODE": "disabled",
         "OMP_NUM_THREADS": "1",

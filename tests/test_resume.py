@@ -1,4 +1,4 @@
-"""Nothing is lost on a kill: a resumed run ends in the very weights of the uninterrupted one."""
+"""Exact resume: a killed and resumed run ends in the weights of the uninterrupted one, bit for bit."""
 
 import csv
 import os
@@ -63,7 +63,7 @@ def assert_equal(one: Path, other: Path) -> None:
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_run_killed_within_an_epoch_resumes_bit_equal(tmp_path, workers):
-    """Dropout draws on the device and flips in the workers: both have to go on as if nothing had happened."""
+    """Dropout on the device and flips in the workers both continue as in the uninterrupted run."""
     more = [f"--data.num_workers={workers}"]
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     assert main([*SMALL, *more, "--out", str(whole)]) == 0
@@ -77,7 +77,7 @@ def test_a_run_killed_within_an_epoch_resumes_bit_equal(tmp_path, workers):
 
 
 def test_a_run_resumed_from_an_epoch_end_is_bit_equal(tmp_path):
-    """Killed before the first checkpoint of an epoch: the run goes on from the end of the one before."""
+    """Killed before the first checkpoint of an epoch, the run resumes from the end of the previous epoch."""
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     more = ["--checkpoint.every_n_steps=null"]
     assert main([*SMALL, *more, "--out", str(whole)]) == 0

@@ -1,4 +1,4 @@
-"""The run folder: files whole or not at all, and which folder a command works in."""
+"""The run folder: atomic writes, and which folder a command works in."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Going on with a run that had come to its end, or was killed between two files of its last epoch."""
+"""Resuming a run that has ended, or that was killed between two files of its last epoch."""
 
 import csv
 from pathlib import Path
@@ -17,7 +17,7 @@ def epochs(out: Path) -> list[str]:
 
 
 def test_resuming_a_run_that_early_stopping_ended_trains_no_further(tmp_path):
-    """Killed behind its last checkpoint, before fit had returned: without another epoch it is what it would have been."""
+    """A run killed after its last checkpoint, before fit returned, ends as the uninterrupted one without another epoch."""
     call = [*SMALL, "--trainer.max_epochs=6", "--early_stopping.patience=1", "--early_stopping.min_delta=1"]
     out = fit(tmp_path / "run", *call)
     assert epochs(out) == ["0", "1"]
@@ -42,7 +42,7 @@ def test_best_is_restored_if_the_run_was_killed_before_it_was_linked(tmp_path, f
 
 
 def test_sigterm_ends_with_a_failing_exit_code(tmp_path):
-    """What a scheduler sends first; Lightning leaves with exit code 0."""
+    """A scheduler sends SIGTERM first; Lightning itself would end with exit code 0."""
     kill = ["support.KillAt", "--trainer.callbacks.epoch=1", "--trainer.callbacks.batch=0", "--trainer.callbacks.by=15"]
     with pytest.raises(SystemExit) as end:
         fit(tmp_path / "run", *SMALL, "--trainer.callbacks", *kill)

@@ -32,6 +32,8 @@ class ConfigParser(LightningArgumentParser):
 
     arguments: Sequence[str] = ()
     """The command line, to find a key that a message of jsonargparse does not name."""
+    other_options: Sequence[str] = ()
+    """Options of the command that passes its other arguments on to this parser, as `kfold` does; suggested too."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print the message with a remedy, and exit."""
@@ -51,7 +53,7 @@ def name_registered(parser: LightningArgumentParser) -> None:
             action.extra_help = lambda text=text: text  # type: ignore[attr-defined]  # of jsonargparse's own actions
 
 
-def remedy(message: str, parser: LightningArgumentParser, arguments: Sequence[str]) -> str:
+def remedy(message: str, parser: ConfigParser, arguments: Sequence[str]) -> str:
     """Return a message of jsonargparse, shortened to the fault, with the nearest right name."""
     at = KEY.search(message)
     key = at[1] if at else ""
@@ -65,7 +67,7 @@ def remedy(message: str, parser: LightningArgumentParser, arguments: Sequence[st
     return re.sub(r"\s*\n\s*", " ", NOISE.sub("", message)).strip()
 
 
-def _no_option(option: str, key: str, parser: LightningArgumentParser, arguments: Sequence[str]) -> str:
+def _no_option(option: str, key: str, parser: ConfigParser, arguments: Sequence[str]) -> str:
     """Return the message for an option that its class does not take, or for a key that does not exist."""
     typed = [argument.removeprefix("--").partition("=")[0] for argument in arguments]
     full = next((name for name in typed if name.endswith(f".{option}")), f"{key}.{option}".strip("."))
@@ -106,9 +108,10 @@ def options_of(key: str, path: str) -> list[str]:
     return [name for name in found if name not in ("self", "args", "kwargs")]
 
 
-def keys_of(parser: LightningArgumentParser) -> list[str]:
-    """Return every key that a parser takes."""
-    return [action.dest for action in parser._actions if action.dest != "help" and not action.dest.endswith(".help")]
+def keys_of(parser: ConfigParser) -> list[str]:
+    """Return every key that a parser takes, and every option of the command around it."""
+    keys = [action.dest for action in parser._actions if action.dest != "help" and not action.dest.endswith(".help")]
+    return [*keys, *parser.other_options]
 
 
 def as_config_error(error: Exception) -> CracklabError:

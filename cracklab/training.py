@@ -2,7 +2,8 @@
 
 import json
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.layouts import Layout
 from cracklab.errors import ConfigError
 from cracklab.files import write_text
-from cracklab.loggers.wandb import WandbSettings, finish_wandb, wandb_logger
+from cracklab.loggers.wandb import WandbSettings, wandb_logger, wandb_session
 from cracklab.losses import LOSSES
 from cracklab.metrics.protocols import as_text, find_protocol
 from cracklab.models import pretrained
@@ -72,11 +73,37 @@ class RunStart(SaveConfigCallback):
                 print(_net_size(pl_module.net), flush=True)
 
 
-class CrackCLI(LightningCLI):
-    """Stock LightningCLI over `CrackModule` and `CrackDataModule`, for one command."""
+@contextmanager
+def config_errors() -> Iterator[None]:
+    """Turn errors of the constructors and of the data into configuration errors: a message instead of a traceback.
 
-    def __init__(self, command: str, args: Sequence[str]) -> None:
-        self.command = command
+    Raises:
+        CracklabError: for anything that a configuration can cause.
+    """
+    try:
+        yield
+    except MisconfigurationException as error:
+        raise ConfigError(str(error)) from error
+    except (ArithmeticError, AttributeError, ImportError, LookupError, TypeError, ValueError) as error:
+        raise config_parser.as_config_error(error) from error
+
+
+class CrackCLI(LightningCLI):
+    """Stock LightningCLI over `CrackModule` and `CrackDataModule`, for one command.
+
+    The constructor parses the arguments and builds net, loss and data; `run` builds the trainer and runs the command. A
+    study only builds, to check its plan.
+
+    Args:
+        command: `fit`, `validate` or `test`.
+        args: arguments of the command.
+        other_options: options, without dashes, of a command that passes its other arguments on to this one; error messages
+            suggest them too.
+    """
+
+    def __init__(self, command: str, args: Sequence[str], other_options: Sequence[str] = ()) -> None:
+        self.command, self.other_options = command, other_options
+        filter_warnings()
         LOSSES.fill()
         super().__init__(
             CrackModule,
@@ -115,7 +142,7 @@ class CrackCLI(LightningCLI):
         """Parse; the parsers keep the arguments for their error messages."""
         parsers: list[Any] = [parser, *self._subcommand_parsers.values()]
         for one in parsers:
-            one.arguments = args
+            one.arguments, one.other_options = args, self.other_options
         super().parse_arguments(parser, args)
 
     def _parse_ckpt_path(self) -> None:
@@ -140,13 +167,28 @@ class CrackCLI(LightningCLI):
         fit_net_to_data(config)
 
     def instantiate_classes(self) -> None:
-        """Build net, loss, data and trainer; an error of a constructor becomes one message."""
+        """Build net, loss and data; `run` builds the trainer."""
         fresh = self._get_argument("ckpt_path") is None
         self.parser.add_instantiator(partial(pretrained.build, fresh=fresh), nn.Module)
-        try:
-            super().instantiate_classes()
-        except (ArithmeticError, AttributeError, ImportError, LookupError, TypeError, ValueError) as error:
-            raise config_parser.as_config_error(error) from error
+        with config_errors():
+            self.config_init = self.parser.instantiate_classes(self.config)
+        self.datamodule, self.model = self._get(self.config_init, "data"), self._get(self.config_init, "model")
+
+    def build(self, args: Sequence[str]) -> None:
+        """Parse other arguments of the same command, and build net, loss and data again; building a parser takes a second."""
+        self.parse_arguments(self.parser, [self.command, *config_files.resolve(args)])
+        self._parse_ckpt_path()
+        self.before_instantiate_classes()
+        self.instantiate_classes()
+
+    def run(self) -> None:
+        """Build the trainer, and run the command."""
+        with config_errors():
+            self.trainer = self.instantiate_trainer()
+        super()._run_subcommand(self.command)
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Do nothing at the end of the stock constructor: `run` runs the command."""
 
     def after_fit(self) -> None:
         """Print the best score, where the results are, and the commands that follow."""
@@ -161,7 +203,7 @@ class CrackCLI(LightningCLI):
             print("\n\n".join(as_text(results[name]) for name in names), flush=True)
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
-        """Build the trainer with the run folder, the loggers and the callbacks."""
+        """Build the trainer, with loggers, callbacks and checkpoints in the run folder."""
         config = self.config[self.command]
         for name in config.get("protocol", ()):
             if self.datamodule.num_classes > 1 and not find_protocol(name).several_classes:
@@ -252,22 +294,14 @@ def config_text(parser: LightningArgumentParser, config: Namespace) -> str:
 
 
 def run(command: str, args: Sequence[str]) -> int:
-    """Run fit, validate or test; returns the exit code."""
-    try:
-        return run_open(command, args)
-    finally:
-        finish_wandb()
-
-
-def run_open(command: str, args: Sequence[str]) -> int:
-    """Run a command and leave its W&B run open for the next command of this process."""
-    filter_warnings()
-    try:
-        CrackCLI(command, args)
-    except MisconfigurationException as error:
-        raise ConfigError(str(error)) from error
-    except SIGTERMException:  # a SystemExit without a code would report success
-        return 128 + signal.SIGTERM
+    """Run fit, validate or test; return the exit code."""
+    with wandb_session():
+        try:
+            CrackCLI(command, args).run()
+        except MisconfigurationException as error:
+            raise ConfigError(str(error)) from error
+        except SIGTERMException:  # a SystemExit without a code, which would mean success
+            return 128 + signal.SIGTERM
     return 0
 
 

@@ -10,7 +10,6 @@ from support import ROOT
 from cracklab.study.inputs import read_inputs
 from cracklab.study.plan import as_arguments, axes_of, fold_axis
 from cracklab.training import CrackCLI
-from cracklab.warning_filters import filter_warnings
 
 CONFIGS = ROOT / "configs"
 BASE = CONFIGS / "base.yaml"
@@ -97,8 +96,8 @@ def calls(path, folder):
 
 
 def trained(arguments, tmp_path, small):
-    filter_warnings()
     cli = TwoSteps([*arguments, f"--out={tmp_path / 'run'}", "--wandb.mode=disabled"], tmp_path / "data", small)
+    cli.run()
     assert cli.trainer.global_step == 2
     assert cli.model.result.metrics["val/iou"] is not None
 

@@ -14,7 +14,7 @@ from cracklab.errors import RunError
 from cracklab.report.analysis import Analysis
 from cracklab.report.labels import flat
 from cracklab.report.read import TestedRun
-from cracklab.study.folder import FAST
+from cracklab.study.folder import FastLoader
 
 IMAGES, METHODS = 4, 6
 """Columns and, below photo and truth, rows of the picture."""
@@ -114,5 +114,5 @@ def _text(analysis: Analysis, value: float | None) -> str:
 
 def _tolerance(run: TestedRun) -> float:
     path = run.folder / run_folder.CONFIG
-    config = flat(yaml.load(path.read_text(encoding="utf-8"), Loader=FAST)) if path.is_file() else {}
+    config = flat(yaml.load(path.read_text(encoding="utf-8"), Loader=FastLoader)) if path.is_file() else {}
     return float(config.get("model.evaluation.tolerance_px", 2.0))

@@ -21,8 +21,7 @@ from cracklab.errors import RunError
 from cracklab.registry import nearest
 from cracklab.report import labels as naming
 from cracklab.report.metric import Metric
-from cracklab.study.folder import FAST, Study
-from cracklab.study.folder import REPLICATES as OF_STUDY
+from cracklab.study.folder import REPLICATE_AXES, FastLoader, Study
 
 COSTS = ("seconds", "epoch_s", "images_per_s", "waiting_share", "gpu_peak_gb")
 """Columns of metrics.csv and resources.csv that the cost table reads."""
@@ -126,7 +125,7 @@ def _found(folder: Path, missing: dict[str, str], several: bool) -> list[TestedR
                 missing[head + planned.name] = f"{status.state}{lines}"
                 continue
             labels = {axis: "-" if label is None else str(label) for axis, label in planned.labels.items()}
-            values = {**planned.labels, **planned.overlay}
+            values = {**planned.labels, **planned.overrides}
             numbers = {k: float(v) for k, v in values.items() if isinstance(v, int | float) and not isinstance(v, bool)}
             found.append(_run(study.path(planned), head + planned.name, labels, numbers))
         return found
@@ -140,9 +139,9 @@ def _found(folder: Path, missing: dict[str, str], several: bool) -> list[TestedR
 
 
 def _run(path: Path, name: str, labels: dict[str, str], numbers: dict[str, float]) -> TestedRun:
-    kept = {axis: label for axis, label in labels.items() if axis not in OF_STUDY}
-    replicate = {axis: label for axis, label in labels.items() if axis in OF_STUDY}
-    return TestedRun(path, name, kept, {k: v for k, v in numbers.items() if k not in OF_STUDY}, replicate, {}, {})
+    kept = {axis: label for axis, label in labels.items() if axis not in REPLICATE_AXES}
+    replicate = {axis: label for axis, label in labels.items() if axis in REPLICATE_AXES}
+    return TestedRun(path, name, kept, {k: v for k, v in numbers.items() if k not in REPLICATE_AXES}, replicate, {}, {})
 
 
 def _run_folders(folder: Path) -> list[Path]:
@@ -237,7 +236,7 @@ def _named(runs: list[TestedRun], missing: dict[str, str], compare: Sequence[str
             raise RunError(f"--compare: runs do not differ in {axis!r}{nearest(axis, axes) if axes else ''}")
     compared = [axis for axis in axes if axis in compare or not compare]
     rest = [axis for axis in axes if axis not in compared]
-    inner = [axis for axis in OF_STUDY if axis != "seed_everything" and _varies(runs, axis)]
+    inner = [axis for axis in REPLICATE_AXES if axis != "seed_everything" and _varies(runs, axis)]
     for run in runs:
         run.method = naming.method(run.labels, compared) or given[0]
         block = [run.labels.get(axis, "-") for axis in rest] + [run.replicate.get(axis, "-") for axis in inner]
@@ -264,7 +263,7 @@ def _label_by_configs(runs: list[TestedRun]) -> list[str]:
     configs = []
     for run in runs:
         path = run.folder / run_folder.CONFIG
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=FAST) if path.is_file() else {}
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=FastLoader) if path.is_file() else {}
         configs.append(naming.flat(content))
     axes = naming.differing(configs)
     for run, config in zip(runs, configs, strict=True):

@@ -95,7 +95,7 @@ def wandb_logger(settings: WandbSettings, folder: Path, name: str) -> Any:
     os.environ.setdefault("WANDB_SILENT", "true")
     # tables and their images are kept here until `wandb sync`
     os.environ.setdefault("WANDB_DATA_DIR", str(folder / "wandb"))
-    return WandbLogger(
+    logger = WandbLogger(
         save_dir=folder,
         offline=mode == "offline",
         id=run_id(folder),
@@ -106,6 +106,10 @@ def wandb_logger(settings: WandbSettings, folder: Path, name: str) -> Any:
         job_type=settings.job_type,
         tags=settings.tags,
     )
+    logger._wandb_init.pop(
+        "anonymous", None
+    )  # W&B warns that it is deprecated, and Lightning has no option to leave it out
+    return logger
 
 
 def choose_mode() -> str:

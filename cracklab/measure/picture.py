@@ -10,6 +10,7 @@ from cracklab.data.images import Array
 from cracklab.geometry.masks import Mask
 from cracklab.measure.graph import Points
 from cracklab.measure.measurement import Crack, Measurement, widest
+from cracklab.pictures.colours import BLACK, GAP, WHITE
 
 Colour = tuple[int, ...]
 
@@ -17,7 +18,6 @@ LEAST_PX = 1000
 """Smaller pictures are enlarged by a whole factor to at least this width or height."""
 SHIFT = 4
 """Coordinates are drawn to 1 / 2^SHIFT px."""
-BLACK, WHITE, GAP = (0, 0, 0), (255, 255, 255), (204, 121, 167)
 NAMED = 30
 """So many of the longest cracks are named in the picture; the table has them all."""
 

@@ -37,7 +37,7 @@ def _(
             one.id,
             wandb.Image(one.photo, masks=layers),
             wandb.Image(probability),
-            *(wandb.Image(pictures.as_map(values)) for values in one.maps.values()),
+            *(wandb.Image(pictures.heatmap(values)) for values in one.maps.values()),
             *(rows[one.id].get(score) for score in scores),
         )
     logger.log_metrics({name: table}, step=step)  # type: ignore[dict-item]  # W&B logs tables like numbers

@@ -1,11 +1,15 @@
 """The row of one image: counts, ratios, and the costly scores."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from cracklab.errors import ConfigError
 from cracklab.metrics.aggregate import COUNTS, Row, mean
 from cracklab.metrics.image_scores import hausdorff95_or_none, image_scores
 from cracklab.metrics.options import EvaluationOptions
@@ -14,6 +18,35 @@ from cracklab.metrics.scores import SCORES, where_empty
 
 Masks = NDArray[np.bool_]
 """(C, H, W), of one image."""
+
+
+def class_suffixes(channels: int, background: bool = True, names: Sequence[str] | None = None) -> dict[str, int]:
+    """Return the channel of each scored class by the suffix of its columns: none for one class, `/NAME` for several.
+
+    Args:
+        channels: number of channels.
+        background: whether channel 0 is scored if there are several.
+        names: one per channel; None: their indices.
+
+    Raises:
+        ConfigError: if the number of names is not that of the channels.
+
+    Example:
+        >>> class_suffixes(3, background=False, names=["wall", "crack", "joint"])
+        {'/crack': 1, '/joint': 2}
+    """
+    if channels == 1:
+        return {"": 0}
+    names = [str(c) for c in range(channels)] if names is None else names
+    if len(names) != channels:
+        raise ConfigError(f"{len(names)} class names for {channels} channels: name each channel once")
+    return {f"/{name}": c for c, name in enumerate(names) if c > 0 or background}
+
+
+@cache
+def thread_pool() -> ThreadPoolExecutor:
+    """Return the threads that compute costly scores, one per thread of torch."""
+    return ThreadPoolExecutor(max(1, torch.get_num_threads()), thread_name_prefix="metrics")
 
 
 def overlap_rows(

@@ -64,5 +64,5 @@ def test_two_of_one_name(package):
 def test_entry_point_that_does_not_load(package, monkeypatch):
     broken = EntryPoint(name="broken", value="nowhere:Nothing", group="things")
     monkeypatch.setattr(module, "entry_points", lambda group: EntryPoints([broken]).select(group=group))
-    with pytest.raises(ConfigError, match="announces the thing 'broken' at nowhere:Nothing, which does not load"):
+    with pytest.raises(ConfigError, match="declares the thing 'broken' at nowhere:Nothing, which cannot be imported"):
         list(things())

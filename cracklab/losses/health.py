@@ -5,14 +5,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from cracklab.data.maps import compute_maps
 from cracklab.losses.base import Loss, build_loss
+
+if TYPE_CHECKING:
+    from cracklab.geometry.masks import Mask
 
 SIDE, LENGTH = 64, 36
 """Side of the square drawings and length of their cracks, px."""
@@ -25,8 +27,6 @@ WIDTHS = (1, 3, 5, 9)
 
 SURE = 8.0
 """Logit of a sure prediction: p = 0.9997."""
-
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def _sign(first: float, second: float) -> str:
     return "<" if first < second else ">"
 
 
-def _crack(width: int, shift: int = 0) -> Mask:
+def _crack(width: int, shift: int = 0) -> "Mask":
     """A straight crack that ends inside of the image; none for a width below 1."""
     mask = np.zeros((SIDE, SIDE), bool)
     left, top = SIDE // 2 - max(width, 0) // 2 + shift, (SIDE - LENGTH) // 2
@@ -112,16 +112,18 @@ def _crack(width: int, shift: int = 0) -> Mask:
     return mask
 
 
-def _inputs(truth: Mask, names: Sequence[str]) -> tuple[Tensor, dict[str, Tensor]]:
+def _inputs(truth: "Mask", names: Sequence[str]) -> tuple[Tensor, dict[str, Tensor]]:
+    from cracklab.data.maps import compute_maps  # here, since scikit-image takes longer to import than every loss
+
     maps = {name: torch.from_numpy(m)[None] for name, m in compute_maps(truth, names).items()}
     return torch.from_numpy(truth)[None, None].float(), maps
 
 
-def _logits(prediction: Mask) -> Tensor:
+def _logits(prediction: "Mask") -> Tensor:
     return (torch.from_numpy(prediction)[None, None].float() * 2 - 1) * SURE
 
 
-def _value(loss: Loss, prediction: Mask, truth: Mask) -> float:
+def _value(loss: Loss, prediction: "Mask", truth: "Mask") -> float:
     mask, maps = _inputs(truth, loss.maps)
     with torch.no_grad():
         return float(loss(_logits(prediction), mask, maps))

@@ -23,7 +23,7 @@ from cracklab.data.folds import SplitName, SplitPlan
 from cracklab.data.groups import KnownOverlap, check_overlap, with_groups
 from cracklab.data.images import Array, Interpolation
 from cracklab.data.layouts import LAYOUTS, Layout
-from cracklab.data.prepared import Prepared
+from cracklab.data.prepared import PreparedData
 from cracklab.data.sampler import EpochSampler
 from cracklab.data.samples import Record, Side, Splits, refuse, with_ids
 from cracklab.data.statistics import Statistics, mask_statistics
@@ -149,7 +149,7 @@ class CrackDataModule(pl.LightningDataModule):
         )
         self.num_classes, self.class_names = layout.num_classes, layout.class_names
         self._resume: tuple[int, int] | None = None
-        self._prepared: Prepared | None = None
+        self._prepared: PreparedData | None = None
         self.records: list[Record] = []
         """The index after `setup`: every pair, with its id and its photo."""
         self.splits = Splits((), (), ())
@@ -167,7 +167,7 @@ class CrackDataModule(pl.LightningDataModule):
             found, problems = self.layout.index(self.root)
             refuse(problems)
             self.records = with_ids(found)
-            self._prepared = Prepared(self.records, self.layout, self.transform, self.cache, self.cache_gb)
+            self._prepared = PreparedData(self.records, self.layout, self.transform, self.cache, self.cache_gb)
             duplicates = near_duplicates(self._prepared.thumbnails) if self.group == "auto" else ()
             self.records = with_groups(self.records, self.group, self.split_plan.parts, duplicates)
             self.splits = self.split_plan.assign(self.records, self._prepared.shares)

@@ -1,52 +1,33 @@
-"""Pairs read, cropped and resized, once per machine; and the target maps of what is never augmented."""
+"""All pairs of an index, prepared once per machine, and the target maps of images that are never augmented."""
 
-import hashlib
-import os
-import pickle
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cracklab.data import cache
+from cracklab.data.cache_key import maps_key, pairs_key
 from cracklab.data.dataset import CrackDataset, Pairs
-from cracklab.data.duplicates import thumbnail
-from cracklab.data.images import IGNORE, Array
+from cracklab.data.images import Array
 from cracklab.data.layouts import Layout
+from cracklab.data.pair_reader import PairReader
 from cracklab.data.samples import Record, Side
 from cracklab.data.transform import EvalTransform
 
 
-class Preparation:
-    """Reads and prepares a pair: what a cache is made from, and what stands in for it where there is none.
-
-    With each pair come the crack share of the mask, (), and a thumbnail of the image, (32, 32), as they are on disk:
-    folds must not depend on the resize.
-    """
-
-    def __init__(self, records: Sequence[Record], layout: Layout, transform: EvalTransform) -> None:
-        self.records, self.layout, self.transform = records, layout, transform
-
-    def __getitem__(self, index: int) -> tuple[Array, Array, NDArray[np.float64], Array]:
-        image, mask = self.layout.read(self.records[index])
-        share = np.asarray(((mask > 0) & (mask != IGNORE)).mean(), np.float64)
-        return *self.transform.prepare(image, mask, self.layout.num_classes), share, thumbnail(image)
-
-
-class Prepared:
-    """All pairs of an index, prepared, from the cache where there is one.
+class PreparedData:
+    """All pairs of an index, prepared; read from the cache, or from their files if there is no cache.
 
     Args:
         records: the index.
-        layout: how its files are read.
-        transform: how pairs are prepared.
-        place: where the cache lies.
-        limit_gb: most memory that it may take, 1e9 bytes.
+        layout: reads the files.
+        transform: prepares the pairs.
+        place: where the cache is kept.
+        limit_gb: the most memory that the cache may take, 1e9 bytes.
 
     Raises:
-        DataError: every file that cannot be read, at once.
+        DataError: for files that cannot be read; names all of them.
     """
 
     def __init__(
@@ -59,14 +40,14 @@ class Prepared:
     ) -> None:
         self.place, self.limit_gb = place, limit_gb
         self._stores: dict[str, cache.Store] = {}
-        direct, number = Preparation(records, layout, transform), len(records)
-        self.pairs: Pairs = direct
+        reader, number = PairReader(records, layout, transform), len(records)
+        self.pairs: Pairs = reader
         """Position in the index -> image and mask, as a net sees them before augmentation."""
         if place == "none":
-            facts: list[Sequence[Any]] = list(cache.in_order(lambda i: direct[i][2:], number, "Reading images"))
+            facts: list[Sequence[Any]] = list(cache.in_order(lambda i: reader[i][2:], number, "Reading images"))
         else:
-            self._key = _hash(records, layout, transform)
-            self.pairs = self._stores["all"] = cache.build(self._key, number, direct.__getitem__, place, limit_gb)
+            self._key = pairs_key(records, layout, transform)
+            self.pairs = self._stores["all"] = cache.build(self._key, number, reader.__getitem__, place, limit_gb)
             facts = [self._stores["all"][i][2:] for i in range(number)]
         self.shares: NDArray[np.float64] = np.array([float(share) for share, _ in facts])
         """(N,) crack share of each mask as it is on disk."""
@@ -74,27 +55,16 @@ class Prepared:
         """Thumbnail of each image as it is on disk."""
 
     def maps(self, data: CrackDataset, side: Side) -> Pairs | None:
-        """The target maps of a side that is not augmented, in what is left of the cache's memory; None without a cache."""
+        """Return the cached target maps of a side that is not augmented; None without a cache.
+
+        The maps take what is left of `limit_gb`, or go to disk.
+        """
         if self.place != "none" and side not in self._stores:
-            wanted = repr((side, data.positions, data.maps, data.map_options))
-            key = hashlib.sha256((self._key + wanted).encode()).hexdigest()[:24]
             left = self.limit_gb - sum(store.gigabytes for store in self._stores.values() if store.temporary)
 
             def make(index: int) -> list[NDArray[Any]]:
                 return [map.numpy() for map in data[index]["maps"].values()]
 
+            key = maps_key(self._key, data)
             self._stores[side] = cache.build(key, len(data), make, self.place, left, "Computing target maps")
         return self._stores.get(side)
-
-
-def _hash(records: Sequence[Record], layout: Layout, transform: EvalTransform) -> str:
-    """A name for all that the pairs depend on: files, settings, and the code that reads them."""
-    digest = hashlib.sha256(pickle.dumps((layout, transform)))
-    for source in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(source.read_bytes())
-    for record in records:
-        for path in layout.files(record):
-            state = os.stat(path)
-            digest.update(repr((path, state.st_mtime_ns, state.st_size)).encode())
-        digest.update(record.id.encode())
-    return digest.hexdigest()[:24]

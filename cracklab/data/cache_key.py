@@ -1,0 +1,75 @@
+"""Keys of caches: a hash of everything that the cached arrays are made from.
+
+Code counts by its syntax tree without docstrings, so that a comment or a docstring discards no cache, and no version has to
+be raised by hand. The code of layouts in other packages does not count: empty the cache folder after changing one.
+"""
+
+import ast
+import hashlib
+import os
+import pickle
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+
+from cracklab.data.dataset import CrackDataset
+from cracklab.data.layouts import Layout
+from cracklab.data.samples import Record
+from cracklab.data.transform import EvalTransform
+
+PACKAGE = Path(__file__).parents[1]
+READING = (
+    "data/duplicates.py",
+    "data/images.py",
+    "data/layouts",
+    "data/pair_reader.py",
+    "data/transform.py",
+    "synthetic",
+)
+"""Files and folders with the code that reads and prepares a pair."""
+MAPPING = ("data/dataset.py", "data/maps.py", "geometry")
+"""Files and folders with the code that computes target maps of a prepared pair."""
+
+
+def pairs_key(records: Sequence[Record], layout: Layout, transform: EvalTransform) -> str:
+    """Return the key of prepared pairs: their files (path, time, size), the settings, and the code that reads them."""
+    digest = hashlib.sha256(pickle.dumps((layout, transform)))
+    digest.update(_code_digest(PACKAGE, READING))
+    for record in records:
+        for path in layout.files(record):
+            state = os.stat(path)
+            digest.update(repr((path, state.st_mtime_ns, state.st_size)).encode())
+        digest.update(record.id.encode())
+    return digest.hexdigest()[:24]
+
+
+def maps_key(key: str, data: CrackDataset) -> str:
+    """Return the key of the target maps of a data set whose prepared pairs have this key."""
+    settings = repr((data.positions, data.maps, data.map_options))
+    return hashlib.sha256(key.encode() + settings.encode() + _code_digest(PACKAGE, MAPPING)).hexdigest()[:24]
+
+
+@cache
+def _code_digest(package: Path, names: tuple[str, ...]) -> bytes:
+    """Return a hash of the syntax trees, without docstrings, of source files below a package."""
+    digest = hashlib.sha256()
+    for path in _source_files(package, names):
+        tree = ast.parse(path.read_bytes())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+                node.body = [statement for statement in node.body if not _is_docstring(statement)]
+        digest.update(path.relative_to(package).as_posix().encode() + ast.dump(tree).encode())
+    return digest.digest()
+
+
+def _source_files(package: Path, names: Sequence[str]) -> Iterator[Path]:
+    for path in (package / name for name in names):
+        yield from sorted(path.glob("*.py")) if path.is_dir() else [path]
+
+
+def _is_docstring(statement: ast.stmt) -> bool:
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )

@@ -1,4 +1,4 @@
-"""The tables that compare methods."""
+"""Tables that compare methods: ranking, comparisons, other metrics, convergence."""
 
 import math
 from typing import Any
@@ -11,11 +11,11 @@ OTHERS = (
     "iou", "iou_image", "dice", "precision", "recall", "boundary_iou", "cl_dice", "hd95_px", "average_precision", "pieces_per_crack",
     "threshold",
 )  # fmt: skip
-"""Metrics of the overview, where the runs have them."""
+"""Metrics of the table `Other metrics`, if the runs have them."""
 
 
 def ranking(analysis: Analysis) -> Table:
-    """Methods, best first: mean and interval, spread, ranks and wins."""
+    """Return mean, interval, spread, rank and wins of every method, best first."""
     metric, table, ranks = analysis.metric, analysis.table, analysis.ranks
     rows: list[Row] = []
     for place, method in enumerate(analysis.methods, 1):
@@ -41,29 +41,29 @@ def ranking(analysis: Analysis) -> Table:
                 "wins": analysis.wins[method] if ranks else None,
             }
         )
-    form = form_of(analysis)
+    form = number_format(analysis)
     columns = [
         words("method", "method"), number("mean", "mean", form), spread("95 % interval", "low", "high", form),
         number("std over runs", "std", form), number("std over seeds", "seed_noise", form), number("average rank", "rank", ".2f"),
         number("wins", "wins", "g"), number("n runs", "n", "d"),
     ]  # fmt: skip
     note = (
-        f"{metric.label}: {metric.protocol}; mean over runs. Intervals resample "
-        f"{analysis.collection.cluster}s with all their runs, or seeds where there is one; of fewer than five "
-        "they are nearly the whole range."
+        f"{metric.label}: {metric.protocol}; mean over runs. Intervals are bootstrap intervals that resample each "
+        f"{analysis.collection.cluster} with all its runs, or seeds if there is only one; with fewer than five of them the interval "
+        "is nearly their whole range."
     )
     return Table("ranking", "Ranking", note, columns, rows)
 
 
 def comparisons(analysis: Analysis) -> Table:
-    """Every two of the best methods, over runs and over images."""
+    """Return the comparisons of every pair of the best methods, over runs and over images."""
     quantity = analysis.quantity
     images = {frozenset((one.first, one.second)): one for one in analysis.image_comparisons}
     rows: list[Row] = []
-    seen = set()
+    listed = set()
     for one in analysis.comparisons:
         pair = frozenset((one.first, one.second))
-        seen.add(pair)
+        listed.add(pair)
         row = {
             "better": one.first, "worse": one.second, "pairs": one.pairs, "difference": one.difference.value, "low": one.difference.low,
             "high": one.difference.high, "p": one.p, "p_holm": one.p_holm, "rank_biserial": one.rank_biserial,
@@ -71,7 +71,7 @@ def comparisons(analysis: Analysis) -> Table:
         }  # fmt: skip
         rows.append(row | _over_images(images.get(pair), one.first))
     for pair, other in images.items():
-        if pair not in seen:
+        if pair not in listed:
             rows.append({"better": other.first, "worse": other.second, "pairs": 0} | _over_images(other, other.first))
     unit = f", {quantity.unit}" if quantity.unit else ""
     columns = [
@@ -84,16 +84,16 @@ def comparisons(analysis: Analysis) -> Table:
     ]  # fmt: skip
     some = f"The {COMPARED} best of {len(analysis.methods)} methods. " if len(analysis.methods) > COMPARED else ""
     note = (
-        f"{analysis.metric.label}. {some}Over runs: pairs of the same block and test images; Wilcoxon signed-rank test, Holm's "
-        f"correction for {len(analysis.comparisons)} comparisons. Over images: scores of an image averaged over runs, whole "
-        "photos resampled; that interval knows nothing of other trainings or folds. A difference is shown if p after Holm "
-        "is below 0.05 and the interval over runs leaves out 0."
+        f"{analysis.metric.label}. {some}Over runs: pairs with the same block and test images; Wilcoxon signed-rank test with Holm's "
+        f"correction for {len(analysis.comparisons)} comparisons. Over images: scores of an image averaged over runs, bootstrap over "
+        "whole photos; this interval does not cover other trainings or folds. A difference is shown (significant) if p after "
+        "Holm is below 0.05 and the interval over runs excludes 0."
     )
     return Table("comparisons", "Comparisons", note, columns, rows)
 
 
 def _over_images(one: ImageComparison | None, first: str) -> dict[str, Any]:
-    """The columns of a comparison over images, from the side of `first`."""
+    """Return the columns of a comparison over images, with the sign that favours `first`."""
     if one is None:
         return {}
     one = one if one.first == first else one.turned
@@ -108,7 +108,7 @@ def _over_images(one: ImageComparison | None, first: str) -> dict[str, Any]:
 
 
 def overview(analysis: Analysis) -> Table:
-    """The mean of other metrics over the runs of each method."""
+    """Return mean and standard deviation of other metrics by method."""
     keys = [f"test/{name}" for name in OTHERS]
     scores = {key: analysis.scores(key) for key in keys if any(key in run.metrics for run in analysis.collection.runs)}
     rows: list[Row] = []
@@ -120,7 +120,7 @@ def overview(analysis: Analysis) -> Table:
             row[f"{key} std"] = float(values.std(ddof=1)) if len(values) > 1 else None
         rows.append(row)
     columns = [words("method", "method"), *(_plus_minus(key) for key in scores), number("n runs", "n", "d")]
-    note = "Mean ± standard deviation over runs of what test_metrics.json has, at each checkpoint's threshold."
+    note = "Mean ± standard deviation over runs, from test_metrics.json, at each checkpoint's threshold."
     return Table("metrics", "Other metrics", note, columns, rows)
 
 
@@ -137,7 +137,7 @@ def _plus_minus(key: str) -> Column:
 
 
 def convergence(analysis: Analysis) -> Table | None:
-    """Superiority over epochs and epochs to a target; None without curves."""
+    """Return superiority over epochs and epochs to the target by method; None without learning curves."""
     found = analysis.convergence()
     if not found:
         return None
@@ -147,24 +147,24 @@ def convergence(analysis: Analysis) -> Table | None:
         number("superiority", "superiority", ".1%"),
         number("epochs to target", "epochs", "g"),
         Column("runs that reached it", "reached_share", lambda row: f"{row['reached']} of {row['runs']}"),
-        number("best epoch, mean", "best", form_of(analysis)),
+        number("best epoch, mean", "best", number_format(analysis)),
     ]
     epochs = len(analysis.curves.dropna())
     note = (
         f"{analysis.metric.curve} of validation images. Superiority: share of {epochs} epochs (all blocks) in which the method is the best "
-        f"of all (Guel 2023). Target: {analysis.metric.text(analysis.target)}; epochs are the median of the runs that reached it."
+        f"(Guel 2023). Target: {analysis.metric.text(analysis.target)}; epochs to target: median of the runs that reached it."
     )
     return Table("convergence", "Convergence", note, columns, rows)
 
 
-def form_of(analysis: Analysis) -> str:
-    """How values of the metric are written: two decimals of a length, else four."""
+def number_format(analysis: Analysis) -> str:
+    """Return the format of the metric's values: two decimals for lengths, else four."""
     return ".2f" if analysis.quantity.unit in ("px", "mm") else ".4f"
 
 
 def _scaled(heading: str, key: str, analysis: Analysis) -> Column:
-    """A difference, as sentences have it."""
-    return Column(heading, key, lambda row: "-" if _gone(row, key) else analysis.quantity.text(row[key]))
+    """Return a column of differences, written as in sentences."""
+    return Column(heading, key, lambda row: "-" if _is_missing(row, key) else analysis.quantity.text(row[key]))
 
 
 def _scaled_interval(heading: str, low: str, high: str, analysis: Analysis) -> Column:
@@ -172,10 +172,12 @@ def _scaled_interval(heading: str, low: str, high: str, analysis: Analysis) -> C
     return Column(
         heading,
         low,
-        lambda row: "-" if _gone(row, low) or _gone(row, high) else f"{write(row[low])} to {write(row[high])}",
+        lambda row: (
+            "-" if _is_missing(row, low) or _is_missing(row, high) else f"{write(row[low])} to {write(row[high])}"
+        ),
     )
 
 
-def _gone(row: Row, key: str) -> bool:
+def _is_missing(row: Row, key: str) -> bool:
     value = row.get(key)
     return value is None or math.isnan(value)

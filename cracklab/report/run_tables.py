@@ -1,4 +1,4 @@
-"""The tables of what runs cost, ran on and got wrong."""
+"""Tables of runs: cost, environment, worst images, all runs."""
 
 import math
 from collections import Counter
@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 
 from cracklab.report.analysis import Analysis
+from cracklab.report.method_tables import number_format
 from cracklab.report.table import Row, Table, number, words
-from cracklab.report.tables import form_of
 
-WORST, SHOWN_METHODS = 20, 6
-"""Images, and methods, that the table of the worst images shows."""
+WORST, MAX_METHODS = 20, 6
+"""Rows of the table of the worst images, and methods with a column in it."""
 
 
 def costs(analysis: Analysis) -> Table | None:
-    """Time and memory; None where no run has them."""
+    """Return time and memory by method; None if no run has any."""
     rows: list[Row] = []
     for method in analysis.methods:
         found = [run.costs for run in analysis.runs_of(method) if run.costs]
@@ -42,8 +42,8 @@ def costs(analysis: Analysis) -> Table | None:
     ]  # fmt: skip
     devices = Counter(device for run in analysis.collection.runs if (device := _device(run.environment)))
     note = (
-        "Training with validation, from resources.csv and metrics.csv: means of a run's sum, medians over epochs and runs, "
-        f"the largest memory peak of all runs. On {', '.join(devices) or 'an unknown device'}."
+        "Training with validation, from resources.csv and metrics.csv. Minutes and epochs: means over runs; rates: medians over "
+        f"epochs, then over runs; memory: the highest peak of all runs. Device: {', '.join(devices) or 'unknown'}."
         + ("" if any(row["gpu_peak_gb"] for row in rows) else " GPU memory was not measured.")
     )
     return Table("costs", "Cost", note, columns, rows) if rows else None
@@ -64,9 +64,9 @@ def _device(environment: Mapping[str, Any]) -> str:
 
 
 def worst_images(analysis: Analysis) -> Table | None:
-    """The images with the worst mean over all runs; None where the metric has no value of single images."""
+    """Return the images with the worst mean over all runs; None if the metric has no values of single images."""
     metric, quantity = analysis.metric, analysis.quantity
-    shown = analysis.methods[:SHOWN_METHODS]
+    with_column = analysis.methods[:MAX_METHODS]
     found = {method: analysis.image_values(analysis.runs_of(method)) for method in analysis.methods}
     photos: dict[str, str] = {}
     for run in analysis.collection.runs:
@@ -74,23 +74,28 @@ def worst_images(analysis: Analysis) -> Table | None:
     rows: list[dict[str, Any]] = []
     for name, photo in photos.items():
         values_of = {method: values[name] for method, values in found.items() if name in values}
-        some = [value for value in values_of.values() if not math.isnan(value)]
-        if some:
+        numbers = [value for value in values_of.values() if not math.isnan(value)]
+        if numbers:
             rows.append(
-                {"id": name, "photo": photo, "mean": float(np.mean(some)), **{m: values_of.get(m) for m in shown}}
+                {
+                    "id": name,
+                    "photo": photo,
+                    "mean": float(np.mean(numbers)),
+                    **{m: values_of.get(m) for m in with_column},
+                }
             )
     if not rows:
         return None
     rows.sort(key=lambda row: (float(quantity.goodness(np.array(row["mean"]))), str(row["id"])))
-    form = form_of(analysis)
+    form = number_format(analysis)
     columns = [words("image", "id"), words("photo", "photo"), number("mean of methods", "mean", form)]
-    columns += [number(method, method, form) for method in shown] if len(analysis.methods) > 1 else []
-    note = f"{quantity.name} of single images ({metric.key}), averaged over runs; the {WORST} worst of {len(rows)} test images."
+    columns += [number(method, method, form) for method in with_column] if len(analysis.methods) > 1 else []
+    note = f"{quantity.name} of single images ({metric.key}), averaged over runs: the {min(WORST, len(rows))} worst of {len(rows)} test images."
     return Table("worst_images", "Worst images", note, columns, rows[:WORST])
 
 
 def all_runs(analysis: Analysis) -> Table:
-    """Every run."""
+    """Return one row per run."""
     key = analysis.metric.key
     rows = [
         {
@@ -107,7 +112,7 @@ def all_runs(analysis: Analysis) -> Table:
     ]
     columns = [
         words("run", "run"), words("method", "method"), words(analysis.collection.cluster, "block"), words("seed", "seed"),
-        number(key, key, form_of(analysis)), number("threshold", "threshold", ".3f"), number("images", "images", ".0f"),
+        number(key, key, number_format(analysis)), number("threshold", "threshold", ".3f"), number("images", "images", ".0f"),
         number("minutes", "minutes", ".1f"),
     ]  # fmt: skip
     return Table(
@@ -116,24 +121,24 @@ def all_runs(analysis: Analysis) -> Table:
 
 
 def environment(analysis: Analysis) -> Table | None:
-    """What the runs ran on; an item with several values has a row for each."""
+    """Return hardware, software and determinism of the runs, one row per item and value; None if no run recorded any."""
     values: dict[str, Counter[str]] = {}
     for run in analysis.collection.runs:
-        for item, value in items(run.environment).items():
+        for item, value in environment_items(run.environment).items():
             values.setdefault(item, Counter())[value] += 1
     rows = [
         {"item": item, "value": value, "n": n} for item, counts in values.items() for value, n in counts.most_common()
     ]
     mixed = [item for item, counts in values.items() if len(counts) > 1]
     note = "From environment.json of each run." + (
-        f" Runs differ in: {', '.join(mixed)}." if mixed else " All runs agree."
+        f" The runs differ in: {', '.join(mixed)}." if mixed else " The same for all runs."
     )
     columns = [words("item", "item"), words("value", "value"), number("n runs", "n", "d")]
     return Table("environment", "Environment", note, columns, rows) if rows else None
 
 
-def items(environment: Mapping[str, Any]) -> dict[str, str]:
-    """What of environment.json is shown, by item."""
+def environment_items(environment: Mapping[str, Any]) -> dict[str, str]:
+    """Return the items of environment.json that the report shows."""
     if not environment:
         return {}
     tier, device = environment.get("determinism") or {}, environment.get("device") or {}

@@ -1,6 +1,7 @@
 """What a checkpoint may do to the one who opens it, and what it says of where it comes from."""
 
 import pickle
+from dataclasses import replace
 
 import pytest
 import torch
@@ -137,16 +138,15 @@ def test_pretrained_weights_are_not_fetched_again(tmp_path, tiny_run):
     content = torch.load(tiny_run / run_folder.BEST, weights_only=True)
     _in_config(content, "encoder_weights: null", "encoder_weights: imagenet")
     torch.save(content, tmp_path / "pretrained.ckpt")
-    assert restore(tmp_path / "pretrained.ckpt").module.net is not None
+    assert restore(tmp_path / "pretrained.ckpt").net is not None
 
 
 def test_a_checkpoint_says_where_it_comes_from(small_run, content):
-    origin = restore(small_run / run_folder.BEST).origin
-    assert origin["cracklab"] == "0.1.0"
-    assert origin["epoch"] == 0
-    assert origin["data"]["layout"] == "synthetic"
-    assert origin["data"]["images"] == {"train": 24, "val": 5, "test": 7}
-    assert len(origin["data"]["seen"].split()) == 24
+    restored = restore(small_run / run_folder.BEST)
+    assert restored.provenance["cracklab"] == "0.1.0"
+    assert restored.provenance["epoch"] == 0
+    assert restored.provenance["data"] == {"layout": "synthetic", "images": {"train": 24, "val": 5, "test": 7}}
+    assert len(restored.payload.data["seen"].split()) == 24
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_a_checkpoint_says_where_it_comes_from(small_run, content):
 def test_the_scale_is_that_of_the_training_images(small_run, crop, resize, kept, expected):
     restored = restore(small_run / run_folder.BEST)
     restored.data.transform = EvalTransform(crop, resize)
-    restored.origin["data"] = {"scale": kept} if kept else {}
+    restored.payload = replace(restored.payload, data={"scale": kept} if kept else {})
     assert restored.scale == pytest.approx(expected)
 
 

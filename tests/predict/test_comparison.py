@@ -7,8 +7,8 @@ from support import fit
 
 from cracklab import pictures
 from cracklab.errors import RunError
-from cracklab.pictures import comparison
 from cracklab.pictures.examples import Example
+from cracklab.predict import comparison
 
 
 def drawn(probability):

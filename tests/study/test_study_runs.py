@@ -71,6 +71,20 @@ def test_a_study_without_grid_and_folds_is_refused_before_anything_is_written(tm
     assert not (tmp_path / "study").exists()
 
 
+def test_a_missing_checkpoint_in_any_cell_is_refused_before_anything_is_written(config, tmp_path, capsys):
+    content = yaml.safe_load(config.read_text())
+    missing = str(tmp_path / "missing.ckpt")
+    content["study"]["grid"] = {"weights": {"random": {"model.weights": None}, "missing": {"model.weights": missing}}}
+    config.write_text(yaml.safe_dump(content, sort_keys=False))
+    with pytest.raises(SystemExit) as end:
+        main(["study", "--config", str(config), "--out", str(tmp_path / "study")])
+    assert end.value.code == 2
+    shown = capsys.readouterr()
+    assert shown.err.count("error: ") == 1
+    assert missing in shown.err
+    assert not (tmp_path / "study").exists()
+
+
 @pytest.mark.slow
 def test_a_failed_run_does_not_stop_the_other_and_is_retried_by_the_next_start(config, tmp_path, capsys):
     """Two at once; the tables hold the finished one."""
@@ -142,7 +156,7 @@ def test_two_processes_perform_each_run_once(study, monkeypatch, capsys):
     """The second one waits for the run that the first has locked."""
     monkeypatch.setattr(execution, "POLL_S", 0.01)
     done: list[tuple[str, str]] = []
-    both_started = threading.Barrier(2)
+    started = threading.Event()
 
     def executor(who: str):
         def go(study: Study, runs):
@@ -152,8 +166,7 @@ def test_two_processes_perform_each_run_once(study, monkeypatch, capsys):
                         yield RunOutcome(run.name, "locked")
                         continue
                     if study.status(run).state == "new":
-                        if not done:
-                            both_started.wait(10)
+                        started.set()
                         done.append((who, run.name))
                         time.sleep(0.3)
                         finish(study, run)
@@ -163,7 +176,7 @@ def test_two_processes_perform_each_run_once(study, monkeypatch, capsys):
 
     first = threading.Thread(target=execute, args=(study, study.plan.runs, executor("first")))
     first.start()
-    both_started.wait(10)
+    assert started.wait(60)
     outcomes = execute(Study(study.folder), study.plan.runs, executor("second"))
     first.join()
     assert sorted(name for _, name in done) == ["bce", "dice"]

@@ -11,6 +11,7 @@ from support import ROOT
 
 from cracklab.cli import main
 from cracklab.study import execute as execution
+from cracklab.study import worker
 from cracklab.study.execute import execute
 from cracklab.study.executors.local import job_environments
 from cracklab.study.folder import PlannedRun, RunStatus, Study, StudyPlan
@@ -229,6 +230,27 @@ def test_a_run_without_a_checkpoint_starts_again_with_its_wandb_id(study):
         (folder / name).touch()
     clean_up(study, study.plan.runs[0])
     assert [path.relative_to(folder).as_posix() for path in folder.rglob("*")] == ["wandb", "wandb/run_id"]
+
+
+def test_a_run_does_not_inherit_the_seed_of_its_study_or_the_tasks_of_slurm(study, monkeypatch):
+    for name in ("PL_GLOBAL_SEED", "PL_SEED_WORKERS", "SLURM_NTASKS"):
+        monkeypatch.setenv(name, "7")
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    seen = {}
+    monkeypatch.setattr(worker.subprocess, "Popen", lambda command, env, **more: seen.update(env) or Ended())
+    assert perform(str(study.folder), "bce", {"OMP_NUM_THREADS": "3"}).state == "finished"
+    assert not seen.keys() & {"PL_GLOBAL_SEED", "PL_SEED_WORKERS", "SLURM_NTASKS"}
+    assert (seen["WANDB_MODE"], seen["OMP_NUM_THREADS"]) == ("disabled", "3")
+
+
+class Ended:
+    """A process that has ended well."""
+
+    def wait(self, timeout=None):
+        return 0
+
+    def poll(self):
+        return 0
 
 
 def test_jobs_at_once_share_cores_and_gpus(monkeypatch):

@@ -7,7 +7,6 @@ from typing import Any
 import yaml
 
 from cracklab import run_folder
-from cracklab.loggers.wandb import WandbSettings, wandb_logger, wandb_session
 from cracklab.study.aggregate import STATISTICS
 from cracklab.study.folder import SUMMARY, FastLoader, Study
 
@@ -27,6 +26,9 @@ def log_summary(study: Study) -> None:
     config = yaml.load(path.read_text(encoding="utf-8"), Loader=FastLoader)
     if config["trainer"].get("logger") is not None:
         return
+    # a finished study, which logs nothing, starts faster without this import
+    from cracklab.loggers.wandb import WandbSettings, wandb_logger, wandb_session
+
     settings = dataclasses.replace(
         WandbSettings(**config["wandb"]), name=f"{study.folder.name}-summary", job_type="summary", checkpoint=False
     )

@@ -24,8 +24,9 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 NUM_LAST_LINES = 12
 """Number of last lines of output that are kept of a failed run."""
 NEVER = threading.Event()
-HIDDEN_VARIABLES = ("SLURM_NTASKS",)
-"""Variables that are hidden from a run: Lightning would take the tasks of a SLURM job for processes of the run."""
+HIDDEN_VARIABLES = ("SLURM_NTASKS", "PL_GLOBAL_SEED", "PL_SEED_WORKERS")
+"""Variables that are hidden from a run: Lightning would take the tasks of a SLURM job for processes of the run, and the seed that
+planning left behind for the seed of the run."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ def _fit_and_test(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env={name: value for name, value in os.environ.items() if name not in HIDDEN_VARIABLES} | dict(environment),
+            env=_run_environment(environment),
             pass_fds=(lock,),
             start_new_session=True,
         )
@@ -158,6 +159,11 @@ def _fit_and_test(
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+def _run_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if name not in HIDDEN_VARIABLES}
+    return inherited | dict(environment)
 
 
 def _last_lines(log: Path) -> list[str]:

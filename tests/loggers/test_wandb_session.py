@@ -31,10 +31,14 @@ def wandb_variables() -> dict[str, str]:
 
 
 def test_a_session_restores_the_users_variables_even_after_an_error(user, closed):
-    before = wandb_variables()
-    with pytest.raises(ValueError, match="of the run"), wandb_session():  # noqa: PT012 - the error ends the session
+    @wandb_session()
+    def command() -> None:
         os.environ |= {"WANDB_MODE": "dryrun", "WANDB_SILENT": "true", "WANDB_DATA_DIR": "/runs/0/wandb"}
-        raise ValueError("of the run")
+        raise ValueError("of the command")
+
+    before = wandb_variables()
+    with pytest.raises(ValueError, match="of the command"):
+        command()
     assert wandb_variables() == before
     assert closed == ["run"]
 

@@ -11,6 +11,7 @@ from support import ROOT
 
 from cracklab.cli import main
 from cracklab.study import execute as execution
+from cracklab.study import worker
 from cracklab.study.execute import execute
 from cracklab.study.executors.local import job_environments
 from cracklab.study.folder import PlannedRun, RunStatus, Study, StudyPlan
@@ -68,6 +69,20 @@ def test_a_study_without_grid_and_folds_is_refused_before_anything_is_written(tm
     shown = capsys.readouterr()
     assert shown.err == "error: study.grid is empty: give keys with values, or study.folds\n"
     assert not shown.out
+    assert not (tmp_path / "study").exists()
+
+
+def test_a_missing_checkpoint_in_any_cell_is_refused_before_anything_is_written(config, tmp_path, capsys):
+    content = yaml.safe_load(config.read_text())
+    missing = str(tmp_path / "missing.ckpt")
+    content["study"]["grid"] = {"weights": {"random": {"model.weights": None}, "missing": {"model.weights": missing}}}
+    config.write_text(yaml.safe_dump(content, sort_keys=False))
+    with pytest.raises(SystemExit) as end:
+        main(["study", "--config", str(config), "--out", str(tmp_path / "study")])
+    assert end.value.code == 2
+    shown = capsys.readouterr()
+    assert shown.err.count("error: ") == 1
+    assert missing in shown.err
     assert not (tmp_path / "study").exists()
 
 
@@ -142,7 +157,7 @@ def test_two_processes_perform_each_run_once(study, monkeypatch, capsys):
     """The second one waits for the run that the first has locked."""
     monkeypatch.setattr(execution, "POLL_S", 0.01)
     done: list[tuple[str, str]] = []
-    both_started = threading.Barrier(2)
+    started = threading.Event()
 
     def executor(who: str):
         def go(study: Study, runs):
@@ -152,8 +167,7 @@ def test_two_processes_perform_each_run_once(study, monkeypatch, capsys):
                         yield RunOutcome(run.name, "locked")
                         continue
                     if study.status(run).state == "new":
-                        if not done:
-                            both_started.wait(10)
+                        started.set()
                         done.append((who, run.name))
                         time.sleep(0.3)
                         finish(study, run)
@@ -163,7 +177,7 @@ def test_two_processes_perform_each_run_once(study, monkeypatch, capsys):
 
     first = threading.Thread(target=execute, args=(study, study.plan.runs, executor("first")))
     first.start()
-    both_started.wait(10)
+    assert started.wait(60)
     outcomes = execute(Study(study.folder), study.plan.runs, executor("second"))
     first.join()
     assert sorted(name for _, name in done) == ["bce", "dice"]
@@ -216,6 +230,27 @@ def test_a_run_without_a_checkpoint_starts_again_with_its_wandb_id(study):
         (folder / name).touch()
     clean_up(study, study.plan.runs[0])
     assert [path.relative_to(folder).as_posix() for path in folder.rglob("*")] == ["wandb", "wandb/run_id"]
+
+
+def test_a_run_does_not_inherit_the_seed_of_its_study_or_the_tasks_of_slurm(study, monkeypatch):
+    for name in ("PL_GLOBAL_SEED", "PL_SEED_WORKERS", "SLURM_NTASKS"):
+        monkeypatch.setenv(name, "7")
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    seen = {}
+    monkeypatch.setattr(worker.subprocess, "Popen", lambda command, env, **more: seen.update(env) or Ended())
+    assert perform(str(study.folder), "bce", {"OMP_NUM_THREADS": "3"}).state == "finished"
+    assert not seen.keys() & {"PL_GLOBAL_SEED", "PL_SEED_WORKERS", "SLURM_NTASKS"}
+    assert (seen["WANDB_MODE"], seen["OMP_NUM_THREADS"]) == ("disabled", "3")
+
+
+class Ended:
+    """A process that has ended well."""
+
+    def wait(self, timeout=None):
+        return 0
+
+    def poll(self):
+        return 0
 
 
 def test_jobs_at_once_share_cores_and_gpus(monkeypatch):

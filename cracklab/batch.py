@@ -1,4 +1,4 @@
-"""What is in a sample and in a batch: names, shapes, units.
+"""The contents of a sample and of a batch: names, shapes, units.
 
 Shapes: B images, C_in image channels (3 or 1), C classes (1 for crack or not), H x W pixels.
 """
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class Sample(TypedDict):
-    """One image as a worker hands it out, after every operation that moves pixels."""
+    """One image as a worker returns it, after every operation that moves pixels."""
 
     id: str
     image: Tensor
@@ -17,15 +17,15 @@ class Sample(TypedDict):
     mask: Tensor
     """(1, H, W) uint8, class index; 0 / 1 for cracks."""
     valid: Tensor
-    """(1, H, W) bool; False where a pixel counts nowhere (ignore label, padding)."""
+    """(1, H, W) bool; False for pixels that are ignored everywhere (ignore label, padding)."""
     maps: dict[str, Tensor]
-    """Target maps that the loss named, each (C, H, W) float32, px."""
+    """The target maps that the loss reads, each (C, H, W) float32, px."""
     size: tuple[int, int]
-    """(height, width) in px before the batch was padded; what is evaluated."""
+    """(height, width) in px before the batch was padded; only this area is evaluated."""
 
 
 class Batch(TypedDict):
-    """A batch as the module sees it, on its device."""
+    """A batch as the module gets it, on its device."""
 
     id: list[str]
     image: Tensor
@@ -33,8 +33,8 @@ class Batch(TypedDict):
     mask: Tensor
     """(B, C, H, W) float32, 0 / 1."""
     valid: Tensor | None
-    """(B, 1, H, W) float32, 0 / 1; None where every pixel counts."""
+    """(B, 1, H, W) float32, 0 / 1; None if every pixel is valid."""
     maps: dict[str, Tensor]
     """Target maps, each (B, C, H, W) float32."""
     size: Tensor
-    """(B, 2) int64, height and width to evaluate, top left."""
+    """(B, 2) int64, height and width of the area to evaluate, which starts at the top left."""

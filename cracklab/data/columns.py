@@ -6,20 +6,24 @@ from cracklab.data.samples import Record
 from cracklab.errors import DataError
 
 SCALE = "mm_per_px"
-"""Column of a table of images with their scale, mm per px."""
+"""Column of the scale of an image, mm per px, in the table of images."""
 
 
 def describing_columns(records: Sequence[Record], keeps_size: bool) -> dict[str, dict[str, float | str]]:
     """Return the describing columns of each image, by its id.
 
-    `group` is the photo; `source` and `mm_per_px` are there if any image has them.
+    `group` is the photo; the columns `source` and `mm_per_px` exist if any image has them.
 
     Args:
         records: the index.
-        keeps_size: whether images are evaluated at the size of their files; the scale holds only then.
+        keeps_size: whether images are evaluated at the size of their files; otherwise the scale does not apply.
 
     Raises:
-        DataError: for a scale that is not a number.
+        DataError: if a scale is not a number.
+
+    Example:
+        >>> describing_columns([Record("a.jpg", "a.png", id="a", group="wall 7")], keeps_size=True)
+        {'a': {'group': 'wall 7'}}
     """
     sources = any(record.source for record in records)
     scaled = keeps_size and any(SCALE in record.columns for record in records)

@@ -326,4 +326,4 @@ class CrackDataModule(pl.LightningDataModule):
 
     def as_photo(self, image: Tensor) -> NDArray[np.uint8]:
         """A normalised image (C_in, H, W) of a batch as (H, W, 3) uint8 RGB, to be looked at."""
-        return self.transform.photograph(image)
+        return self.transform.denormalise(image)

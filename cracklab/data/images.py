@@ -1,4 +1,4 @@
-"""Decoding of photos and masks, detection of how a mask is encoded, and resizing that keeps thin cracks."""
+"""Reading photos and masks, detecting the encoding of a mask, and resizing that keeps thin cracks."""
 
 from io import BytesIO
 from pathlib import Path
@@ -15,19 +15,19 @@ Array = NDArray[np.uint8]
 Values = NDArray[Any]
 """Stored values of any integer type."""
 Interpolation = Literal["area", "bicubic"]
-"""How photos shrink."""
+"""How photos are resized."""
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
-"""File endings of images, in lower case; upper case counts as the same."""
+"""File extensions of images, in lower case; case is ignored."""
 
 LOSSY = (".jpg", ".jpeg", ".webp")
-"""File endings of formats that change values a little."""
+"""File extensions of formats that change pixel values a little."""
 
 IGNORE = 255
-"""Mask value of pixels that count nowhere."""
+"""Mask value of pixels that are ignored everywhere: in losses, maps, scores and statistics."""
 
 COVERAGE = 0.45
-"""A pixel of a mask that shrinks by s is crack where at least this times s of its area was."""
+"""A pixel of a mask resized by a scale s below 1 is crack if at least this share, times s, of its area was crack."""
 
 PNG = b"\x89PNG\r\n\x1a\n"
 ORIENTATION_TAG = 0x0112
@@ -36,41 +36,44 @@ ORIENTATION_TAG = 0x0112
 def crack_pixels(mask: Array) -> NDArray[np.bool_]:
     """Return where a mask of class indices shows a crack: any class but 0, and not `IGNORE`.
 
-    >>> crack_pixels(np.array([[0, 1, 255, 2]], np.uint8))
-    array([[False,  True, False,  True]])
+    Example:
+        >>> crack_pixels(np.array([[0, 1, 255, 2]], np.uint8))
+        array([[False,  True, False,  True]])
     """
     return np.asarray((mask > 0) & (mask != IGNORE), np.bool_)
 
 
 def read_bytes(path: str) -> bytes:
-    """The bytes of a whole image file.
+    """Read an image file.
 
     Raises:
-        DataError: for a file that is missing, empty, or cut off (decoders return grey areas for these, without a word).
+        DataError: if the file is missing, empty or truncated. Decoders fill a truncated image with grey and do not complain.
     """
     try:
         data = Path(path).read_bytes()
     except OSError as error:
         raise DataError(f"{path!r} cannot be read ({error.strerror}): check the path") from None
-    if not data or _is_cut_off(data):
+    if not data or _is_truncated(data):
         raise DataError(f"{path!r} is truncated ({len(data)} bytes, the end is missing): copy it again from its source")
     return data
 
 
-def _is_cut_off(data: bytes) -> bool:
-    """Whether the marker at the end of a JPEG or PNG is missing; more may follow it, as in moving photos of phones."""
+def _is_truncated(data: bytes) -> bool:
+    """Return whether a JPEG or PNG lacks its end marker; other data may follow the marker, as in motion photos of phones."""
     if data.startswith(PNG):
         return b"IEND" not in data
     if not data.startswith(b"\xff\xd8"):
         return False
     position = 2
     while data[position : position + 1] == b"\xff" and data[position + 1 : position + 2] != b"\xda":
-        position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")  # over headers and their thumbnails
+        position += 2 + int.from_bytes(
+            data[position + 2 : position + 4], "big"
+        )  # skip headers, whose thumbnails have end markers too
     return data.find(b"\xff\xd9", position) < 0
 
 
 def orientation(data: bytes) -> int:
-    """The EXIF orientation of an image file, 1 (upright) to 8; 1 where there is none."""
+    """Return the EXIF orientation of an image file, 1 (upright) to 8; 1 if it has none."""
     try:
         with Image.open(BytesIO(data)) as image:
             return int(image.getexif().get(ORIENTATION_TAG, 1))
@@ -81,22 +84,28 @@ def orientation(data: bytes) -> int:
 def _decode(data: bytes, path: str, flags: int) -> Values:
     image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if image is None:
-        raise DataError(f"{path!r} is not an image that can be decoded: remove it or convert it to PNG")
+        raise DataError(f"{path!r} cannot be decoded as an image: remove it or convert it to PNG")
     return image
 
 
 def read_image(path: str) -> Array:
-    """Decode a photo to (H, W, 3) uint8 RGB, turned upright; 16-bit values are divided by 256, transparency is dropped.
+    """Read a photo as (H, W, 3) uint8 RGB, rotated upright; 16-bit values are divided by 256, and transparency is dropped.
 
     Raises:
-        DataError: for a file that is missing, truncated or no image.
+        DataError: if the file is missing, truncated or not an image.
     """
     image = _decode(read_bytes(path), path, cv2.IMREAD_COLOR)
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def upright(image: Values, exif: int) -> Values:
-    """Turn pixels as the EXIF orientation says."""
+    """Flip and rotate an image (H, W, ...) by its EXIF orientation, so that it is upright.
+
+    Example:
+        >>> upright(np.array([[1, 2], [3, 4]]), exif=6)  # stored a quarter turn anticlockwise
+        array([[3, 1],
+               [4, 2]])
+    """
     if exif in (5, 6, 7, 8):
         image = np.swapaxes(image, 0, 1)
     if exif in (2, 3, 6, 7):
@@ -107,10 +116,10 @@ def upright(image: Values, exif: int) -> Values:
 
 
 def read_values(path: str) -> Values:
-    """The stored values of a mask, turned upright: (H, W), or (H, W, C) with colours as blue, green, red.
+    """Read the stored values of a mask, rotated upright: (H, W), or (H, W, C) with the channels blue, green, red.
 
     Raises:
-        DataError: for a file that is missing, truncated or no image.
+        DataError: if the file is missing, truncated or not an image.
     """
     data = read_bytes(path)
     values = _decode(data, path, cv2.IMREAD_UNCHANGED)
@@ -118,36 +127,40 @@ def read_values(path: str) -> Values:
 
 
 def read_mask(path: str, invert: bool = False) -> Array:
-    """Decode a crack mask of any encoding to (H, W) uint8, 0 and 1.
+    """Read a crack mask of any encoding as (H, W) uint8, 0 and 1.
 
     Args:
         path: the file.
-        invert: the file has cracks dark on a bright ground.
+        invert: whether the file shows dark cracks on a bright background.
 
     Raises:
-        DataError: for a file that cannot be decoded, or values that could mean several things.
+        DataError: if the file cannot be decoded, or its values are ambiguous.
     """
     mask, _ = binarise(read_values(path), path, lossy=Path(path).suffix.lower() in LOSSY)
     return np.asarray(1 - mask, np.uint8) if invert else mask
 
 
 def binarise(values: Values, name: str, lossy: bool = False) -> tuple[Array, str]:
-    """Detect how a crack mask is encoded, and decode it.
+    """Detect the encoding of a crack mask, and decode it.
 
-    Understood are one value besides 0 (0/1, 0/255 and the like), bright on dark with grey edges as interpolation and
-    JPEG leave them, each of these as RGB or 16-bit, one colour on black (palettes too), and cracks drawn on a
-    transparent ground.
+    Supported are one value besides 0 (0/1, 0/255 and the like); bright on dark with grey edges, as interpolation and JPEG
+    leave them; each of these as RGB or 16-bit; one colour on black, palettes included; and cracks drawn on a transparent
+    background.
 
     Args:
         values: (H, W) or (H, W, C) of any integer type or bool.
-        name: what errors call the mask.
-        lossy: values near 0 and 255 are noise of the compression, not labels.
+        name: name of the mask in error messages.
+        lossy: whether values near 0 and 255 are compression noise rather than labels.
 
     Returns:
         (H, W) uint8 with 1 for crack, and the name of the encoding.
 
     Raises:
-        DataError: for values that could mean several things.
+        DataError: if the values are ambiguous.
+
+    Example:
+        >>> binarise(np.array([[0, 255, 0]], np.uint8), "a.png")
+        (array([[0, 1, 0]], dtype=uint8), '0/255')
     """
     grey = _one_channel(values, name)
     top = int(grey.max())
@@ -163,31 +176,33 @@ def binarise(values: Values, name: str, lossy: bool = False) -> tuple[Array, str
         return np.asarray(grey >= 128, np.uint8), "grey edges"
     shown = ", ".join(map(str, found[:6])) + (f" ... {found[-1]}" if len(found) > 6 else "")
     raise DataError(
-        f"mask {name!r} has the values {shown}, which do not say what is crack: save it with 0 for background and 255 for "
-        "crack, or choose a layout for class indices"
+        f"mask {name!r} has the values {shown}, so it is unclear which pixels are crack: save it with 0 for background and 255 "
+        "for crack, or choose a layout for class indices"
     )
 
 
 def _one_channel(values: Values, name: str) -> Values:
-    """Bring colours and transparency down to one channel."""
+    """Reduce colours and transparency to one channel."""
     if values.ndim == 2:
         return values.astype(np.uint8) if values.dtype == np.bool_ else values
     if values.shape[2] in (2, 4):
         colour, alpha = values[..., :-1], values[..., -1]
         if alpha.min() != alpha.max():
             if (colour == colour[:1, :1]).all() or not colour[alpha == 0].any():
-                return alpha  # drawn on a transparent ground
+                return alpha  # drawn on a transparent background
             raise DataError(f"mask {name!r} has both colours and transparency: save it as one channel, 0 and 255")
         values = colour
     low, high = values.min(axis=2), values.max(axis=2)
     coloured = high.astype(np.int64) - low > np.iinfo(values.dtype).max // 8
     if (low[~coloured].max(initial=0) > np.iinfo(values.dtype).max // 4) and coloured.any():
-        raise DataError(f"mask {name!r} has colours on a ground that is not black: save it as one channel, 0 and 255")
+        raise DataError(
+            f"mask {name!r} has colours on a background that is not black: save it as one channel, 0 and 255"
+        )
     return np.asarray(high)
 
 
 def _grey_edges(grey: Array, counts: NDArray[np.int64], found: list[int], lossy: bool) -> bool:
-    """Whether values between dark and bright are edges, not labels and not a photo."""
+    """Return whether the values between dark and bright are the edges of cracks, rather than labels or a photo."""
     low, high = found[0], found[-1]
     if low > 64 or high < 192:
         return False
@@ -201,17 +216,17 @@ def _grey_edges(grey: Array, counts: NDArray[np.int64], found: list[int], lossy:
 
 
 def read_classes(path: str, num_classes: int, ignore: int | None = None) -> Array:
-    """Decode a mask of class indices to (H, W) uint8, with `IGNORE` where a pixel counts nowhere.
+    """Read a mask of class indices as (H, W) uint8, with `IGNORE` for ignored pixels.
 
-    Palette images give their indices, not their colours.
+    Palette images are read by their indices, not by their colours.
 
     Args:
         path: the file.
-        num_classes: indices run from 0 to this, exclusive.
-        ignore: further value that counts nowhere; 255 always does.
+        num_classes: number of classes; indices run from 0 to num_classes - 1.
+        ignore: another value to ignore, besides 255.
 
     Raises:
-        DataError: for a file that cannot be decoded, several channels, or an index that is no class.
+        DataError: if the file cannot be decoded, has colours, or holds an index outside the classes.
     """
     data = read_bytes(path)
     if data.startswith(PNG) and data[25] == 3:
@@ -234,9 +249,13 @@ def read_classes(path: str, num_classes: int, ignore: int | None = None) -> Arra
 
 
 def resize_image(image: Array, height: int, width: int, interpolation: Interpolation = "area") -> Array:
-    """Resize a photo: the mean over areas where it shrinks and bilinear where it grows, or bicubic either way.
+    """Resize a photo: by area averaging to a smaller size and bilinear to a larger one, or bicubic for both.
 
-    Bicubic interpolation looks at 4 x 4 pixels whatever the scale, so that a crack which shrinks can fall between them.
+    Bicubic interpolation reads 4 x 4 pixels at every scale, so a thin crack can be missed in a much smaller image.
+
+    Example:
+        >>> resize_image(np.array([[[0, 0, 0], [100, 50, 0]]], np.uint8), 1, 1)
+        array([[[50, 25,  0]]], dtype=uint8)
     """
     if image.shape[:2] == (height, width):
         return image
@@ -248,18 +267,23 @@ def resize_image(image: Array, height: int, width: int, interpolation: Interpola
 
 
 def resize_mask(mask: Array, height: int, width: int, num_classes: int = 1, coverage: float | None = None) -> Array:
-    """Resize a mask by the area that each class covers, since nearest-neighbour sampling breaks thin cracks.
+    """Resize a mask by the area that each class covers, because nearest-neighbour sampling breaks thin cracks.
 
-    A line one pixel wide that shrinks by s covers a share s of the pixels that it runs through, or s / 2 of each where it
-    runs between two rows: with a threshold a little below s / 2 it stays whole (tests/benchmarks/README.md has tables).
+    At a scale s below 1, a line one pixel wide covers a share s of the pixels that it runs through, or s / 2 of each pixel
+    on both sides if it runs between two rows. A threshold a little below s / 2 keeps it connected (tests/benchmarks/README.md
+    has tables).
 
     Args:
-        mask: (H, W) uint8 class index, `IGNORE` where a pixel counts nowhere.
-        height: wanted height, px.
-        width: wanted width, px.
-        num_classes: 1 for crack or not; else the class that covers most of a pixel wins.
-        coverage: share of a pixel's area that has to be crack for the pixel to be crack, where the mask shrinks; None:
-            `COVERAGE` times the scale. A mask that grows is cut at one half.
+        mask: (H, W) uint8 class index, `IGNORE` for ignored pixels.
+        height: new height, px.
+        width: new width, px.
+        num_classes: 1 for crack or not; with more classes, a pixel gets the class that covers most of it.
+        coverage: share of a pixel's area that must be crack for the pixel to be crack, at a smaller size; None:
+            `COVERAGE` times the scale. At a larger size the threshold is one half.
+
+    Example:
+        >>> resize_mask(np.array([[0, 0, 1, 0], [0, 0, 1, 0]], np.uint8), 1, 2)  # the right half has a share of 0.5 > 0.45 / 2
+        array([[0, 1]], dtype=uint8)
     """
     if mask.shape == (height, width):
         return mask

@@ -1,4 +1,4 @@
-"""The order of samples, as a function of (seed, epoch) alone."""
+"""The order of samples as a function of (seed, epoch) alone."""
 
 from collections.abc import Iterator, Sized
 
@@ -7,28 +7,34 @@ from torch.utils.data import DistributedSampler
 
 
 class EpochSampler(DistributedSampler[tuple[int, int]]):
-    """Hands out (epoch, index), so that a worker knows which sample it makes without any state of its own.
+    """Yields (epoch, index), so that a worker knows which sample to make without any state of its own.
 
-    The order is a permutation drawn from (seed, epoch); process r of R takes every R-th of it, from r on, so that step
-    t sees the same set of samples on any number of processes. The last few are filled up from the beginning, so that
-    all processes have the same number. Being a `DistributedSampler`, Lightning leaves it in place.
+    The order is a permutation drawn from (seed, epoch). Process r of R takes every R-th index, starting with number r, so
+    each step sees the same set of samples for any number of processes. The first indices are repeated at the end, so that
+    all processes get the same number. Lightning does not replace the sampler, because it is a `DistributedSampler`.
 
     Args:
-        data: how many samples there are is its length.
+        data: the data set; only its length is used.
         seed: the run's seed.
-        shuffle: permute; else the order of `data`.
+        shuffle: whether to permute; otherwise the order is that of `data`.
         num_replicas: number of processes.
-        rank: this process.
+        rank: number of this process.
+
+    Example:
+        >>> sampler = EpochSampler(range(5), shuffle=False, num_replicas=2, rank=0)
+        >>> sampler.set_epoch(3)
+        >>> list(sampler)  # process 1 gets 1, 3, and 0 again
+        [(3, 0), (3, 2), (3, 4)]
     """
 
     def __init__(self, data: Sized, seed: int = 0, shuffle: bool = True, num_replicas: int = 1, rank: int = 0) -> None:
         super().__init__(data, num_replicas=num_replicas, rank=rank, shuffle=shuffle, seed=seed)  # type: ignore[arg-type]
         self.size = len(data)
         self.start = 0
-        """How many of this process's samples a resumed run has seen in this epoch already."""
+        """Number of this process's samples to skip in this epoch, because a resumed run has already seen them."""
 
     def set_epoch(self, epoch: int) -> None:
-        """Begin another epoch from its first sample; the same epoch again changes nothing."""
+        """Start another epoch at its first sample; setting the current epoch again changes nothing."""
         if epoch != self.epoch:
             self.start = 0
         super().set_epoch(epoch)

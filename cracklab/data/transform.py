@@ -1,4 +1,4 @@
-"""What is done to every photo before a net sees it, in training and in prediction alike."""
+"""The deterministic preparation of every photo for a net, the same in training, evaluation and prediction."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -13,29 +13,29 @@ from cracklab.data.images import IGNORE, Array, Interpolation, resize_image, res
 from cracklab.errors import ConfigError
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of ImageNet, what pretrained encoders expect; 0 to 1."""
+"""Mean and standard deviation of ImageNet, which pretrained encoders expect, 0 to 1."""
 
 
 @dataclass(frozen=True)
 class EvalTransform:
-    """The deterministic part of the way from a file to a net: centre crop, resize, pad, grey, normalise.
+    """The deterministic preparation of photos and masks: centre crop, resize, pad, grey, normalise.
 
     Args:
-        crop: side of the square cut from the middle, px; None: the whole photo.
-        resize: (height, width) that follows, px, or the length of one side; None: as it is.
+        crop: side of the square cut from the centre, px; None: the whole photo.
+        resize: (height, width) after the crop, px, or the length of one side; None: the size is kept.
         channels: 3 for RGB, 1 for grey.
-        mean: subtracted from each channel, 0 to 1; for grey, the mean of it.
-        std: divided by, 0 to 1.
-        coverage: share of a pixel that has to be crack where a mask shrinks; None: 0.45 of the scale, which keeps
-            lines of one pixel whole.
-        resize_side: the side whose length `resize` is, where it is one number.
-        interpolation: of the photo, where it shrinks; masks go by `coverage`.
-        pad: (height, width) that images are filled up to, black, at the bottom and the right, px, or one number for both;
-            None: not at all.
-        padding: pixels of the padding are background, or count nowhere.
+        mean: mean of each channel, subtracted, 0 to 1; grey images use its average.
+        std: standard deviation of each channel, divided by, 0 to 1; grey images use its average.
+        coverage: share of a pixel that must be crack in a mask resized to a smaller size; None: 0.45 times the scale, which
+            keeps lines one pixel wide connected.
+        resize_side: the side that a single number in `resize` refers to.
+        interpolation: interpolation of photos resized to a smaller size; masks follow `coverage`.
+        pad: (height, width) up to which images are padded, black, at the bottom and the right, px, or one number for both;
+            None: no padding.
+        padding: whether padding pixels are background or ignored.
 
     Raises:
-        ConfigError: for a size below 1.
+        ConfigError: for a size below 1, or a coverage outside of 0 to 1.
     """
 
     crop: int | None = None
@@ -50,7 +50,7 @@ class EvalTransform:
     padding: Literal["background", "ignored"] = "ignored"
 
     def __post_init__(self) -> None:
-        sizes = [self.crop, *_both(self.resize), *_both(self.pad)]
+        sizes = [self.crop, *_height_and_width(self.resize), *_height_and_width(self.pad)]
         if any(size is not None and size < 1 for size in sizes):
             raise ConfigError(
                 f"crop {self.crop}, resize {self.resize} and pad {self.pad} must be at least 1 px: correct data.crop, "
@@ -58,18 +58,26 @@ class EvalTransform:
             )
         if self.coverage is not None and not 0 < self.coverage <= 1:
             raise ConfigError(
-                f"data.coverage is {self.coverage}: a share of a pixel's area, above 0 and at most 1, is needed"
+                f"data.coverage is {self.coverage}: set it to a share of a pixel's area, above 0 and at most 1"
             )
 
     def prepare(self, image: Array, mask: Array, num_classes: int = 1) -> tuple[Array, Array]:
-        """Crop, resize and pad a photo (H, W, 3) and its mask (H, W), as training and evaluation see them."""
+        """Crop, resize and pad a photo (H, W, 3) and its mask (H, W).
+
+        Example:
+            >>> image, mask = np.zeros((40, 60, 3), np.uint8), np.zeros((40, 60), np.uint8)
+            >>> EvalTransform(crop=32, resize=16, pad=(16, 20)).prepare(image, mask)[1].shape
+            (16, 20)
+        """
         image, mask = self.cropped(image), self.cropped(mask)
         height, width = self._resized(*image.shape[:2])
         image = resize_image(image, height, width, self.interpolation)
         mask = resize_mask(mask, height, width, num_classes, self.coverage)
         if self.pad is None:
             return image, mask
-        down, across = (max(0, (wanted or 0) - side) for wanted, side in zip(_both(self.pad), mask.shape, strict=True))
+        down, across = (
+            max(0, (wanted or 0) - side) for wanted, side in zip(_height_and_width(self.pad), mask.shape, strict=True)
+        )
         outside = 0 if self.padding == "background" else IGNORE
         return (
             np.pad(image, ((0, down), (0, across), (0, 0))),
@@ -77,19 +85,24 @@ class EvalTransform:
         )
 
     def cropped(self, array: Array) -> Array:
-        """The middle of a photo or a mask (H, W, ...), a view."""
+        """Return the centre crop of a photo or a mask (H, W, ...), as a view."""
         if self.crop is None:
             return array
         top, left = (max(0, (side - self.crop) // 2) for side in array.shape[:2])
         return array[top : top + self.crop, left : left + self.crop]
 
     def prepared_size(self, height: int, width: int) -> tuple[int, int]:
-        """Size, px, of a photo of this size after crop and resize, before padding."""
+        """Return the (height, width), px, of a photo of this size after crop and resize, before padding.
+
+        Example:
+            >>> EvalTransform(resize=100, resize_side="longer").prepared_size(300, 400)
+            (75, 100)
+        """
         crop = self.crop or max(height, width)
         return self._resized(min(height, crop), min(width, crop))
 
     def planes(self, image: Array) -> Array:
-        """(H, W, 3) RGB as (C_in, H, W)."""
+        """Convert an image (H, W, 3) uint8 RGB to (C_in, H, W), grey for one channel."""
         if self.channels == 1:
             return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)[None]
         planes = np.empty((3, *image.shape[:2]), np.uint8)
@@ -97,12 +110,12 @@ class EvalTransform:
         return planes
 
     def normalise(self, image: Tensor) -> Tensor:
-        """(B, C_in, H, W) uint8 to float32, (x / 255 - mean) / std, on the image's device."""
+        """Convert images (B, C_in, H, W) uint8 to float32, (x / 255 - mean) / std, on their device."""
         mean, std = self._levels(image.device)
         return image.float().sub_(mean).div_(std)
 
-    def photograph(self, image: Tensor) -> NDArray[np.uint8]:
-        """The way back from a normalised image (C_in, H, W) to (H, W, 3) uint8 RGB, to be looked at."""
+    def denormalise(self, image: Tensor) -> NDArray[np.uint8]:
+        """Convert a normalised image (C_in, H, W) back to a picture (H, W, 3) uint8 RGB."""
         mean, std = self._levels(image.device)
         levels = (image.float() * std[0] + mean[0]).round().clamp(0, 255).byte().expand(3, -1, -1)
         return np.ascontiguousarray(levels.permute(1, 2, 0).cpu().numpy())
@@ -116,7 +129,7 @@ class EvalTransform:
         return max(1, round(height * scale)), max(1, round(width * scale))
 
     def _levels(self, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation in grey levels, (1, C_in, 1, 1); on a GPU sent without waiting for it."""
+        """Return mean and standard deviation in grey levels, (1, C_in, 1, 1); the copy to a GPU does not block."""
         levels = torch.tensor([self.mean, self.std]) * 255
         levels = levels.mean(dim=1, keepdim=True) if self.channels == 1 else levels
         if device.type == "cuda":
@@ -125,6 +138,6 @@ class EvalTransform:
         return mean, std
 
 
-def _both(size: int | tuple[int, int] | None) -> tuple[int | None, int | None]:
-    """Height and width."""
+def _height_and_width(size: int | tuple[int, int] | None) -> tuple[int | None, int | None]:
+    """Return (height, width) from a pair or from one number for both."""
     return size if isinstance(size, tuple) else (size, size)

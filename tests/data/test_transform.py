@@ -48,7 +48,7 @@ def test_normalisation_and_the_way_back():
     expected = (image / 255 - np.array([0.2, 0.3, 0.4])) / np.array([0.5, 0.6, 0.7])
     np.testing.assert_allclose(result[0].permute(1, 2, 0), expected, atol=1e-6)
     assert result.dtype == torch.float32
-    np.testing.assert_array_equal(transform.photograph(result[0]), image)
+    np.testing.assert_array_equal(transform.denormalise(result[0]), image)
 
 
 def test_grey_is_luminance_with_the_mean_of_the_levels():
@@ -58,7 +58,7 @@ def test_grey_is_luminance_with_the_mean_of_the_levels():
     result = transform.normalise(torch.from_numpy(transform.planes(image))[None])[0]
     assert result.shape == (1, 6, 8)
     np.testing.assert_allclose(result[0], (luminance / 255 - 0.3) / 0.6, atol=0.004)
-    shown = transform.photograph(result)
+    shown = transform.denormalise(result)
     assert shown.shape == (6, 8, 3)
     np.testing.assert_allclose(shown[..., 2], luminance, atol=1)
 
@@ -70,5 +70,5 @@ def test_it_travels():
 
 @pytest.mark.parametrize("wrong", [{"crop": 0}, {"resize": -3}, {"resize": (5, 0)}, {"coverage": 0.0}])
 def test_impossible_sizes_are_refused(wrong):
-    with pytest.raises(ConfigError, match=r"correct data|is needed"):
+    with pytest.raises(ConfigError, match=r"correct data|set it to"):
         EvalTransform(**wrong)

@@ -19,7 +19,9 @@ __all__ = ["LOSSES", "External", "Loss", "Statistics", "WeightSchedule", "build_
 
 def __getattr__(name: str) -> Any:
     """Return a loss class by its name, from whichever module here defines it: a new file needs no line in this one."""
-    if not name.startswith("_"):  # Python looks for optional names such as __wrapped__, which need not import every loss
+    if not name.startswith(
+        "_"
+    ):  # Python looks for optional names such as __wrapped__, which need not import every loss
         classes = LOSSES.own_classes()
         if name in classes:
             return classes[name]

@@ -72,7 +72,9 @@ def test_a_package_that_extends_a_class_can_be_imported_first(tmp_path):
     (tmp_path / "steep.py").write_text(THIRD_PARTY)
     (tmp_path / "steep-1.dist-info").mkdir()
     (tmp_path / "steep-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: steep\nVersion: 1\n")
-    (tmp_path / "steep-1.dist-info" / "entry_points.txt").write_text("[cracklab.losses]\nsteep_dice = steep:SteepDice\n")
+    (tmp_path / "steep-1.dist-info" / "entry_points.txt").write_text(
+        "[cracklab.losses]\nsteep_dice = steep:SteepDice\n"
+    )
     printed = python(
         "import steep, cracklab.losses",
         "print(cracklab.losses.LOSSES['steep_dice'] is steep.SteepDice)",

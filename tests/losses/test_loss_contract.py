@@ -51,7 +51,10 @@ def test_ignored_pixels_are_blank():
         (lambda z, y, m, v: (z, y, {}, v), "reads the target map 'distance' but got none"),
         (lambda z, y, m, v: (z, y, None, v), "reads the target map 'distance'"),
         (lambda z, y, m, v: (z, y, {"distance": m["distance"][:2]}, v), "distance is"),
-        (lambda z, y, m, v: (z, y, m, v[:, 0]), r"valid is \(3, 17, 22\): expected \(B, 1, H, W\)"),
+        (
+            lambda z, y, m, v: (z, y, m, v[:, 0]),
+            r"valid is \(3, 17, 22\) but the logits are .*: expected \(B, 1, H, W\)",
+        ),
     ],
 )
 def test_wrong_tensors_are_named(change, message):
@@ -71,6 +74,7 @@ def test_channels_that_do_not_exist():
         ("dicee", {}, "no loss is called 'dicee'; did you mean 'dice'"),
         ("distance_aware", {"betta": 1}, "distance_aware has no parameter 'betta'; did you mean 'beta'"),
         ("combo", {"pool_clases": True}, "did you mean 'pool_classes'"),
+        ("weighted_sum", {}, "weighted_sum has no default for 'losses'"),
         ("dice", {"eps": 0}, "eps is 0: expected a number above 0"),
         ("dice", {"classes": []}, "classes is "),
         ("bce", {"pos_weight": -1}, "pos_weight is -1"),
@@ -78,7 +82,7 @@ def test_channels_that_do_not_exist():
         ("distance_aware", {"beta": -1}, "beta is -1"),
         ("distance_aware", {"sigma": 0}, "sigma is 0"),
         ("distance_aware", {"alpha": -1}, "alpha is -1"),
-        ("distance_aware", {"alpha": 1, "beta": 3.0}, "alpha is 1: expected none where beta"),
+        ("distance_aware", {"alpha": 1, "beta": 3.0}, "alpha is 1: expected none if beta"),
         ("distance_aware", {"learnable": True, "beta": 0.0}, "learnable is True: expected False with alpha"),
         ("distance_aware", {"prior": -1}, "prior is -1"),
         ("boundary", {"inner": "half"}, "inner is 'half'"),
@@ -146,10 +150,10 @@ def test_external_module():
     assert External(nn.CrossEntropyLoss(), "index")(z, y).item() == pytest.approx(expected.item(), rel=1e-12)
     assert External(nn.CrossEntropyLoss(), "one_hot")(z, y).item() == pytest.approx(expected.item(), rel=1e-12)
     z, y, maps, valid = tensors(*batch(1, ignore=True))
-    with pytest.raises(ConfigError, match="BCEWithLogitsLoss cannot leave out"):
+    with pytest.raises(ConfigError, match="BCEWithLogitsLoss cannot ignore pixels"):
         External(nn.BCEWithLogitsLoss())(z, y, maps, valid)
     assert External(nn.BCEWithLogitsLoss())(z, y, maps, torch.ones_like(valid)).isfinite()
-    with pytest.raises(ConfigError, match=r"gave a tensor \(3, 1, 17, 22\): expected a scalar tensor"):
+    with pytest.raises(ConfigError, match=r"returned a tensor \(3, 1, 17, 22\): expected a scalar tensor"):
         External(nn.BCEWithLogitsLoss(reduction="none"))(z, y)
 
 

@@ -79,7 +79,7 @@ def test_auto_margin(share, margin):
     z, y, _, _ = tensors(*batch())
     for name in ("focal_margin", "hybrid_focal_margin", "large_margin"):
         loss = build_loss(name, margin="auto")
-        with pytest.raises(ConfigError, match="margin is 'auto' but the training data were not measured"):
+        with pytest.raises(ConfigError, match="margin is 'auto' but no statistics of the training data are known"):
             loss(z, y)
         assert loss.needs_statistics
         assert loss.configure(SimpleNamespace(crack_share=share, width_px_p95=3.0)) == pytest.approx({"margin": margin})

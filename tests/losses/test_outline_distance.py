@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from loss_space_oracles import outline_distance as oracle
 
-from cracklab.losses import transform
-from cracklab.losses.transform import distance_torch, outline_distance
+from cracklab.losses import outline_distance as module
+from cracklab.losses.outline_distance import distance_torch, outline_distance
 
 
 @pytest.fixture(params=["opencv", "torch"])
 def transformed(request, monkeypatch):
     """`outline_distance` with each of its transforms."""
     if request.param == "torch":
-        monkeypatch.setattr(transform, "_distance_opencv", distance_torch)
+        monkeypatch.setattr(module, "_distance_opencv", distance_torch)
     return outline_distance
 
 
@@ -40,7 +40,7 @@ def test_pieces_do_not_show(monkeypatch):
     """The torch transform works through the rows in pieces; their number changes nothing."""
     where = torch.rand(3, 1, 40, 30) < 0.02
     whole = distance_torch(where)
-    monkeypatch.setattr(transform, "PIECE", 30 * 30 * 7)
+    monkeypatch.setattr(module, "CHUNK", 30 * 30 * 7)
     assert torch.equal(distance_torch(where), whole)
 
 
@@ -48,4 +48,4 @@ def test_pieces_do_not_show(monkeypatch):
 @given(hnp.arrays(bool, st.tuples(st.just(1), st.just(1), st.integers(1, 12), st.integers(1, 12))))
 def test_both_transforms_agree(where):
     tensor = torch.from_numpy(where)
-    torch.testing.assert_close(distance_torch(tensor), transform._distance_opencv(tensor), rtol=0, atol=1e-3)
+    torch.testing.assert_close(distance_torch(tensor), module._distance_opencv(tensor), rtol=0, atol=1e-3)

@@ -15,8 +15,9 @@ import torch
 import yaml
 from support import QUICKSTART, ROOT, TINY, fit
 
-from cracklab import loggers, run_folder
+from cracklab import run_folder
 from cracklab.cli import main
+from cracklab.loggers import wandb as loggers
 from cracklab.losses import LOSSES
 
 

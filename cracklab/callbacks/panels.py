@@ -13,6 +13,7 @@ from cracklab.errors import ConfigError
 from cracklab.files import write_image
 from cracklab.loggers import media
 from cracklab.metrics.aggregate import Row
+from cracklab.metrics.key import MetricKey
 from cracklab.metrics.scores import SCORES
 from cracklab.pictures.examples import Example, evenly_spaced, example_from_batch, predict_examples
 from cracklab.registry import nearest
@@ -30,7 +31,7 @@ class Panels(pl.Callback):
 
     def __init__(self, images: int = 4, every_n_epochs: int = 5, by: str = "iou") -> None:
         known = [*SCORES, "loss"]
-        if by.partition("@")[0].partition("/")[0] not in known:
+        if MetricKey.parse(by).variant not in known:
             raise ConfigError(f"panels.by: no score is called {by!r}{nearest(by, known)}")
         self.images, self.every_n_epochs, self.by = images, every_n_epochs, by
         self._examples: dict[str, Example] = {}
@@ -86,9 +87,7 @@ class Panels(pl.Callback):
             return
         rows = {row["id"]: row for row in pl_module.result.rows}
         if not any(self.by in row for row in rows.values()):
-            columns = [
-                name for name in next(iter(rows.values()), {}) if name.partition("@")[0].partition("/")[0] in SCORES
-            ]
+            columns = [name for name in next(iter(rows.values()), {}) if MetricKey.parse(name).variant in SCORES]
             raise ConfigError(f"panels.by: the test did not compute {self.by!r}{nearest(self.by, columns)}")
         for kind, chosen in extremes(pl_module.result.rows, self.by, self.images).items():
             examples = predict_examples(trainer, pl_module, chosen)
@@ -107,8 +106,8 @@ class Panels(pl.Callback):
 
 def extremes(rows: list[Row], by: str, number: int) -> dict[str, list[str]]:
     """Ids of the `worst`, `median` and `best` images by a column; those without a value are none of them."""
-    base = by.partition("@")[0].partition("/")[0]
-    better = SCORES[base].better if base in SCORES else "lower"
+    name = MetricKey.parse(by).variant
+    better = SCORES[name].better if name in SCORES else "lower"
 
     def badness(row: Row) -> tuple[float, str]:
         value = float(row[by])

@@ -14,7 +14,7 @@ from cracklab.check.examine import Examined, Report, diagnose
 from cracklab.check.summary import summarise
 from cracklab.config_parser import ConfigParser
 from cracklab.data.datamodule import CrackDataModule
-from cracklab.data.images import IGNORE
+from cracklab.data.images import crack_pixels
 from cracklab.files import write_image, write_json, write_text
 from cracklab.warning_filters import filter_warnings
 
@@ -116,7 +116,7 @@ def _row(kind: str, row: Sequence[Examined], data: CrackDataModule) -> pictures.
 
 def _tile(one: Examined, data: CrackDataModule) -> pictures.Image:
     image, mask = data.layout.read(one.record)
-    crack = ((mask > 0) & (mask != IGNORE)).astype(np.uint8)
+    crack = crack_pixels(mask).astype(np.uint8)
     outlined = image.copy()
     outlined[cv2.dilate(crack, np.ones((3, 3), np.uint8)) > crack] = pictures.MISSED
     both = np.concatenate([outlined, pictures.as_picture(crack > 0)])

@@ -14,7 +14,7 @@ from cracklab.data.cache import in_order
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.duplicates import near_duplicates, thumbnail
 from cracklab.data.groups import overlaps, with_groups
-from cracklab.data.images import IGNORE, Array, binarise, orientation, read_values
+from cracklab.data.images import Array, binarise, crack_pixels, orientation, read_values
 from cracklab.data.samples import Problem, Record, Splits, with_ids
 from cracklab.errors import ConfigError, CracklabError, DataError
 from cracklab.geometry.masks import distance_to, widths
@@ -101,7 +101,7 @@ def examine(data: CrackDataModule, record: Record, noise: bool) -> Examined:
     found.sound, found.size = True, mask.shape
     found.digest = hashlib.blake2b(image.tobytes(), digest_size=16).hexdigest()
     found.thumbnail = thumbnail(image)
-    found.share = float(((mask > 0) & (mask != IGNORE)).mean())
+    found.share = float(crack_pixels(mask).mean())
     if data.num_classes == 1:
         found.encoding = _encoding(data, record)
     if data.class_names == ("crack",):
@@ -147,8 +147,8 @@ def _measure(found: Examined, mask: Array, data: CrackDataModule, noise: bool) -
     """Components, widths, depths and the label noise of a mask."""
     blank = np.zeros((*mask.shape, 3), np.uint8)
     prepared = data.transform.prepare(blank, mask, data.num_classes)[1]
-    crack = (prepared > 0) & (prepared != IGNORE)
-    before = data.transform.cropped(((mask > 0) & (mask != IGNORE)).astype(np.uint8))
+    crack = crack_pixels(prepared)
+    before = data.transform.cropped(crack_pixels(mask).astype(np.uint8))
     found.components = _components(before), _components(crack.astype(np.uint8))
     if not crack.any() or crack.all():
         return

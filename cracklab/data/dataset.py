@@ -13,7 +13,7 @@ from torch.utils.data import Dataset, default_collate
 
 from cracklab.batch import Sample
 from cracklab.data.augment import Policy
-from cracklab.data.images import IGNORE, Array
+from cracklab.data.images import IGNORE, Array, crack_pixels
 from cracklab.data.maps import compute_maps
 from cracklab.data.transform import EvalTransform
 
@@ -103,7 +103,7 @@ def random_window(mask: Array, side: int, crack_rate: float, rng: np.random.Gene
     height, width = mask.shape
     most = np.maximum((height - side, width - side), 0)
     top, left = rng.integers(0, most + 1)
-    cracks = np.flatnonzero((mask > 0) & (mask != IGNORE)) if rng.random() < crack_rate else ()
+    cracks = np.flatnonzero(crack_pixels(mask)) if rng.random() < crack_rate else ()
     if len(cracks):
         pixel = divmod(int(cracks[rng.integers(len(cracks))]), width)
         top, left = np.clip(pixel - rng.integers(0, side, 2), 0, most)

@@ -33,6 +33,15 @@ PNG = b"\x89PNG\r\n\x1a\n"
 ORIENTATION_TAG = 0x0112
 
 
+def crack_pixels(mask: Array) -> NDArray[np.bool_]:
+    """Return where a mask of class indices shows a crack: any class but 0, and not `IGNORE`.
+
+    >>> crack_pixels(np.array([[0, 1, 255, 2]], np.uint8))
+    array([[False,  True, False,  True]])
+    """
+    return np.asarray((mask > 0) & (mask != IGNORE), np.bool_)
+
+
 def read_bytes(path: str) -> bytes:
     """The bytes of a whole image file.
 

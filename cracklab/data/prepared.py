@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cracklab.data import cache
 from cracklab.data.dataset import CrackDataset, Pairs
 from cracklab.data.duplicates import thumbnail
-from cracklab.data.images import IGNORE, Array
+from cracklab.data.images import Array, crack_pixels
 from cracklab.data.layouts import Layout
 from cracklab.data.samples import Record, Side
 from cracklab.data.transform import EvalTransform
@@ -31,7 +31,7 @@ class Preparation:
 
     def __getitem__(self, index: int) -> tuple[Array, Array, NDArray[np.float64], Array]:
         image, mask = self.layout.read(self.records[index])
-        share = np.asarray(((mask > 0) & (mask != IGNORE)).mean(), np.float64)
+        share = np.asarray(crack_pixels(mask).mean(), np.float64)
         return *self.transform.prepare(image, mask, self.layout.num_classes), share, thumbnail(image)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cracklab.data.images import IGNORE, Array
+from cracklab.data.images import IGNORE, Array, crack_pixels
 from cracklab.geometry.masks import widths
 
 
@@ -30,7 +30,7 @@ def mask_statistics(masks: Iterable[Array]) -> Statistics:
     images, pixels, cracks = 0, 0, 0
     found = [np.zeros(0, np.float32)]
     for mask in masks:
-        crack = (mask > 0) & (mask != IGNORE)
+        crack = crack_pixels(mask)
         images += 1
         pixels += int((mask != IGNORE).sum())
         cracks += int(crack.sum())

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cracklab.data.folds import Plan, allocate
+from cracklab.data.folds import SplitPlan, allocate
 from cracklab.data.groups import check_overlap, with_groups
 from cracklab.data.samples import Record, with_ids
 from cracklab.errors import ConfigError, DataError
@@ -26,7 +26,7 @@ def index(*parts):
 
 
 def assign(found, shares, split="auto", **options):
-    return Plan(split, **options).assign(found, shares)
+    return SplitPlan(split, **options).assign(found, shares)
 
 
 def groups_of(found, positions):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cracklab.data.images import IGNORE, Array
+from cracklab.data.images import Array, crack_pixels
 from cracklab.data.layouts.base import Layout, register
 from cracklab.data.samples import Problem, Record
 from cracklab.errors import ConfigError, DataError
@@ -57,7 +57,7 @@ class Tiles(Layout):
 
     def _cut(self, record: Record) -> list[Record]:
         mask = self.layout.read_mask(record)
-        cracked = (mask > 0) & (mask != IGNORE)
+        cracked = crack_pixels(mask)
         corners = [
             (top, left)
             for top in range(0, mask.shape[0] - self.side + 1, self.side)

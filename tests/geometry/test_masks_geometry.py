@@ -88,6 +88,14 @@ def test_widths_are_those_of_the_given_centre_line():
     assert widths(mask, line)[1:-1].tolist() == [5] * 18
 
 
+def test_widths_are_at_most_twice_the_depth():
+    mask = np.zeros((9, 30), bool)
+    mask[2:7, 2:28] = True
+    line = np.zeros_like(mask)
+    line[3, 5:25] = True  # off the middle: depth 2 there, 3 in the row below it
+    assert widths(mask, line).tolist() == [4] * 20
+
+
 def test_without_a_crack_there_are_no_widths():
     assert widths(np.zeros((5, 5), bool)).size == 0
 

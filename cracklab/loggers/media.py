@@ -11,8 +11,8 @@ import numpy as np
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 
 from cracklab import pictures
-from cracklab.metrics.aggregate import Row
 from cracklab.metrics.curves import by_threshold
+from cracklab.metrics.rows import Row
 from cracklab.metrics.scores import SCORES
 from cracklab.pictures.examples import Example
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cracklab.errors import ConfigError
-from cracklab.metrics.overlap import RATIOS, Pixels, Values, dice
+from cracklab.metrics.overlap import RATIOS, Counts, Values, dice
 
 BINS = 1000
 """Thresholds are multiples of 1 / BINS."""
@@ -38,7 +38,7 @@ def histograms(probabilities: Tensor, truth: Tensor, valid: Tensor | None = None
     return counted.reshape(images, 2, BINS + 1).cpu().numpy().astype(np.int32)
 
 
-def counts(histogram: NDArray[np.integer[Any]]) -> tuple[Pixels, Pixels, Pixels, Pixels]:
+def counts_by_threshold(histogram: NDArray[np.integer[Any]]) -> tuple[Counts, Counts, Counts, Counts]:
     """True positives, false positives, false negatives, true negatives at thresholds 0, 1 / BINS, ... 1.
 
     Args:
@@ -52,7 +52,7 @@ def counts(histogram: NDArray[np.integer[Any]]) -> tuple[Pixels, Pixels, Pixels,
     return above[..., 1, :], above[..., 0, :], up_to[..., 1, :], up_to[..., 0, :]
 
 
-def at(threshold: float) -> int:
+def bin_index(threshold: float) -> int:
     """The index of a threshold.
 
     Raises:
@@ -64,7 +64,7 @@ def at(threshold: float) -> int:
     return index
 
 
-def of_rows(rows: Sequence[Mapping[str, Any]]) -> NDArray[np.int32]:
+def stack_histograms(rows: Sequence[Mapping[str, Any]]) -> NDArray[np.int32]:
     """The histograms of rows, (N, 2, BINS + 1).
 
     Raises:
@@ -90,16 +90,16 @@ def ois(rows: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
 
     Picked on the images it is reported on. Source: Arbelaez 2011, sec. 3.1; mean over images, as for cracks.
     """
-    values = dice(*counts(of_rows(rows)))
+    values = dice(*counts_by_threshold(stack_histograms(rows)))
     best = [_best(image) for image in values]
     return float(values[np.arange(len(values)), best].mean()), float(np.mean(best)) / BINS
 
 
 def average_precision(rows: Sequence[Mapping[str, Any]]) -> float | None:
     """Area under the precision-recall curve of all pixels, sum of (R_n - R_(n-1)) P_n; None without truth."""
-    hits, false, missed, _ = counts(of_rows(rows).sum(0, dtype=np.int64))
+    hits, false, missed, _ = counts_by_threshold(stack_histograms(rows).sum(0, dtype=np.int64))
     # the lowest scores last; all pixels, those of bin 0 too, are predicted in the end
-    total, background = hits[0] + missed[0], false[0] + of_rows(rows)[:, 0, 0].sum()
+    total, background = hits[0] + missed[0], false[0] + stack_histograms(rows)[:, 0, 0].sum()
     if total == 0:
         return None
     hits, false = np.append(hits[::-1], total), np.append(false[::-1], background)
@@ -109,7 +109,7 @@ def average_precision(rows: Sequence[Mapping[str, Any]]) -> float | None:
 
 def by_threshold(rows: Sequence[Mapping[str, Any]]) -> dict[str, Values]:
     """`threshold`, 0 to 1 in steps of 1 / BINS, and the pooled `iou`, `dice`, `precision` and `recall` at each."""
-    pooled = counts(of_rows(rows).sum(0, dtype=np.int64))
+    pooled = counts_by_threshold(stack_histograms(rows).sum(0, dtype=np.int64))
     return {"threshold": np.arange(BINS + 1) / BINS} | {name: ratio(*pooled) for name, ratio in RATIOS.items()}
 
 
@@ -139,7 +139,7 @@ def best_threshold(rows: Sequence[Mapping[str, Any]], by: Literal["dice", "hd95_
 
 
 def _pooled_dice(rows: Sequence[Mapping[str, Any]]) -> Values:
-    return dice(*counts(of_rows(rows).sum(0, dtype=np.int64)))
+    return dice(*counts_by_threshold(stack_histograms(rows).sum(0, dtype=np.int64)))
 
 
 def _best(values: Values) -> int:

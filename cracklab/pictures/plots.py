@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from cracklab.metrics.curves import average_precision, by_threshold
-from cracklab.metrics.surface import OFF
+from cracklab.metrics.surface import DISTANCE_BINS
 from cracklab.pictures.compose import FALSE, HIT, MISSED, NEAR, Image
 
 Rows = Sequence[Mapping[str, Any]]
@@ -94,7 +94,7 @@ def distance_errors(rows: Rows) -> Figure:
     Args:
         rows: of `Evaluator.rows`, with the group `surface`.
     """
-    names = [*OFF, "more"]
+    names = [*DISTANCE_BINS, "more"]
     figure, axes = _figure("distance to the other outline, px", "share of edge pixels")
     place = np.arange(len(names))
     sides = {

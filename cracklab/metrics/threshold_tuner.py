@@ -13,7 +13,7 @@ Batch = tuple[Sequence[str], Tensor, Tensor, Tensor | None, Tensor | None, Mappi
 """What `Evaluator.update` takes."""
 
 
-class Tuner:
+class ThresholdTuner:
     """Keeps the predictions of one validation, chooses a threshold on them, and has them scored at it.
 
     Every score of that validation is then at the threshold that it chose itself, and a later evaluation of the same
@@ -33,7 +33,7 @@ class Tuner:
         self._batches: list[Batch] = []
 
     @classmethod
-    def from_options(cls, options: EvaluationOptions) -> "Tuner | None":
+    def from_options(cls, options: EvaluationOptions) -> "ThresholdTuner | None":
         """Return the tuner that the options ask for; None if the threshold is fixed."""
         by = options.threshold
         return cls(by, options.threshold_candidates) if isinstance(by, str) else None

@@ -6,11 +6,11 @@ import torch
 from metric_cases import case, make_evaluator
 from monai.metrics import compute_hausdorff_distance
 
-from cracklab.metrics.tuning import Tuner
+from cracklab.metrics.threshold_tuner import ThresholdTuner
 
 
 def tuned(batch, by, candidates=(0.2, 0.4, 0.6, 0.8)):
-    tuner, evaluator = Tuner(by, candidates), make_evaluator(boundary_width_px=2)
+    tuner, evaluator = ThresholdTuner(by, candidates), make_evaluator(boundary_width_px=2)
     for i in range(len(batch[0])):
         tuner.update(batch[0][i : i + 1], *(part[i : i + 1] for part in batch[1:]))
     tuner.finish(evaluator)

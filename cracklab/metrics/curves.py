@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cracklab.errors import ConfigError
+from cracklab.metrics.key import MetricKey
 from cracklab.metrics.overlap import RATIOS, Counts, Values, dice
+from cracklab.metrics.rows import mean
 
 BINS = 1000
 """Thresholds are multiples of 1 / BINS."""
@@ -114,27 +116,35 @@ def by_threshold(rows: Sequence[Mapping[str, Any]]) -> dict[str, Values]:
 
 
 def best_threshold(rows: Sequence[Mapping[str, Any]], by: Literal["dice", "hd95_px"] = "dice") -> float:
-    """The threshold to keep, chosen on rows of validation.
+    """Return the best threshold for the images of a validation; of equally good ones, the nearest to 0.5.
 
     Args:
         rows: of `Evaluator.rows`.
-        by: `dice`: pooled, over all multiples of 1 / BINS. `hd95_px`: the mean over images, over the thresholds that the
-            evaluator was given as `surface_thresholds`.
-
-    Returns:
-        The best; of equal ones the nearest to 0.5.
+        by: `dice`: highest pooled Dice over all multiples of 1 / BINS. `hd95_px`: lowest mean HD95 over the thresholds that
+            the evaluator got as `surface_thresholds`. Images without a value are ignored, and so are thresholds at which no
+            image has one.
 
     Raises:
-        ConfigError: for rows that lack what it needs.
+        ConfigError: for rows without histograms (`dice`), or without any value of HD95 at a threshold (`hd95_px`).
+
+    Example:
+        >>> rows = [{"id": "a", "hd95_px@0.3": 9.0, "hd95_px@0.6": 4.0}, {"id": "b", "hd95_px@0.3": 1.0, "hd95_px@0.6": 2.0}]
+        >>> best_threshold(rows, by="hd95_px")  # means 5 px and 3 px
+        0.6
     """
     if by == "dice":
         return _best(_pooled_dice(rows)) / BINS
-    names = [name for name in rows[0] if name.startswith("hd95_px@")] if rows else []
-    if not names:
+    means: dict[float, float] = {}
+    for name in dict.fromkeys(name for row in rows for name in row):
+        key = MetricKey.parse(name)
+        average = mean(row.get(name) for row in rows) if key.variant == "hd95_px" and key.threshold else None
+        if key.threshold and average is not None:
+            means[float(key.threshold)] = average
+    if not means:
         raise ConfigError(
-            "the rows hold no hd95_px@THRESHOLD: evaluate with EvaluationOptions(surface_thresholds=[0.3, 0.5, 0.7])"
+            "no image has a value of hd95_px at a stated threshold: evaluate images with counted pixels (and with cracks, if "
+            "crack_free is 'skip') and with surface_thresholds such as [0.3, 0.5, 0.7], or set a fixed threshold"
         )
-    means = {float(name.partition("@")[2]): _mean([row[name] for row in rows]) for name in names}
     return min(means, key=lambda threshold: (means[threshold], abs(threshold - 0.5)))
 
 
@@ -146,8 +156,3 @@ def _best(values: Values) -> int:
     """Index of the largest of values at all thresholds; of equal ones the nearest to 0.5. Threshold 1 predicts nothing."""
     equal = np.flatnonzero(values == values.max())
     return int(equal[np.argmin(np.abs(equal - BINS / 2))])
-
-
-def _mean(values: Sequence[float | None]) -> float:
-    there = [value for value in values if value is not None]
-    return sum(there) / len(there) if there else 0.0

@@ -19,7 +19,7 @@ from cracklab.losses import External, Loss, build_loss
 from cracklab.metrics.evaluator import Evaluator
 from cracklab.metrics.options import EvaluationOptions
 from cracklab.metrics.result import EvaluationResult
-from cracklab.metrics.tuning import Tuner
+from cracklab.metrics.threshold_tuner import ThresholdTuner
 from cracklab.schedules import Constant, LearningRateSchedule
 
 
@@ -72,7 +72,7 @@ class CrackModule(pl.LightningModule):
         self.compile_net, self.weights = compile, weights
         self.evaluation = evaluation
         self.evaluator = Evaluator(evaluation)
-        self.tuner = Tuner.from_options(evaluation)
+        self.tuner = ThresholdTuner.from_options(evaluation)
         self.result: EvaluationResult | None = None
         """The last evaluation; None from the start of an epoch until its validation has ended."""
         self.loss_settings: dict[str, float] = {}

@@ -13,9 +13,9 @@ from cracklab.batch import Batch
 from cracklab.errors import ConfigError
 from cracklab.files import write_image
 from cracklab.loggers import media
-from cracklab.metrics.aggregate import Row
 from cracklab.metrics.key import MetricKey
 from cracklab.metrics.result import EvaluationResult
+from cracklab.metrics.rows import Row
 from cracklab.metrics.scores import SCORES
 from cracklab.pictures.examples import Example, evenly_spaced, example_from_batch, predict_examples
 from cracklab.registry import nearest

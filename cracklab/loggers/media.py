@@ -11,7 +11,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.loggers import Logger, WandbLogger
 
 from cracklab import pictures
-from cracklab.metrics.aggregate import Row
+from cracklab.metrics.rows import Row
 from cracklab.pictures.examples import Example
 
 

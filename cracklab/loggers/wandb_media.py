@@ -7,8 +7,8 @@ from lightning.pytorch.loggers import WandbLogger
 
 from cracklab import pictures
 from cracklab.loggers.media import log_curves, log_examples, log_picture
-from cracklab.metrics.aggregate import Row
 from cracklab.metrics.curves import by_threshold
+from cracklab.metrics.rows import Row
 from cracklab.metrics.scores import SCORES
 from cracklab.pictures.examples import Example
 

@@ -1,26 +1,20 @@
 """From rows to numbers: pooled ratios from summed counts, means over images."""
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from cracklab.metrics.bands import BANDS, pooled_by_width
 from cracklab.metrics.curves import average_precision
 from cracklab.metrics.key import MetricKey
-from cracklab.metrics.overlap import BINARY, RATIOS
+from cracklab.metrics.overlap import BINARY, COUNTS, RATIOS
+from cracklab.metrics.rows import Row, mean
 from cracklab.metrics.scores import SCORES
 
-Row = dict[str, Any]
-"""One image: `id`, then numbers (int, float, or None where there is nothing to measure) and words by name; `n_...` are
-counts that only serve to be added up, `histogram` those of the probabilities."""
-
-COUNTS = ("tp", "fp", "fn", "tn")
 SUMS = ("hd95_px_empty", "empty_truth", "empty_pred")
 """Columns that count images, and so are added up."""
-OWN = {*SCORES, "crack_share", "width_px", "boundary_share", "false_positive_px", "hd95_mm", "hd100_mm", "asd_mm"}
+NULLABLE = {*SCORES, "crack_share", "width_px", "boundary_share", "false_positive_px", "hd95_mm", "hd100_mm", "asd_mm"}
 """Columns whose None says that the image has nothing to measure, and is left out of the mean."""
 
 
@@ -53,7 +47,7 @@ def aggregate(rows: Sequence[Row]) -> dict[str, float | None]:
         elif name in BINARY:
             result[str(replace(key, image=True))] = mean(values)
         else:
-            result[column] = mean(values) if name in OWN or None not in values else None
+            result[column] = mean(values) if name in NULLABLE or None not in values else None
     return result
 
 
@@ -76,9 +70,3 @@ def _pooled(rows: Sequence[Row], keys: Sequence[MetricKey]) -> dict[str, float |
     if rows and "histogram" in rows[0]:
         result["average_precision"] = average_precision(rows)
     return result
-
-
-def mean(values: Iterable[float | None], empty: float | None = None) -> float | None:
-    """Mean of the values that are not None, whatever their order; `empty` if there are none."""
-    there = [value for value in values if value is not None]
-    return math.fsum(there) / len(there) if there else empty

@@ -13,15 +13,15 @@ from torch import Tensor
 
 from cracklab.errors import ConfigError
 from cracklab.logits import predicted_mask
-from cracklab.metrics.aggregate import Row, aggregate
+from cracklab.metrics.aggregate import aggregate
 from cracklab.metrics.curves import histograms
 from cracklab.metrics.options import EvaluationOptions
 from cracklab.metrics.overlap import confusion
-from cracklab.metrics.rows import class_suffixes, measure_row, overlap_rows, thread_pool
+from cracklab.metrics.rows import Row, class_suffixes, costly_columns, overlap_rows, thread_pool
 
-AHEAD = 32
+MAX_PENDING = 32
 """Images whose costly scores may wait."""
-SHARE = 0.9
+TRIVIAL_SHARE = 0.9
 """Share of the truth that is boundary, above which Boundary IoU says nothing that IoU does not."""
 
 
@@ -140,7 +140,7 @@ class Evaluator:
         result = aggregate(rows)
         share = result.get("boundary_share")
         first = not (dist.is_available() and dist.is_initialized() and dist.get_rank() > 0)
-        if share is not None and share > SHARE and first and not self._warned:
+        if share is not None and share > TRIVIAL_SHARE and first and not self._warned:
             self._warned = True
             warnings.warn(
                 f"{share:.0%} of the truth is within the band of Boundary IoU, which therefore is nearly plain IoU: "
@@ -159,11 +159,11 @@ class Evaluator:
             dict(zip(self.options.surface_thresholds, masks[2:], strict=False)),
         )
         future = thread_pool().submit(
-            measure_row, self.options, classes, masks[0], masks[1], more, row.get("mm_per_px")
+            costly_columns, self.options, classes, masks[0], masks[1], more, row.get("mm_per_px")
         )
         self._pending.append((row, future))
-        if len(self._pending) > AHEAD:  # so that no more masks than these wait in memory
-            self._pending[-AHEAD][1].result()
+        if len(self._pending) > MAX_PENDING:  # so that no more masks than these wait in memory
+            self._pending[-MAX_PENDING][1].result()
 
 
 def _counted(probabilities: Tensor, valid: Tensor | None, sizes: list[list[int]]) -> Tensor | None:

@@ -14,11 +14,11 @@ from torchmetrics.utilities.data import dim_zero_cat
 
 from cracklab.errors import ConfigError
 from cracklab.logits import predicted_mask
-from cracklab.metrics.aggregate import aggregate, mean
-from cracklab.metrics.masks import check
+from cracklab.metrics.aggregate import aggregate
 from cracklab.metrics.options import EvaluationOptions
 from cracklab.metrics.overlap import confusion
-from cracklab.metrics.rows import class_suffixes, measure_row, overlap_rows, thread_pool
+from cracklab.metrics.pairs import check_masks
+from cracklab.metrics.rows import class_suffixes, costly_columns, mean, overlap_rows, thread_pool
 from cracklab.metrics.scores import SCORES, SCORES_OF
 
 Ids = Sequence[str | int] | Tensor
@@ -73,7 +73,7 @@ class GatheredMetric(Metric):
             ConfigError: for shapes that do not match, probabilities outside of 0 to 1 (logits), masks other than 0 / 1.
         """
         pred, target = _predictions(pred, self.threshold), _mask("target", target)
-        check(pred, target, valid)
+        check_masks(pred, target, valid)
         values = self._measure(pred, target, None if valid is None else valid > 0)
         length = torch.full((len(values), 1), 3 + values.shape[1])
         bits = torch.from_numpy(values).view(torch.int64)
@@ -150,7 +150,7 @@ class ImageScore(GatheredMetric):
         preds, targets = pred.cpu().numpy(), target.cpu().numpy()
 
         def measure(i: int) -> float:
-            value = measure_row(self.options, classes, preds[i], targets[i], {})[self.score] if counted[i] else None
+            value = costly_columns(self.options, classes, preds[i], targets[i], {})[self.score] if counted[i] else None
             return np.nan if value is None else float(value)
 
         return np.array(list(thread_pool().map(measure, range(len(pred)))))[:, None]

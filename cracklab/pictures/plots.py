@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from cracklab.metrics.curves import average_precision, by_threshold
-from cracklab.metrics.surface import OFF
+from cracklab.metrics.surface import DISTANCE_BINS
 from cracklab.pictures.colours import BLUE, GREY, VERMILION, as_hex
 from cracklab.pictures.compose import Image
 
@@ -110,7 +110,7 @@ def distance_errors(rows: Rows) -> Figure:
         >>> [float(bar.get_height()) for bar in figure.axes[0].patches][:2]  # shares of 3 and 1 in 4
         [0.75, 0.25]
     """
-    names = [*OFF, "more"]
+    names = [*DISTANCE_BINS, "more"]
     figure, axes = _figure("distance to the other outline, px", "share of edge pixels")
     place = np.arange(len(names))
     sides = {

@@ -6,7 +6,7 @@ from typing import Any
 
 from cracklab.errors import ConfigError
 from cracklab.metrics.key import MetricKey
-from cracklab.metrics.overlap import BINARY
+from cracklab.metrics.overlap import BINARY, COUNTS
 from cracklab.metrics.protocols import PROTOCOLS
 from cracklab.metrics.scores import SCORES
 from cracklab.registry import nearest
@@ -80,7 +80,7 @@ def parse_metric(key: str) -> Metric:
     if stage != "test":
         protocol = PROTOCOLS[stage]
         warning = f" Warning: {protocol.warning}" if protocol.warning else ""
-        return Metric(key, quantity, f"protocol {stage}: {protocol.what}{warning}".rstrip("."), None, None)
+        return Metric(key, quantity, f"protocol {stage}: {protocol.description}{warning}".rstrip("."), None, None)
     return Metric(key, quantity, _description(column), str(replace(parts, stage="val")), _per_image(column))
 
 
@@ -109,7 +109,7 @@ def _per_image(key: MetricKey) -> PerImage | None:
     if key.variant in BINARY:
         ratio = BINARY[key.name]
         return PerImage(
-            tuple(str(key.named(count)) for count in ("tp", "fp", "fn", "tn")),
+            tuple(str(key.named(count)) for count in COUNTS),
             lambda tp, fp, fn, tn, number: ratio(tp, fp, fn, tn),
         )
     if key.band is not None or key.name == "average_precision":

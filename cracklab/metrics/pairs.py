@@ -31,7 +31,7 @@ class Pair:
         return skeletonize(self.pred)
 
 
-def rim(mask: Mask, element: NDArray[np.uint8], times: int = 1) -> Mask:
+def inner_boundary(mask: Mask, element: NDArray[np.uint8], times: int = 1) -> Mask:
     """Pixels of a mask that erosions by a structuring element remove; beyond the image nothing is mask."""
     pixels = np.ascontiguousarray(mask).view(np.uint8)
     inner = cv2.erode(pixels, element, iterations=times, borderType=cv2.BORDER_CONSTANT, borderValue=[0])
@@ -57,7 +57,7 @@ def per_image(
     Raises:
         ConfigError: for tensors that are not bool, or of different shapes.
     """
-    check(pred, target, valid)
+    check_masks(pred, target, valid)
     if valid is not None:
         pred, target = pred & (valid > 0), target & (valid > 0)
     pairs = zip(pred.cpu().numpy(), target.cpu().numpy(), strict=True)
@@ -65,7 +65,7 @@ def per_image(
     return torch.tensor(values, dtype=torch.float64).reshape(pred.shape[:2])
 
 
-def check(pred: Tensor, target: Tensor, valid: Tensor | None) -> None:
+def check_masks(pred: Tensor, target: Tensor, valid: Tensor | None) -> None:
     """Raise ConfigError unless both are bool (B, C, H, W) of one shape, and valid is (B, 1, H, W)."""
     for name, mask in (("pred", pred), ("target", target)):
         if mask.ndim != 4 or mask.dtype != torch.bool:

@@ -1,6 +1,7 @@
 """The threshold that validation chooses, and the scores of the same predictions at it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from torch import Tensor
@@ -13,30 +14,29 @@ Batch = tuple[Sequence[str], Tensor, Tensor, Tensor | None, Tensor | None, Mappi
 """What `Evaluator.update` takes."""
 
 
-class Tuner:
+class ThresholdTuner:
     """Keeps the predictions of one validation, chooses a threshold on them, and has them scored at it.
 
     Every score of that validation is then at the threshold that it chose itself, and a later evaluation of the same
     images at this threshold finds the same. Costs memory: the predictions and masks of this process's images, on the CPU.
 
     Args:
-        by: `dice`, pooled, over all multiples of 0.001; `hd95`, the mean over images, over `candidates`.
-        candidates: thresholds that `hd95` chooses from; each costs one HD95 an image.
+        by: `dice`, pooled, over all multiples of 0.001; `hd95`, the mean over images, over `options.threshold_candidates`.
+        options: of the evaluation; its policies apply to the HD95 that chooses, too.
     """
 
-    def __init__(self, by: Literal["dice", "hd95"], candidates: Sequence[float]) -> None:
+    def __init__(self, by: Literal["dice", "hd95"], options: EvaluationOptions) -> None:
         self.by = by
-        options = EvaluationOptions(
-            thresholds=[], groups=[], surface_thresholds=list(candidates) if by == "hd95" else []
-        )
+        candidates = options.threshold_candidates if by == "hd95" else []
+        options = replace(options, thresholds=[], groups=[], surface_thresholds=candidates)
         self._judge = Evaluator(options, costly=by == "hd95", curves=by == "dice")
         self._batches: list[Batch] = []
 
     @classmethod
-    def from_options(cls, options: EvaluationOptions) -> "Tuner | None":
+    def from_options(cls, options: EvaluationOptions) -> "ThresholdTuner | None":
         """Return the tuner that the options ask for; None if the threshold is fixed."""
         by = options.threshold
-        return cls(by, options.threshold_candidates) if isinstance(by, str) else None
+        return cls(by, options) if isinstance(by, str) else None
 
     def reset(self) -> None:
         """Forget all predictions."""

@@ -16,7 +16,7 @@ from support import QUICKSTART, TINY, fit
 from cracklab.cli import main
 from cracklab.errors import ConfigError
 from cracklab.models import CrackSeg, TransUNet
-from cracklab.models.pretrained import _answers, build
+from cracklab.models.pretrained import _is_reachable, build, without_downloads
 from cracklab.predict.trained_model import restore
 
 NOWHERE = "http://127.0.0.1:9"
@@ -121,7 +121,7 @@ def test_files_that_do_not_fit_are_one_clear_error(tmp_path):
         encoder_name="resnet34",
     )
     refused(tmp_path / "r18.pth", r"does not fit", encoder_name="efficientnet-b0")
-    refused(tmp_path / "no.pth", r"no\.pth is no file: give a file by --model\.net\.encoder_weights PATH", **small)
+    refused(tmp_path / "no.pth", r"no\.pth is not a file: give a file by --model\.net\.encoder_weights PATH", **small)
     refused(tmp_path / "text.pth", r"text\.pth cannot be read", **small)
     refused(tmp_path / "text.safetensors", r"text\.safetensors cannot be read", **small)
     refused(tmp_path / "empty.pth", r"empty\.pth holds no state dict", **small)
@@ -139,13 +139,13 @@ def test_a_hub_that_does_not_answer_is_one_error_and_nothing_is_written(hub, tmp
     assert f"{NOWHERE} does not answer" in printed.out
     assert constants.HF_HUB_OFFLINE  # else its library tries again for a minute
     (line,) = printed.err.strip().splitlines()
-    assert line.startswith("error: encoder_weights 'imagenet' cannot be had from the hub")
+    assert line.startswith("error: encoder_weights 'imagenet' cannot be downloaded from the hub")
     assert "--model.net.encoder_weights PATH" in line
     assert not list(tmp_path.glob("run*"))
 
 
 @pytest.mark.parametrize("status", [200, 404, 503])
-def test_a_server_that_says_anything_answers(status):
+def test_a_server_that_says_anything_is_reachable(status):
     class Handler(BaseHTTPRequestHandler):
         def do_HEAD(self):
             self.send_response(status)
@@ -156,9 +156,30 @@ def test_a_server_that_says_anything_answers(status):
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
-        assert _answers(f"http://127.0.0.1:{server.server_port}")
+        assert _is_reachable(f"http://127.0.0.1:{server.server_port}")
         server.shutdown()
-    assert not _answers(NOWHERE)
+    assert not _is_reachable(NOWHERE)
+
+
+def test_a_net_whose_weights_a_checkpoint_holds_needs_neither_hub_nor_file(hub):
+    for weights in ("imagenet", "gone.pth"):
+        net = build(smp.Unet, fresh=False, encoder_name="resnet18", encoder_weights=weights)
+        assert net.encoder is not None
+    assert not constants.HF_HUB_OFFLINE  # the hub was not even asked
+
+
+def test_downloads_are_switched_off_in_nested_nets_too():
+    inner = {"class_path": "Inner", "init_args": {"pretrained": True, "depth": 3}}
+    config = {"class_path": "Outer", "init_args": {"encoder_weights": "imagenet", "inner": inner, "classes": [1]}}
+    assert without_downloads(config) == {
+        "class_path": "Outer",
+        "init_args": {
+            "encoder_weights": None,
+            "inner": {"class_path": "Inner", "init_args": {"pretrained": False, "depth": 3}},
+            "classes": [1],
+        },
+    }
+    assert config["init_args"]["encoder_weights"] == "imagenet"  # the configuration itself is unchanged
 
 
 def test_the_file_is_needed_once(tmp_path, hub):
@@ -173,7 +194,7 @@ def test_the_file_is_needed_once(tmp_path, hub):
     last, config = str(out / "checkpoints/last.ckpt"), str(out / "config.yaml")
     assert main(["fit", "--config", config, "--ckpt_path", last, "--trainer.max_epochs=2", "--out", str(out)]) == 0
     assert main(["test", "--config", config, "--ckpt_path", last]) == 0
-    weights = restore(last).module.net.encoder.layer4[1].conv2.weight  # frozen, hence as the file had it
+    weights = restore(last).net.encoder.layer4[1].conv2.weight  # frozen, hence as the file had it
     torch.testing.assert_close(weights, wanted.encoder.layer4[1].conv2.weight)
     with pytest.raises(SystemExit):
         main(["fit", "--config", config, "--out", str(tmp_path / "other")])  # a new run does need it

@@ -1,4 +1,4 @@
-"""The contract that every loss shares: dtypes, checks, ignored pixels, names, the command line."""
+"""The contract of `Loss`: dtypes, checks, ignored pixels, names, the command line."""
 
 import pytest
 import torch
@@ -11,6 +11,8 @@ from cracklab.losses import LOSSES, External, Loss, build_loss
 
 
 class Spy(Loss):
+    """A loss that keeps the tensors that `compute` receives."""
+
     maps = ("distance",)
 
     def compute(self, logits, mask, maps, valid):
@@ -22,7 +24,7 @@ class Spy(Loss):
     ("dtype", "expected"),
     [(torch.float16, torch.float32), (torch.bfloat16, torch.float32), (torch.float64, torch.float64)],
 )
-def test_half_is_raised_and_double_kept(dtype, expected):
+def test_half_precision_is_raised_to_float32_and_float64_is_kept(dtype, expected):
     z, y, maps, valid = tensors(*batch(ignore=True), dtype=dtype)
     spy = Spy()
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -31,7 +33,7 @@ def test_half_is_raised_and_double_kept(dtype, expected):
     assert spy.seen[4] is False
 
 
-def test_ignored_pixels_are_blank():
+def test_ignored_pixels_reach_compute_as_0_and_get_no_gradient():
     z, y, maps, valid = tensors(*batch(ignore=True))
     outside = valid == 0
     z = z.masked_fill(outside, torch.nan).requires_grad_()
@@ -62,7 +64,7 @@ def test_wrong_tensors_are_named(change, message):
         Spy()(*change(*tensors(*batch(ignore=True))))
 
 
-def test_channels_that_do_not_exist():
+def test_classes_beyond_the_channels_are_an_error():
     z, y, maps, valid = tensors(*batch(2))
     with pytest.raises(ConfigError, match=r"classes is \[2\]: expected channels from 0 to 1"):
         build_loss("dice", classes=[2])(z, y, maps, valid)
@@ -136,12 +138,12 @@ def test_command_line_takes_short_names():
 @pytest.mark.parametrize(
     "arguments", [("distance_awear",), ("dice", "--model.loss.epz", "1"), ("dice", "--model.loss.eps", "many")]
 )
-def test_command_line_refuses(arguments):
+def test_command_line_rejects_unknown_names_and_values(arguments):
     with pytest.raises(ArgumentError):
         parse("--model.loss", *arguments)
 
 
-def test_external_module():
+def test_a_loss_of_another_library_gets_the_mask_in_its_form_and_no_ignored_pixels():
     z, y, maps, _ = tensors(*batch(1))
     expected = build_loss("bce")(z, y)
     assert External(nn.BCEWithLogitsLoss())(z, y).item() == pytest.approx(expected.item(), rel=1e-12)
@@ -157,7 +159,7 @@ def test_external_module():
         External(nn.BCEWithLogitsLoss(reduction="none"))(z, y)
 
 
-def test_compound_losses_name_their_terms():
+def test_compound_losses_report_their_terms():
     z, y, _, _ = tensors(*batch())
     combo = build_loss("combo")
     value = combo(z.requires_grad_(), y)

@@ -1,4 +1,4 @@
-"""Distance transforms of predictions, on a CPU and as on a GPU, against SciPy."""
+"""Distances to predicted outlines, by OpenCV and by the transform for GPUs, against SciPy."""
 
 import numpy as np
 import pytest
@@ -14,14 +14,14 @@ from cracklab.losses.outline_distance import distance_torch, outline_distance
 
 @pytest.fixture(params=["opencv", "torch"])
 def transformed(request, monkeypatch):
-    """`outline_distance` with each of its transforms."""
+    """Yield `outline_distance` with each of its two transforms."""
     if request.param == "torch":
         monkeypatch.setattr(module, "_distance_opencv", distance_torch)
     return outline_distance
 
 
 @pytest.mark.parametrize("share", [0.5, 0.02, 0.0005, 0.0, 1.0])
-def test_equals_scipy(transformed, share):
+def test_distances_equal_scipys(transformed, share):
     rng = np.random.default_rng(0)
     inside = rng.random((2, 2, 61, 97)) < share
     valid = rng.random((2, 1, 61, 97)) < 0.8
@@ -36,8 +36,7 @@ def test_equals_scipy(transformed, share):
             np.testing.assert_allclose(found[b, c].numpy()[ok], expected[ok], atol=1e-3)
 
 
-def test_pieces_do_not_show(monkeypatch):
-    """The torch transform works through the rows in pieces; their number changes nothing."""
+def test_the_number_of_chunks_does_not_change_the_distances(monkeypatch):
     where = torch.rand(3, 1, 40, 30) < 0.02
     whole = distance_torch(where)
     monkeypatch.setattr(module, "CHUNK", 30 * 30 * 7)
@@ -46,6 +45,6 @@ def test_pieces_do_not_show(monkeypatch):
 
 @settings(deadline=None)
 @given(hnp.arrays(bool, st.tuples(st.just(1), st.just(1), st.integers(1, 12), st.integers(1, 12))))
-def test_both_transforms_agree(where):
+def test_both_transforms_agree_on_any_mask(where):
     tensor = torch.from_numpy(where)
     torch.testing.assert_close(distance_torch(tensor), module._distance_opencv(tensor), rtol=0, atol=1e-3)

@@ -1,4 +1,4 @@
-"""What holds for every registered loss, found by iteration: a new one is covered the day it is registered."""
+"""Properties of every registered loss; a new loss is covered as soon as it is registered."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ EVERY = pytest.mark.parametrize("name", LOSSES)
 
 
 def extreme_masks(classes, size=16):
-    """Empty, full, one pixel wide, one pixel and random, for the class that is last."""
+    """Return masks whose last class is empty, full, one pixel wide, one pixel, and random."""
     rng = np.random.default_rng(0)
     index = np.zeros((5, size, size), int)
     last = max(classes - 1, 1)
@@ -27,7 +27,7 @@ def extreme_masks(classes, size=16):
 
 
 def extreme_logits(shape):
-    """0, +-30, +-1e4, sure and right or wrong at random, and moderate."""
+    """Return logits of 0, +-30 and +-1e4, confident ones of random sign, and moderate ones."""
     random = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     return [
         0 * random,
@@ -57,7 +57,7 @@ def test_value_and_gradient_are_finite(name, classes):
 @EVERY
 @pytest.mark.parametrize("classes", [1, 3])
 @pytest.mark.parametrize("ignore", [False, True], ids=["whole", "ignore"])
-def test_images_do_not_depend_on_each_other(name, classes, ignore):
+def test_the_loss_of_a_batch_is_the_mean_over_its_images(name, classes, ignore):
     z, y, maps, valid = tensors(*batch(classes, ignore=ignore, images=4))
     loss = make(name).double()
     alone = [
@@ -74,9 +74,9 @@ def test_images_do_not_depend_on_each_other(name, classes, ignore):
 
 @EVERY
 @pytest.mark.parametrize("classes", [1, 3])
-def test_ignored_pixels_count_nowhere(name, classes):
+def test_ignored_pixels_change_neither_value_nor_gradient(name, classes):
     z, y, maps, valid = batch(classes, ignore=True)
-    valid[-1] = 0  # an image without a valid pixel is left out
+    valid[-1] = 0  # an image without a valid pixel does not count
     outside = valid == 0
     maps = reference_maps(y, valid)
     loss = make(name).double()
@@ -96,7 +96,7 @@ def test_ignored_pixels_count_nowhere(name, classes):
 
 @EVERY
 @pytest.mark.parametrize("classes", [1, 3])
-def test_all_valid_is_none(name, classes):
+def test_valid_everywhere_equals_no_valid(name, classes):
     z, y, maps, _ = tensors(*batch(classes))
     loss = make(name).double()
     assert loss(z, y, maps, torch.ones_like(z[:, :1])).item() == pytest.approx(loss(z, y, maps).item(), rel=1e-12)
@@ -112,8 +112,7 @@ def test_order_of_classes_does_not_matter(name):
 
 
 @EVERY
-def test_half_precision_is_close(name):
-    """Raised to float32, half precision costs what the rounding of the logits costs and no more."""
+def test_half_precision_loses_only_the_rounding_of_the_logits(name):
     z, y, maps, valid = tensors(*batch(1, ignore=True))
     loss = make(name)
     for dtype in (torch.float16, torch.bfloat16):
@@ -134,8 +133,7 @@ MASKS = st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9)).flatm
 @given(
     index=MASKS, several=st.booleans(), scale=st.sampled_from([0.1, 3.0, 1e3]), seed=st.integers(0, 9), data=st.data()
 )
-def test_any_batch(name, index, several, scale, seed, data):
-    """Any mask, size and `valid`: finite, the same for every order of the images, and mirrored with the image."""
+def test_any_batch_has_a_finite_loss_that_order_and_mirroring_do_not_change(name, index, several, scale, seed, data):
     mask = np.stack([index == c for c in range(3)], 1) if several else index[:, None] > 0
     rng = np.random.default_rng(seed)
     z = rng.normal(0, scale, mask.shape)
@@ -156,6 +154,6 @@ def test_any_batch(name, index, several, scale, seed, data):
         )
 
     assert loss(*moved(lambda x: x.flip(0))).item() == pytest.approx(value.item(), rel=1e-6, abs=1e-9)
-    if name != "active_boundary":  # compares a pixel with those below and right of it
+    if name != "active_boundary":  # it compares a pixel with its neighbours below and to the right
         assert loss(*moved(lambda x: x.flip(-1))).item() == pytest.approx(value.item(), rel=1e-6, abs=1e-9)
         assert loss(*moved(lambda x: x.mT)).item() == pytest.approx(value.item(), rel=1e-6, abs=1e-9)

@@ -196,7 +196,7 @@ def _duplicates(
     data: CrackDataModule, sound: Sequence[Examined], pairs: Sequence[tuple[int, int]], splits: Splits
 ) -> list[Problem]:
     """Photos that are there twice: a fault where the copies are on two sides of the split."""
-    side_of = {i: side for side, positions in splits.named().items() for i in positions}
+    side_of = {i: side for side, positions in splits.by_side().items() for i in positions}
     by_digest: dict[str, list[int]] = defaultdict(list)
     for i, one in enumerate(sound):
         by_digest[one.digest].append(i)
@@ -217,7 +217,7 @@ def _duplicates(
 def _empty_sides(sound: Sequence[Examined], splits: Splits) -> list[Problem]:
     return [
         Problem("no-crack", (), f"none of the {len(positions)} {side} images shows a crack: check the masks")
-        for side, positions in splits.named().items()
+        for side, positions in splits.by_side().items()
         if len(positions) > 1 and not any(sound[i].share for i in positions)
     ]
 

@@ -10,7 +10,7 @@ import cv2
 
 from cracklab.command_parser import CommandParser
 from cracklab.data.images import Array, read_image, read_mask
-from cracklab.data.photos import Photo, find
+from cracklab.data.photos import Photo, find_photos
 from cracklab.errors import ConfigError, CracklabError, DataError
 from cracklab.files import write_image, write_json
 from cracklab.geometry.masks import Mask
@@ -64,7 +64,7 @@ def run(command: str, args: Sequence[str]) -> int:
     masks = masks_at(options.masks, options.out)
     sources = Sources(
         scale_of(options),
-        {photo.name: photo.path for photo in find(options.photos, None, "--photos")} if options.photos else {},
+        {photo.name: photo.path for photo in find_photos(options.photos, None, "--photos")} if options.photos else {},
         {mask.name: mask.path for mask in masks_at(options.truth, None, "--truth")} if options.truth else None,
     )
     limits = {"bridge_px": _number(options.bridge_px, "--bridge_px")}
@@ -100,7 +100,7 @@ def masks_at(places: Sequence[str], out: Path | None, option: str = "MASKS") -> 
     Raises:
         DataError: where there is none.
     """
-    masks = [image for image in find(places, out, option) if not image.path.name.endswith(COMPANIONS)]
+    masks = [image for image in find_photos(places, out, option) if not image.path.name.endswith(COMPANIONS)]
     if not masks:
         raise DataError(f"{option} {' '.join(places)} names no mask, only files of {', '.join(COMPANIONS)}: give masks")
     return masks
@@ -135,7 +135,7 @@ def scale_of(options: argparse.Namespace) -> Scale:
     distance = positive(options.distance_mm, "--distance_mm")
     if not options.photos:
         raise ConfigError("--distance_mm needs the focal length of the photos: give their folder by --photos")
-    photos = {photo.name: photo.path for photo in find(options.photos, None, "--photos")}
+    photos = {photo.name: photo.path for photo in find_photos(options.photos, None, "--photos")}
     return lambda name: from_exif(beside(photos, name, "--photos"), distance)
 
 

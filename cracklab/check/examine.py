@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cracklab.data.cache import in_order
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.duplicates import near_duplicates, thumbnail
 from cracklab.data.groups import overlaps, with_groups
 from cracklab.data.images import Array, binarise, crack_pixels, orientation, read_values
+from cracklab.data.parallel import parallel_map
 from cracklab.data.samples import Problem, Record, Splits, with_ids
 from cracklab.errors import ConfigError, CracklabError, DataError
 from cracklab.geometry.masks import distance_to, widths
@@ -70,7 +70,7 @@ def diagnose(data: CrackDataModule) -> Report:
     records = with_ids(found)
     every = max(1, len(records) // NOISE_IMAGES)
     examined = list(
-        in_order(lambda i: examine(data, records[i], noise=i % every == 0), len(records), "Examining images")
+        parallel_map(lambda i: examine(data, records[i], noise=i % every == 0), len(records), "Examining images")
     )
     problems = [*problems, *(problem for one in examined for problem in one.problems)]
     sound = [one for one in examined if one.sound]

@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cracklab.data.cache import in_order
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.duplicates import near_duplicates, thumbnail
 from cracklab.data.groups import overlaps, with_groups
 from cracklab.data.images import Array, binarise, crack_pixels, orientation, read_values
+from cracklab.data.parallel import parallel_map
 from cracklab.data.samples import Problem, Record, Splits, with_ids
 from cracklab.errors import ConfigError, CracklabError, DataError
 from cracklab.geometry.masks import distance_to, widths
@@ -70,7 +70,7 @@ def diagnose(data: CrackDataModule) -> Report:
     records = with_ids(found)
     every = max(1, len(records) // NOISE_IMAGES)
     examined = list(
-        in_order(lambda i: examine(data, records[i], noise=i % every == 0), len(records), "Examining images")
+        parallel_map(lambda i: examine(data, records[i], noise=i % every == 0), len(records), "Examining images")
     )
     problems = [*problems, *(problem for one in examined for problem in one.problems)]
     sound = [one for one in examined if one.sound]
@@ -196,7 +196,7 @@ def _duplicates(
     data: CrackDataModule, sound: Sequence[Examined], pairs: Sequence[tuple[int, int]], splits: Splits
 ) -> list[Problem]:
     """Photos that are there twice: a fault where the copies are on two sides of the split."""
-    side_of = {i: side for side, positions in splits.named().items() for i in positions}
+    side_of = {i: side for side, positions in splits.by_side().items() for i in positions}
     by_digest: dict[str, list[int]] = defaultdict(list)
     for i, one in enumerate(sound):
         by_digest[one.digest].append(i)
@@ -217,7 +217,7 @@ def _duplicates(
 def _empty_sides(sound: Sequence[Examined], splits: Splits) -> list[Problem]:
     return [
         Problem("no-crack", (), f"none of the {len(positions)} {side} images shows a crack: check the masks")
-        for side, positions in splits.named().items()
+        for side, positions in splits.by_side().items()
         if len(positions) > 1 and not any(sound[i].share for i in positions)
     ]
 

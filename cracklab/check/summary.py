@@ -29,7 +29,7 @@ def summarise(report: Report, data: CrackDataModule) -> dict[str, Any]:
     return {
         "images": len(sound),
         "photos": len({record.group for record in report.records}),
-        "sides": {side: len(positions) for side, positions in report.splits.named().items()},
+        "sides": {side: len(positions) for side, positions in report.splits.by_side().items()},
         "sizes": {"smallest": _size(sound[int(np.argmin(areas))]), "largest": _size(sound[int(np.argmax(areas))])},
         "encodings": dict(Counter(one.encoding for one in sound if one.encoding)),
         "crack_share": float(np.average([one.share for one in sound], weights=areas)),

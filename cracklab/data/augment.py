@@ -1,4 +1,4 @@
-"""Augmentation policies, by name: `--data.augment strong`. The only place that knows albumentations."""
+"""Augmentation policies, by name: `--data.augment strong`. This is the only module that uses albumentations."""
 
 import os
 import random
@@ -7,7 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else its import looks for a newer version on the network
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # otherwise its import looks for a newer version on the network
 
 import albumentations as A
 
@@ -18,46 +18,49 @@ POLICIES: Registry[type["Policy"]] = Registry("cracklab.data.augment", "augmenta
 register = POLICIES.register
 
 WARPED = 0.25
-"""A warped pixel is crack where at least this share of it was: lines one pixel wide stay whole, and masks of real cracks
-change little (tests/benchmarks/README.md has the tables)."""
+"""A warped pixel is crack if at least this share of it was crack: lines one pixel wide stay connected, and masks of real
+cracks change little (tests/benchmarks/README.md has the tables)."""
 
 
 class Policy:
-    """Changes a pair at random: a pure function of (image, mask, generator)."""
+    """A random change of an image and its mask: a pure function of (image, mask, generator)."""
 
     def __call__(
         self, image: Array, mask: Array, rng: np.random.Generator, num_classes: int = 1
     ) -> tuple[Array, Array]:
-        """Change one pair.
+        """Augment one pair.
 
         Args:
-            image: (H, W, 3) uint8 RGB; not written to.
-            mask: (H, W) uint8 class index, 255 where a pixel counts nowhere; not written to.
-            rng: where chance comes from; the same state gives the same pair.
-            num_classes: 1 for crack or not; how warped masks are decided depends on it.
+            image: (H, W, 3) uint8 RGB; not modified.
+            mask: (H, W) uint8 class index, 255 for ignored pixels; not modified.
+            rng: the only source of randomness; the same state gives the same pair.
+            num_classes: 1 for crack or not; decides how the classes of warped pixels are chosen.
+
+        Returns:
+            the augmented image and mask.
         """
         raise NotImplementedError
 
 
 class Composed(Policy):
-    """A chain of albumentations' transforms: a subclass lists them in `steps`.
+    """A sequence of transforms of albumentations, which a subclass returns from `steps`.
 
-    Masks are warped class by class, with interpolation, since nearest sampling breaks thin cracks. A pixel is crack where
-    at least `WARPED` of it is; of several classes the largest share wins.
+    Masks are warped class by class, with interpolation, because nearest-neighbour sampling breaks thin cracks. A pixel is
+    crack if at least a share `WARPED` of it is crack; with several classes, it gets the class with the largest share.
     """
 
     def __init__(self) -> None:
         self._compose = A.Compose(self.steps(), mask_interpolation=cv2.INTER_LINEAR)
 
     def steps(self) -> list[Any]:
-        """The transforms, in order."""
+        """Return the transforms, in order."""
         raise NotImplementedError
 
     def __call__(
         self, image: Array, mask: Array, rng: np.random.Generator, num_classes: int = 1
     ) -> tuple[Array, Array]:
-        """Change one pair."""
-        # one generator for all steps: set_random_seed would give each the same draws, so that flips would coincide
+        """Augment one pair."""
+        # one generator for all steps: with set_random_seed each would draw the same numbers, and flips would coincide
         self._compose.set_random_state(rng, random.Random(int(rng.integers(2**63))))
         labels = np.flatnonzero(np.bincount(mask.ravel(), minlength=256)).astype(np.uint8)
         shares = np.stack([np.where(mask == label, np.uint8(255), np.uint8(0)) for label in labels], axis=-1)
@@ -70,27 +73,27 @@ class Composed(Policy):
 
 
 @register("none")
-class Nothing(Policy):
-    """Leaves every pair as it is."""
+class NoAugmentation(Policy):
+    """No augmentation: pairs are not changed."""
 
     def __call__(
         self, image: Array, mask: Array, rng: np.random.Generator, num_classes: int = 1
     ) -> tuple[Array, Array]:
-        """The pair itself."""
+        """Return the pair unchanged."""
         return image, mask
 
 
 @register("flips")
 class Flips(Policy):
-    """The eight flips and quarter turns; half of the time light and colour, a quarter of the time sensor noise.
+    """The eight flips and quarter turns; in half of the cases a change of light and colour, in a quarter sensor noise.
 
-    Written out, since it is the default: a tenth of the time that a chain of transforms takes on a small crop.
+    This is the default policy. It does without albumentations, whose transforms take ten times as long on a small crop.
 
     Args:
         brightness: largest change of brightness, as a share of the full range.
         contrast: largest relative change of contrast.
-        cast: largest relative change of one colour against the others.
-        noise: largest standard deviation of noise, as a share of the full range.
+        cast: largest relative change of one colour channel against the others.
+        noise: largest standard deviation of the noise, as a share of the full range.
     """
 
     def __init__(
@@ -101,12 +104,12 @@ class Flips(Policy):
     def __call__(
         self, image: Array, mask: Array, rng: np.random.Generator, num_classes: int = 1
     ) -> tuple[Array, Array]:
-        """Turn, flip, tint and roughen one pair."""
+        """Flip and rotate one pair; change the light, the colour and the noise of its image."""
         symmetry, tinted, noisy = rng.integers((8, 2, 4)).tolist()
         if symmetry & 4:
             image, mask = np.asarray(cv2.transpose(image), np.uint8), np.asarray(cv2.transpose(mask), np.uint8)
         if symmetry & 3:
-            axis = (symmetry & 3) - 2  # -1 both, 0 up and down, 1 left and right
+            axis = (symmetry & 3) - 2  # -1: both, 0: vertical, 1: horizontal
             image, mask = np.asarray(cv2.flip(image, axis), np.uint8), np.asarray(cv2.flip(mask, axis), np.uint8)
         if tinted:
             image = self._tint(image, rng)
@@ -117,7 +120,7 @@ class Flips(Policy):
         return image, mask
 
     def _tint(self, image: Array, rng: np.random.Generator) -> Array:
-        """Change contrast, brightness and the balance of colours, by a table of 256 levels."""
+        """Change contrast, brightness and colour balance with a lookup table of 256 levels."""
         amount = rng.uniform(-1, 1, 5)
         gain = (1 + self.contrast * amount[0]) * (1 + self.cast * amount[1:4])
         levels = np.arange(256)[:, None] - 127.5
@@ -126,29 +129,29 @@ class Flips(Policy):
 
 
 def mirrors(p: float) -> list[Any]:
-    """Left and right, up and down, each with probability p."""
+    """Return a horizontal and a vertical flip, each with probability p."""
     return [A.HorizontalFlip(p=p), A.VerticalFlip(p=p)]
 
 
 def gaussian_noise(low: float, high: float, p: float) -> Any:
-    """Noise of a variance between two bounds, in squared grey levels of 255, as these papers give it."""
+    """Return Gaussian noise with a variance between two bounds, in squared grey levels of 0 to 255, as these papers give it."""
     return A.GaussNoise(std_range=(low**0.5 / 255, high**0.5 / 255), p=p)
 
 
 MIRRORED = {"border_mode": cv2.BORDER_REFLECT_101, "mask_interpolation": cv2.INTER_LINEAR}
-"""What a warp brings in from outside is the mirror image, in photo and mask alike."""
+"""Options of a warp: pixels from outside the image are reflected, in image and mask."""
 
 
 @register("chen2023")
 class Chen2023(Composed):
-    """The policy of Chen 2023, Figure 2, with every range of it.
+    """The policy of Chen 2023, Figure 2, with all of its ranges.
 
-    The figure gives no probability to its third step, "apply one of", whose two choices have 0.5 each: read as always one
-    of them. It gives noise by variance; here the standard deviation is drawn evenly between the roots.
+    The figure gives no probability for its third step, "apply one of", whose two choices have 0.5 each; here one of them is
+    always applied. It gives the variance of the noise; here the standard deviation is uniform between the square roots.
     """
 
     def steps(self) -> list[Any]:
-        """Quarter turns, flips, hue or brightness, noise, blur."""
+        """Return quarter turns, flips, hue or brightness, noise, blur."""
         return [
             A.RandomRotate90(p=0.5),
             A.OneOf([A.HorizontalFlip(p=1), A.VerticalFlip(p=1), A.Sequential(mirrors(1), p=1)], p=0.5),
@@ -168,12 +171,12 @@ class Chen2023(Composed):
 class Ozcan2024(Composed):
     """Oezcan and Schmiedecke 2024: rotation, flips, brightness and contrast, Gaussian noise.
 
-    The paper names the kinds only; the ranges are ours: any angle up to 30 degrees, brightness and contrast by 20 %,
-    noise as in `chen2023`.
+    The paper names only the kinds of transforms. The ranges are ours: angles up to 30 degrees, brightness and contrast by
+    20 %, noise as in `chen2023`.
     """
 
     def steps(self) -> list[Any]:
-        """Geometry first."""
+        """Return the transforms, geometric ones first."""
         return [
             A.Rotate(limit=30, p=0.5, **MIRRORED),
             *mirrors(0.5),
@@ -186,12 +189,12 @@ class Ozcan2024(Composed):
 class Krasniqi2026(Composed):
     """Krasniqi and Shehu 2026: "standard data augmentation", which made 260 samples of 87 photos.
 
-    The paper does not say which; ours: flips, quarter turns, angles up to 15 degrees, brightness and contrast by 20 %. The
-    three samples a photo are a repeat count of the data, not of the policy.
+    The paper does not name the transforms. Ours are flips, quarter turns, angles up to 15 degrees, and brightness and
+    contrast by 20 %. The three samples per photo are a repeat count of the data, not part of the policy.
     """
 
     def steps(self) -> list[Any]:
-        """Geometry first."""
+        """Return the transforms, geometric ones first."""
         return [
             *mirrors(0.5),
             A.RandomRotate90(p=0.5),
@@ -202,19 +205,19 @@ class Krasniqi2026(Composed):
 
 @register("deopujari2025")
 class Deopujari2025(Composed):
-    """Deopujari 2025: left-right and up-down flips, each half of the time."""
+    """Deopujari 2025: horizontal and vertical flips, each with probability 0.5."""
 
     def steps(self) -> list[Any]:
-        """Both flips."""
+        """Return both flips."""
         return mirrors(0.5)
 
 
 @register("strong")
 class Strong(Composed):
-    """Flips and turns, any rotation, scale 0.7 to 1.4, elastic and perspective warps, colour, blur, shadow."""
+    """Flips, any rotation, scale 0.7 to 1.4, shear, elastic and perspective warps, colour, noise, blur, shadow."""
 
     def steps(self) -> list[Any]:
-        """Geometry first."""
+        """Return the transforms, geometric ones first."""
         return [
             A.D4(p=1),
             A.Affine(scale=(0.7, 1.4), rotate=(-45, 45), shear=(-8, 8), p=0.7, **MIRRORED),

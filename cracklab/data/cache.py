@@ -1,4 +1,4 @@
-"""Arrays that are made once per machine, and read by every process as memory-mapped pages."""
+"""A cache of arrays: made once per machine, and read by all processes as memory-mapped files."""
 
 import contextlib
 import getpass
@@ -9,48 +9,49 @@ import sys
 import tempfile
 import warnings
 import weakref
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, TextIO, TypeVar
+from typing import Any, BinaryIO, Literal, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 
+from cracklab.data.parallel import parallel_map
 from cracklab.errors import DataError
 
-T = TypeVar("T")
 Place = Literal["memory", "disk"]
 Arrays = Sequence[NDArray[Any]]
 
 DATA, TABLE, LOCK = "data.bin", "table.json", "lock"
+"""Files of a store: the arrays, one after another; their offsets, types and shapes; the lock of the processes that use it."""
 ALIGNMENT = 64
+"""Arrays start at multiples of this, bytes."""
 SHARED_MEMORY = Path("/dev/shm")
-THREADS = min(8, os.cpu_count() or 1)
 
 
-class Full(Exception):
-    """The arrays do not fit into the memory that they may take."""
+class CacheFull(Exception):
+    """The arrays need more space than they may take."""
 
 
 class Store:
-    """Tuples of arrays in one flat file; `store[i]` gives read-only views, without a copy.
+    """Tuples of arrays in one file; `store[i]` returns read-only views without copying.
 
-    It travels to worker processes as the name of its folder. A temporary one is removed by the last who uses it.
+    Pickling transfers only the name of the folder. A temporary store is removed by the last process that uses it.
+
+    Args:
+        folder: the folder of the store.
+        temporary: whether the store is removed after use.
     """
 
     def __init__(self, folder: Path, temporary: bool = False) -> None:
         self.folder, self.temporary = folder, temporary
-        lock = _hold(folder)
+        lock = _lock_shared(folder)
         table = json.loads((folder / TABLE).read_text())
         self._items = [[(offset, np.dtype(kind), tuple(shape)) for offset, kind, shape in item] for item in table]
         self._data: NDArray[np.uint8] | None = None
         if temporary:
-            weakref.finalize(self, _let_go, lock, folder)
+            weakref.finalize(self, _release, lock, folder)
 
     def __reduce__(self) -> tuple[type["Store"], tuple[Path, bool]]:
         return Store, (self.folder, self.temporary)
@@ -60,7 +61,7 @@ class Store:
 
     @property
     def gigabytes(self) -> float:
-        """How much it takes, 1e9 bytes."""
+        """Size of the arrays, 1e9 bytes."""
         return (self.folder / DATA).stat().st_size / 1e9
 
     def __getitem__(self, index: int) -> tuple[NDArray[Any], ...]:
@@ -73,44 +74,44 @@ class Store:
         )
 
 
-def build(
+def open_store(
     key: str, number: int, make: Callable[[int], Arrays], place: Place, limit_gb: float, label: str = "Reading images"
 ) -> Store:
-    """Open the store of this name, or make it in parallel threads; whole, or not at all.
+    """Open the store of a key; if there is none, make it in parallel threads, completely or not at all.
 
-    In memory it lies in /dev/shm (the system's temporary folder where there is none), takes at most `limit_gb` there,
-    and is removed by the last process that uses it; what is larger goes to disk. On disk it lies in ~/.cache/cracklab
-    and stays.
+    A store in memory is kept in /dev/shm, or in the temporary folder if that is not writable. It takes at most
+    `limit_gb`, otherwise it goes to disk, and the last process that uses it removes it. A store on disk is kept in
+    ~/.cache/cracklab and is not removed.
 
     Args:
-        key: what the arrays are made from, as a hash.
-        number: how many tuples.
-        make: from index to arrays; called in threads.
-        place: where.
-        limit_gb: most memory it may take, 1e9 bytes.
-        label: what the progress bar says.
+        key: hash of everything that the arrays are made from.
+        number: number of tuples of arrays.
+        make: returns the arrays of an index; called in threads.
+        place: where the store is kept.
+        limit_gb: the most memory that the store may take, 1e9 bytes.
+        label: label of the progress bar.
 
     Raises:
-        DataError: everything that `make` refuses, at once; or a full disk.
+        DataError: if `make` raised any, with the messages of all; or if the disk is full.
     """
     in_memory = place == "memory"
     parent = memory_folder() if in_memory else disk_folder()
     parent.mkdir(parents=True, exist_ok=True)
-    mine = f"cracklab-{_owner()}"
-    folder = parent / f"{mine}-{key}"
+    prefix = f"cracklab-{_user()}"
+    folder = parent / f"{prefix}-{key}"
     free = int(0.9 * shutil.disk_usage(parent).free)
-    with _alone(parent / f"{mine}.lock"):
-        _clear(parent, mine, in_memory)
+    with _exclusive_lock(parent / f"{prefix}.lock"):
+        _remove_leftovers(parent, prefix, in_memory)
         if not folder.exists():
             try:
                 _make(folder, number, make, min(free, int(limit_gb * 1e9)) if in_memory else free, label)
-            except Full:
+            except CacheFull:
                 if in_memory:
                     warnings.warn(
                         f"the images take more than data.cache_gb {limit_gb:g}: they go to {disk_folder()}",
                         stacklevel=2,
                     )
-                    return build(key, number, make, "disk", limit_gb, label)
+                    return open_store(key, number, make, "disk", limit_gb, label)
                 raise DataError(
                     f"the cache does not fit into {str(parent)!r}: make room, or set data.cache to none"
                 ) from None
@@ -118,19 +119,19 @@ def build(
 
 
 def memory_folder() -> Path:
-    """Where arrays in memory lie: a file system in memory, or else one whose pages the system keeps there."""
+    """Return the folder of stores in memory: /dev/shm, or the temporary folder, whose pages the system keeps in memory."""
     return SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else Path(tempfile.gettempdir())
 
 
 def disk_folder() -> Path:
-    """Where arrays on disk lie: the user's cache folder, or the system's temporary one where there is none to write to."""
+    """Return the folder of stores on disk: in the user's cache folder, or in the temporary folder if that is read-only."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
-    at_hand = next((folder for folder in (cache, *cache.parents) if folder.exists()), cache)
-    return (cache if os.access(at_hand, os.W_OK) else Path(tempfile.gettempdir())) / "cracklab"
+    existing = next((folder for folder in (cache, *cache.parents) if folder.exists()), cache)
+    return (cache if os.access(existing, os.W_OK) else Path(tempfile.gettempdir())) / "cracklab"
 
 
-def _owner() -> str:
-    """The user's name, or number where a container has no name for it."""
+def _user() -> str:
+    """Return the user's name, or the user's number if a container has no name for it."""
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):
@@ -138,6 +139,7 @@ def _owner() -> str:
 
 
 def _make(folder: Path, number: int, make: Callable[[int], Arrays], limit: int, label: str) -> None:
+    """Write a store to a temporary folder beside, and rename it; `limit` is in bytes."""
     part = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f"{folder.name}.part-"))
     try:
         with (part / DATA).open("wb") as file:
@@ -151,65 +153,37 @@ def _make(folder: Path, number: int, make: Callable[[int], Arrays], limit: int, 
 
 
 def _write(file: BinaryIO, number: int, make: Callable[[int], Arrays], limit: int, label: str) -> list[Any]:
-    """Append all arrays, each at a multiple of `ALIGNMENT`; returns where each tuple's lie."""
+    """Append all arrays at multiples of `ALIGNMENT`; return the offset, type and shape of each array of each tuple."""
     table: list[Any] = []
-    for arrays in in_order(make, number, label):
+    for arrays in parallel_map(make, number, label):
         table.append([])
         for array in arrays:
             table[-1].append((file.tell(), array.dtype.str, array.shape))
             padding = -array.nbytes % ALIGNMENT
             if file.tell() + array.nbytes + padding > limit:
-                raise Full
+                raise CacheFull
             file.write(np.ascontiguousarray(array).tobytes() + bytes(padding))
     return table
 
 
-def in_order(work: Callable[[int], T], number: int, label: str) -> Iterator[T]:
-    """`work(0)`, `work(1)` ... done in parallel threads, a few ahead, with a progress bar on a terminal.
-
-    Raises:
-        DataError: all that `work` raised, at the end.
-    """
-
-    def attempt(index: int) -> T | DataError:
-        try:
-            return work(index)
-        except DataError as error:
-            return error
-
-    pending: deque[Future[T | DataError]] = deque()
-    faults: list[str] = []
-    bar = Console(stderr=True)
-    with ThreadPoolExecutor(THREADS) as pool:
-        try:
-            for index in track(range(number), label, console=bar, transient=True, disable=not bar.is_terminal):
-                while len(pending) < 4 * THREADS and index + len(pending) < number:
-                    pending.append(pool.submit(attempt, index + len(pending)))
-                result = pending.popleft().result()
-                if isinstance(result, DataError):
-                    faults.append(str(result))
-                else:
-                    yield result
-        finally:
-            pool.shutdown(cancel_futures=True)
-    if faults:
-        raise DataError("\n".join(faults))
-
-
-# Whoever uses a store holds a shared lock on it. The last one removes it; a later build clears what killed ones left.
+# A process that uses a store holds a shared lock on it. The last one removes the store; if processes were killed, the next
+# one that opens a store removes what they left.
 
 if sys.platform != "win32":
     import fcntl
 
-    def _hold(folder: Path) -> TextIO:
+    def _lock_shared(folder: Path) -> TextIO:
         file = (folder / LOCK).open()
         fcntl.flock(file, fcntl.LOCK_SH)
         return file
 
-    def _let_go(lock: TextIO, folder: Path) -> None:
+    def _release(lock: TextIO, folder: Path) -> None:
         lock.close()
-        # whoever builds may be about to open it, and then removes it himself
-        with contextlib.suppress(BlockingIOError), _alone(folder.parent / f"cracklab-{_owner()}.lock", wait=False):
+        # a process that holds the exclusive lock may be about to open this store, and will remove it after use
+        with (
+            contextlib.suppress(BlockingIOError),
+            _exclusive_lock(folder.parent / f"cracklab-{_user()}.lock", wait=False),
+        ):
             _remove_if_unused(folder)
 
     def _remove_if_unused(folder: Path) -> None:
@@ -218,17 +192,17 @@ if sys.platform != "win32":
             shutil.rmtree(folder, ignore_errors=True)
 
     @contextlib.contextmanager
-    def _alone(path: Path, wait: bool = True) -> Iterator[None]:
+    def _exclusive_lock(path: Path, wait: bool = True) -> Iterator[None]:
         with path.open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield
 
-else:  # Windows refuses to remove a file that is in use, which is all that is needed
+else:  # Windows needs no locks: it refuses to remove a file that is in use
 
-    def _hold(folder: Path) -> None:
+    def _lock_shared(folder: Path) -> None:
         return None
 
-    def _let_go(lock: None, folder: Path) -> None:
+    def _release(lock: None, folder: Path) -> None:
         _remove_if_unused(folder)
 
     def _remove_if_unused(folder: Path) -> None:
@@ -237,14 +211,14 @@ else:  # Windows refuses to remove a file that is in use, which is all that is n
             shutil.rmtree(folder, ignore_errors=True)
 
     @contextlib.contextmanager
-    def _alone(path: Path) -> Iterator[None]:
+    def _exclusive_lock(path: Path) -> Iterator[None]:
         yield
 
 
-def _clear(parent: Path, mine: str, in_memory: bool) -> None:
-    """Remove what killed processes left. Called by the one who may build: nobody else is building."""
-    for part in parent.glob(f"{mine}-*.part-*"):
+def _remove_leftovers(parent: Path, prefix: str, in_memory: bool) -> None:
+    """Remove what killed processes left; the caller holds the exclusive lock, so no other process is making a store."""
+    for part in parent.glob(f"{prefix}-*.part-*"):
         shutil.rmtree(part, ignore_errors=True)
     if in_memory:
-        for folder in parent.glob(f"{mine}-*"):
+        for folder in parent.glob(f"{prefix}-*"):
             _remove_if_unused(folder)

@@ -25,7 +25,7 @@ from cracklab.data.images import Array, Interpolation
 from cracklab.data.layouts import LAYOUTS, Layout
 from cracklab.data.prepared import PreparedData
 from cracklab.data.sampler import EpochSampler
-from cracklab.data.samples import Record, Side, Splits, refuse, with_ids
+from cracklab.data.samples import Record, Side, Splits, raise_faults, with_ids
 from cracklab.data.statistics import Statistics, mask_statistics
 from cracklab.data.transform import MEAN, STD, EvalTransform
 from cracklab.errors import ConfigError, DataError
@@ -165,14 +165,14 @@ class CrackDataModule(pl.LightningDataModule):
         """
         if self._prepared is None:
             found, problems = self.layout.index(self.root)
-            refuse(problems)
+            raise_faults(problems)
             self.records = with_ids(found)
             self._prepared = PreparedData(self.records, self.layout, self.transform, self.cache, self.cache_gb)
             duplicates = near_duplicates(self._prepared.thumbnails) if self.group == "auto" else ()
             self.records = with_groups(self.records, self.group, self.split_plan.parts, duplicates)
             self.splits = self.split_plan.assign(self.records, self._prepared.shares)
             check_overlap(self.records, self.splits, self.accepted_overlap)
-            counts = ", ".join(f"{len(positions)} {side}" for side, positions in self.splits.named().items())
+            counts = ", ".join(f"{len(positions)} {side}" for side, positions in self.splits.by_side().items())
             rank_zero_info(f"data: {counts} images")
 
     @property
@@ -183,7 +183,7 @@ class CrackDataModule(pl.LightningDataModule):
 
     def ids(self, side: Side) -> list[str]:
         """Names of the images of one side, in the order of its loader."""
-        return [self.records[i].id for i in self.splits.named()[side]]
+        return [self.records[i].id for i in self.splits.by_side()[side]]
 
     @property
     def fold_of(self) -> dict[int, int]:
@@ -281,11 +281,11 @@ class CrackDataModule(pl.LightningDataModule):
         )
 
     def _evaluation(self, side: Side) -> DataLoader[Sample]:
-        data = self.dataset(self.splits.named()[side])
+        data = self.dataset(self.splits.by_side()[side])
         if not len(data):
             raise DataError(f"there is no {side} image: set data.split to 'holdout', or data.fold")
         if self.maps and self._prepared is not None:
-            data.mapped = self._prepared.maps(data, side)
+            data.cached_maps = self._prepared.maps(data, side)
         return self._loader(data, EpochSampler(data, self.seed, False, *self._processes()), self.eval_batch_size)
 
     def _loader(

@@ -1,4 +1,4 @@
-"""Samples as a pure function of (seed, epoch, index), and how they become a batch."""
+"""The data set, whose samples are a pure function of (seed, epoch, index), and the collation of samples to batches."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -19,27 +19,27 @@ from cracklab.data.transform import EvalTransform
 
 
 class Pairs(Protocol):
-    """Prepared pairs: position in the index -> image (H, W, 3) uint8 RGB, mask (H, W) uint8, and more of no concern."""
+    """Prepared pairs: position in the index -> image (H, W, 3) uint8 RGB and mask (H, W) uint8; further items are ignored."""
 
     def __getitem__(self, index: int) -> Sequence[Any]: ...
 
 
 class CrackDataset(Dataset[Sample]):
-    """Pairs as a net wants them.
+    """Prepared pairs as samples: cropped at random, augmented, and with target maps.
 
     Args:
         pairs: prepared pairs.
-        ids: name of each pair.
-        positions: which pairs this data set shows; one that stands there twice is shown twice an epoch.
-        transform: says how many channels an image has.
+        ids: id of each pair.
+        positions: positions in `pairs` of the samples; a repeated position is a sample of its own, augmented differently.
+        transform: converts images to the channels that the net reads.
         num_classes: 1 for crack or not.
         seed: the run's seed.
-        policy: augmentation; None for evaluation.
-        crop: side of a random square, px; None: the whole image.
-        crack_rate: share of the random squares that are placed around a crack, where there is one.
-        maps: target maps to compute.
+        policy: augmentation; None for evaluation, which does not crop either.
+        crop: side of the random square crop, px; None: the whole image.
+        crack_rate: share of the random crops that are placed around a crack pixel, if the image has one.
+        maps: names of the target maps to compute.
         map_options: see `cracklab.data.maps.OPTIONS`.
-        mapped: the maps of each position, in that order, where they have been computed before.
+        cached_maps: the target maps of each sample, in the order of `maps`, if they were computed before.
     """
 
     def __init__(
@@ -55,18 +55,18 @@ class CrackDataset(Dataset[Sample]):
         crack_rate: float = 0.5,
         maps: Sequence[str] = (),
         map_options: Mapping[str, float] | None = None,
-        mapped: Pairs | None = None,
+        cached_maps: Pairs | None = None,
     ) -> None:
         self.pairs, self.ids, self.positions, self.transform = pairs, ids, positions, transform
         self.num_classes, self.seed, self.policy = num_classes, seed, policy
         self.crop, self.crack_rate = crop, crack_rate
-        self.maps, self.map_options, self.mapped = tuple(maps), dict(map_options or {}), mapped
+        self.maps, self.map_options, self.cached_maps = tuple(maps), dict(map_options or {}), cached_maps
 
     def __len__(self) -> int:
         return len(self.positions)
 
     def __getitem__(self, key: tuple[int, int] | int) -> Sample:
-        """The sample of (epoch, index); an index alone is of epoch 0."""
+        """Return the sample of (epoch, index); an index alone means epoch 0."""
         epoch, index = (0, key) if isinstance(key, int) else key
         position = self.positions[index]
         image, mask = self.pairs[position][:2]
@@ -90,8 +90,8 @@ class CrackDataset(Dataset[Sample]):
     def _maps(self, index: int, mask: Array, valid: NDArray[np.bool_]) -> Mapping[str, NDArray[np.float32]]:
         if not self.maps:
             return {}
-        if self.mapped is not None:
-            return {name: np.array(map) for name, map in zip(self.maps, self.mapped[index], strict=True)}
+        if self.cached_maps is not None:
+            return {name: np.array(map) for name, map in zip(self.maps, self.cached_maps[index], strict=True)}
         classes = (
             mask == 1 if self.num_classes == 1 else mask == np.arange(self.num_classes, dtype=np.uint8)[:, None, None]
         )
@@ -99,7 +99,18 @@ class CrackDataset(Dataset[Sample]):
 
 
 def random_window(mask: Array, side: int, crack_rate: float, rng: np.random.Generator) -> tuple[slice, slice]:
-    """A random square, in a share of cases one that holds a crack pixel drawn at random; smaller at a small image."""
+    """Draw a random square crop, as slices of rows and columns; it is no larger than the image.
+
+    Args:
+        mask: (H, W) uint8 class index.
+        side: side of the square, px.
+        crack_rate: probability that the square contains a randomly drawn crack pixel, if the mask has one.
+        rng: random generator.
+
+    Example:
+        >>> random_window(np.zeros((8, 9), np.uint8), side=8, crack_rate=0, rng=np.random.default_rng(0))[0]
+        slice(0, 8, None)
+    """
     height, width = mask.shape
     most = np.maximum((height - side, width - side), 0)
     top, left = rng.integers(0, most + 1)
@@ -111,19 +122,24 @@ def random_window(mask: Array, side: int, crack_rate: float, rng: np.random.Gene
 
 
 class Collate:
-    """Samples to a batch on the CPU, integers still; images of several sizes are padded at the bottom and the right.
+    """Collates samples to a batch on the CPU, still of integers; images are padded to a common size.
 
-    Images are padded by their mirror image, masks and maps by 0, and what is padded is not valid.
+    Padding is added at the bottom and the right: images are reflected, masks and maps are filled with 0, and padding pixels
+    are not valid.
 
     Args:
-        multiple: sides are padded to a multiple of this, px.
+        multiple: heights and widths are padded to a multiple of this, px.
     """
 
     def __init__(self, multiple: int = 32) -> None:
         self.multiple = multiple
 
     def __call__(self, samples: Sequence[Sample]) -> dict[str, Any]:
-        """(B, C_in, H, W) uint8, (B, 1, H, W) uint8, (B, 1, H, W) bool or None where all are valid, maps, sizes."""
+        """Return a batch.
+
+        Image (B, C_in, H, W) uint8, mask (B, 1, H, W) uint8, valid (B, 1, H, W) bool or None if every pixel is valid, maps,
+        and sizes.
+        """
         sizes = [sample["size"] for sample in samples]
         height, width = (-(-max(side) // self.multiple) * self.multiple for side in zip(*sizes, strict=True))
         if any(size != (height, width) for size in sizes):
@@ -142,7 +158,7 @@ class Collate:
 
 
 def _padded(sample: Sample, height: int, width: int) -> Sample:
-    """A sample with rows and columns added at the bottom and the right."""
+    """Return a sample padded to a height and a width, px."""
     down, across = height - sample["size"][0], width - sample["size"][1]
 
     def zeros(tensor: Tensor) -> Tensor:
@@ -160,6 +176,6 @@ def _padded(sample: Sample, height: int, width: int) -> Sample:
 
 
 def one_thread(worker: int) -> None:
-    """Workers are many: each keeps to one thread."""
+    """Limit a worker process to one thread, since there are several workers."""
     cv2.setNumThreads(0)
     torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""Splits and folds by photo, never by image: crops of one photo stay on one side."""
+"""Splits and folds by photo rather than by image: crops of one photo stay on one side."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -14,29 +14,33 @@ from cracklab.data.samples import Record, Splits
 from cracklab.errors import ConfigError, DataError
 
 STRATA = 5
-"""Classes of crack share that folds are balanced over."""
+"""Number of strata of crack share over which parts are balanced."""
 SplitName = Literal["auto", "official", "official-clean", "holdout"]
 
 
 def allocate(
     groups: Sequence[str], shares: NDArray[np.float64], fractions: Sequence[float], seed: int
 ) -> NDArray[np.int64]:
-    """Distribute images over parts of given sizes, whole groups at a time, balanced over classes of crack share.
+    """Distribute images over parts of given sizes, whole groups at a time, balanced by crack share.
 
-    Largest groups first, each goes to the part that it brings nearest to its due in every class of crack share and in
-    number.
+    Groups are placed one by one, the largest first. Each goes to the part where it reduces the deviation from the target
+    most, summed over the number of images in each stratum of crack share and the number of all images.
 
     Args:
         groups: (N,) group of each image.
         shares: (N,) crack share of each image.
-        fractions: size of each part; they sum to 1.
-        seed: breaks ties.
+        fractions: size of each part as a share of the images; they sum to 1.
+        seed: order of groups of the same size.
 
     Returns:
         (N,) number of the part of each image.
 
     Raises:
-        DataError: where there are fewer groups than parts.
+        DataError: if there are fewer groups than parts.
+
+    Example:
+        >>> allocate(["a", "a", "b", "c"], np.zeros(4), [0.5, 0.5], seed=0)  # two images in each part
+        array([0, 0, 1, 1])
     """
     names = sorted(set(groups))
     if len(names) < len(fractions):
@@ -47,20 +51,20 @@ def allocate(
     cuts = np.unique(np.quantile(shares, np.linspace(0, 1, STRATA + 1)[1:-1]))
     stratum = np.searchsorted(cuts, shares, side="right")
     number = {name: i for i, name in enumerate(names)}
-    content = np.zeros((len(names), len(cuts) + 2))  # images of each class of crack share, and of all
+    content = np.zeros((len(names), len(cuts) + 2))  # number of images in each stratum, and of all
     for group, column in zip(groups, stratum, strict=True):
         content[number[group], [column, -1]] += 1
-    due = np.outer(fractions, content.sum(axis=0))
-    held = np.zeros_like(due)
+    target = np.outer(fractions, content.sum(axis=0))
+    held = np.zeros_like(target)
     part = np.zeros(len(names), np.int64)
     weight = 1 / np.array(fractions)[:, None]
     empty = np.ones(len(fractions), bool)
     shuffled = np.random.default_rng((seed, len(names))).permutation(len(names))
     order = shuffled[np.argsort(-content[shuffled, -1], kind="stable")]
     for left, group in zip(range(len(order), 0, -1), order, strict=True):
-        excess = (((held + content[group] - due) ** 2 - (held - due) ** 2) * weight).sum(axis=1)
+        excess = (((held + content[group] - target) ** 2 - (held - target) ** 2) * weight).sum(axis=1)
         if left <= empty.sum():
-            excess[~empty] = np.inf  # no part may stay empty
+            excess[~empty] = np.inf  # every part must get a group
         best = int(np.argmin(excess))
         part[group], empty[best] = best, False
         held[best] += content[group]
@@ -69,10 +73,10 @@ def allocate(
 
 @dataclass(frozen=True)
 class SplitPlan:
-    """How images become a training, a validation and a test side; arguments as in `CrackDataModule`.
+    """Settings of a split into training, validation and test; the arguments are those of `CrackDataModule`.
 
     Raises:
-        ConfigError: for fractions or a fold out of range.
+        ConfigError: if the fractions or the fold are out of range.
     """
 
     split: SplitName = "auto"
@@ -99,33 +103,33 @@ class SplitPlan:
 
     @property
     def parts(self) -> int:
-        """How many disjoint parts the photos have to fill at least."""
+        """Smallest number of photos that the split needs."""
         return 2 if self.fold is None else self.folds
 
     def assign(self, records: Sequence[Record], shares: NDArray[np.float64]) -> Splits:
-        """Which images train, which choose, which test.
+        """Split images into training, validation and test.
 
-        Without `fold`: the published sides, with validation taken from the training photos where none is published
-        (`official`; `official-clean` leaves out training photos that the test side shows too); or parts of our own
-        (`holdout`); `auto` is the one or the other. With `fold` k: fold k of all images but the published test side is
-        held out as the test set, and validation is a part of the other folds. Fractions are of the images that are
-        distributed.
+        Without `fold`, `official` takes the published sides, with validation from the training photos if none is published;
+        `official-clean` also leaves out training photos that the test side shows; `holdout` makes new parts; `auto` is
+        `official` if a split is published, else `holdout`. With `fold` k, fold k is the test set, and validation is a part
+        of the other folds; folds are made of all images except the published test side. Fractions refer to the images
+        that are distributed.
 
-        With `train_images` so many images train and validate, in the proportion of all: whole photos one after another
-        in an order that the seed gives, so that the images of a smaller number are among those of a larger one.
+        `train_images` limits training and validation to this number of images, in the proportion of the full sides. They
+        are taken photo by photo in an order given by the seed, so that smaller subsets are nested in larger ones.
 
         Args:
             records: the index, with groups.
-            shares: (N,) crack share of each.
+            shares: (N,) crack share of each image.
 
         Raises:
-            ConfigError: for an official split where none is published, or more images than there are.
-            DataError: where photos are too few, or the file of folds does not fit the data.
+            ConfigError: if no official split is published, or `train_images` is out of range.
+            DataError: if there are too few photos, or the file of folds does not fit the data.
         """
-        splits = self._all(records, shares)
-        return splits if self.train_images is None else self._first(records, splits, self.train_images)
+        splits = self._full_sides(records, shares)
+        return splits if self.train_images is None else self._subset(records, splits, self.train_images)
 
-    def _all(self, records: Sequence[Record], shares: NDArray[np.float64]) -> Splits:
+    def _full_sides(self, records: Sequence[Record], shares: NDArray[np.float64]) -> Splits:
         if self.fold is not None:
             return self._held_out(records, shares)
         published = any(record.split is not None for record in records)
@@ -137,18 +141,18 @@ class SplitPlan:
             )
         if not published:
             raise ConfigError(
-                f"data.split {self.split!r} needs a published split, which this data has not: set data.split to 'holdout'"
+                f"data.split {self.split!r} needs a published split, but this data has none: set data.split to 'holdout'"
             )
         return self._official(records, shares)
 
     def folds_of(self, records: Sequence[Record], shares: NDArray[np.float64]) -> dict[int, int]:
-        """Position -> fold of all images that folds are made of: all but the published test side, unless `pool`."""
+        """Return position -> fold of the images in folds: all except the published test side, or all with `pool`."""
         pool = [i for i, record in enumerate(records) if self.pool or record.split != "test"]
         if self.fold_by == "source":
             sources = sorted({records[i].source for i in pool})
             if len(sources) != self.folds:
                 raise ConfigError(
-                    f"data.folds is {self.folds}, but there are {len(sources)} sources: {', '.join(sources)}"
+                    f"data.folds is {self.folds}, but there are {len(sources)} sources ({', '.join(sources)}): set it to {len(sources)}"
                 )
             return {i: sources.index(records[i].source) for i in pool}
         path = None if self.folds_file is None else Path(self.folds_file)
@@ -179,15 +183,15 @@ class SplitPlan:
             train, val = self._parts(records, shares, train, [1 - self.val_fraction, self.val_fraction], self.seed)
         return Splits(train, val, test)
 
-    def _first(self, records: Sequence[Record], splits: Splits, wanted: int) -> Splits:
-        """The first images of training and validation, photo by photo."""
-        there = len(splits.train) + len(splits.val)
+    def _subset(self, records: Sequence[Record], splits: Splits, wanted: int) -> Splits:
+        """Limit training and validation to a number of images, photo by photo."""
+        available = len(splits.train) + len(splits.val)
         least = 1 + bool(splits.val)
-        if not least <= wanted <= there:
+        if not least <= wanted <= available:
             raise ConfigError(
-                f"data.train_images is {wanted}: of {there} images to train and validate with, ask for {least} or more"
+                f"data.train_images is {wanted}: set it to {least} to {available}, the number of training and validation images"
             )
-        val = max(least - 1, round(wanted * len(splits.val) / there))
+        val = max(least - 1, round(wanted * len(splits.val) / available))
 
         def first(positions: Sequence[int], number: int) -> tuple[int, ...]:
             names = sorted({records[i].group for i in positions})

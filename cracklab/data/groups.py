@@ -1,4 +1,4 @@
-"""Which images are of one photo."""
+"""Groups of images that show one photo, and the check that no photo is on two sides of a split."""
 
 import re
 from collections import Counter, defaultdict
@@ -15,28 +15,31 @@ from cracklab.errors import ConfigError, DataError
 KnownOverlap = Literal["error", "report"]
 
 CROP = re.compile(r"(.+)-\d+")
-"""How crops of a photo are named: `NAME-17`; `NAME` itself belongs to them."""
-
-EACH_BY_ITSELF = "'(.+)'"
+"""Names of crops: `NAME-17` is a crop of the photo `NAME`, and an image `NAME` belongs to the same photo."""
 
 
 def with_groups(
     records: Sequence[Record], rule: str, parts: int = 2, duplicates: Sequence[tuple[int, int]] = ()
 ) -> list[Record]:
-    """Records that know which photo they come from.
+    """Return records with their groups set: the photo that each image comes from.
 
     Args:
         records: the index.
-        rule: `auto`: the layout's groups, else `NAME-17` belongs to `NAME`, and near duplicates are one photo; sources
-            have photos of their own. The name
-            of a column of the layout's table. Else a regular expression, matched at the start of the image's stem: its
-            first group in brackets names the photo.
-        parts: how many disjoint parts the groups have to fill.
-        duplicates: positions of near duplicates, which `auto` joins.
+        rule: `auto`, a column, or a regular expression. `auto`: the layout's groups; otherwise `NAME-17` is a crop of
+            `NAME`, near duplicates are one photo, and different sources have different photos. A column of the layout's
+            table: its values name the photos. A regular expression, matched at the start of the image's stem: its first
+            group in brackets names the photo.
+        parts: number of disjoint parts that the groups have to fill.
+        duplicates: pairs of positions of near duplicates, which `auto` puts into one group.
 
     Raises:
-        ConfigError: for a rule that is neither a column nor a regular expression.
-        DataError: for an image that the expression does not match, and for `auto` where it cannot be right.
+        ConfigError: if the rule is neither a column nor a regular expression with a group in brackets.
+        DataError: if the expression does not match an image, or the groups of `auto` are implausible.
+
+    Example:
+        >>> records = [Record(f"{stem}.jpg", f"{stem}.png") for stem in ("wall-1", "wall-2", "pipe-1", "floor")]
+        >>> [record.group for record in with_groups(records, "auto")]
+        ['wall', 'wall', 'pipe', 'floor']
     """
     if rule == "auto":
         prefixes = _prefixes(records)
@@ -44,9 +47,9 @@ def with_groups(
             replace(record, group=record.group or prefix + _photo(record.stem))
             for record, prefix in zip(records, prefixes, strict=True)
         ]
-        joined = _joined(by_name, duplicates)
+        joined = _with_duplicates_joined(by_name, duplicates)
         if joined != list(records):
-            _believable(joined, parts)
+            _check_plausible(joined, parts)
         return joined
     if records and all(rule in record.columns for record in records):
         return [replace(record, group=record.columns[rule]) for record in records]
@@ -59,14 +62,14 @@ def with_groups(
     if not expression.groups:
         columns = ", ".join(records[0].columns) if records and records[0].columns else "none"
         raise ConfigError(
-            f"data.group {rule!r} is no column of the data (it has: {columns}), and no regular expression with a group in "
-            "brackets that names the photo: write for instance '(.+)-[0-9]+', or 'auto'"
+            f"data.group {rule!r} is neither a column of the data (it has: {columns}) nor a regular expression with a group in "
+            "brackets that names the photo: set it to one, for instance '(.+)-[0-9]+', or to 'auto'"
         )
     matches = [expression.match(record.stem) for record in records]
-    strangers = [record.stem for record, match in zip(records, matches, strict=True) if not match or not match[1]]
-    if strangers:
+    unmatched = [record.stem for record, match in zip(records, matches, strict=True) if not match or not match[1]]
+    if unmatched:
         raise DataError(
-            f"data.group {rule!r} does not match {', '.join(strangers[:5])}: extend the expression, '|(.+)' takes the rest"
+            f"data.group {rule!r} does not match {', '.join(unmatched[:5])}: extend the expression, '|(.+)' takes the rest"
         )
     several = len({record.source for record in records}) > 1
     return [
@@ -77,15 +80,15 @@ def with_groups(
 
 
 def _prefixes(records: Sequence[Record]) -> list[str]:
-    """What stands before a photo's name: the source, where there are several, and the side, where names start anew on it.
+    """Return a prefix of each photo's name: the source, if there are several, and the side, if its names restart there.
 
-    That they do where two sides of a published split share half of the names of the smaller one: `001`, `002` ... are
+    Names restart if two sides of a published split share at least half of the names of the smaller one: `001`, `002` ... are
     then numbers of images, not of photos.
     """
     stems: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for record in records:
         stems[record.source][record.split or ""].add(record.stem)
-    anew = {
+    restarted = {
         source
         for source, sides in stems.items()
         for one, other in combinations(sides.values(), 2)
@@ -93,7 +96,7 @@ def _prefixes(records: Sequence[Record]) -> list[str]:
     }
     several = len(stems) > 1
     return [
-        "".join(f"{part}/" for part in (r.source * several, (r.split or "") * (r.source in anew)) if part)
+        "".join(f"{part}/" for part in (r.source * several, (r.split or "") * (r.source in restarted)) if part)
         for r in records
     ]
 
@@ -103,24 +106,28 @@ def _photo(stem: str) -> str:
     return crop[1] if crop else stem
 
 
-def _believable(records: Sequence[Record], parts: int) -> None:
-    """Refuse groups by name that cannot be photos: `crack-1` ... `crack-200` are no crops of `crack`."""
+def _check_plausible(records: Sequence[Record], parts: int) -> None:
+    """Refuse groups by name that cannot be photos: `crack-1` ... `crack-200` are not crops of `crack`.
+
+    Raises:
+        DataError: if one group has more than half of the images, or there are fewer groups than parts.
+    """
     sizes = Counter(record.group for record in records)
     name, size = sizes.most_common(1)[0]
     if size > 1 and size > len(records) / 2:
         raise DataError(
             f"data.group 'auto' takes {size} of {len(records)} images for crops or copies of one photo {name!r}: if each is a photo of "
-            f"its own, set data.group to {EACH_BY_ITSELF}, else to a regular expression whose group in brackets names the photo"
+            "its own, set data.group to '(.+)', else to a regular expression whose group in brackets names the photo"
         )
     if len(sizes) < min(parts, len(records)):
         raise DataError(
             f"data.group 'auto' finds {len(sizes)} photos in {len(records)} images, too few for {parts} parts: set data.group to "
-            f"{EACH_BY_ITSELF} if each image is a photo of its own, or ask for fewer folds"
+            "'(.+)' if each image is a photo of its own, or ask for fewer folds"
         )
 
 
-def _joined(records: Sequence[Record], duplicates: Sequence[tuple[int, int]]) -> list[Record]:
-    """Records whose groups are one where near duplicates connect them."""
+def _with_duplicates_joined(records: Sequence[Record], duplicates: Sequence[tuple[int, int]]) -> list[Record]:
+    """Return records with the groups of near duplicates merged."""
     leader = {record.group: record.group for record in records}
 
     def lead(group: str) -> str:
@@ -135,19 +142,19 @@ def _joined(records: Sequence[Record], duplicates: Sequence[tuple[int, int]]) ->
 
 
 def overlaps(records: Sequence[Record], splits: Splits) -> dict[str, dict[str, list[str]]]:
-    """Photo -> side -> files, of the photos of which images stand on more than one side."""
+    """Return photo -> side -> files, for the photos with images on more than one side of a split."""
     where: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for side, positions in splits.named().items():
+    for side, positions in splits.by_side().items():
         for i in positions:
             where[records[i].group][side].append(records[i].image)
     return {group: dict(sides) for group, sides in sorted(where.items()) if len(sides) > 1}
 
 
 def check_overlap(records: Sequence[Record], splits: Splits, known: KnownOverlap = "error") -> None:
-    """Refuse, or report, photos of which images stand on two sides.
+    """Refuse photos with images on more than one side of a split, or warn of them if `known` is `report`.
 
     Raises:
-        DataError: names the photos and their files, unless `known` is `report`, which warns of them.
+        DataError: for such photos, unless `known` is `report`; names them with their files.
     """
     shared = overlaps(records, splits)
     if not shared:
@@ -161,6 +168,6 @@ def check_overlap(records: Sequence[Record], splits: Splits, known: KnownOverlap
         rank_zero_warn(text)
         return
     raise DataError(
-        f"{text}\nmake a split by photo (data.split: holdout, or official-clean), or accept a published split as it is with "
+        f"{text}\nmake a split by photo (data.split: holdout, or official-clean), or accept the published split as it is with "
         "data.known_overlap: report"
     )

@@ -1,4 +1,4 @@
-"""Target maps: what losses read beside the mask, computed in the workers after every operation that moves pixels."""
+"""Target maps: the inputs of losses beside the mask, computed in the workers after every operation that moves pixels."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -12,8 +12,9 @@ from cracklab.geometry.masks import CROSS, Map, Mask, distance_to, skeletonize
 from cracklab.registry import nearest
 
 OPTIONS: dict[str, float] = {"radius": 2, "sigma": 5, "border": 3}
-"""Options of maps. `radius`: how often `skeleton` is dilated. `sigma`: width of the Gaussians of `tips`, px. `border`:
-end points nearer than this to the image's border are where the photo ends, not the crack, px."""
+"""Options of target maps and their defaults. `radius`: number of dilations of `skeleton`, 1 px each. `sigma`: standard deviation
+of the Gaussians of `tips`, px. `border`: end points less than this far from the image's border are ignored, px, because there
+the photo ends rather than the crack."""
 
 NEIGHBOURS = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], np.uint8)
 
@@ -24,25 +25,39 @@ def compute_maps(
     valid: NDArray[np.generic] | None = None,
     options: Mapping[str, float] | None = None,
 ) -> dict[str, Map]:
-    """Target maps of one image.
+    """Compute target maps of one image, for each class.
 
-    `distance` (D): to the nearest valid pixel of the class. `interior_distance` (I): inside of the class, to the
-    nearest valid pixel not of it; 0 outside. `signed_distance`: D - I. `skeleton`: thinned, dilated, multiplied by the
-    class. `tips`: Gaussians at the skeleton's end points. `tip_distance`: to the nearest of these end points.
-    `boundary_distance`: to the nearest pixel of the outline, the pixels of the class beside one that is not.
-    A distance to nothing is the image's diagonal. Pixels that are not valid belong neither to the class nor to the rest.
+    - `distance` (D): distance to the nearest valid pixel of the class.
+    - `interior_distance` (I): for pixels of the class, distance to the nearest valid pixel outside of it; 0 elsewhere.
+    - `signed_distance`: D - I.
+    - `skeleton`: the skeleton of the class, dilated, and restricted to the class.
+    - `tips`: sum of Gaussians at the end points of the skeleton, at most 1.
+    - `tip_distance`: distance to the nearest of these end points.
+    - `boundary_distance`: distance to the nearest boundary pixel, a pixel of the class with a 4-neighbour outside of it.
+
+    A distance is the image's diagonal if there is no such pixel. Pixels that are not valid are neither inside nor outside of
+    the class.
 
     Args:
         mask: (C, H, W) or (H, W), bool or 0 / 1.
-        names: which maps.
-        valid: (H, W) or (1, H, W), bool or 0 / 1; None: every pixel counts.
+        names: names of the maps.
+        valid: (H, W) or (1, H, W), bool or 0 / 1; None: every pixel is valid.
         options: see `OPTIONS`.
 
     Returns:
-        name -> (C, H, W) float32, px, C-contiguous.
+        name -> (C, H, W) float32, px, C-contiguous; `skeleton` and `tips` are from 0 to 1.
 
     Raises:
         ConfigError: for an unknown map or option.
+
+    Example:
+        >>> maps = compute_maps(np.array([[0, 1, 1, 1, 0, 0]]), ["distance", "interior_distance", "signed_distance"])
+        >>> maps["distance"]
+        array([[[1., 0., 0., 0., 1., 2.]]], dtype=float32)
+        >>> maps["interior_distance"]
+        array([[[0., 1., 2., 1., 0., 0.]]], dtype=float32)
+        >>> maps["signed_distance"]
+        array([[[ 1., -1., -2., -1.,  1.,  2.]]], dtype=float32)
     """
     for name in names:
         if name not in MAPS:
@@ -53,37 +68,37 @@ def compute_maps(
     settings = {**OPTIONS, **(options or {})}
     classes = mask.astype(bool, copy=False)
     classes = classes[None] if classes.ndim == 2 else classes
-    counts = None if valid is None else valid.astype(bool, copy=False).reshape(classes.shape[1:])
-    views = [_OneClass(one, counts, settings) for one in classes]
-    return {name: _stacked([MAPS[name](view) for view in views]) for name in names}
+    valid_pixels = None if valid is None else valid.astype(bool, copy=False).reshape(classes.shape[1:])
+    per_class = [_ClassMaps(one, valid_pixels, settings) for one in classes]
+    return {name: _stacked([MAPS[name](one) for one in per_class]) for name in names}
 
 
 def _stacked(maps: Sequence[Map]) -> Map:
-    """(C, H, W); without a copy of a single map, which takes as long as a third of a transform."""
+    """Stack maps to (C, H, W); a single one is not copied, since a copy takes a third of the time of a transform."""
     return maps[0][None] if len(maps) == 1 else np.stack(maps)
 
 
-class _OneClass:
-    """The pixels of one class, and what several of its maps share."""
+class _ClassMaps:
+    """The maps of one class, and the intermediate results that several of them share."""
 
     def __init__(self, mask: Mask, valid: Mask | None, settings: Mapping[str, float]) -> None:
         self.mask, self.valid, self.settings = mask, valid, settings
         self.inside = mask if valid is None else mask & valid
 
     def outside(self) -> Mask:
-        """Valid pixels that are not of the class."""
+        """Return the valid pixels outside of the class."""
         return ~self.mask if self.valid is None else ~self.mask & self.valid
 
     @cached_property
-    def centre_lines(self) -> Mask:
+    def centre_line(self) -> Mask:
         return skeletonize(self.inside)
 
     @cached_property
     def ends(self) -> Mask:
-        """Skeleton pixels with one neighbour, off the image's border."""
-        line = self.centre_lines.view(np.uint8)
+        """Skeleton pixels with exactly one neighbour, away from the image's border."""
+        line = self.centre_line.view(np.uint8)
         neighbours = cv2.filter2D(line, -1, NEIGHBOURS, borderType=cv2.BORDER_CONSTANT)
-        ends = self.centre_lines & (neighbours == 1)
+        ends = self.centre_line & (neighbours == 1)
         border = int(self.settings["border"])
         if border:
             ends[:border] = ends[-border:] = False
@@ -95,7 +110,7 @@ class _OneClass:
 
     def interior_distance(self) -> Map:
         depth = distance_to(self.outside())
-        if self.valid is not None:  # pixels that do not count are neither inside nor outside
+        if self.valid is not None:  # pixels that are not valid are neither inside nor outside
             np.multiply(depth, self.inside, out=depth)
         return depth
 
@@ -104,7 +119,7 @@ class _OneClass:
         return np.subtract(distance, self.interior_distance(), out=distance)
 
     def skeleton(self) -> Map:
-        line = self.centre_lines.view(np.uint8)
+        line = self.centre_line.view(np.uint8)
         thick = cv2.dilate(line, CROSS, iterations=int(self.settings["radius"]))
         return np.asarray(thick * self.inside, np.float32)
 
@@ -120,17 +135,17 @@ class _OneClass:
         return distance_to(self.ends)
 
     def boundary_distance(self) -> Map:
-        beside = cv2.dilate(self.outside().view(np.uint8), CROSS).view(np.bool_)
-        return distance_to(self.inside & beside)
+        next_to_outside = cv2.dilate(self.outside().view(np.uint8), CROSS).view(np.bool_)
+        return distance_to(self.inside & next_to_outside)
 
 
-MAPS: dict[str, Callable[[_OneClass], Map]] = {
-    "distance": _OneClass.distance,
-    "interior_distance": _OneClass.interior_distance,
-    "signed_distance": _OneClass.signed_distance,
-    "skeleton": _OneClass.skeleton,
-    "tips": _OneClass.tips,
-    "tip_distance": _OneClass.tip_distance,
-    "boundary_distance": _OneClass.boundary_distance,
+MAPS: dict[str, Callable[[_ClassMaps], Map]] = {
+    "distance": _ClassMaps.distance,
+    "interior_distance": _ClassMaps.interior_distance,
+    "signed_distance": _ClassMaps.signed_distance,
+    "skeleton": _ClassMaps.skeleton,
+    "tips": _ClassMaps.tips,
+    "tip_distance": _ClassMaps.tip_distance,
+    "boundary_distance": _ClassMaps.boundary_distance,
 }
-"""Every target map, by name."""
+"""Functions that compute the target maps, by name."""

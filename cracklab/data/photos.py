@@ -1,4 +1,4 @@
-"""Which photos are meant, and what their results are called."""
+"""Finding the photos that a command is given, and the names of their results."""
 
 import os
 import warnings
@@ -16,30 +16,36 @@ from cracklab.errors import DataError
 
 @dataclass(frozen=True)
 class Photo:
-    """A photo, and the name of its results: a path inside of `--out`, without an ending."""
+    """A photo, and the name of its results: a path relative to `--out`, without an extension."""
 
     path: Path
     name: str
 
     def size(self) -> tuple[int, int]:
-        """(height, width), px, from the file's header; (0, 0) where it cannot be told. Turned photos count the same."""
+        """Return (height, width), px, from the file's header, before any EXIF rotation; (0, 0) if it cannot be read."""
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # large photos are what this is for
+                warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # large photos are expected here
                 with Image.open(self.path) as image:
                     return image.height, image.width
         except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
             return 0, 0
 
 
-def find(places: Sequence[str], out: Path | None = None, option: str = "--images") -> list[Photo]:
-    """The photos that files, folders (with all below them) and patterns name, in order, each once.
+def find_photos(places: Sequence[str], out: Path | None = None, option: str = "--images") -> list[Photo]:
+    """Find the photos of files, folders (searched recursively) and glob patterns, in order and without repetition.
 
-    Results keep the way from the folder, or from the part of a pattern before its first wildcard, to the photo. Photos
-    that differ in their ending alone keep it: `a.jpg` and `a.png` become `a.jpg.png` and `a.png.png`.
+    The name of a result is the path of the photo relative to the folder, or to the part of a pattern before its first
+    wildcard. Photos that differ only in their extension keep it: the masks of `a.jpg` and `a.png` are `a.jpg.png` and
+    `a.png.png`.
+
+    Args:
+        places: files, folders and patterns.
+        out: folder of the results, which is not searched.
+        option: the option that gave the places, for error messages.
 
     Raises:
-        DataError: where a place names no photo, or photos would lie in `out` itself or end up in the same file.
+        DataError: if a place has no photo, a pattern has `..` after a wildcard, or `out` is the folder of the photos.
     """
     found: dict[Path, Path] = {}
     for place in places:
@@ -59,10 +65,10 @@ def find(places: Sequence[str], out: Path | None = None, option: str = "--images
 
 
 def check_outputs(outputs: Sequence[tuple[Photo, Sequence[Path]]]) -> None:
-    """Refuse to write two results to one file, or over a photo.
+    """Check that no two photos write to the same file, and that no result overwrites a photo.
 
     Raises:
-        DataError: naming both.
+        DataError: if they would; names the files.
     """
     owner: dict[str, Photo] = {}
     photos = {os.path.realpath(photo.path): photo for photo, _ in outputs}
@@ -72,7 +78,7 @@ def check_outputs(outputs: Sequence[tuple[Photo, Sequence[Path]]]) -> None:
             if other is not photo:
                 raise DataError(f"{other.path} and {photo.path} would both become {file}: rename one of them")
             if os.path.realpath(file) in photos:
-                raise DataError(f"{file} is a photo, and would be written over: choose another --out")
+                raise DataError(f"{file} is a photo, and would be overwritten: choose another --out")
 
 
 def _stem(inside: Path) -> str:
@@ -80,19 +86,19 @@ def _stem(inside: Path) -> str:
 
 
 def _below(place: str, out: Path | None, option: str) -> tuple[Path, list[Path]]:
-    """The folder that names are relative to, and the files."""
+    """Return the folder that names are relative to, and the files of a place."""
     path = Path(place)
     if path.is_dir():
         if out is not None and path.resolve() == out.resolve():
             raise DataError(
-                f"--out {out} is the folder of the photos or masks, and results would lie among them: choose another"
+                f"--out {out} is the folder of the photos or masks, and results would be mixed with them: choose another"
             )
         return path, list(_files(path, None if out is None else out.resolve()))
     if path.is_file() or not has_magic(place):
         return path.parent, [path]
     base = Path(*_before_wildcard(path.parts))
     if ".." in path.parts[len(base.parts) :]:
-        raise DataError(f"{option} {place} goes up again after a wildcard: leave '..' out")
+        raise DataError(f"{option} {place} goes up again after a wildcard: remove '..'")
     return base, [Path(name) for name in sorted(glob(place, recursive=True))]
 
 
@@ -104,7 +110,7 @@ def _before_wildcard(parts: Sequence[str]) -> Iterator[str]:
 
 
 def _files(folder: Path, out: Path | None) -> Iterator[Path]:
-    """Files below a folder, sorted; hidden ones, links to folders, and what was written to `out` are left out."""
+    """Yield the files below a folder, sorted, without hidden files, linked folders and the folder `out`."""
     for here, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if name[0] != "." and Path(here, name).resolve() != out)
         yield from (Path(here, name) for name in sorted(names) if name[0] != ".")

@@ -12,6 +12,7 @@ from cracklab.data.dataset import CrackDataset, Pairs
 from cracklab.data.images import Array
 from cracklab.data.layouts import Layout
 from cracklab.data.pair_reader import PairReader
+from cracklab.data.parallel import parallel_map
 from cracklab.data.samples import Record, Side
 from cracklab.data.transform import EvalTransform
 
@@ -44,10 +45,10 @@ class PreparedData:
         self.pairs: Pairs = reader
         """Position in the index -> image and mask, as a net sees them before augmentation."""
         if place == "none":
-            facts: list[Sequence[Any]] = list(cache.in_order(lambda i: reader[i][2:], number, "Reading images"))
+            facts: list[Sequence[Any]] = list(parallel_map(lambda i: reader[i][2:], number, "Reading images"))
         else:
             self._key = pairs_key(records, layout, transform)
-            self.pairs = self._stores["all"] = cache.build(self._key, number, reader.__getitem__, place, limit_gb)
+            self.pairs = self._stores["all"] = cache.open_store(self._key, number, reader.__getitem__, place, limit_gb)
             facts = [self._stores["all"][i][2:] for i in range(number)]
         self.shares: NDArray[np.float64] = np.array([float(share) for share, _ in facts])
         """(N,) crack share of each mask as it is on disk."""
@@ -66,5 +67,5 @@ class PreparedData:
                 return [map.numpy() for map in data[index]["maps"].values()]
 
             key = maps_key(self._key, data)
-            self._stores[side] = cache.build(key, len(data), make, self.place, left, "Computing target maps")
+            self._stores[side] = cache.open_store(key, len(data), make, self.place, left, "Computing target maps")
         return self._stores.get(side)

@@ -33,7 +33,7 @@ def describe(
     """
     provenance: dict[str, Any] = {
         "layout": type(layout).__qualname__,
-        "images": {side: len(positions) for side, positions in splits.named().items()},
+        "images": {side: len(positions) for side, positions in splits.by_side().items()},
         "seen": " ".join(sorted(_fingerprints(thumbnails, splits.train))),
     }
     if transform.resize is not None and transform.crop is None:
@@ -47,7 +47,7 @@ def check_unseen(
     """Refuse to test a checkpoint on images that it was trained on, for instance those of another fold.
 
     Raises:
-        DataError: names such images.
+        DataError: if the test images include such images; names some of them.
     """
     seen = set(str(provenance.get("seen", "")).split())
     known = [records[i].id for i in test if _fingerprint(thumbnails[i]) in seen]
@@ -63,15 +63,15 @@ def check_same(provenance: Mapping[str, Any], train: Sequence[int], thumbnails: 
     """Refuse to resume a run with other training images than it began with.
 
     Raises:
-        RunError: states the numbers of images.
+        RunError: if the images differ; states their numbers.
     """
     if "seen" not in provenance:
         return
     now, then = _fingerprints(thumbnails, train), set(provenance["seen"].split())
     if now != then:
         raise RunError(
-            f"the checkpoint was trained on {len(then)} images, and of the {len(now)} of this configuration {len(now - then)} "
-            "were not among them: resume with the data of its own run, RUN/config.yaml, or start a new run"
+            f"the checkpoint was trained on {len(then)} images, and {len(now - then)} of the {len(now)} training images of this "
+            "configuration are not among them: resume with the data of its own run, RUN/config.yaml, or start a new run"
         )
 
 
@@ -80,12 +80,12 @@ def _fingerprints(thumbnails: Sequence[Array], positions: Sequence[int]) -> set[
 
 
 def _fingerprint(thumbnail: Array) -> str:
-    """Return a fingerprint of an image's content; empty for a uniform image, which identifies nothing."""
+    """Return a fingerprint of an image's content; empty for a uniform image, which could be any."""
     return hashlib.sha256(thumbnail.tobytes()).hexdigest()[:16] if np.ptp(thumbnail) else ""
 
 
 def _scale(layout: Layout, train: Sequence[Record], transform: EvalTransform) -> list[float]:
-    """Return (vertical, horizontal): px in the net over px in the file."""
+    """Return the median scale (vertical, horizontal): px in the net over px in the file."""
     scales = []
     for i in np.unique(np.linspace(0, len(train) - 1, SCALE_SAMPLES).round().astype(int)):
         height, width = layout.read_image(train[i]).shape[:2]

@@ -1,4 +1,4 @@
-"""The index: which images there are, where their masks lie, which photo each comes from."""
+"""The index of a data set: a record for each image, the split into sides, and the problems of the files."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,73 +9,73 @@ from typing import Literal
 from cracklab.errors import DataError
 
 Side = Literal["train", "val", "test"]
-"""A side of a split."""
+"""A side of a split: training, validation or test."""
 SIDES: tuple[Side, ...] = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
 class Record:
-    """One image and its mask, before anything is decoded."""
+    """One image and its mask, as paths, before anything is decoded."""
 
     image: str
-    """Path of the image; what the layout's `read` understands where there are no files."""
+    """Path of the image; a layout without files may put any name here that its `read` understands."""
     mask: str
     """Path of the mask."""
     id: str = ""
-    """Unique and stable name; the file's stem unless two files share one. Set by `with_ids`."""
+    """Unique and stable name: the file's stem, unless several files share it. Set by `with_ids`."""
     split: Side | None = None
-    """Side of the published split, where there is one."""
+    """Side in the published split; None if the data has no published split."""
     group: str = ""
-    """The photo that the image is (a crop of); images of one group never stand on both sides of a split of ours."""
+    """The photo that the image is, or is a crop of. The splits that we make never put images of one group on two sides."""
     source: str = ""
     """The data set that the image comes from."""
     weight: int = 1
-    """How many times the image stands in a training epoch."""
+    """Number of times that the image is seen in a training epoch."""
     columns: Mapping[str, str] = field(default_factory=dict, compare=False)
-    """Further columns of a table that describes the images; `data.group` may name one."""
+    """Other columns of the table of images; `data.group` may name one."""
 
     @property
     def stem(self) -> str:
-        """The image's file name without its ending."""
+        """The image's file name without its extension."""
         return Path(self.image).stem
 
 
 @dataclass(frozen=True)
 class Splits:
-    """Which records serve for what, as positions in the index."""
+    """The records of each side of a split, as positions in the index."""
 
     train: tuple[int, ...]
     val: tuple[int, ...]
     test: tuple[int, ...]
 
-    def named(self) -> Mapping[str, tuple[int, ...]]:
-        """Side -> positions."""
+    def by_side(self) -> Mapping[str, tuple[int, ...]]:
+        """Return side -> positions."""
         return {"train": self.train, "val": self.val, "test": self.test}
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something about the data that would spoil training, or that one should know of."""
+    """A fault of the data, which would spoil training, or a note about it."""
 
     kind: str
     """Short name of the kind of problem: `missing-mask`."""
     files: tuple[str, ...]
-    """Every file that it is about."""
+    """The files that have the problem."""
     fact: str
-    """What is the case, with the values, and what to do."""
+    """What is wrong, with the values, and what to do."""
     severity: Literal["fault", "note"] = "fault"
-    """A fault would spoil training; a note is good to know."""
+    """A fault would spoil training; a note is worth knowing."""
 
     def __str__(self) -> str:
         unnamed = [name for name in self.files if name not in self.fact]
         return f"{', '.join(unnamed)}: {self.fact}" if unnamed else self.fact
 
 
-def refuse(problems: Sequence[Problem]) -> None:
-    """Raise all faults at once, if there are any.
+def raise_faults(problems: Sequence[Problem]) -> None:
+    """Raise an error that lists all faults, if there are any.
 
     Raises:
-        DataError: one line for each fault.
+        DataError: for any fault, with one line for each.
     """
     faults = [problem for problem in problems if problem.severity == "fault"]
     if faults:
@@ -84,13 +84,18 @@ def refuse(problems: Sequence[Problem]) -> None:
 
 
 def with_ids(records: Iterable[Record]) -> list[Record]:
-    """Records with unique ids, sorted by them.
+    """Return records with unique ids, sorted by id.
 
-    An id is the stem of the image. Images that share a stem get their split before it, then their source, then both.
-    A record that has an id keeps it.
+    An id is the stem of the image. If several images share a stem, it is prefixed by their split; if that is not enough, by
+    their source, and then by both. A record that has an id keeps it.
 
     Raises:
         DataError: if two images still have the same id.
+
+    Example:
+        >>> records = [Record("test/7.jpg", "", split="test"), Record("train/7.jpg", "", split="train"), Record("8.jpg", "")]
+        >>> [record.id for record in with_ids(records)]
+        ['8', 'test-7', 'train-7']
     """
     records = list(records)
     ids = [record.id or record.stem for record in records]
@@ -102,9 +107,9 @@ def with_ids(records: Iterable[Record]) -> list[Record]:
             else name
             for name, record in zip(ids, records, strict=True)
         ]
-    double = {name for name, times in Counter(ids).items() if times > 1}
-    if double:
-        files = sorted(record.image for name, record in zip(ids, records, strict=True) if name in double)
+    repeated = {name for name, times in Counter(ids).items() if times > 1}
+    if repeated:
+        files = sorted(record.image for name, record in zip(ids, records, strict=True) if name in repeated)
         raise DataError(f"{', '.join(files)} have the same name in the same split and source: rename one of them")
     named = [replace(record, id=name) for name, record in zip(ids, records, strict=True)]
     return sorted(named, key=lambda record: record.id)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cracklab.data.photos import Photo, find
+from cracklab.data.photos import Photo, find_photos
 from cracklab.errors import ConfigError, DataError
 from cracklab.measure.picture import SUFFIX
 from cracklab.measure.scale import positive, read_scales, scale_from_exif
@@ -51,7 +51,7 @@ def find_masks(places: Sequence[str], out: Path | None, option: str = "MASKS") -
         ...     [mask.name for mask in find_masks([folder], None)]
         ['wall']
     """
-    masks = [image for image in find(places, out, option) if not image.path.name.endswith(NOT_MASKS)]
+    masks = [image for image in find_photos(places, out, option) if not image.path.name.endswith(NOT_MASKS)]
     if not masks:
         raise DataError(f"{option} {' '.join(places)} names no mask, only files of {', '.join(NOT_MASKS)}: give masks")
     return masks
@@ -69,7 +69,7 @@ def inputs_from(options: argparse.Namespace) -> Inputs:
         >>> inputs.scale("wall"), inputs.limits["bridge_px"]
         (0.4, 6.0)
     """
-    photos = {photo.name: photo.path for photo in find(options.photos, None, "--photos")} if options.photos else {}
+    photos = {photo.name: photo.path for photo in find_photos(options.photos, None, "--photos")} if options.photos else {}
     scale = scale_from(options, photos)
     truths = None
     if options.truth:

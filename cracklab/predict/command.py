@@ -12,7 +12,7 @@ import torch
 
 from cracklab.command_parser import CommandParser
 from cracklab.data.images import Array, read_image
-from cracklab.data.photos import Photo, check_outputs, find
+from cracklab.data.photos import Photo, check_outputs, find_photos
 from cracklab.errors import ConfigError, CracklabError
 from cracklab.predict import settings as settings_file
 from cracklab.predict.scorer import Scorer, load
@@ -69,7 +69,7 @@ def run(command: str, args: Sequence[str]) -> int:
     options = parser().parse(args)
     check(options)
     kinds = [kind for kind in WRITERS if getattr(options, kind, True)]
-    photos = find(options.images, options.out)
+    photos = find_photos(options.images, options.out)
     files = {photo.name: outputs(options.out, photo.name, kinds) for photo in photos}
     check_outputs([(photo, files[photo.name]) for photo in photos])
     scorer = load(options.ckpt_path, options.device, options.tta == "flips")

@@ -33,7 +33,7 @@ def stores(folder):
 
 @pytest.mark.parametrize("place", ["memory", "disk"])
 def test_arrays_come_back_as_they_were_and_cannot_be_written_to(place):
-    store = cache.build("k", 20, arrays, place, 1)
+    store = cache.open_store("k", 20, arrays, place, 1)
     assert len(store) == 20
     for index in (19, 0, 7):
         for found, expected in zip(store[index], arrays(index), strict=True):
@@ -45,9 +45,9 @@ def test_arrays_come_back_as_they_were_and_cannot_be_written_to(place):
 
 def test_made_once_and_shared():
     made = []
-    first = cache.build("k", 3, lambda i: made.append(i) or arrays(i), "memory", 1)
-    again = cache.build("k", 3, lambda i: made.append(i) or arrays(i), "memory", 1)
-    other = cache.build("other", 3, lambda i: made.append(i) or arrays(i), "memory", 1)
+    first = cache.open_store("k", 3, lambda i: made.append(i) or arrays(i), "memory", 1)
+    again = cache.open_store("k", 3, lambda i: made.append(i) or arrays(i), "memory", 1)
+    other = cache.open_store("other", 3, lambda i: made.append(i) or arrays(i), "memory", 1)
     assert sorted(made) == [0, 0, 1, 1, 2, 2]
     np.testing.assert_array_equal(first[1][0], again[1][0])
     assert len(other) == 3
@@ -55,8 +55,8 @@ def test_made_once_and_shared():
 
 def test_the_last_one_out_removes_it_from_memory_but_not_from_disk(places):
     memory, disk = places
-    first, again = (cache.build("k", 3, arrays, "memory", 1) for _ in range(2))
-    kept = cache.build("k", 3, arrays, "disk", 1)
+    first, again = (cache.open_store("k", 3, arrays, "memory", 1) for _ in range(2))
+    kept = cache.open_store("k", 3, arrays, "disk", 1)
     del first
     gc.collect()
     assert stores(memory)
@@ -68,7 +68,7 @@ def test_the_last_one_out_removes_it_from_memory_but_not_from_disk(places):
 
 
 def test_it_travels_by_the_name_of_its_folder(places):
-    store = cache.build("k", 3, arrays, "memory", 1)
+    store = cache.open_store("k", 3, arrays, "memory", 1)
     store[0]
     data = pickle.dumps(store)
     assert len(data) < 1000
@@ -84,7 +84,7 @@ def test_it_travels_by_the_name_of_its_folder(places):
 def test_what_exceeds_the_bound_on_memory_goes_to_disk(places):
     memory, disk = places
     with pytest.warns(UserWarning, match=r"more than data\.cache_gb 2e-05"):
-        store = cache.build("k", 50, lambda i: [np.full(1000, i % 256, np.uint8)], "memory", limit_gb=20e-6)
+        store = cache.open_store("k", 50, lambda i: [np.full(1000, i % 256, np.uint8)], "memory", limit_gb=20e-6)
     assert not stores(memory)
     assert stores(disk)
     assert store[49][0][0] == 49
@@ -97,14 +97,14 @@ def test_nothing_is_left_of_a_failure_and_all_faults_come_at_once(places):
         return arrays(index)
 
     with pytest.raises(DataError, match="file 0 is broken\nfile 4 is broken\nfile 8 is broken"):
-        cache.build("k", 10, make, "memory", 1)
+        cache.open_store("k", 10, make, "memory", 1)
     assert not stores(places[0])
 
     def interrupted(index):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        cache.build("k", 10, interrupted, "memory", 1)
+        cache.open_store("k", 10, interrupted, "memory", 1)
     assert not stores(places[0])
 
 
@@ -116,15 +116,15 @@ def test_what_a_killed_process_left_is_cleared_by_the_next_but_not_what_is_in_us
         import numpy as np
         from cracklab.data import cache
         cache.memory_folder = lambda: Path(sys.argv[1])
-        store = cache.build("old", 3, lambda i: [np.zeros(9)], "memory", 1)
+        store = cache.open_store("old", 3, lambda i: [np.zeros(9)], "memory", 1)
         cache._make(Path(sys.argv[1]) / (store.folder.name + "2"), 1, lambda i: os.kill(os.getpid(), signal.SIGKILL), 10**9, "")
     """
-    in_use = cache.build("used", 3, arrays, "memory", 1)
+    in_use = cache.open_store("used", 3, arrays, "memory", 1)
     subprocess.run([sys.executable, "-c", textwrap.dedent(script), str(places[0])], check=False)
     left = stores(places[0])
     assert any("old" in name for name in left)
     assert any(".part-" in name for name in left)
-    store = cache.build("new", 3, arrays, "memory", 1)
+    store = cache.open_store("new", 3, arrays, "memory", 1)
     assert [name.rpartition("-")[2] for name in stores(places[0])] == ["new", "used"]
     assert len(store) == len(in_use)
 
@@ -140,7 +140,7 @@ def test_two_processes_at_once_make_it_once(places):
             with open(sys.argv[2], "a") as file:
                 file.write(f"{i}\\n")
             return [np.full(3, i)]
-        store = cache.build("k", 5, make, "memory", 1)
+        store = cache.open_store("k", 5, make, "memory", 1)
         assert store[4][0][0] == 4
         print("ready", flush=True)
         sys.stdin.read()

@@ -66,7 +66,7 @@ def test_groups_by_regular_expression():
 def test_groups_by_column():
     found = with_groups([*records("a", columns={"site": "x"}), *records("b", columns={"site": "y"})], "site")
     assert [record.group for record in found] == ["x", "y"]
-    with pytest.raises(ConfigError, match=r"'sight' is no column of the data \(it has: site\)"):
+    with pytest.raises(ConfigError, match=r"'sight' is neither a column of the data \(it has: site\)"):
         with_groups(records("a", columns={"site": "x"}), "sight")
 
 
@@ -109,11 +109,11 @@ def test_folds_hold_out_each_image_once_and_never_choose_on_it():
     held_out = Counter()
     for fold in range(4):
         splits = assign(found, shares, fold=fold, folds=4, val_fraction=0.15)
-        train, val, test = (groups_of(found, positions) for positions in splits.named().values())
+        train, val, test = (groups_of(found, positions) for positions in splits.by_side().values())
         assert train
         assert val
         assert len(train | val | test) == len(train) + len(val) + len(test)
-        assert all(found[i].split == "train" for positions in splits.named().values() for i in positions)
+        assert all(found[i].split == "train" for positions in splits.by_side().values() for i in positions)
         held_out.update(splits.test)
     assert set(held_out.values()) == {1}
     assert len(held_out) == 36
@@ -122,7 +122,7 @@ def test_folds_hold_out_each_image_once_and_never_choose_on_it():
 def test_five_rotations_of_70_10_20():
     found = index(crops(50, 2))
     splits = assign(found, np.zeros(100), fold=2, folds=5, val_fraction=0.1)
-    assert [len(positions) for positions in splits.named().values()] == [70, 10, 20]
+    assert [len(positions) for positions in splits.by_side().values()] == [70, 10, 20]
 
 
 @pytest.mark.parametrize("fold", [-1, 5])
@@ -143,7 +143,7 @@ def test_one_fold_a_source():
     splits = assign(found, np.zeros(7), fold=1, folds=2, fold_by="source", val_fraction=0.2)
     assert {found[i].source for i in splits.test} == {"y"}
     assert {found[i].source for i in splits.train + splits.val} == {"x"}
-    with pytest.raises(ConfigError, match=r"data\.folds is 5, but there are 2 sources: x, y"):
+    with pytest.raises(ConfigError, match=r"data\.folds is 5, but there are 2 sources \(x, y\): set it to 2"):
         assign(found, np.zeros(7), fold=1, fold_by="source")
 
 
@@ -193,9 +193,9 @@ def test_folds_that_do_not_fit_the_data_are_refused(kept):
     ("change", "message"),
     [
         (lambda content: content["images"]["p3-1"].update(fold=(content["images"]["p3-1"]["fold"] + 1) % 3), "p3"),
-        (lambda content: content["images"]["p3-1"].update(fold=3), "gives p3-1 no fold from 0 to 2"),
-        (lambda content: content["images"]["p3-1"].update(fold=None), "gives p3-1 no fold from 0 to 2"),
-        (lambda content: content.pop("folds"), "is no file of folds"),
+        (lambda content: content["images"]["p3-1"].update(fold=3), "assigns p3-1 to no fold from 0 to 2"),
+        (lambda content: content["images"]["p3-1"].update(fold=None), "assigns p3-1 to no fold from 0 to 2"),
+        (lambda content: content.pop("folds"), "cannot be read as a file of folds"),
     ],
 )
 def test_folds_that_were_spoilt_are_refused(kept, change, message):
@@ -212,7 +212,7 @@ def test_folds_that_were_spoilt_are_refused(kept, change, message):
 def test_official_takes_validation_from_the_training_photos():
     found = index(crops(20, 3, split="train"), records("t1", "t2", split="test"))
     splits = assign(found, np.zeros(62), "official", val_fraction=0.1)
-    assert [len(positions) for positions in splits.named().values()] == [54, 6, 2]
+    assert [len(positions) for positions in splits.by_side().values()] == [54, 6, 2]
     assert not groups_of(found, splits.train) & groups_of(found, splits.val)
     assert {found[i].split for i in splits.test} == {"test"}
     assert assign(found, np.zeros(62), "auto", val_fraction=0.1) == splits
@@ -221,13 +221,13 @@ def test_official_takes_validation_from_the_training_photos():
 def test_official_with_all_three_sides_is_taken_as_it_is():
     found = index(records("a", "b", split="train"), records("c", split="val"), records("d", split="test"))
     splits = assign(found, np.zeros(4), "official")
-    assert splits.named() == {"train": (0, 1), "val": (2,), "test": (3,)}
+    assert splits.by_side() == {"train": (0, 1), "val": (2,), "test": (3,)}
 
 
 def test_holdout_by_fractions():
     found = index(crops(50, 2))
     splits = assign(found, np.zeros(100), "holdout", val_fraction=0.1, test_fraction=0.2)
-    assert [len(positions) for positions in splits.named().values()] == [70, 10, 20]
+    assert [len(positions) for positions in splits.by_side().values()] == [70, 10, 20]
     check_overlap(found, splits)
     assert assign(found, np.zeros(100), "auto", val_fraction=0.1, test_fraction=0.2) == splits
     assert assign(found, np.zeros(100), "holdout", val_fraction=0.1, test_fraction=0.2, seed=1) != splits

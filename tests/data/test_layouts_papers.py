@@ -73,7 +73,7 @@ def test_images_on_the_list_are_left_out(tmp_path, make_data):
     assert {r.id for r in records} == {n for n in NAMES if not n.startswith(("noncrack", "CFD"))}
     data = make_data("crack_collection", {"exclude": "wrong.txt"}, root=str(tmp_path), cache="none", val_fraction=0.2)
     data.setup("fit")
-    assert sum(map(len, data.splits.named().values())) == len(NAMES) - 3
+    assert sum(map(len, data.splits.by_side().values())) == len(NAMES) - 3
 
 
 @pytest.mark.parametrize(("text", "said"), [("CFD_01\n", "CFD_01.*no image"), (None, "cannot be read")])
@@ -140,7 +140,7 @@ def test_squares_never_share_a_photo_between_sides(tmp_path, make_data):
     options = {"layout": LAYOUTS["crack500"](part="data"), "side": 32, "split": False}
     data = make_data("tiles", options, root=str(tmp_path), split="holdout", val_fraction=0.2, test_fraction=0.25)
     data.setup("fit")
-    sides = [{data.records[i].group for i in positions} for positions in data.splits.named().values()]
+    sides = [{data.records[i].group for i in positions} for positions in data.splits.by_side().values()]
     assert all(sides)
     assert sum(map(len, sides)) == 12
     next(iter(data.train_dataloader()))
@@ -162,7 +162,7 @@ def test_validation_images_as_test_images_have_to_be_accepted(tmp_path, make_dat
     data = make_data("fcd108", {"valid_is": "both"}, root=str(tmp_path), known_overlap="report")
     with pytest.warns(UserWarning, match="facade_009"):
         data.setup("fit")
-    assert {side: len(positions) for side, positions in data.splits.named().items()} == {
+    assert {side: len(positions) for side, positions in data.splits.by_side().items()} == {
         "train": 9,
         "val": 3,
         "test": 3,

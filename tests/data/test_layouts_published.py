@@ -216,7 +216,7 @@ def test_several_sources_each_with_its_layout_and_repeats(listed, make_data):
     assert {data.records[i].source for i in data.splits.test} == {"listed"}
     assert sum(record.weight for record in (data.records[i] for i in data.splits.train + data.splits.val)) == 14
     for side in ("train", "val", "test"):
-        assert len(data.dataset(data.splits.named()[side])[0]["mask"].shape) == 3
+        assert len(data.dataset(data.splits.by_side()[side])[0]["mask"].shape) == 3
 
 
 def test_sources_that_do_not_fit_together_are_refused():

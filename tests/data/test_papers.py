@@ -43,7 +43,7 @@ def photo(path, mask_path, seed, size=(32, 40), cracks=((10, 20),)):
 
 
 def sizes(data):
-    return {side: len(positions) for side, positions in data.splits.named().items()}
+    return {side: len(positions) for side, positions in data.splits.by_side().items()}
 
 
 @pytest.mark.filterwarnings("ignore:images of 21 photos")

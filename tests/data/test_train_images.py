@@ -7,7 +7,7 @@ from cracklab.errors import ConfigError
 
 def sides(data):
     data.setup("fit")
-    return {side: {data.records[i].id for i in positions} for side, positions in data.splits.named().items()}
+    return {side: {data.records[i].id for i in positions} for side, positions in data.splits.by_side().items()}
 
 
 @pytest.mark.parametrize("split", [{"split": "holdout"}, {"fold": 1, "folds": 3}])
@@ -46,5 +46,5 @@ def test_a_published_split_keeps_its_proportion(make_data):
 
 @pytest.mark.parametrize("number", [1, 25])
 def test_a_number_out_of_range_is_refused(photos, make_data, number):
-    with pytest.raises(ConfigError, match=rf"train_images is {number}: of \d+ images"):
+    with pytest.raises(ConfigError, match=rf"train_images is {number}: set it to 2 to \d+,"):
         make_data("folders", root=str(photos), train_images=number).setup("fit")

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from cracklab.data.photos import check_outputs, find
+from cracklab.data.photos import check_outputs, find_photos
 from cracklab.errors import DataError
 from cracklab.predict.writers import WRITERS, Result, outputs, write
 
@@ -20,7 +20,7 @@ def save(*paths):
 
 
 def names(places, out):
-    return {photo.path.name: photo.name for photo in find([str(place) for place in places], out)}
+    return {photo.path.name: photo.name for photo in find_photos([str(place) for place in places], out)}
 
 
 def test_folders_are_searched_to_the_bottom_without_hidden_files_and_results(tmp_path):
@@ -32,7 +32,9 @@ def test_folders_are_searched_to_the_bottom_without_hidden_files_and_results(tmp
 
 def test_names_that_differ_in_their_ending_keep_it(tmp_path):
     save(tmp_path / "a.jpg", tmp_path / "a.png", tmp_path / "b.jpg", tmp_path / "east" / "a.jpg", tmp_path / "c.1.png")
-    found = {str(photo.path.relative_to(tmp_path)): photo.name for photo in find([str(tmp_path)], tmp_path / "out")}
+    found = {
+        str(photo.path.relative_to(tmp_path)): photo.name for photo in find_photos([str(tmp_path)], tmp_path / "out")
+    }
     assert found == {
         "a.jpg": "a.jpg",
         "a.png": "a.png",
@@ -54,7 +56,7 @@ def test_files_folders_and_patterns_in_one_call(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "b")
     assert names(["../b/*/z.png"], tmp_path / "out") == {"z.png": "deep/z"}
     with pytest.raises(DataError, match="goes up again"):
-        find(["*/../y.png"], tmp_path / "out")
+        find_photos(["*/../y.png"], tmp_path / "out")
 
 
 def test_what_would_be_written_twice_or_over_a_photo_is_refused(tmp_path):
@@ -67,7 +69,7 @@ def test_what_would_be_written_twice_or_over_a_photo_is_refused(tmp_path):
     kinds = list(WRITERS)
 
     def check(places, out):
-        photos = find([str(place) for place in places], out)
+        photos = find_photos([str(place) for place in places], out)
         check_outputs([(photo, outputs(out, photo.name, kinds)) for photo in photos])
 
     check([tmp_path / "a", tmp_path / "b"], tmp_path / "out")
@@ -89,7 +91,7 @@ def test_odd_names_stay_in_the_folder(tmp_path, name):
     save(photos / "a.png")
     os.rename(photos / "a.png", photos / name)
     before = {path for path in tmp_path.rglob("*")}
-    (photo,) = find([str(photos / name)], out)
+    (photo,) = find_photos([str(photos / name)], out)
     write(out, photo.name, list(WRITERS), result())
     new = {path for path in tmp_path.rglob("*")} - before - {out}
     assert len(new) == len(WRITERS)
@@ -104,7 +106,7 @@ def test_links_that_lead_out_are_refused(tmp_path):
     (out / "east").symlink_to(elsewhere)
     (elsewhere / "kept.png").write_bytes(b"kept")
     (out / "c.png").symlink_to(elsewhere / "kept.png")
-    found = {photo.path.name: photo.name for photo in find([str(photos)], out)}
+    found = {photo.path.name: photo.name for photo in find_photos([str(photos)], out)}
     for name in (found["a.png"], found["b.png"]):
         with pytest.raises(DataError, match="leads out of"):
             write(out, name, list(WRITERS), result())

@@ -23,7 +23,10 @@ REGISTRIES: dict[str, Registry[Any]] = {"model.loss": LOSSES, "data.layout": LAY
 KEY = re.compile(r"Parser key \"([\w.]+)\"")
 NO_CLASS = re.compile(r"Expected a dot import path string: (\S+)")
 NO_OPTION = re.compile(r"(?:Option|Key) '([\w.]+)' is not (?:accepted|expected)")
-NO_KEY = re.compile(r"(?:nrecognized arguments: --|does not accept (?:option|nested key) ')([\w.]+)")
+NO_KEY = re.compile(
+    r"(?:nrecognized arguments: --|(?:Group '([\w.]+)' )?does not accept (?:option|nested key) ')([\w.]+)"
+)
+MISSING = re.compile(r"the following arguments are required: ([\w.]+)")
 NOISE = re.compile(r"\s*- Expected a path but .* either not accessible or invalid")
 
 
@@ -63,7 +66,10 @@ def remedy(message: str, parser: ConfigParser, arguments: Sequence[str]) -> str:
         hint = nearest(found[1], list(REGISTRIES[key])) if key in REGISTRIES else ": give package.module.Class"
         return f"{key}: {found[1]!r} is neither a registered name nor an import path{hint}"
     if found := NO_KEY.search(message):
-        return f"no key is called {found[1]!r}{nearest(found[1], keys_of(parser))}"
+        name = ".".join(filter(None, found.groups()))  # a group names its keys without itself
+        return f"no key is called {name!r}{nearest(name, keys_of(parser))}"
+    if found := MISSING.search(message):
+        return f"{found[1]} is not set: give --{found[1]} VALUE, or --config FILE with a file that sets it"
     return re.sub(r"\s*\n\s*", " ", NOISE.sub("", message)).strip()
 
 

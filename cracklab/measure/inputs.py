@@ -69,7 +69,9 @@ def inputs_from(options: argparse.Namespace) -> Inputs:
         >>> inputs.scale("wall"), inputs.limits["bridge_px"]
         (0.4, 6.0)
     """
-    photos = {photo.name: photo.path for photo in find_photos(options.photos, None, "--photos")} if options.photos else {}
+    photos = (
+        {photo.name: photo.path for photo in find_photos(options.photos, None, "--photos")} if options.photos else {}
+    )
     scale = scale_from(options, photos)
     truths = None
     if options.truth:

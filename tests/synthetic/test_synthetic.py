@@ -1,4 +1,4 @@
-"""Synthetic photographs: what a seed promises, and that the pictures are as hard, and as fair, as they say."""
+"""Synthetic photos: they depend on the seed alone, masks are exact, and cracks are as thin and as hard to find as stated."""
 
 import random
 
@@ -11,7 +11,7 @@ from scipy.ndimage import distance_transform_edt, label
 from skimage.morphology import skeletonize
 
 from cracklab.errors import ConfigError
-from cracklab.synthetic.draw import Stroke, centre_lines, coverage, draw, grow, wall
+from cracklab.synthetic.draw import Stroke, centre_lines, coverage, draw, grow_crack, wall
 from cracklab.synthetic.surfaces import SURFACES, noise
 
 EIGHT = np.ones((3, 3))
@@ -26,7 +26,7 @@ def drawn():
 
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**63), height=st.integers(16, 90), width=st.integers(16, 90))
-def test_any_seed_and_size_gives_a_whole_pair(seed, height, width):
+def test_any_seed_and_size_gives_an_image_and_a_mask(seed, height, width):
     image, mask = draw(seed, (height, width))
     assert image.shape == (height, width, 3)
     assert image.dtype == np.uint8
@@ -37,7 +37,7 @@ def test_any_seed_and_size_gives_a_whole_pair(seed, height, width):
     assert image.std() > 1
 
 
-def test_a_picture_depends_on_seed_and_size_alone():
+def test_an_image_depends_on_seed_and_size_alone_and_leaves_global_generators_unchanged():
     image, mask = draw(7, (61, 83))
     global_state = np.random.get_state()[1].copy()
     np.random.seed(5)
@@ -52,7 +52,7 @@ def test_a_picture_depends_on_seed_and_size_alone():
     np.testing.assert_array_equal(np.random.get_state()[1], global_state)
 
 
-def test_seeds_differ(drawn):
+def test_different_seeds_give_different_images(drawn):
     images, _ = drawn
     assert len({image.tobytes() for image in images}) == len(images)
 
@@ -60,26 +60,26 @@ def test_seeds_differ(drawn):
 @pytest.mark.parametrize(
     ("seed", "size", "named"), [(-1, (64, 64), "-1"), (0, (15, 64), "15 x 64"), (0, (64, 8), "64 x 8")]
 )
-def test_what_cannot_be_drawn_is_named(seed, size, named):
+def test_invalid_seeds_and_sizes_are_named(seed, size, named):
     with pytest.raises(ConfigError, match=named):
         draw(seed, size)
 
 
-def test_shares_of_cracks_and_of_crack_free_images(drawn):
+def test_three_percent_of_the_pixels_are_crack_and_one_image_in_ten_has_none(drawn):
     _, masks = drawn
     assert 0.02 < masks.mean() < 0.05
     empty = (masks.sum((1, 2)) == 0).mean()
     assert 0.06 < empty < 0.14
 
 
-def test_a_larger_picture_shows_more_cracks_not_wider_ones():
+def test_a_larger_image_shows_more_cracks_not_wider_ones():
     masks = np.stack([draw(seed, (320, 320))[1] for seed in range(12)])
     assert 0.01 < masks.mean() < 0.06
     assert np.percentile(widths(masks), 95) < 6.5
 
 
 def widths(masks):
-    """Widths, px, along the skeletons: of a band w px wide, the Euclidean distance to the outside is (w + 1) / 2."""
+    """Return the widths along the skeletons, px; in the middle of a band w px wide the distance to the outside is (w + 1) / 2."""
     padded = [np.pad(mask, 1, mode="edge") for mask in masks if mask.any()]
     return np.concatenate([2 * distance_transform_edt(mask)[skeletonize(mask > 0)] - 1 for mask in padded])
 
@@ -91,8 +91,8 @@ def test_cracks_are_one_to_six_px_wide(drawn):
 
 
 @pytest.mark.parametrize("wanted", [0.2, 3, 40])
-def test_no_crack_grows_narrower_or_wider_than_stated(wanted):
-    strokes = grow(np.random.default_rng(0), np.zeros(2), 0.5, 400, wanted, rate=0.01)
+def test_no_crack_is_narrower_or_wider_than_stated(wanted):
+    strokes = grow_crack(np.random.default_rng(0), np.zeros(2), 0.5, 400, wanted, rate=0.01)
     assert len(strokes) > 2
     drawn_widths = np.concatenate([stroke.width for stroke in strokes])
     assert drawn_widths.min() >= 1
@@ -112,10 +112,10 @@ def test_coverage_is_the_area_of_the_stroke(width):
         assert (centre - points.mean(axis=0)) @ [-direction[1], direction[0]] == pytest.approx(0, abs=0.15)
 
 
-def test_the_thinnest_crack_is_one_piece():
+def test_the_thinnest_crack_is_one_piece_because_its_path_is_drawn_too():
     alone, joined = [], []
     for seed in range(60):
-        strokes = grow(np.random.default_rng(seed), np.array([5.0, 60.0]), 0.1, 110, 1.0, rate=0)
+        strokes = grow_crack(np.random.default_rng(seed), np.array([5.0, 60.0]), 0.1, 110, 1.0, rate=0)
         covered = coverage(strokes, (128, 128)) >= 0.5
         alone.append(label(covered, EIGHT)[1])
         joined.append(label(covered | centre_lines(strokes, (128, 128)), EIGHT)[1])
@@ -123,13 +123,13 @@ def test_the_thinnest_crack_is_one_piece():
     assert set(joined) == {1}
 
 
-def test_cracks_are_pieces_not_dust(drawn):
+def test_cracks_are_few_large_pieces(drawn):
     sizes = [np.bincount(label(mask, EIGHT)[0].ravel())[1:] for mask in drawn[1]]
     assert np.mean([len(pieces) for pieces in sizes]) < 3
     assert np.median(np.concatenate(sizes)) > 50
 
 
-def test_cracks_are_darker_than_what_is_beside_them_by_far_or_by_little(drawn):
+def test_cracks_are_darker_than_their_surroundings_by_various_amounts(drawn):
     contrasts = []
     for image, mask in zip(*drawn, strict=True):
         if mask.any():
@@ -142,7 +142,7 @@ def test_cracks_are_darker_than_what_is_beside_them_by_far_or_by_little(drawn):
     assert high > 2 * low
 
 
-def test_no_threshold_solves_it(drawn):
+def test_no_grey_threshold_segments_the_cracks(drawn):
     images, masks = drawn
     grey = np.stack([cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in images])
     scores = []
@@ -152,7 +152,7 @@ def test_no_threshold_solves_it(drawn):
     assert masks.mean() < max(scores) < 0.25
 
 
-def test_every_surface_is_drawn_in_single_precision():
+def test_every_surface_is_in_single_precision():
     assert sum(share for _, share in SURFACES) == pytest.approx(1)
     for surface, _ in SURFACES:
         for seed in range(8):
@@ -164,7 +164,7 @@ def test_every_surface_is_drawn_in_single_precision():
 
 
 @pytest.mark.parametrize(("cell", "octaves"), [(1, 1), (4, 1), (9, 1), (9, 4), ((20, 3), 1)])
-def test_noise_is_standard(cell, octaves):
+def test_noise_has_mean_0_and_standard_deviation_1(cell, octaves):
     fields = np.stack([noise(np.random.default_rng(seed), (120, 110), cell, octaves) for seed in range(20)])
     assert fields.shape == (20, 120, 110)
     assert fields.mean() == pytest.approx(0, abs=0.1)

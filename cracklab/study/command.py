@@ -40,7 +40,7 @@ def parser(command: str) -> CommandParser:
     }
     arguments = CommandParser(
         command,
-        f"{about[command]} All arguments of `cracklab fit` are accepted too. After an interruption, the same command resumes.",
+        f"{about[command]} All arguments of `cracklab fit` are accepted too. If the command is interrupted, start it again to resume.",
     )
     add = arguments.add_argument
     add("--out", type=Path, required=True, help="folder of the study")

@@ -75,7 +75,7 @@ class Planner:
         return {**overrides, "data.split": "holdout"} if folds else overrides
 
     def _build(self, overrides: Overrides) -> None:
-        """Build net, loss and data of a cell, and read its images; skip what was built or read before."""
+        """Build net, loss and data of a cell, and read its images; skip steps that were done before."""
         arguments = [*self._arguments, *as_arguments(overrides)]
         if arguments == self._built:
             return

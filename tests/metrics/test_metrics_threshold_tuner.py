@@ -58,7 +58,7 @@ def test_an_image_without_a_counted_pixel_does_not_choose(rng, position):
 
 def test_a_threshold_without_a_value_is_never_the_best():
     rows = [{"id": "a", "hd95_px@0.3": None, "hd95_px@0.6": 40.0}, {"id": "b", "hd95_px@0.6": 60.0}]
-    assert best_threshold(rows, "hd95_px") == 0.6  # no value counted as 0 px
+    assert best_threshold(rows, "hd95_px") == 0.6  # a missing value is not 0 px
     rows.append({"id": "c", "hd95_px@0.3": 55.0})  # over one image, against 50 px over two
     assert best_threshold(rows, "hd95_px") == 0.6
     rows.append({"id": "d", "hd95_px@0.3": 1.0})

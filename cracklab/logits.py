@@ -1,4 +1,4 @@
-"""From logits to probabilities, and from probabilities to a predicted mask."""
+"""Probabilities of logits, and the mask that probabilities predict."""
 
 import torch
 from torch import Tensor
@@ -19,7 +19,7 @@ def predicted_mask(probabilities: Tensor, threshold: float) -> Tensor:
 
     Args:
         probabilities: (B, C, H, W), any floating dtype.
-        threshold: of one class; ignored for several.
+        threshold: probability above which a pixel is crack; ignored for several classes.
 
     Returns:
         (B, C, H, W) bool.

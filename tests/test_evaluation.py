@@ -16,7 +16,7 @@ from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.layouts import LAYOUTS
 from cracklab.data.samples import with_ids
 from cracklab.errors import ConfigError, DataError
-from cracklab.metrics.options import EvaluationOptions, facts
+from cracklab.metrics.options import EvaluationOptions
 from cracklab.metrics.protocols import PROTOCOLS
 
 
@@ -35,7 +35,7 @@ def pooled(rows, name="iou", suffix=""):
 
 @pytest.fixture(scope="module")
 def tuned(tmp_path_factory):
-    """A run whose first epoch is the best: its last steps undo what was learnt."""
+    """A run whose best epoch, the one of the highest loss, is not its last."""
     out = fit(
         tmp_path_factory.mktemp("runs") / "tuned",
         "--model.net=support.TinyNet",
@@ -83,7 +83,7 @@ def test_validate_finds_what_fit_found(tuned, tmp_path):
         assert found[name] == pytest.approx(float(best[name]), abs=1e-9)
 
 
-def test_a_fixed_threshold_stays(tmp_path):
+def test_a_fixed_threshold_is_kept(tmp_path):
     out = fit(
         tmp_path / "run", "--model.net=support.TinyNet", "--trainer.max_epochs=1", "--model.evaluation.threshold=0.25"
     )
@@ -91,7 +91,7 @@ def test_a_fixed_threshold_stays(tmp_path):
     assert table(out / run_folder.METRICS)[0]["val/threshold"] == "0.25"
 
 
-def test_all_protocols_are_written_and_those_asked_for_printed(tuned, tmp_path, capsys):
+def test_all_protocols_are_written_and_the_named_ones_printed(tuned, tmp_path, capsys):
     found = json.loads((tuned / run_folder.PROTOCOLS).read_text())
     assert list(found) == list(PROTOCOLS)
     assert all(result["protocol"] == name and result["values"] for name, result in found.items())
@@ -113,7 +113,7 @@ def test_all_protocols_are_written_and_those_asked_for_printed(tuned, tmp_path, 
     assert "protocol omnicrack" not in said
 
 
-def test_a_misspelt_protocol_ends_before_anything_is_done(tuned, tmp_path, capsys):
+def test_a_misspelt_protocol_is_refused_before_anything_is_written(tuned, tmp_path, capsys):
     call = ["test", "--config", str(tuned / run_folder.CONFIG), "--ckpt_path", str(tuned / run_folder.BEST)]
     with pytest.raises(SystemExit):
         main([*call, "--out", str(tmp_path / "out"), "--protocol", "chen2023", "scsegmamba"])
@@ -121,15 +121,14 @@ def test_a_misspelt_protocol_ends_before_anything_is_done(tuned, tmp_path, capsy
     assert not (tmp_path / "out").exists()
 
 
-def test_a_row_tells_of_its_image(tuned):
+def test_per_image_csv_describes_and_scores_each_image(tuned):
     rows = table(tuned / run_folder.PER_IMAGE)
     assert list(rows[0])[:2] == ["id", "group"]
     assert {"crack_share", "width_px", "iou", "hd95_px", "boundary_iou", "cl_dice", "bridged"} <= rows[0].keys()
     assert [row["group"] for row in rows] == [f"test-{i:05d}" for i in range(7)]
 
 
-def test_several_classes(tmp_path, capsys):
-    """No threshold is chosen; protocols for one class are left out with the reason, and refused where asked for."""
+def test_several_classes_choose_no_threshold_and_leave_out_protocols_for_one(tmp_path, capsys):
     rng = np.random.default_rng(0)
     for folder in ("images", "masks"):
         (tmp_path / folder).mkdir()
@@ -155,7 +154,7 @@ def test_several_classes(tmp_path, capsys):
     assert "--protocol chen2023 is defined for one class" in capsys.readouterr().err
 
 
-def test_scale_of_a_table(tmp_path):
+def test_the_scale_in_a_table_describes_its_images(tmp_path):
     (tmp_path / "files").mkdir()
     for name in ("a", "b"):
         for kind in ("image", "mask"):
@@ -166,7 +165,7 @@ def test_scale_of_a_table(tmp_path):
         (tmp_path / "index.csv").write_text("\n".join([*lines, f"files/b_image.png,files/b_mask.png,test,{last}"]))
         data = CrackDataModule(LAYOUTS["csv"](), root=str(tmp_path), split="official", known_overlap="report")
         data.records = with_ids(LAYOUTS["csv"]().index(tmp_path)[0])
-        return [fact["mm_per_px"] for fact in facts(data).values()]
+        return [columns["mm_per_px"] for columns in data.describing_columns().values()]
 
     assert described("0.25") == [0.5, 0.25]
     with pytest.raises(DataError, match="'wide'"):
@@ -184,6 +183,6 @@ def test_scale_of_a_table(tmp_path):
         ({"tolerance_px": -1.0}, "tolerance_px is -1.0"),
     ],
 )
-def test_options_that_cannot_work(options, message):
+def test_options_that_cannot_work_are_refused(options, message):
     with pytest.raises(ConfigError, match=message):
         EvaluationOptions(**options)

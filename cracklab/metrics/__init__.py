@@ -1,6 +1,6 @@
-"""Metrics: pure functions per image, and one evaluator that collects their rows and aggregates them.
+"""Metrics: pure functions of one image, and an evaluator that collects a row per image and aggregates the rows.
 
-The torchmetrics classes are in `cracklab.metrics.torchmetrics`, since torchmetrics takes seconds to import.
+The torchmetrics classes are in `cracklab.metrics.torchmetrics`, because torchmetrics takes seconds to import.
 """
 
 from cracklab.metrics.boundary import boundary_iou

@@ -1,4 +1,4 @@
-"""From rows to numbers: pooled ratios from summed counts, means over images."""
+"""Metrics of a whole evaluation from its rows: pooled ratios from added-up counts, and means over images."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,25 +13,32 @@ from cracklab.metrics.rows import Row, mean
 from cracklab.metrics.scores import SCORES
 
 SUMS = ("hd95_px_empty", "empty_truth", "empty_pred")
-"""Columns that count images, and so are added up."""
+"""Columns that say whether an image is of a kind: their sum is the number of such images."""
 NULLABLE = {*SCORES, "crack_share", "width_px", "boundary_share", "false_positive_px", "hd95_mm", "hd100_mm", "asd_mm"}
-"""Columns whose None says that the image has nothing to measure, and is left out of the mean."""
+"""Columns in which None means that the image has nothing to measure; such images are in no mean."""
 
 
 def aggregate(rows: Sequence[Row]) -> dict[str, float | None]:
     """Aggregate rows of the evaluator in float64.
 
-    Several classes: the pooled ratio of a class that neither truth nor prediction contains anywhere is None, and is in
-    no mean; if that holds for all of them, the mean is 1, as for one class.
+    With several classes, the pooled ratio of a class that neither truth nor prediction contains in any image is None, and
+    in no mean. If that holds for all classes, the mean is 1, as for one class.
 
     Args:
         rows: one per image.
 
     Returns:
-        By name: `images`; `iou`, `dice`, `precision`, `recall` pooled over all pixels, at the checkpoint's threshold, at
-        stated ones (`iou@0.5`), per class (`iou/CLASS`); `iou_image` ... their means over images; the means over images
-        of all other numbers; `hd95_px_empty`, the number of images in which the policy for an empty mask decided.
-        Finite, or None where there is nothing to measure, or a column of the caller's is not finite throughout.
+        By name: `images`, the number of rows; `iou`, `dice`, `precision`, `recall` pooled over all pixels, at the
+        checkpoint's threshold, at stated ones (`iou@0.5`) and per class (`iou/CLASS`); `iou_image` ..., their means over
+        images; means over images of all other numbers; `hd95_px_empty`, the number of images with exactly one empty mask.
+        Values are finite, or None: if there is nothing to measure, or if a column of the caller has a value that is not
+        finite.
+
+    Example:
+        >>> rows = [{"id": "a", "iou": 0.5, "tp": 1, "fp": 1, "fn": 0, "tn": 8}, {"id": "b", "iou": 0.0, "tp": 0, "fp": 0, "fn": 8, "tn": 2}]
+        >>> result = aggregate(rows)
+        >>> result["iou"], result["iou_image"]  # TP, FP, FN = 1, 1, 8
+        (0.1, 0.25)
     """
     names = dict.fromkeys(name for row in rows for name in row if name not in ("id", "histogram"))
     keys = [MetricKey.parse(name) for name in names]

@@ -1,4 +1,4 @@
-"""Agreement of two masks within a band along their boundaries."""
+"""Boundary IoU: agreement of two masks within a band along their boundaries."""
 
 import numpy as np
 from torch import Tensor
@@ -7,16 +7,16 @@ from cracklab.geometry.masks import Mask
 from cracklab.metrics.pairs import inner_boundary, per_image
 from cracklab.metrics.scores import check_width, diagonal
 
-BOX = np.ones((3, 3), np.uint8)
+SQUARE = np.ones((3, 3), np.uint8)
 
 
 def boundary_iou(pred: Tensor, target: Tensor, *, width_px: int | None = None, valid: Tensor | None = None) -> Tensor:
-    r"""Boundary IoU per image and class: the IoU of the parts of both masks within `width_px` of their boundary.
+    r"""Return Boundary IoU per image and class: the IoU of the parts of both masks within `width_px` of their boundary.
 
-    |P_d n T_d| / |P_d u T_d|, where M_d are the pixels of M that d erosions by the 3 x 3 square remove; beyond the
-    image nothing is mask, so that a mask has a boundary along the image's border too. Cracks narrower than 2 d are
-    boundary through and through, and Boundary IoU is plain IoU for them: at the reference's 2 % of the diagonal
-    (14 px at 512 x 512) that holds for nearly every crack. `boundary_share` tells.
+    |P_d n T_d| / |P_d u T_d|, where M_d are the pixels of M that d erosions by the 3 x 3 square remove. Pixels outside of the
+    image count as background, so that a mask has a boundary along the image's border, too. Cracks narrower than 2 d are
+    boundary throughout, and Boundary IoU is plain IoU for them: at the reference's 2 % of the diagonal (14 px at 512 x 512)
+    that holds for nearly every crack. The column `boundary_share` tells the share.
 
     Both bands empty: 1. One empty: 0.
 
@@ -32,6 +32,13 @@ def boundary_iou(pred: Tensor, target: Tensor, *, width_px: int | None = None, v
     Raises:
         ConfigError: for tensors that are not bool or differ in shape, or a width below 1 px.
 
+    Example:
+        >>> import torch
+        >>> pred, target = torch.zeros(2, 1, 1, 9, 9, dtype=torch.bool)
+        >>> pred[..., :2, :], target[..., 1:3, :] = True, True  # one of three rows in common
+        >>> boundary_iou(pred, target, width_px=1).item() == 1 / 3
+        True
+
     Source: Cheng et al. 2021, eq. 2.
     """
     check_width(width_px)
@@ -39,9 +46,15 @@ def boundary_iou(pred: Tensor, target: Tensor, *, width_px: int | None = None, v
 
 
 def image_boundary_iou(pred: Mask, target: Mask, width_px: int | None = None) -> tuple[float, float]:
-    """Boundary IoU of one class of one image, and the share of the truth that is boundary (0 without truth)."""
+    """Return Boundary IoU of one class of one image, and the share of the truth that is boundary (0 without truth).
+
+    Example:
+        >>> square = np.ones((10, 10), bool)
+        >>> image_boundary_iou(square, square, width_px=2)  # the share is 1 - (6 x 6) / (10 x 10)
+        (1.0, 0.64)
+    """
     width = max(1, round(0.02 * diagonal(pred.shape))) if width_px is None else width_px
-    band_p, band_t = inner_boundary(pred, BOX, width), inner_boundary(target, BOX, width)
+    band_p, band_t = inner_boundary(pred, SQUARE, width), inner_boundary(target, SQUARE, width)
     union = int(np.count_nonzero(band_p | band_t))
     iou = int(np.count_nonzero(band_p & band_t)) / union if union else 1.0
     return iou, int(np.count_nonzero(band_t)) / max(int(np.count_nonzero(target)), 1)

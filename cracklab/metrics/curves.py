@@ -1,4 +1,4 @@
-"""Thresholds: histograms of the probabilities, and what follows from them for every threshold at once."""
+"""Histograms of probabilities, and the metrics at all thresholds that follow from them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -10,25 +10,32 @@ from torch import Tensor
 
 from cracklab.errors import ConfigError
 from cracklab.metrics.key import MetricKey
-from cracklab.metrics.overlap import RATIOS, Counts, Values, dice
+from cracklab.metrics.overlap import RATIOS, Counts, Ratios, dice
 from cracklab.metrics.rows import mean
 
 BINS = 1000
 """Thresholds are multiples of 1 / BINS."""
-Histogram = NDArray[np.int64]
-"""(2, BINS + 1): numbers of background and of crack pixels whose probability, rounded up to 1 / BINS, is k / BINS."""
+Rows = Sequence[Mapping[str, Any]]
 
 
 def histograms(probabilities: Tensor, truth: Tensor, valid: Tensor | None = None) -> NDArray[np.int32]:
-    """Histograms of the probabilities of each image; p > k / BINS for what stands right of bin k.
+    """Return histograms of the probabilities of each image, of background and of crack pixels.
+
+    Bin k holds the pixels whose probability, rounded up to a multiple of 1 / BINS, is k / BINS: a pixel is above the
+    threshold k / BINS if its bin is above k.
 
     Args:
         probabilities: (B, 1, H, W), any floating dtype and device.
         truth: (B, 1, H, W) bool.
-        valid: (B, 1, H, W) bool; None: every pixel counts.
+        valid: (B, 1, H, W) bool; False pixels are ignored. None: every pixel counts.
 
     Returns:
         (B, 2, BINS + 1) on the CPU.
+
+    Example:
+        >>> histogram = histograms(torch.tensor([[[[0.2, 0.7004]]]]), torch.tensor([[[[False, True]]]]))
+        >>> histogram.nonzero()[1].tolist(), histogram.nonzero()[2].tolist()  # background in bin 200, crack in bin 701
+        ([0, 1], [200, 701])
     """
     images = len(probabilities)
     bins = (probabilities.float().nan_to_num() * BINS).ceil().clamp(0, BINS).long()
@@ -36,18 +43,23 @@ def histograms(probabilities: Tensor, truth: Tensor, valid: Tensor | None = None
     cells = bins + (BINS + 1) * (truth.long() + 2 * image)
     if valid is not None:
         cells = cells[valid]
-    counted = torch.bincount(cells.flatten(), minlength=images * 2 * (BINS + 1))
-    return counted.reshape(images, 2, BINS + 1).cpu().numpy().astype(np.int32)
+    numbers = torch.bincount(cells.flatten(), minlength=images * 2 * (BINS + 1))
+    return numbers.reshape(images, 2, BINS + 1).cpu().numpy().astype(np.int32)
 
 
 def counts_by_threshold(histogram: NDArray[np.integer[Any]]) -> tuple[Counts, Counts, Counts, Counts]:
-    """True positives, false positives, false negatives, true negatives at thresholds 0, 1 / BINS, ... 1.
+    """Return true positives, false positives, false negatives and true negatives at the thresholds 0, 1 / BINS, ... 1.
 
     Args:
         histogram: (..., 2, BINS + 1).
 
     Returns:
         Four arrays (..., BINS + 1).
+
+    Example:
+        >>> histogram = histograms(torch.tensor([[[[0.2, 0.7]]]]), torch.tensor([[[[False, True]]]]))
+        >>> [counts[0, 500].item() for counts in counts_by_threshold(histogram)]  # at 0.5
+        [1, 0, 0, 1]
     """
     up_to = np.cumsum(histogram, -1, dtype=np.int64)
     above = up_to[..., -1:] - up_to
@@ -55,10 +67,14 @@ def counts_by_threshold(histogram: NDArray[np.integer[Any]]) -> tuple[Counts, Co
 
 
 def bin_index(threshold: float) -> int:
-    """The index of a threshold.
+    """Return the index of a threshold.
 
     Raises:
-        ConfigError: for one that is no multiple of 1 / BINS.
+        ConfigError: if it is not a multiple of 1 / BINS.
+
+    Example:
+        >>> bin_index(0.25)
+        250
     """
     index = round(threshold * BINS)
     if abs(index - threshold * BINS) > 1e-6 or not 0 <= index <= BINS:
@@ -66,56 +82,87 @@ def bin_index(threshold: float) -> int:
     return index
 
 
-def stack_histograms(rows: Sequence[Mapping[str, Any]]) -> NDArray[np.int32]:
-    """The histograms of rows, (N, 2, BINS + 1).
+def stack_histograms(rows: Rows) -> NDArray[np.int32]:
+    """Return the histograms of rows, (N, 2, BINS + 1).
 
     Raises:
         ConfigError: for rows without them.
+
+    Example:
+        >>> stack_histograms([{"histogram": np.zeros((2, BINS + 1))}] * 3).shape
+        (3, 2, 1001)
     """
     if not rows or any("histogram" not in row for row in rows):
         raise ConfigError("the rows hold no histograms: evaluate one class with Evaluator(curves=True)")
     return np.stack([row["histogram"] for row in rows])
 
 
-def ods(rows: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
-    """Optimal data-set scale: the best pooled F1 (Dice) that one threshold for all images reaches, and that threshold.
+def ods(rows: Rows) -> tuple[float, float]:
+    """Return the optimal data-set scale: the best pooled F1 (Dice) of one threshold for all images, and that threshold.
 
-    Picked on the images it is reported on: a ceiling, not a result. Source: Arbelaez 2011, sec. 3.1.
+    The threshold is picked on the images that it is reported on: the value is a ceiling, not a result.
+    Source: Arbelaez 2011, sec. 3.1.
+
+    Example:
+        >>> histogram = histograms(torch.tensor([[[[0.2, 0.4]]]]), torch.tensor([[[[False, True]]]]))[0]
+        >>> ods([{"histogram": histogram}])  # all correct from 0.2 to below 0.4
+        (1.0, 0.399)
     """
     values = _pooled_dice(rows)
     best = _best(values)
     return float(values[best]), best / BINS
 
 
-def ois(rows: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
-    """Optimal image scale: the mean over images of the best F1 that a threshold of its own reaches, and their mean.
+def ois(rows: Rows) -> tuple[float, float]:
+    """Return the optimal image scale: the mean over images of each one's best F1, and the mean of their best thresholds.
 
-    Picked on the images it is reported on. Source: Arbelaez 2011, sec. 3.1; mean over images, as for cracks.
+    The thresholds are picked on the images that they are reported on.
+    Source: Arbelaez 2011, sec. 3.1; the mean over images is usual for cracks.
+
+    Example:
+        >>> truth = torch.tensor([[[[False, True]]]]).expand(2, -1, -1, -1)
+        >>> images = histograms(torch.tensor([[0.2, 0.4], [0.6, 0.8]]).reshape(2, 1, 1, 2), truth)
+        >>> ois([{"histogram": histogram} for histogram in images])[0]
+        1.0
     """
     values = dice(*counts_by_threshold(stack_histograms(rows)))
     best = [_best(image) for image in values]
     return float(values[np.arange(len(values)), best].mean()), float(np.mean(best)) / BINS
 
 
-def average_precision(rows: Sequence[Mapping[str, Any]]) -> float | None:
-    """Area under the precision-recall curve of all pixels, sum of (R_n - R_(n-1)) P_n; None without truth."""
-    hits, false, missed, _ = counts_by_threshold(stack_histograms(rows).sum(0, dtype=np.int64))
-    # the lowest scores last; all pixels, those of bin 0 too, are predicted in the end
-    total, background = hits[0] + missed[0], false[0] + stack_histograms(rows)[:, 0, 0].sum()
-    if total == 0:
+def average_precision(rows: Rows) -> float | None:
+    """Return the area under the precision-recall curve of all pixels, sum of (R_n - R_(n-1)) P_n; None without truth.
+
+    Example:
+        >>> histogram = histograms(torch.tensor([[[[0.2, 0.4, 0.9]]]]), torch.tensor([[[[False, True, False]]]]))[0]
+        >>> average_precision([{"histogram": histogram}])  # the crack is the second pixel from the top
+        0.5
+    """
+    stacked = stack_histograms(rows)
+    tp, fp, fn, _ = counts_by_threshold(stacked.sum(0, dtype=np.int64))
+    # from the highest threshold down; in the end all pixels are predicted, those of bin 0 as well
+    crack, background = tp[0] + fn[0], fp[0] + stacked[:, 0, 0].sum()
+    if crack == 0:
         return None
-    hits, false = np.append(hits[::-1], total), np.append(false[::-1], background)
-    precision = hits / np.maximum(hits + false, 1)
-    return float(np.sum(np.diff(hits, prepend=0) * precision) / total)
+    tp, fp = np.append(tp[::-1], crack), np.append(fp[::-1], background)
+    precision = tp / np.maximum(tp + fp, 1)
+    return float(np.sum(np.diff(tp, prepend=0) * precision) / crack)
 
 
-def by_threshold(rows: Sequence[Mapping[str, Any]]) -> dict[str, Values]:
-    """`threshold`, 0 to 1 in steps of 1 / BINS, and the pooled `iou`, `dice`, `precision` and `recall` at each."""
+def by_threshold(rows: Rows) -> dict[str, Ratios]:
+    """Return the curves of the pooled `iou`, `dice`, `precision` and `recall` over `threshold`, 0 to 1 by 1 / BINS.
+
+    Example:
+        >>> histogram = histograms(torch.tensor([[[[0.2, 0.7]]]]), torch.tensor([[[[True, True]]]]))[0]
+        >>> curves = by_threshold([{"histogram": histogram}])
+        >>> curves["threshold"][500].item(), curves["recall"][500].item()
+        (0.5, 0.5)
+    """
     pooled = counts_by_threshold(stack_histograms(rows).sum(0, dtype=np.int64))
     return {"threshold": np.arange(BINS + 1) / BINS} | {name: ratio(*pooled) for name, ratio in RATIOS.items()}
 
 
-def best_threshold(rows: Sequence[Mapping[str, Any]], by: Literal["dice", "hd95_px"] = "dice") -> float:
+def best_threshold(rows: Rows, by: Literal["dice", "hd95_px"] = "dice") -> float:
     """Return the best threshold for the images of a validation; of equally good ones, the nearest to 0.5.
 
     Args:
@@ -135,11 +182,11 @@ def best_threshold(rows: Sequence[Mapping[str, Any]], by: Literal["dice", "hd95_
     if by == "dice":
         return _best(_pooled_dice(rows)) / BINS
     means: dict[float, float] = {}
-    for name in dict.fromkeys(name for row in rows for name in row):
-        key = MetricKey.parse(name)
-        average = mean(row.get(name) for row in rows) if key.variant == "hd95_px" and key.threshold else None
-        if key.threshold and average is not None:
-            means[float(key.threshold)] = average
+    for column in dict.fromkeys(column for row in rows for column in row):
+        key = MetricKey.parse(column)
+        if key.variant == "hd95_px" and key.threshold:
+            value = mean(row.get(column) for row in rows)
+            means |= {} if value is None else {float(key.threshold): value}
     if not means:
         raise ConfigError(
             "no image has a value of hd95_px at a stated threshold: evaluate images with counted pixels (and with cracks, if "
@@ -148,11 +195,11 @@ def best_threshold(rows: Sequence[Mapping[str, Any]], by: Literal["dice", "hd95_
     return min(means, key=lambda threshold: (means[threshold], abs(threshold - 0.5)))
 
 
-def _pooled_dice(rows: Sequence[Mapping[str, Any]]) -> Values:
+def _pooled_dice(rows: Rows) -> Ratios:
     return dice(*counts_by_threshold(stack_histograms(rows).sum(0, dtype=np.int64)))
 
 
-def _best(values: Values) -> int:
-    """Index of the largest of values at all thresholds; of equal ones the nearest to 0.5. Threshold 1 predicts nothing."""
+def _best(values: Ratios) -> int:
+    """Return the index of the highest of the values at all thresholds; of equal ones, the nearest to 0.5."""
     equal = np.flatnonzero(values == values.max())
     return int(equal[np.argmin(np.abs(equal - BINS / 2))])

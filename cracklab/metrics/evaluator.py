@@ -1,4 +1,4 @@
-"""The one evaluator: a row per image, exactly once, and every number from the rows."""
+"""The evaluator: one row per image, and all metrics from the rows."""
 
 import math
 import warnings
@@ -20,30 +20,35 @@ from cracklab.metrics.overlap import confusion
 from cracklab.metrics.rows import Row, class_suffixes, costly_columns, overlap_rows, thread_pool
 
 MAX_PENDING = 32
-"""Images whose costly scores may wait."""
+"""Images whose costly scores may be waiting for a thread."""
 TRIVIAL_SHARE = 0.9
-"""Share of the truth that is boundary, above which Boundary IoU says nothing that IoU does not."""
+"""Share of the truth that is boundary, above which Boundary IoU is nearly plain IoU."""
 
 
 class Evaluator:
-    """Collects one row per image from every process and aggregates them in float64.
+    """Collects one row per image on all processes, and aggregates the rows in float64.
 
-    `update` per batch, then `rows` once on every process, then `compute`. A row holds `id`, the columns given, and for
-    the checkpoint's threshold (no suffix) and each stated one (`@0.5`) the counts `tp`, `fp`, `fn`, `tn` in px and their
-    ratios; for the checkpoint's also the costly scores, which README.md here defines one by one. Those are computed in
-    threads while the caller goes on.
+    Call `update` for each batch, then `rows` once on every process, then `compute`. A row holds `id`, the given columns, and
+    the counts `tp`, `fp`, `fn`, `tn` in px with their ratios, at the checkpoint's threshold (no suffix) and at each stated one
+    (`@0.5`). At the checkpoint's threshold it also holds the costly scores, which `README.md` in this folder defines. Threads
+    compute these while the caller goes on.
 
-    Policies. Ratios: truth and prediction both empty 1, one of them empty 0. Distances: both empty 0, one empty the
-    image's diagonal. An image without a counted pixel is in no mean. Several classes are predicted by argmax (no
-    thresholds), named `iou/CLASS`, and the plain name is the mean over those that the truth or the prediction contains
-    (pooled: anywhere, else per image); a class that neither contains is None. If there is none at all, the policy for one
-    class holds.
+    Policies for empty masks are in `cracklab.metrics.scores`. An image without a counted pixel is in no mean. Several classes
+    are predicted by argmax, without thresholds, and named `iou/CLASS`. The plain name is the mean over the classes that truth
+    or prediction contain, in the image or, for pooled values, anywhere. A class that neither contains is None. If that holds
+    for all classes, the policy for one class applies.
 
     Args:
         options: scores, thresholds and policies.
         costly: whether to compute the costly scores; may be changed before any `update`.
-        curves: whether rows hold histograms (one class), from which thresholds, curves and protocols follow.
+        curves: whether rows hold histograms (of a single class), which curves, protocols and the choice of a threshold need.
         class_names: one name per channel, for several classes; None: their indices.
+
+    Example:
+        >>> evaluator = Evaluator(EvaluationOptions(thresholds=[]), costly=False)
+        >>> evaluator.update(["a"], torch.tensor([[[[0.9, 0.8, 0.7, 0.1]]]]), torch.tensor([[[[1.0, 1.0, 0.0, 1.0]]]]))
+        >>> evaluator.compute(evaluator.rows())["iou"]  # TP, FP, FN = 2, 1, 1
+        0.5
     """
 
     def __init__(
@@ -56,13 +61,13 @@ class Evaluator:
     ) -> None:
         self.options, self.costly, self.curves, self.class_names = options, costly, curves, class_names
         self.threshold = options.first_threshold
-        """The checkpoint's threshold; metrics without `@` are at it."""
+        """The checkpoint's threshold: that of all metrics without `@`."""
         self._rows: list[Row] = []
         self._pending: list[tuple[Row, Future[Row]]] = []
         self._warned = False
 
     def reset(self) -> None:
-        """Forget all rows."""
+        """Drop all rows."""
         for _, future in self._pending:
             future.cancel()
         self._rows, self._pending = [], []
@@ -80,15 +85,15 @@ class Evaluator:
         """Add a row for each image of a batch.
 
         Args:
-            ids: B unique names; of two rows with one id, gathered from several processes, the first counts.
+            ids: B names; of rows with the same id, on whatever process, only the first counts.
             probabilities: (B, C, H, W), any floating dtype and device.
             mask: (B, C, H, W), 0 / 1.
-            valid: (B, 1, H, W), 0 / 1; pixels with 0 count nowhere. None: every pixel counts.
-            size: (B, 2), height and width of what counts, px, top left; None: all of H x W.
-            columns: further values, B each: numbers (their mean is reported) or words.
+            valid: (B, 1, H, W), 0 / 1; pixels with 0 are ignored. None: every pixel counts.
+            size: (B, 2), height and width of the image, px; the padding below and to the right of it is ignored. None: H, W.
+            columns: further columns of the rows, B values each: numbers, of which the mean is reported, or words.
 
         Raises:
-            ConfigError: for shapes or lengths that do not fit together.
+            ConfigError: for shapes or lengths that do not match.
         """
         columns = {} if columns is None else columns
         _check(ids, probabilities, mask, valid, size, columns)
@@ -114,6 +119,7 @@ class Evaluator:
         ]
         self._rows += rows
         if self.costly:
+            # an image without a counted pixel has no costly scores
             more = self.options.surface_thresholds if channels == 1 else ()
             masks = [preds[0], truth, *(predicted_mask(probabilities, threshold) for threshold in more)]
             on_cpu = [(mask if counted is None else mask & counted).cpu().numpy() for mask in masks]
@@ -122,7 +128,7 @@ class Evaluator:
                     self._submit(rows[i], [mask[i, :, :height, :width] for mask in on_cpu])
 
     def rows(self) -> list[Row]:
-        """Rows of all processes, one per image, sorted by id; every process has to call it."""
+        """Return the rows of all processes, one per image, sorted by id; all processes must call it."""
         for row, future in self._pending:
             row |= future.result()
         self._pending = []
@@ -136,7 +142,7 @@ class Evaluator:
         return [unique[name] for name in sorted(unique)]
 
     def compute(self, rows: Sequence[Row]) -> dict[str, float | None]:
-        """What rows, all of them or a part, come to; see `aggregate`. Warns once where Boundary IoU says nothing."""
+        """Return the metrics of all rows or some; see `aggregate`. Warn once if Boundary IoU is nearly plain IoU."""
         result = aggregate(rows)
         share = result.get("boundary_share")
         first = not (dist.is_available() and dist.is_initialized() and dist.get_rank() > 0)
@@ -153,33 +159,35 @@ class Evaluator:
         return class_suffixes(channels, self.options.background, self.class_names)
 
     def _submit(self, row: Row, masks: list[NDArray[np.bool_]]) -> None:
-        """Have the costly scores of one image computed, from masks (C, h, w): prediction, truth, further predictions."""
-        classes, more = (
-            self._classes(len(masks[0])),
-            dict(zip(self.options.surface_thresholds, masks[2:], strict=False)),
-        )
-        future = thread_pool().submit(
-            costly_columns, self.options, classes, masks[0], masks[1], more, row.get("mm_per_px")
-        )
+        """Start to compute the costly scores of one image.
+
+        Args:
+            row: of the image; gets the scores.
+            masks: (C, h, w): prediction, truth, and predictions at the further thresholds for HD95.
+        """
+        pred, truth, *others = masks
+        classes = self._classes(len(pred))
+        more = dict(zip(self.options.surface_thresholds, others, strict=False))  # several classes have none
+        future = thread_pool().submit(costly_columns, self.options, classes, pred, truth, more, row.get("mm_per_px"))
         self._pending.append((row, future))
-        if len(self._pending) > MAX_PENDING:  # so that no more masks than these wait in memory
+        if len(self._pending) > MAX_PENDING:  # bounds the masks in memory
             self._pending[-MAX_PENDING][1].result()
 
 
 def _counted(probabilities: Tensor, valid: Tensor | None, sizes: list[list[int]]) -> Tensor | None:
-    """What counts, (B, 1, H, W) bool, or None where that is everything."""
+    """Return whether each pixel counts, (B, 1, H, W) bool; None if all do."""
     height, width = probabilities.shape[2:]
     inside = None if valid is None else valid > 0
     if all(size == [height, width] for size in sizes):
         return inside
     extent = torch.tensor(sizes, device=probabilities.device)[:, :, None, None, None]
     rows = torch.arange(height, device=probabilities.device)[:, None] < extent[:, 0]
-    here = rows & (torch.arange(width, device=probabilities.device) < extent[:, 1])
-    return here if inside is None else here & inside
+    image = rows & (torch.arange(width, device=probabilities.device) < extent[:, 1])
+    return image if inside is None else image & inside
 
 
 def _plain(value: float | str) -> float | str | None:
-    """A value that JSON and CSV hold: a number that is not finite becomes None."""
+    """Return a value that JSON and CSV can hold: None for a number that is not finite."""
     if isinstance(value, str):
         return value
     return value if math.isfinite(value) else None

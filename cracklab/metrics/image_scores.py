@@ -1,4 +1,4 @@
-"""Every score of one image beside pixel counts, in groups that can be left out."""
+"""The costly scores of one class of one image, in groups that can be switched off."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -31,13 +31,20 @@ def image_scores(pred: Mask, target: Mask, options: EvaluationOptions, several: 
 
     Returns:
         Scores by name, None if there is nothing to measure; for a single class also counts (`n_...`) for pooling.
+
+    Example:
+        >>> pred, target = np.zeros((2, 9, 9), bool)
+        >>> target[4], pred[4, :6] = True, True  # a line of 9 px, of which 6 px are found
+        >>> scores = image_scores(pred, target, EvaluationOptions(groups=["surface"], tolerance_px=1))
+        >>> scores["hd100_px"], round(scores["surface_dice"], 3)  # 13 of 15 edge pixels match
+        (3.0, 0.867)
     """
     pair = Pair(pred, target)
     groups = (("surface", "boundary") if several else tuple(GROUPS)) if options.groups is None else options.groups
     values: Values = {}
     for name in groups:
         values |= GROUPS[name](pair, options)
-    if several:  # nothing is pooled by these counts
+    if several:  # counts are pooled for a single class only
         values = {name: value for name, value in values.items() if not name.startswith("n_")}
     absent = several and all(pair.empty)
     if absent or (pair.empty[1] and options.crack_free == "skip"):
@@ -46,7 +53,14 @@ def image_scores(pred: Mask, target: Mask, options: EvaluationOptions, several: 
 
 
 def image_score(name: str, pred: Mask, target: Mask, options: EvaluationOptions) -> float:
-    """Compute one score of one class of one image; NaN if there is nothing to measure."""
+    """Compute one score of one class of one image; NaN if there is nothing to measure.
+
+    Example:
+        >>> pred, target = np.zeros((2, 9, 9), bool)
+        >>> target[4], pred[4, :6] = True, True
+        >>> image_score("recall", pred, target, EvaluationOptions()) == 6 / 9
+        True
+    """
     if name in BINARY:
         counts = (pred & target, pred & ~target, target & ~pred, ~(pred | target))
         value: float | None = BINARY[name](*(np.array(np.count_nonzero(part)) for part in counts)).item()
@@ -59,7 +73,15 @@ def image_score(name: str, pred: Mask, target: Mask, options: EvaluationOptions)
 
 
 def hausdorff95_score(pred: Mask, target: Mask, options: EvaluationOptions) -> float | None:
-    """Compute HD95 alone, px, by the same policies."""
+    """Compute HD95 without the other scores of its group, px; None if the image is skipped.
+
+    Example:
+        >>> target = np.zeros((30, 40), bool)
+        >>> hausdorff95_score(~target, target, EvaluationOptions())  # the diagonal
+        50.0
+        >>> hausdorff95_score(~target, target, EvaluationOptions(crack_free="skip")) is None
+        True
+    """
     if options.crack_free == "skip" and not target.any():
         return None
     return image_hausdorff95(pred, target, options.empty, options.backend)
@@ -68,19 +90,19 @@ def hausdorff95_score(pred: Mask, target: Mask, options: EvaluationOptions) -> f
 def _surface(pair: Pair, options: EvaluationOptions) -> Values:
     if any(pair.empty):
         pred, target = (np.full(np.count_nonzero(edges(mask)), np.inf) for mask in (pair.pred, pair.target))
-        return {**_by_policy(pair, options, "surface"), **distance_histogram((pred, target))}
+        return {**_empty_scores(pair, options, "surface"), **distance_histogram((pred, target))}
     return {**surface(pair.pred, pair.target, options.tolerance_px, options.backend)}
 
 
 def _boundary(pair: Pair, options: EvaluationOptions) -> Values:
-    overlap, share = image_boundary_iou(pair.pred, pair.target, options.boundary_width_px)
-    return {"boundary_iou": overlap, "boundary_share": None if pair.empty[1] else share}
+    iou, share = image_boundary_iou(pair.pred, pair.target, options.boundary_width_px)
+    return {"boundary_iou": iou, "boundary_share": None if pair.empty[1] else share}
 
 
 def _skeleton(pair: Pair, options: EvaluationOptions) -> Values:
     counts = line_counts(pair, options.buffer_px)
     if any(pair.empty):
-        return {**counts, **_by_policy(pair, options, "skeleton")}
+        return {**counts, **_empty_scores(pair, options, "skeleton")}
     return {**counts, **skeleton_scores(counts)}
 
 
@@ -99,9 +121,9 @@ GROUPS: Mapping[str, Callable[[Pair, EvaluationOptions], Values]] = {
     "topology": _topology,
     "bands": _bands,
 }
-"""Groups of metrics by name, in the order of their columns; each a function of one class of one image."""
+"""Groups of scores by name, in the order of their columns; each a function of one class of one image."""
 
 
-def _by_policy(pair: Pair, options: EvaluationOptions, group: str) -> Values:
+def _empty_scores(pair: Pair, options: EvaluationOptions, group: str) -> Values:
     distance = empty_distance(pair.target.shape, options.empty)
     return {name: empty_score(name, both=all(pair.empty), distance_px=distance) for name in SCORES_OF[group]}

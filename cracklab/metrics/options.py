@@ -1,4 +1,4 @@
-"""Options of the evaluation, in one place: thresholds, policies, tolerances."""
+"""All options of the evaluation: thresholds, policies, tolerances."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -13,12 +13,12 @@ class EvaluationOptions:
     """How predictions are scored; `cracklab/metrics/README.md` defines every score and policy.
 
     Args:
-        threshold: probability above which a pixel is crack: a number, or chosen by every validation of fit for the best
-            pooled `dice`, or for the lowest mean `hd95`. It is kept in the checkpoint; validate, test, predict and export
-            use that one and choose nothing. The scores of a validation are at the threshold that it chose.
+        threshold: probability above which a pixel is crack: a number, or `dice` or `hd95`. Then every validation of fit
+            chooses the threshold with the highest pooled Dice, or the lowest mean HD95, and its scores are at that threshold.
+            The checkpoint keeps it; validate, test, predict and export use it and choose none.
         threshold_candidates: thresholds that `hd95` chooses from; each costs one HD95 per image and validation.
         thresholds: further thresholds to report, as `iou@0.5`.
-        surface_thresholds: further thresholds for HD95, as `hd95_px@0.1`; the protocol `krasniqi2026` reads 0.1.
+        surface_thresholds: further thresholds for HD95, as `hd95_px@0.1`; the protocol `krasniqi2026` needs 0.1.
         groups: groups of costly scores to compute: surface, boundary, skeleton, topology, bands. None: all of them; for
             several classes, surface and boundary.
         surface_every_n_epochs: number of epochs between validations that compute the costly scores; the last epoch and
@@ -27,7 +27,7 @@ class EvaluationOptions:
         tolerance_px: tolerance of surface Dice, boundary F1 and topology, px.
         buffer_px: tolerance of centre-line IoU, skeleton precision and recall, px.
         empty: distance if exactly one mask is empty, px; `diagonal` is the image's diagonal.
-        crack_free: whether images without crack are scored in means over images (`score`), or left out (`skip`).
+        crack_free: whether images without crack count in means over images (`score`), or are ignored (`skip`).
         background: whether channel 0 counts in means over several classes.
         backend: implementation of HD95.
 
@@ -64,7 +64,7 @@ class EvaluationOptions:
             )
         if self.threshold == "hd95" and not self.threshold_candidates:
             raise ConfigError(
-                "evaluation.threshold 'hd95' chooses from evaluation.threshold_candidates, which is empty"
+                "evaluation.threshold 'hd95' chooses one of evaluation.threshold_candidates, which is empty: give some, such as [0.3, 0.5]"
             )
         for threshold in (*self.thresholds, *self.surface_thresholds):
             if not 0 <= threshold <= 1:
@@ -80,5 +80,5 @@ class EvaluationOptions:
 
     @property
     def first_threshold(self) -> float:
-        """The threshold before any validation has chosen one."""
+        """The threshold before a validation has chosen one."""
         return 0.5 if isinstance(self.threshold, str) else self.threshold

@@ -1,6 +1,6 @@
-"""Named protocols: how published numbers are made, each computed from the same rows.
+"""Named protocols: the computations behind published numbers, all from the same rows.
 
-A protocol that picks its threshold on the images that it reports on says so in `warning`.
+A protocol that picks its threshold on the images that it reports on has a `warning`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,22 +26,26 @@ HUNDREDTHS = [k * curves.BINS // 100 for k in range(100)]
 
 @dataclass(frozen=True)
 class Protocol:
-    """One way from rows to published numbers."""
+    """A published way to compute metrics from rows."""
 
     compute: Callable[[Rows], Values]
     description: str
-    """What is computed, and what was decided where the source is silent."""
+    """Definition of the values, and our decisions where the source is silent."""
     source: str = ""
     warning: str = ""
     several_classes: bool = False
-    """Whether it is defined for several classes too."""
+    """Whether it is defined for several classes as well."""
 
 
 def find_protocol(name: str) -> Protocol:
-    """A protocol by name.
+    """Return a protocol by name.
 
     Raises:
-        ConfigError: for an unknown one, with the nearest right name.
+        ConfigError: for an unknown name; the message suggests the nearest one.
+
+    Example:
+        >>> find_protocol("chen2023").source
+        'Chen 2023, Tables I to IV'
     """
     if name not in PROTOCOLS:
         raise ConfigError(f"no protocol is called {name!r}{nearest(name, list(PROTOCOLS))}")
@@ -49,17 +53,21 @@ def find_protocol(name: str) -> Protocol:
 
 
 def run_protocol(name: str, rows: Rows) -> dict[str, Any]:
-    """One protocol's numbers, labelled.
+    """Return the values of one protocol, with its description.
 
     Args:
-        name: of `PROTOCOLS`.
-        rows: of `Evaluator.rows`; of one class, with histograms (`Evaluator(curves=True)`).
+        name: key of `PROTOCOLS`.
+        rows: of `Evaluator.rows`, of one class, with histograms (`Evaluator(curves=True)`).
 
     Returns:
         `protocol`, `what`, `source`, `warning` (words) and `values`, by name a finite number or None.
 
     Raises:
-        ConfigError: for an unknown name, or rows that lack what it needs.
+        ConfigError: for an unknown name, or rows without the columns that the protocol needs.
+
+    Example:
+        >>> run_protocol("per_image", [{"id": "a", "iou": 0.25}, {"id": "b", "iou": 0.75}])["values"]
+        {'iou': 0.5}
     """
     protocol = find_protocol(name)
     if not protocol.several_classes and any("n_correct" in row for row in rows):
@@ -69,7 +77,14 @@ def run_protocol(name: str, rows: Rows) -> dict[str, Any]:
 
 
 def run_protocols(rows: Rows) -> dict[str, dict[str, Any]]:
-    """Every protocol by name, as `run_protocol` has it; one that the rows do not allow has the reason as `left_out`."""
+    """Return the results of all protocols by name; see `run_protocol`.
+
+    A protocol that cannot be computed from the rows has only its name and the reason, `left_out`.
+
+    Example:
+        >>> run_protocols([{"id": "a", "iou": 0.25}])["best_on_test"]["left_out"]
+        'the rows hold no histograms: evaluate one class with Evaluator(curves=True)'
+    """
     found: dict[str, dict[str, Any]] = {}
     for name in PROTOCOLS:
         try:
@@ -80,7 +95,14 @@ def run_protocols(rows: Rows) -> dict[str, dict[str, Any]]:
 
 
 def as_text(result: Mapping[str, Any]) -> str:
-    """A protocol's result for people: its name, what it is, its warning, and its values or why there are none."""
+    """Return the result of a protocol as text: name, definition, source, warning and values, or the reason for none.
+
+    Example:
+        >>> print(as_text(run_protocol("per_image", [{"id": "a", "iou": 0.25}])))
+        protocol per_image
+        Means over images at the checkpoint's threshold; for images without crack, see cracklab/metrics/README.md.
+          iou  0.2500
+    """
     heading = f"protocol {result['protocol']}"
     if "left_out" in result:
         return f"{heading}: left out, {result['left_out']}"
@@ -159,7 +181,7 @@ def _deopujari2025(rows: Rows) -> Values:
 
 
 def _scsegamba(rows: Rows) -> Values:
-    """Best thresholds of means over images, of probabilities divided by the largest of their image."""
+    """Return the best means over images; each probability is divided by the largest one of its image."""
     histogram = curves.stack_histograms(rows)
     largest = curves.BINS - (histogram.sum(1)[:, ::-1] > 0).argmax(-1)
     at = (np.array(HUNDREDTHS) * largest[:, None] / curves.BINS).round().astype(np.int64)
@@ -200,7 +222,7 @@ def _best_on_test(rows: Rows) -> Values:
 
 
 def _counts(rows: Rows, threshold: float) -> Counts:
-    """(4, N): counts of each image at any threshold."""
+    """Return the counts of each image at a threshold, (4, N)."""
     return np.stack(curves.counts_by_threshold(curves.stack_histograms(rows)))[..., curves.bin_index(threshold)]
 
 
@@ -222,7 +244,7 @@ PROTOCOLS: Mapping[str, Protocol] = {
     ),
     "per_image": Protocol(
         _per_image,
-        "Means over images at the checkpoint's threshold; an image without crack counts as README.md here says.",
+        "Means over images at the checkpoint's threshold; for images without crack, see cracklab/metrics/README.md.",
         several_classes=True,
     ),
     "krasniqi2026": Protocol(
@@ -241,7 +263,7 @@ PROTOCOLS: Mapping[str, Protocol] = {
     "gul2023": Protocol(
         _gul2023,
         "IoU and Dice of each class pooled over the set, mean over all classes with the background; Boundary IoU as a mean "
-        "over images (crack alone where there is one class), at the checkpoint's threshold and in the band that was configured; "
+        "over images (of crack alone if there is one class), at the checkpoint's threshold and with the configured band; "
         "2 % of the diagonal is the paper's.",
         "Guel 2023, sec. 2.1.6 and 4.3",
         several_classes=True,

@@ -1,4 +1,4 @@
-"""The result of one evaluation, as callbacks, tables and loggers read it."""
+"""The result of one evaluation, which callbacks, tables and loggers read."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,15 +9,21 @@ from cracklab.metrics.rows import Row
 
 @dataclass(frozen=True)
 class EvaluationResult:
-    """Rows and metrics of one validation or test, the same on every process."""
+    """Rows and metrics of one validation or test, the same on every process.
+
+    Example:
+        >>> result = EvaluationResult("val", 0, [], {"val/iou": 0.5, "val/bridged": None}, threshold=0.5, complete=True)
+        >>> result.scores
+        {'val/iou': 0.5}
+    """
 
     stage: Literal["val", "test"]
     epoch: int
-    """Epoch in which it was computed, from 0."""
+    """Epoch of the evaluation, from 0."""
     rows: Sequence[Row]
     """One row per image, sorted by id."""
     metrics: Mapping[str, float | None]
-    """`stage/name` -> value, sorted by name; None if there was nothing to measure."""
+    """Values by `stage/name`, sorted by name; None if there was nothing to measure."""
     threshold: float
     """The probability threshold of metrics without `@`."""
     complete: bool

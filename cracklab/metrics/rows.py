@@ -1,4 +1,4 @@
-"""The row of one image: counts, ratios, and the costly scores."""
+"""The row of an image: its counts, ratios and costly scores, by the names of the columns of `per_image.csv`."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,8 +17,8 @@ from cracklab.metrics.overlap import BINARY, COUNTS, RATIOS
 from cracklab.metrics.scores import SCORES, empty_score
 
 Row = dict[str, Any]
-"""One image: `id`, then numbers (int, float, or None where there is nothing to measure) and words by name; `n_...` are
-counts that only serve to be added up, `histogram` those of the probabilities."""
+"""One image: `id`, then numbers (int, float, or None if there is nothing to measure) and words by column. Columns `n_...`
+are counts, only to be added up over images; `histogram` is that of the probabilities."""
 Masks = NDArray[np.bool_]
 """(C, H, W), of one image."""
 
@@ -40,7 +40,7 @@ def class_suffixes(channels: int, background: bool = True, names: Sequence[str] 
     """
     if channels == 1:
         return {"": 0}
-    names = [str(c) for c in range(channels)] if names is None else names
+    names = names or [str(c) for c in range(channels)]
     if len(names) != channels:
         raise ConfigError(f"{len(names)} class names for {channels} channels: name each channel once")
     return {f"/{name}": c for c, name in enumerate(names) if c > 0 or background}
@@ -48,29 +48,35 @@ def class_suffixes(channels: int, background: bool = True, names: Sequence[str] 
 
 @cache
 def thread_pool() -> ThreadPoolExecutor:
-    """Return the threads that compute costly scores, one per thread of torch."""
+    """Return the pool of threads that computes costly scores, as large as that of torch."""
     return ThreadPoolExecutor(max(1, torch.get_num_threads()), thread_name_prefix="metrics")
 
 
 def overlap_rows(
     counts: NDArray[np.int64], cells: Sequence[tuple[str, int, int]], crack_free: Literal["score", "skip"]
 ) -> list[Row]:
-    """Counts and ratios of each image of a batch.
+    """Return the counts and ratios of each image of a batch.
 
     Args:
         counts: (4, K thresholds, B, C), true and false positives, false and true negatives.
-        cells: what to put into columns: suffix, index of the threshold, channel.
-        crack_free: whether ratios of a class without truth are scored or None.
+        cells: suffix, index of the threshold and channel of the columns to make.
+        crack_free: whether the ratios of a class without truth are scored, or None (`skip`).
+
+    Example:
+        >>> counts = np.array([2, 1, 1, 6]).reshape(4, 1, 1, 1)  # TP, FP, FN, TN
+        >>> row = overlap_rows(counts, [("@0.5", 0, 0)], "score")[0]
+        >>> row["iou@0.5"], row["tp@0.5"], row["crack_share"]
+        (0.5, 2, 0.3)
     """
     one = counts.shape[-1] == 1
     ratios = {name: ratio(*counts) for name, ratio in (BINARY if one else RATIOS).items()}
     rows: list[Row] = []
     for i, total in enumerate(counts[:, 0, :, 0].sum(0).tolist()):
-        row: Row = _share(counts[:, 0, i, 0], total) if one else {}
+        row: Row = _facts(counts[:, 0, i, 0], total) if one else {}
         for suffix, k, c in cells:
             truth, union = counts[::2, k, i, c].any(), counts[:3, k, i, c].any()  # TP + FN, TP + FP + FN
-            there = total and (one or union) and (truth or crack_free == "score")
-            row |= {name + suffix: values[k, i, c].item() if there else None for name, values in ratios.items()}
+            measured = total and (one or union) and (truth or crack_free == "score")
+            row |= {name + suffix: values[k, i, c].item() if measured else None for name, values in ratios.items()}
             row |= dict(zip((name + suffix for name in COUNTS), counts[:, k, i, c].tolist(), strict=True))
         if not one:
             row |= class_means(row, RATIOS, scored=total > 0 and crack_free == "score")
@@ -80,7 +86,8 @@ def overlap_rows(
     return rows
 
 
-def _share(counts: NDArray[np.int64], total: int) -> Row:
+def _facts(counts: NDArray[np.int64], total: int) -> Row:
+    """Return the columns of a single class that are no scores: share of crack, empty masks, false alarms."""
     tp, fp, fn, _ = counts.tolist()
     if not total:
         return {"crack_share": None, "empty_truth": 0, "empty_pred": 0, "false_positive_px": None}
@@ -100,15 +107,22 @@ def costly_columns(
     more: Mapping[float, Masks],
     mm_per_px: float | None = None,
 ) -> Row:
-    """The costly part of a row.
+    """Compute the costly columns of one image.
 
     Args:
         options: scores and policies.
-        classes: suffix to channel.
+        classes: channel of each class by the suffix of its columns; see `class_suffixes`.
         pred: (C, H, W).
         truth: (C, H, W).
-        more: threshold to the prediction at it.
-        mm_per_px: scale of the image, where it is known.
+        more: predictions at further thresholds, for HD95 alone.
+        mm_per_px: scale of the image; None: unknown.
+
+    Example:
+        >>> pred, truth = np.zeros((2, 1, 9, 9), bool)
+        >>> pred[0, 2], truth[0, 5] = True, True  # two lines, 3 rows apart
+        >>> columns = costly_columns(EvaluationOptions(), {"": 0}, pred, truth, {}, mm_per_px=0.5)
+        >>> columns["hd95_px"], columns["hd95_mm"], columns["hd95_px_empty"]
+        (3.0, 1.5, 0)
     """
     row: Row = {}
     several = len(pred) > 1
@@ -127,13 +141,28 @@ def costly_columns(
 
 
 def mean(values: Iterable[float | None], empty: float | None = None) -> float | None:
-    """Mean of the values that are not None, whatever their order; `empty` if there are none."""
-    there = [value for value in values if value is not None]
-    return math.fsum(there) / len(there) if there else empty
+    """Return the mean of the values that are not None, independent of their order; `empty` if there are none.
+
+    Example:
+        >>> mean([1.0, None, 2.0])
+        1.5
+    """
+    numbers = [value for value in values if value is not None]
+    return math.fsum(numbers) / len(numbers) if numbers else empty
 
 
 def class_means(row: Row, names: Iterable[str], scored: bool) -> Row:
-    """The mean of each name over the classes that the image has; if it has none, the policy for one class if scored."""
+    """Return the mean of each score over the classes of an image.
+
+    Args:
+        row: columns `NAME/CLASS`.
+        names: of the scores.
+        scored: whether an image without any class gets the value for two empty masks, instead of None.
+
+    Example:
+        >>> class_means({"iou/crack": 0.5, "iou/joint": 1.0, "iou/stain": None}, ["iou"], scored=True)
+        {'iou': 0.75}
+    """
     found = {name: [value for key, value in row.items() if key.startswith(name + "/")] for name in names}
     return {
         name: mean(values, empty_score(name, both=True) if scored and _has_policy(name) else None)
@@ -146,5 +175,10 @@ def _has_policy(name: str) -> bool:
 
 
 def without_histograms(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Rows of numbers and words alone, for a table."""
+    """Return rows of numbers and words alone, for a table.
+
+    Example:
+        >>> without_histograms([{"id": "a", "iou": 0.5, "histogram": np.zeros((2, 1001))}])
+        [{'id': 'a', 'iou': 0.5}]
+    """
     return [{name: value for name, value in row.items() if name != "histogram"} for row in rows]

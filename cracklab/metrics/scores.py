@@ -1,4 +1,4 @@
-"""Every score by name: which way is better, and what it is where a mask is empty."""
+"""Every score by name: which direction is better, and the policy for empty masks."""
 
 import math
 from dataclasses import dataclass
@@ -9,21 +9,26 @@ from cracklab.errors import ConfigError
 
 @dataclass(frozen=True)
 class Score:
-    """How to read a score."""
+    """How to read a score.
+
+    Example:
+        >>> SCORES["hd95_px"]
+        Score(better='lower', empty='distance')
+    """
 
     better: Literal["higher", "lower", "one"]
-    """`one`: the nearer to 1 the better."""
+    """The better direction; `one`: the closer to 1 the better."""
     empty: Literal["ratio", "distance", "truth"]
-    """`ratio`: truth and prediction both empty 1, one of them 0. `distance`: both 0, one of them the distance to nothing.
-    `truth`: defined by the truth alone, so that an empty prediction needs no policy; None without truth."""
+    """Policy for empty masks. `ratio`: 1 if truth and prediction are empty, 0 if one of them is. `distance`: 0 if both are,
+    the distance `Empty` if one is. `truth`: None without truth; an empty prediction needs no policy."""
 
 
 Empty = Literal["diagonal"] | float
-"""Distance if exactly one mask is empty: the image's diagonal, or a number of px."""
+"""Distance if exactly one mask is empty, px; `diagonal` is the image's diagonal."""
 EMPTY: Empty = "diagonal"
-"""The default of every metric."""
+"""The default of `Empty` for every metric."""
 Backend = Literal["cracklab", "monai"]
-"""Implementation that computes HD95."""
+"""Implementation of HD95."""
 
 RATIO = Score("higher", "ratio")
 DISTANCE = Score("lower", "distance")
@@ -50,7 +55,7 @@ SCORES = {
     "bridged": Score("higher", "truth"),
     "betti0_error": Score("lower", "truth"),
 }
-"""Scores of one image. `betti0_error` needs no policy: an empty mask has 0 components."""
+"""Scores of one image by name. `betti0_error` needs no policy: an empty mask has 0 components."""
 
 
 SCORES_OF = {
@@ -60,16 +65,20 @@ SCORES_OF = {
     "topology": ("pieces_per_crack", "bridged", "betti0_error"),
     "bands": (),
 }
-"""Group of costly scores -> their names, in the order of their columns."""
+"""Names of the scores of each costly group, in the order of their columns."""
 
 
 def empty_score(name: str, *, both: bool, distance_px: float = 0.0) -> float:
-    """The value of a score where truth and prediction are both empty, or exactly one of them is.
+    """Return the value of a score if at least one mask is empty.
 
     Args:
         name: a score with the policy `ratio` or `distance`.
-        both: whether both are empty.
-        distance_px: the distance to an empty mask, px.
+        both: whether both masks are empty, not only one.
+        distance_px: distance to an empty mask, px.
+
+    Example:
+        >>> empty_score("iou", both=True), empty_score("hd95_px", both=False, distance_px=50.0)
+        (1.0, 50.0)
     """
     if SCORES[name].empty == "ratio":
         return 1.0 if both else 0.0
@@ -77,22 +86,44 @@ def empty_score(name: str, *, both: bool, distance_px: float = 0.0) -> float:
 
 
 def empty_distance(shape: tuple[int, ...], empty: Empty) -> float:
-    """Return the distance to an empty mask, px, for an image of shape (..., H, W)."""
+    """Return the distance to an empty mask, px, for an image of shape (..., H, W).
+
+    Example:
+        >>> empty_distance((30, 40), "diagonal"), empty_distance((30, 40), 7)
+        (50.0, 7.0)
+    """
     return diagonal(shape) if isinstance(empty, str) else float(empty)
 
 
 def diagonal(shape: tuple[int, ...]) -> float:
-    """Return the diagonal sqrt(H^2 + W^2) of an image of shape (..., H, W), px."""
+    """Return the diagonal sqrt(H^2 + W^2) of an image of shape (..., H, W), px.
+
+    Example:
+        >>> diagonal((30, 40))
+        50.0
+    """
     return math.hypot(*shape[-2:])
 
 
 def check_empty(empty: Empty) -> None:
-    """Raise ConfigError unless the distance to an empty mask is `diagonal` or a length."""
+    """Raise ConfigError unless the distance to an empty mask is `diagonal` or a length.
+
+    Example:
+        >>> check_empty(-1.0)
+        Traceback (most recent call last):
+        cracklab.errors.ConfigError: empty is -1.0: expected 'diagonal' or a distance in px, 0 or more
+    """
     if empty != "diagonal" and (isinstance(empty, str) or not 0 <= empty < float("inf")):
         raise ConfigError(f"empty is {empty!r}: expected 'diagonal' or a distance in px, 0 or more")
 
 
 def check_width(width_px: int | None) -> None:
-    """Raise ConfigError unless the width of the boundary band is None or at least 1 px."""
+    """Raise ConfigError unless the width of the boundary band is None or at least 1 px.
+
+    Example:
+        >>> check_width(0)
+        Traceback (most recent call last):
+        cracklab.errors.ConfigError: width_px is 0: expected 1 or more, or None for 2 % of the image's diagonal
+    """
     if width_px is not None and width_px < 1:
         raise ConfigError(f"width_px is {width_px}: expected 1 or more, or None for 2 % of the image's diagonal")

@@ -1,4 +1,4 @@
-"""Masks and predictions that the tests of metrics share, and one process of several; imports little, to start fast."""
+"""Masks and predictions for the tests of metrics, and the work of one process of several; few imports, for a fast start."""
 
 import json
 import math
@@ -21,7 +21,7 @@ def blobs(rng, shape, sigma=2.0, share=0.15):
 
 
 def real_pairs(deepcrack, count):
-    """Pairs of (prediction, truth), (1, 1, H, W) bool: real masks, and what a mediocre net would make of them."""
+    """Pairs of (prediction, truth), (1, 1, H, W) bool: real masks, and the predictions of a mediocre net."""
     rng = np.random.default_rng(5)
     for path in sorted((deepcrack / "test_lab").glob("*.png"))[:: 237 // count][:count]:
         truth = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) > 127
@@ -31,7 +31,7 @@ def real_pairs(deepcrack, count):
 
 
 def case(rng, images=5, channels=1, shape=(33, 47)):
-    """Ids, probabilities and masks as they come out of a data set and a net."""
+    """Ids, probabilities and masks of random images."""
     masks = blobs(rng, (images, channels, *shape), 3, 0.2)
     if channels == 1:
         probabilities = torch.from_numpy(3 * masks - 1.5 + rng.standard_normal(masks.shape)).sigmoid()
@@ -43,18 +43,18 @@ def case(rng, images=5, channels=1, shape=(33, 47)):
 
 
 def shrinking(images):
-    """A size (height, width) for each image, no two alike."""
+    """A size (height, width) for each image, all different."""
     return torch.tensor([[33 - 2 * i, 47 - 3 * i] for i in range(images)])
 
 
 def make_evaluator(costly=True, curves=False, class_names=None, **options):
-    """An evaluator with some options; without HD95 at further thresholds, unless they are given."""
+    """An evaluator; without HD95 at further thresholds, unless they are given."""
     options = EvaluationOptions(**{"surface_thresholds": [], **options})
     return Evaluator(options, costly=costly, curves=curves, class_names=class_names)
 
 
 def work(rank, folder, cases):
-    """One process of several: for each case its share of the images, padded as DistributedSampler pads."""
+    """Evaluate, as one process of several, a share of the images of each case, padded as a DistributedSampler pads it."""
     for processes, images in cases:
         if rank >= processes:
             continue

@@ -60,7 +60,7 @@ def test_average_precision_by_its_definition(rng):
     assert make_evaluator().compute(rows)["average_precision"] == pytest.approx(area)
 
 
-def test_average_precision_of_extremes():
+def test_average_precision_of_perfect_constant_and_empty_images():
     mask = torch.zeros(1, 1, 8, 8)
     mask[..., :2] = 1
     assert average_precision(evaluated((["a"], mask, mask))) == 1
@@ -81,9 +81,9 @@ def test_ods_and_ois_by_brute_force(rng):
     assert ois(rows)[0] > np.mean([f1(a > 0.5, b) for a, b in zip(p, y, strict=True)])
 
 
-def test_best_threshold_of_validation_rows(rng):
+def test_the_best_threshold_is_that_of_brute_force(rng):
     ids, probabilities, mask = case(rng, 6, shape=(60, 60))
-    logits = torch.logit(probabilities) - 1.2  # a net that says too little
+    logits = torch.logit(probabilities) - 1.2  # a net with probabilities that are too low
     batch = ids, logits.sigmoid(), mask
     rows = evaluated(batch, surface_thresholds=[0.2, 0.5, 0.8])
     best = best_threshold(rows)
@@ -93,10 +93,10 @@ def test_best_threshold_of_validation_rows(rng):
     means = {t: np.mean([row[f"hd95_px@{t}"] for row in rows]) for t in (0.2, 0.5, 0.8)}
     assert best_threshold(rows, "hd95_px") == min(means, key=means.get)
     perfect = evaluated((ids, mask * 0.6 + 0.2, mask))
-    assert best_threshold(perfect) == 0.5  # every threshold from 0.2 to 0.8 is as good
+    assert best_threshold(perfect) == 0.5  # equally good from 0.2 to 0.8: the nearest to 0.5
 
 
-def test_rows_without_what_is_needed(rng):
+def test_rows_without_the_needed_columns_are_refused(rng):
     evaluator = make_evaluator(costly=False)
     evaluator.update(*case(rng, 2))
     with pytest.raises(ConfigError, match=r"curves=True"):
@@ -170,7 +170,7 @@ def test_protocols_are_labelled_and_warn_of_thresholds_picked_on_test(rng):
         assert all(value is None or np.isfinite(value) for value in result["values"].values())
 
 
-def test_protocols_of_several_classes(rng):
+def test_protocols_for_one_class_are_left_out_for_several(rng):
     evaluator = make_evaluator(curves=True)
     evaluator.update(*case(rng, 3, channels=3))
     rows = evaluator.rows()

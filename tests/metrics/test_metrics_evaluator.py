@@ -29,7 +29,7 @@ def counts(pred, truth):
     return tp / (tp + fp + fn), 2 * tp / (2 * tp + fp + fn), tp / (tp + fp), tp / (tp + fn)
 
 
-def test_every_number_from_its_definition(rng):
+def test_every_metric_follows_its_definition(rng):
     ids, probabilities, mask = case(rng)
     evaluator = make_evaluator(thresholds=[0.1, 0.5], boundary_width_px=2)
     evaluator.threshold = 0.3
@@ -53,13 +53,13 @@ def test_every_number_from_its_definition(rng):
     assert result["images"] == 5
 
 
-def test_thresholds_are_strict():
+def test_a_probability_equal_to_the_threshold_is_background():
     probabilities = torch.full((1, 1, 4, 4), 0.5)
     _, result = evaluate((["a"], probabilities, torch.ones(1, 1, 4, 4)))
     assert result["recall"] == 0
 
 
-def test_empty_masks_by_the_stated_policy():
+def test_empty_masks_score_by_the_stated_policy():
     some = torch.zeros(1, 1, 30, 40)
     some[..., 5:9, 5:30] = 1
     none = torch.zeros(1, 1, 30, 40)
@@ -69,16 +69,16 @@ def test_empty_masks_by_the_stated_policy():
     for name in ("iou", "dice", "precision", "recall", "boundary_iou"):
         assert {key: row[name] for key, row in by_id.items()} == {"both": 1, "missed": 0, "false": 0, "hit": 1}
     assert {key: row["hd95_px"] for key, row in by_id.items()} == {"both": 0, "missed": 50, "false": 50, "hit": 0}
-    assert result["hd95_px"] == 25
+    assert result["hd95_px"] == 25  # (0 + 50 + 50 + 0) / 4
     assert result["hd95_px_empty"] == 2
-    assert result["iou"] == pytest.approx(1 / 3)
+    assert result["iou"] == pytest.approx(1 / 3)  # one hit, one miss and one false alarm of the same size
     assert by_id["both"]["boundary_share"] is None  # no truth
-    assert result["boundary_share"] == 0.54  # the outline of 4 x 25 px
+    assert result["boundary_share"] == 0.54  # 54 of 4 x 25 px
     _, nothing = evaluate((["a"], none, none))
     assert nothing["iou"] == nothing["precision"] == nothing["iou_image"] == 1
 
 
-def test_batches_may_be_padded_and_pixels_may_not_count(rng):
+def test_padding_and_invalid_pixels_are_ignored(rng):
     ids, probabilities, mask = case(rng, 3, shape=(30, 40))
     sizes = torch.tensor([[30, 40], [21, 33], [30, 25]])
     junk = probabilities.clone()
@@ -110,7 +110,7 @@ def test_an_image_without_a_counted_pixel_is_in_no_mean(rng):
     assert {**result, "images": 2} == without
 
 
-def test_several_classes(rng):
+def test_classes_are_scored_one_by_one_and_averaged(rng):
     ids, probabilities, mask = case(rng, 4, channels=3)
     rows, result = evaluate((ids, probabilities, mask), class_names=["wall", "crack", "joint"])
     pred, truth = probabilities.argmax(1).numpy(), mask.numpy() > 0
@@ -129,7 +129,7 @@ def test_several_classes(rng):
     assert foreground["iou/2"] == pytest.approx(iou[2])
 
 
-def test_a_class_that_is_nowhere_is_in_no_mean(rng):
+def test_an_absent_class_is_in_no_mean(rng):
     ids, probabilities, mask = case(rng, 3, channels=2)
     absent = torch.zeros_like(mask[:, :1])
     _, two = evaluate((ids, probabilities, mask))
@@ -171,7 +171,7 @@ def test_rows_are_one_per_image_and_sorted(rng):
     assert evaluator.compute([]) == {"images": 0.0}
 
 
-def test_cheap_metrics_alone(rng):
+def test_costly_scores_can_be_switched_off(rng):
     batch = case(rng, 3)
     rows, result = evaluate(batch, costly=False)
     _, full = evaluate(batch)
@@ -179,7 +179,7 @@ def test_cheap_metrics_alone(rng):
     assert result.items() < full.items()
 
 
-def test_images_without_crack_may_be_skipped(rng):
+def test_images_without_crack_can_be_skipped(rng):
     ids, probabilities, mask = case(rng, 4)
     mask[1:3], probabilities[2] = 0, 0
     _, scored = evaluate((ids, probabilities, mask))
@@ -195,7 +195,7 @@ def test_images_without_crack_may_be_skipped(rng):
     assert skipped["iou"] == scored["iou"] < alone["iou"]  # pooled: false pixels count wherever they are
 
 
-def test_replacing_a_perfect_prediction_by_an_empty_one_improves_nothing(rng):
+def test_an_empty_prediction_instead_of_a_perfect_one_improves_no_metric(rng):
     for channels in (1, 3):
         ids, _, mask = case(rng, 4, channels)
         if channels == 1:
@@ -222,14 +222,14 @@ def test_replacing_a_perfect_prediction_by_an_empty_one_improves_nothing(rng):
         assert worse["hd95_px"] > perfect["hd95_px"] == 0
 
 
-def test_lengths_in_mm_where_the_scale_is_known(rng):
+def test_distances_are_given_in_mm_if_the_scale_is_known(rng):
     ids, probabilities, mask = case(rng, 2)
     rows, result = evaluate((ids, probabilities, mask, None, None, {"mm_per_px": [0.5, 2.0]}))
     assert rows[0]["hd95_mm"] == rows[0]["hd95_px"] * 0.5
     assert result["asd_mm"] == pytest.approx((rows[0]["asd_px"] / 2 + rows[1]["asd_px"] * 2) / 2)
 
 
-def test_groups_may_be_chosen(rng):
+def test_groups_of_scores_can_be_chosen(rng):
     rows, _ = evaluate(case(rng, 2), groups=["skeleton"])
     assert "cl_dice" in rows[0]
     assert "hd95_px" not in rows[0]
@@ -237,11 +237,11 @@ def test_groups_may_be_chosen(rng):
     assert "bridged/crack" in rows[0]
     assert result["betti0_error"] is not None
     rows, _ = evaluate(case(rng, 2, channels=2))
-    assert "cl_dice" not in rows[0]  # of several classes only when asked for
+    assert "cl_dice" not in rows[0]  # for several classes, only if it is chosen
 
 
-def test_order_of_images_changes_nothing(rng):
-    ids, probabilities, mask = case(rng, 40, shape=(20, 24))  # more than wait for the threads
+def test_the_order_of_images_does_not_matter(rng):
+    ids, probabilities, mask = case(rng, 40, shape=(20, 24))  # more images than may be waiting for a thread
     order = rng.permutation(40)
     shuffled = [ids[i] for i in order], probabilities[order], mask[order]
     expected_rows, expected = evaluate((ids, probabilities, mask))
@@ -268,21 +268,21 @@ def test_values_are_finite_or_none(channels, height, width, seed, background):
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
-def test_any_floating_dtype(rng, dtype):
+def test_any_floating_dtype_gives_the_same(rng, dtype):
     ids, probabilities, mask = case(rng, 2)
     probabilities = probabilities.to(dtype)
     assert evaluate((ids, probabilities, mask.to(dtype))) == evaluate((ids, probabilities.float(), mask))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_on_a_gpu(rng):
+def test_a_gpu_gives_the_same(rng):
     ids, probabilities, mask = case(rng, 3, channels=2)
     sizes = torch.tensor([[20, 20], [33, 47], [33, 40]])
     on_gpu = [tensor.cuda() for tensor in (probabilities, mask, torch.ones_like(mask[:, :1]), sizes)]
     assert evaluate((ids, *on_gpu)) == evaluate((ids, probabilities, mask, None, sizes))
 
 
-def test_says_once_where_boundary_iou_says_nothing(rng):
+def test_warns_once_if_boundary_iou_is_nearly_plain_iou(rng):
     ids, probabilities, mask = case(rng, 3)
     evaluator = make_evaluator()
     evaluator.update(ids, probabilities, mask * (torch.rand_like(mask) < 0.2))
@@ -301,12 +301,12 @@ def test_says_once_where_boundary_iou_says_nothing(rng):
         ({"empty": -2.0}, "empty is -2.0"),
     ],
 )
-def test_options_out_of_range(options, message):
+def test_options_out_of_range_are_refused(options, message):
     with pytest.raises(ConfigError, match=message):
         make_evaluator(**options)
 
 
-def test_batches_that_do_not_fit_together(rng):
+def test_batches_that_do_not_match_are_refused(rng):
     ids, probabilities, mask = case(rng, 3)
     for batch, message in [
         ((ids[:2], probabilities, mask), "ids has 2 values for 3 images"),
@@ -322,7 +322,7 @@ def test_batches_that_do_not_fit_together(rng):
 
 
 @pytest.mark.parametrize(("processes", "images"), [(2, 5), (3, 7)])
-def test_several_processes_equal_one(gathered, processes, images):
+def test_several_processes_give_the_rows_and_metrics_of_one(gathered, processes, images):
     batch = case(np.random.default_rng(3), images)
     columns = {"loss": [i / 7 for i in range(images)]}
     one = (*batch, None, metric_cases.shrinking(images), columns)
@@ -336,7 +336,7 @@ def test_several_processes_equal_one(gathered, processes, images):
 
 @pytest.fixture(scope="module")
 def gathered(tmp_path_factory):
-    """Rows and metrics as each of 3 processes found them, first all together, then two of them."""
+    """Rows and metrics of each process: of 3 processes, then of 2 of them."""
     folder = tmp_path_factory.mktemp("gathered")
     torch.multiprocessing.spawn(metric_cases.work, (folder, [(3, 7), (2, 5)]), nprocs=3)
     return folder

@@ -35,7 +35,7 @@ def cracks(rng, shape=(48, 64), count=3):
 
 
 def disturbed(rng, truth):
-    """What a mediocre net makes of it: shifted, frayed, with gaps and specks."""
+    """The prediction of a mediocre net: shifted, frayed, with gaps and specks."""
     pred = np.roll(truth, rng.integers(-1, 2, 2), (0, 1)) & ~blobs(rng, truth.shape, 0, 0.1)
     return (pred & ~blobs(rng, truth.shape, 3, 0.2)) | (rng.random(truth.shape) < 0.003)
 
@@ -104,14 +104,15 @@ def test_centre_lines_by_dilation(seed):
         assert value("skeleton_precision", pred, truth, buffer_px=buffer) == pytest.approx(expected)
 
 
-def test_pieces_of_a_broken_crack():
+def test_topology_of_a_broken_crack_in_closed_form():
     truth, pred = np.zeros((2, 20, 100), bool)
-    truth[5, :100] = truth[15, 10:60] = True  # a crack of 100 px, one of 50
+    truth[5, :100] = truth[15, 10:60] = True  # a crack of 100 px, one of 50 px
     pred[5, :20] = pred[5, 30:100] = pred[15, 10:60] = True  # the first in pieces of 20 and 70
     pred[0, 0] = True  # and a speck, far off
+    # pieces per crack: (2 + 1) / 2; main pieces of 70 and 50 px; 4 pieces and 2 cracks
     result = GROUPS["topology"](Pair(pred, truth), EvaluationOptions(tolerance_px=0))
     assert result == {"pieces_per_crack": 1.5, "bridged": pytest.approx((70 + 50) / 150), "betti0_error": 2}
-    # with a tolerance of 2 px the gap of 10 px is one of 6
+    # with a tolerance of 2 px, the gap of 10 px shrinks to 6 px
     near = GROUPS["topology"](Pair(pred, truth), EvaluationOptions(tolerance_px=2))
     assert near["bridged"] == pytest.approx((72 + 50) / 150)
     shifted = np.roll(pred, 1, 0)
@@ -127,7 +128,7 @@ def test_components_are_scipys(rng):
     assert value("betti0_error", pred, truth) == abs(pieces - count)
 
 
-def test_width_bands_of_straight_cracks():
+def test_width_bands_of_straight_cracks_in_closed_form():
     truth = np.zeros((100, 120), bool)
     for top, width in ((5, 1), (20, 4), (40, 8), (65, 14)):
         truth[top : top + width, 10:110] = True
@@ -190,7 +191,7 @@ def test_an_empty_prediction_never_improves_a_perfect_one(name, rng):
 
 
 @pytest.mark.parametrize("name", SCORES)
-def test_a_false_alarm_is_worse_than_silence(name, rng):
+def test_a_false_alarm_is_worse_than_an_empty_prediction(name, rng):
     nothing, alarm = np.zeros((48, 64), bool), cracks(rng)
     silent, loud = value(name, nothing, nothing), value(name, alarm, nothing)
     if name in ("pieces_per_crack", "bridged"):
@@ -202,7 +203,7 @@ def test_a_false_alarm_is_worse_than_silence(name, rng):
 
 
 @pytest.mark.parametrize("name", SCORES)
-def test_symmetry_padding_and_translation(name, rng):
+def test_scores_under_swapping_padding_and_translation(name, rng):
     truth = np.pad(cracks(rng), 3)
     pred = np.pad(disturbed(rng, truth[3:-3, 3:-3]), 3)
     options = {"boundary_width_px": 2}
@@ -217,7 +218,7 @@ def test_symmetry_padding_and_translation(name, rng):
     assert value(name, *moved, **options) == pytest.approx(number)
 
 
-def test_real_masks_score_between_nothing_and_perfection(deepcrack):
+def test_real_masks_score_between_empty_and_perfect(deepcrack):
     for pred, truth in real_pairs(deepcrack, 3):
         pred, truth = pred[0, 0].numpy(), truth[0, 0].numpy()
         values = image_scores(pred, truth, EvaluationOptions())
@@ -235,6 +236,6 @@ def test_real_masks_score_between_nothing_and_perfection(deepcrack):
         ({"buffer_px": float("nan")}, "buffer_px is nan"),
     ],
 )
-def test_options_out_of_range(options, message):
+def test_options_out_of_range_are_refused(options, message):
     with pytest.raises(ConfigError, match=message):
         EvaluationOptions(**options)

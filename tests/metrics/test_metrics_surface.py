@@ -21,7 +21,7 @@ def monai(pred, target):
 
 
 def brute(pred, target):
-    """Every distance between two outlines, from SciPy's erosion."""
+    """Distances between all edge pixels, from SciPy's erosion."""
     points = [np.argwhere(m & ~ndimage.binary_erosion(m)) for m in (pred, target)]
     distances = cdist(*points)
     return distances.min(1), distances.min(0)
@@ -63,7 +63,7 @@ def test_distances_are_those_of_brute_force(rng, share):
             assert np.allclose(np.sort(ours), np.sort(theirs), atol=1e-4)
 
 
-def test_percentile_is_per_direction():
+def test_the_percentile_is_taken_per_direction():
     pred, target = np.zeros((2, 1, 1, 9, 200), bool)
     target[..., 4, 10:110] = True
     pred[..., 4, 10:110] = True
@@ -74,15 +74,15 @@ def test_percentile_is_per_direction():
     assert value != pytest.approx(np.percentile(np.r_[forward, np.zeros(100)], 95))  # pooled over both directions
 
 
-def test_empty_masks():
+def test_hd95_is_0_if_both_masks_are_empty_and_the_diagonal_if_one_is():
     empty, some = torch.zeros(1, 1, 30, 40, dtype=torch.bool), torch.ones(1, 1, 30, 40, dtype=torch.bool)
     assert hausdorff95(empty, empty).item() == 0
-    assert hausdorff95(empty, some).item() == hausdorff95(some, empty).item() == 50
+    assert hausdorff95(empty, some).item() == hausdorff95(some, empty).item() == 50  # sqrt(30^2 + 40^2)
     assert hausdorff95(some, empty, empty=7.5).item() == 7.5
     assert hausdorff95(empty, empty, empty=7.5).item() == 0
 
 
-def test_invalid_pixels_count_nowhere(rng):
+def test_invalid_pixels_are_ignored(rng):
     pred, target = (torch.from_numpy(blobs(rng, (2, 1, 30, 41), share=0.3)) for _ in range(2))
     valid = torch.zeros(2, 1, 30, 41)
     valid[..., :20, :25] = 1
@@ -93,7 +93,7 @@ def test_invalid_pixels_count_nowhere(rng):
 
 
 @pytest.mark.parametrize("share", [0.01, 0.3])
-def test_properties(rng, share):
+def test_hd95_is_symmetric_0_for_equal_masks_and_unchanged_by_padding_and_transposing(rng, share):
     pred, target = (torch.from_numpy(rng.random((3, 1, 24, 31)) < share) for _ in range(2))
     pred[..., 3, 3], target[..., 20, 20] = True, True
     value = hausdorff95(pred, target)
@@ -105,7 +105,7 @@ def test_properties(rng, share):
     assert torch.allclose(hausdorff95(pred.mT, target.mT), value, atol=1e-4)
 
 
-def test_views_that_are_not_contiguous():
+def test_hd95_of_views_that_are_not_contiguous():
     mask = np.zeros((20, 30), np.uint8)
     cv2.line(mask, (2, 3), (28, 15), 1, 3)
     whole = torch.from_numpy(mask.astype(bool))[None, None]
@@ -140,8 +140,8 @@ def test_errors_name_value_and_expectation(pred, target, options, message):
         hausdorff95(pred, target, **options)
 
 
-def test_errors_of_an_outline_by_distance():
-    """Two lines of 10 px, 3 rows apart, and one of them against nothing."""
+def test_edge_pixels_are_counted_by_distance():
+    """Two lines of 10 px, 3 rows apart; and one line against an empty mask."""
     pred, target = (np.zeros((20, 20), bool) for _ in range(2))
     pred[5, :10], target[8, :10] = True, True
     found = {name: number for name, number in surface(pred, target, 2.0).items() if number and name.startswith("n_")}

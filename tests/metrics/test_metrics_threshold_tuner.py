@@ -1,4 +1,4 @@
-"""A threshold chosen on validation: the best one by brute force, and every score of that validation at it."""
+"""The threshold that a validation chooses: the best one by brute force, and all scores of that validation at it."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def tuned(batch, by, **options):
     return evaluator
 
 
-def test_by_dice_over_all_images(rng):
+def test_dice_chooses_the_threshold_of_brute_force(rng):
     ids, probabilities, mask = case(rng, 4)
     evaluator = tuned((ids, probabilities, mask), "dice")
     p, y = probabilities.numpy(), mask.numpy() > 0
@@ -32,7 +32,7 @@ def test_by_dice_over_all_images(rng):
     assert dice[round(evaluator.threshold * 1000)] == max(dice)
 
 
-def test_by_hd95_over_the_candidates(rng):
+def test_hd95_chooses_the_best_candidate(rng):
     ids, probabilities, mask = case(rng, 4)
     evaluator = tuned((ids, probabilities, mask), "hd95")
     means = {
@@ -45,7 +45,7 @@ def test_by_hd95_over_the_candidates(rng):
 
 @pytest.mark.parametrize("position", [0, 2])
 def test_an_image_without_a_counted_pixel_does_not_choose(rng, position):
-    """Its row has no distance: at the beginning of the rows it hid those of all others, later it was missed."""
+    """Its row has no distances, whether it is the first row or a later one."""
     ids, probabilities, mask = case(rng, 4)
     valid = torch.ones_like(mask)
     valid[position] = 0
@@ -58,7 +58,7 @@ def test_an_image_without_a_counted_pixel_does_not_choose(rng, position):
 
 def test_a_threshold_without_a_value_is_never_the_best():
     rows = [{"id": "a", "hd95_px@0.3": None, "hd95_px@0.6": 40.0}, {"id": "b", "hd95_px@0.6": 60.0}]
-    assert best_threshold(rows, "hd95_px") == 0.6  # no value counted as 0 px
+    assert best_threshold(rows, "hd95_px") == 0.6  # a missing value is not 0 px
     rows.append({"id": "c", "hd95_px@0.3": 55.0})  # over one image, against 50 px over two
     assert best_threshold(rows, "hd95_px") == 0.6
     rows.append({"id": "d", "hd95_px@0.3": 1.0})
@@ -81,7 +81,7 @@ def test_the_threshold_is_chosen_by_the_hd95_that_is_reported(rng):
     assert tuned(batch, "hd95", empty=0.01).threshold == 0.8
 
 
-def test_pixels_that_do_not_count_do_not_choose(rng):
+def test_invalid_pixels_do_not_choose(rng):
     ids, probabilities, mask = case(rng, 4)
     valid = torch.ones_like(mask)
     valid[..., 20:] = 0

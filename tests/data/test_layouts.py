@@ -1,10 +1,12 @@
+import pickle
+
 import cv2
 import numpy as np
 import pytest
 from data_cases import pair, write
 
 from cracklab.data.layouts import LAYOUTS
-from cracklab.data.samples import with_ids
+from cracklab.data.samples import Record, with_ids
 from cracklab.errors import ConfigError, DataError
 
 
@@ -139,8 +141,6 @@ def test_synthetic_reads_no_files_and_depends_on_its_seed_alone():
 
 
 def test_ids_are_stems_with_prefixes_only_if_stems_collide():
-    from cracklab.data.samples import Record
-
     found = with_ids(
         [
             Record("/d/train/a.jpg", "m", split="train", source="x"),
@@ -161,7 +161,5 @@ def test_a_misspelt_layout_is_refused_with_the_nearest_name():
 
 
 def test_layouts_can_be_pickled_for_workers():
-    import pickle
-
     layout = LAYOUTS["folders"](mask_pattern="{stem}_mask")
     assert vars(pickle.loads(pickle.dumps(layout))) == vars(layout)

@@ -102,8 +102,8 @@ class Folders(MaskFiles):
 class DeepCrack(Layout):
     """DeepCrack as published: `train_img/*.jpg` with `train_lab/*.png`, `test_img` with `test_lab`.
 
-    Liu, Yao, Lu, Xie, Li 2019. `NAME-1` ... `NAME-20` are crops of one photo. Three photos are on both sides of the published
-    split, which `data.known_overlap: report` accepts and `data.split: official-clean` corrects.
+    Liu, Yao, Lu, Xie, Li 2019. `NAME-1` ... `NAME-20` are crops of one photo. Three photos by name, and a fourth under two
+    names, are on both sides of the published split, which `data.known_overlap: report` accepts and `data.split: official-clean` corrects.
     """
 
     def index(self, root: Path) -> Index:

@@ -1,4 +1,4 @@
-"""Small data in the exact layout of a configuration: what `data.root` would hold."""
+"""Write a small data set in the layout of a configuration, as `data.root` would hold it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,26 +12,26 @@ from cracklab.synthetic.draw import draw
 
 SIDE = 64
 COUNTS = {"train": 12, "val": 4, "test": 4}
-"""Photos of each side."""
+"""Number of photos on each side."""
 
 Pair = tuple[np.ndarray, np.ndarray]
 
 
 def pairs(side: str, classes: int = 1) -> list[Pair]:
-    """Drawn photos with masks of cracks, or of patches of several classes."""
-    found = []
+    """Draw photos with masks of cracks, or of patches of several classes."""
+    drawn = []
     for i in range(COUNTS[side]):
         seed = 100 * list(COUNTS).index(side) + i
         image, mask = draw(seed, size=(SIDE, SIDE))
         if classes > 1:
             patches = np.random.default_rng(seed).integers(0, classes, (8, 8), dtype=np.uint8)
             mask = np.kron(patches, np.ones((SIDE // 8, SIDE // 8), np.uint8))
-        found.append((image, mask))
-    return found
+        drawn.append((image, mask))
+    return drawn
 
 
 def save(path: Path, values: np.ndarray) -> None:
-    """An image file; RGB where there are three channels."""
+    """Write an image file; three channels are RGB."""
     path.parent.mkdir(parents=True, exist_ok=True)
     assert cv2.imwrite(str(path), values[..., ::-1] if values.ndim == 3 else values)
 
@@ -75,7 +75,7 @@ def crack_collection(root: Path, options: Mapping[str, Any]) -> None:
         save(root / f"images/{name}.jpg", image)
         save(root / f"masks/{name}.jpg", mask * 255)
     if options["exclude"]:
-        (root / options["exclude"]).write_text("# all labels are right here\n")
+        (root / options["exclude"]).write_text("# exclude nothing\n")
 
 
 def fcd108(root: Path, options: Mapping[str, Any]) -> None:
@@ -124,13 +124,13 @@ def tiles(root: Path, options: Mapping[str, Any]) -> None:
 def sources(root: Path, options: Mapping[str, Any]) -> None:
     for i, source in enumerate(options["sources"]):
         write(root / source["root"], source["layout"])
-        if i:  # other photos than the source before has, or they would be duplicates
+        if i:  # invert the photos, or they would be duplicates of the first source
             for path in (root / source["root"]).rglob("*.jpg"):
                 save(path, 255 - cv2.imread(str(path))[..., ::-1])
 
 
 def synthetic(root: Path, options: Mapping[str, Any]) -> None:
-    """Nothing is read."""
+    """Write nothing, since the layout reads no files."""
 
 
 WRITERS: Mapping[str, Callable[[Path, Mapping[str, Any]], None]] = {
@@ -141,20 +141,20 @@ WRITERS: Mapping[str, Callable[[Path, Mapping[str, Any]], None]] = {
 
 
 def write(root: Path, layout: Mapping[str, Any]) -> None:
-    """Write what a layout reads.
+    """Write a data set for a layout.
 
     Args:
-        root: where to.
-        layout: its `class_path` and its complete `init_args`.
+        root: the folder to write to.
+        layout: `class_path` and complete `init_args`.
     """
     name = layout["class_path"].rpartition(".")[2]
-    assert name in WRITERS, f"a configuration reads the layout {name!r}: write in {__file__} how it lies on disk"
+    assert name in WRITERS, f"no writer for the layout {name!r}: add one to {__file__}"
     root.mkdir(parents=True, exist_ok=True)
     WRITERS[name](root, layout.get("init_args") or {})
 
 
 def shrink(layout: Any) -> None:
-    """Change a parsed layout, in place, to one that reads a few photos of this size."""
+    """Change a parsed layout, in place, so that it reads a few photos of `SIDE` x `SIDE` px."""
     options = layout.get("init_args") or {}
     match layout["class_path"].rpartition(".")[2]:
         case "synthetic":

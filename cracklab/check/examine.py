@@ -112,7 +112,9 @@ def examine_pair(data: CrackDataModule, record: Record, with_label_noise: bool) 
 
     image = attempt("unreadable-image", lambda: data.layout.read_image(record))
     mask = attempt("unreadable-mask", lambda: data.layout.read_mask(record))
-    both = None if image is None or mask is None else attempt("size", lambda: data.layout.matched(image, mask, record))
+    both = (
+        None if image is None or mask is None else attempt("size", lambda: data.layout.match_sizes(image, mask, record))
+    )
     if both is None:
         return pair
     image, mask = both

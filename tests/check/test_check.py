@@ -109,7 +109,7 @@ FAULTS = {
     "ambiguous values": "has the values 1, 2, which do not say what is crack",
     "full mask": "every pixel is crack",
     "inverted mask": "so it seems inverted",
-    "same stem": "differ in their ending alone",
+    "same stem": "differ only in their extension",
     "exif": r"EXIF tag \(6\) rotates a square photo",
 }
 

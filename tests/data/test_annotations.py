@@ -7,7 +7,7 @@ import pytest
 from data_cases import pair
 
 from cracklab.data.layouts import LAYOUTS
-from cracklab.data.layouts.shapes import Shape, rasterise, run_lengths
+from cracklab.data.layouts.shapes import Shape, decode_run_lengths, rasterise
 from cracklab.errors import DataError
 
 HEIGHT, WIDTH = 40, 56
@@ -64,15 +64,15 @@ def test_lines_have_their_width(width):
     assert cv2.connectedComponents(slanted)[0] == 2
 
 
-def test_lines_outside_of_the_photo_draw_nothing():
+def test_lines_outside_the_photo_draw_nothing():
     for points in (((-30, -5), (-3, -40)), ((90, 3), (95, 80)), ((100, 100), (100, 100))):
         assert not rasterise([Shape("crack", points, 3)], HEIGHT, WIDTH).any()
 
 
-def test_run_lengths_count_zeros_first():
+def test_run_lengths_start_with_zeros():
     mask = np.array([[0, 1, 1], [0, 0, 1]], np.uint8)
-    np.testing.assert_array_equal(run_lengths([2, 1, 1, 2], 2, 3), mask)
-    np.testing.assert_array_equal(run_lengths([1, 2, 2, 1], 2, 3, columns_first=False), mask)
+    np.testing.assert_array_equal(decode_run_lengths([2, 1, 1, 2], 2, 3), mask)
+    np.testing.assert_array_equal(decode_run_lengths([1, 2, 2, 1], 2, 3, columns_first=False), mask)
 
 
 # -- LabelMe --------------------------------------------------------------------------------------------------------
@@ -86,27 +86,27 @@ def labelme(root, stem, *shapes):
     (root / f"{stem}.json").write_text(json.dumps(content))
 
 
-def test_labelme(root):
+def test_labelme_draws_polygons_lines_and_rectangles_of_the_chosen_labels(root):
     labelme(root, "a", ("crack", "polygon", SQUARE), ("fine", "linestrip", [(10, 30.5), (40, 30.5)]))
     labelme(root, "b", ("crack", "rectangle", [(10, 5), (20, 15)]))
     masks = read(LAYOUTS["labelme"](), root)
     assert (masks["a"][:, 14:36] == (square() | line(30, 3))[:, 14:36]).all()
     np.testing.assert_array_equal(masks["b"], square())
     np.testing.assert_array_equal(read(LAYOUTS["labelme"](labels=["crack"]), root)["a"], square())
-    with pytest.raises(DataError, match="nothing is labelled 'crak'; did you mean 'crack'"):
+    with pytest.raises(DataError, match="no shape has the label 'crak'; did you mean 'crack'"):
         LAYOUTS["labelme"](labels=["crak"]).index(root)
 
 
-def test_labelme_that_is_broken_is_named(root):
+def test_an_invalid_labelme_file_is_named(root):
     labelme(root, "a", ("crack", "point", [(1, 1)]))
-    with pytest.raises(DataError, match=r"a\.json' is no file of LabelMe.*shape_type 'point'"):
+    with pytest.raises(DataError, match=r"a\.json' is not a LabelMe file.*shape_type 'point'"):
         LAYOUTS["labelme"]().index(root)
     (root / "a.json").write_text("{")
-    with pytest.raises(DataError, match=r"a\.json' is no JSON"):
+    with pytest.raises(DataError, match=r"a\.json' cannot be read as JSON"):
         LAYOUTS["labelme"]().index(root)
 
 
-def test_a_photo_that_is_not_there_is_a_problem(root):
+def test_a_missing_photo_is_a_problem_that_names_its_annotation_file(root):
     labelme(root, "a", ("crack", "polygon", SQUARE))
     labelme(root, "c", ("crack", "polygon", SQUARE))
     records, problems = LAYOUTS["labelme"]().index(root)
@@ -129,7 +129,7 @@ def coco(root, *annotations):
     (root / "annotations.json").write_text(json.dumps(content))
 
 
-def test_coco_with_polygons_and_run_lengths(root):
+def test_coco_draws_polygons_and_run_lengths(root):
     flat = [coordinate for point in SQUARE for coordinate in point]
     columns = square().ravel(order="F")
     edges = np.flatnonzero(np.diff(columns)) + 1
@@ -141,18 +141,18 @@ def test_coco_with_polygons_and_run_lengths(root):
     assert read(LAYOUTS["coco"](), root)["a"].sum() > square().sum()
 
 
-def test_coco_without_anything_drawn_shows_no_crack(root):
+def test_a_coco_image_without_annotations_shows_no_crack(root):
     coco(root, (1, 3, [[coordinate for point in SQUARE for coordinate in point]]))
     assert not read(LAYOUTS["coco"](), root)["b"].any()
 
 
-def test_coco_that_does_not_fit_is_named(root):
+def test_an_invalid_coco_file_is_named(root):
     coco(root, (1, 3, {"counts": [10, 5, 35], "size": [5, 10]}))
     layout = LAYOUTS["coco"]()
-    with pytest.raises(DataError, match=r"annotations\.json' draws in .*a\.png' does not fit"):
+    with pytest.raises(DataError, match=r"shapes of .*a\.png' in .*annotations\.json' do not fit its size"):
         layout.read(layout.index(root)[0][0])
     (root / "annotations.json").write_text("[]")
-    with pytest.raises(DataError, match="is no file of COCO"):
+    with pytest.raises(DataError, match="is not a COCO file"):
         layout.index(root)
 
 
@@ -169,7 +169,7 @@ CVAT = """<?xml version="1.0"?><annotations><version>1.1</version>
 </image></annotations>"""
 
 
-def test_cvat_with_polygons_lines_and_masks(root):
+def test_cvat_draws_polygons_lines_and_masks(root):
     part = square()[4:16, 9:21].ravel()
     runs = np.diff([0, *(np.flatnonzero(np.diff(part)) + 1), part.size]).tolist()
     (root / "annotations.xml").write_text(CVAT.format(runs=", ".join(map(str, runs))))
@@ -180,11 +180,11 @@ def test_cvat_with_polygons_lines_and_masks(root):
     assert (everything[36, 14:36] == 1).all()
     assert not everything[35, 14:36].any()
     (root / "annotations.xml").write_text("<annotations>")
-    with pytest.raises(DataError, match=r"annotations\.xml' is no file of CVAT"):
+    with pytest.raises(DataError, match=r"annotations\.xml' is not a file of CVAT"):
         LAYOUTS["cvat"]().index(root)
 
 
-def test_annotations_train(root, make_data):
+def test_annotations_reach_the_training_batches(root, make_data):
     for stem in "cdefgh":
         cv2.imwrite(str(root / f"{stem}.png"), pair(ord(stem))[0])
         labelme(root, stem, ("crack", "polygon", SQUARE))

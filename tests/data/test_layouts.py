@@ -1,9 +1,12 @@
+import pickle
+
+import cv2
 import numpy as np
 import pytest
 from data_cases import pair, write
 
 from cracklab.data.layouts import LAYOUTS
-from cracklab.data.samples import with_ids
+from cracklab.data.samples import Record, with_ids
 from cracklab.errors import ConfigError, DataError
 
 
@@ -16,7 +19,7 @@ def test_folders_match_by_stem(photos):
     np.testing.assert_array_equal(mask, pair(1)[1])
 
 
-def test_folders_with_splits_endings_in_upper_case_and_folders_below(tmp_path):
+def test_folders_with_sides_subfolders_and_extensions_in_upper_case(tmp_path):
     for split, stem in (("train", "a"), ("train", "b"), ("test", "a"), ("val", "c")):
         write(tmp_path / split, stem, *pair(1))
     write(tmp_path / "train", "a", *pair(2), images="images/below", masks="masks/below")
@@ -34,7 +37,7 @@ def test_folders_with_splits_endings_in_upper_case_and_folders_below(tmp_path):
     ]
 
 
-def test_folders_with_a_pattern_for_the_masks(tmp_path):
+def test_masks_are_matched_by_mask_pattern(tmp_path):
     for stem in ("a", "b"):
         write(tmp_path, stem, *pair(1))
         (tmp_path / "masks" / f"{stem}.png").rename(tmp_path / "masks" / f"gt_{stem}_mask.png")
@@ -47,7 +50,7 @@ def test_folders_with_a_pattern_for_the_masks(tmp_path):
     assert not problems
 
 
-def test_images_and_masks_in_one_folder(tmp_path):
+def test_images_and_masks_may_be_in_one_folder(tmp_path):
     for stem in ("a", "b"):
         write(tmp_path, stem, *pair(1), images="all", masks="all2")
         (tmp_path / "all2" / f"{stem}.png").rename(tmp_path / "all" / f"{stem}_mask.png")
@@ -68,7 +71,7 @@ def test_every_unpaired_file_is_named(photos):
     }
 
 
-def test_a_mask_off_the_pattern_is_named(tmp_path):
+def test_a_mask_whose_name_does_not_match_the_pattern_is_named(tmp_path):
     for stem in ("a", "b"):
         write(tmp_path, stem, *pair(1))
     (tmp_path / "masks/a.png").rename(tmp_path / "masks/a_mask.png")
@@ -80,7 +83,7 @@ def test_a_mask_off_the_pattern_is_named(tmp_path):
     }
 
 
-def test_folders_that_are_not_there_are_named_with_what_is(tmp_path):
+def test_missing_folders_are_named_with_those_that_exist(tmp_path):
     (tmp_path / "pictures").mkdir()
     with pytest.raises(DataError, match=r"lacks images, masks.*it holds pictures"):
         LAYOUTS["folders"]().index(tmp_path)
@@ -90,32 +93,32 @@ def test_folders_that_are_not_there_are_named_with_what_is(tmp_path):
         LAYOUTS["deepcrack"]().index(tmp_path)
 
 
-def test_a_folder_without_any_pair_is_refused(tmp_path):
+def test_a_folder_without_pairs_is_refused(tmp_path):
     write(tmp_path, "a", *pair(1))
     with pytest.raises(DataError, match=r"no image with a mask.*masks/NAME_mask\.png"):
         LAYOUTS["folders"](mask_pattern="{stem}_mask").index(tmp_path)
 
 
-def test_options_that_cannot_work_are_refused():
+def test_invalid_options_of_folders_are_refused():
     with pytest.raises(ConfigError, match=r"lacks \{stem\}"):
         LAYOUTS["folders"](mask_pattern="mask")
+    with pytest.raises(ConfigError, match="images and masks are both in 'all': tell them apart by mask_pattern"):
+        LAYOUTS["folders"](images="all", masks="all")
     with pytest.raises(ConfigError, match="1 class_names for 3 classes"):
         LAYOUTS["folders"](num_classes=3, class_names=["sky"])
 
 
-def test_a_mask_of_another_size_is_refused_with_both_sizes(tmp_path):
+def test_a_mask_of_another_size_than_its_image_is_refused_with_both_sizes(tmp_path):
     write(tmp_path, "a", pair(1)[0], pair(1, 20, 30)[1])
     layout = LAYOUTS["folders"]()
     with pytest.raises(DataError, match=r"masks/a\.png' is 30 x 20.*56 x 40"):
         layout.read(layout.index(tmp_path)[0][0])
 
 
-def test_class_indices(tmp_path):
+def test_masks_of_class_indices_with_an_ignored_value(tmp_path):
     image, mask = pair(1)
     mask[:5] = 2
     write(tmp_path, "a", image, mask)
-    import cv2
-
     cv2.imwrite(str(tmp_path / "masks/a.png"), mask)
     layout = LAYOUTS["folders"](num_classes=2, ignore=2, class_names=["wall", "crack"])
     record = layout.index(tmp_path)[0][0]
@@ -124,7 +127,7 @@ def test_class_indices(tmp_path):
     assert layout.num_classes == 2
 
 
-def test_synthetic_needs_no_files_and_repeats_itself():
+def test_synthetic_reads_no_files_and_depends_on_its_seed_alone():
     layout, again = (LAYOUTS["synthetic"](train=3, val=2, test=1, size=(32, 48)) for _ in range(2))
     records, _ = layout.index(None)
     assert [record.split for record in records] == ["train"] * 3 + ["val"] * 2 + ["test"]
@@ -137,9 +140,7 @@ def test_synthetic_needs_no_files_and_repeats_itself():
     assert [record.id for record in with_ids(records)] == sorted(record.id for record in records)
 
 
-def test_ids_are_stems_and_longer_only_where_stems_collide():
-    from cracklab.data.samples import Record
-
+def test_ids_are_stems_with_prefixes_only_if_stems_collide():
     found = with_ids(
         [
             Record("/d/train/a.jpg", "m", split="train", source="x"),
@@ -154,13 +155,11 @@ def test_ids_are_stems_and_longer_only_where_stems_collide():
         with_ids([Record("/d/1/a.jpg", "m"), Record("/d/2/a.jpg", "m")])
 
 
-def test_a_misspelt_layout_is_refused_with_the_nearest():
+def test_a_misspelt_layout_is_refused_with_the_nearest_name():
     with pytest.raises(ConfigError, match="did you mean 'folders'"):
         LAYOUTS["folder"]
 
 
-def test_layouts_travel_to_workers():
-    import pickle
-
+def test_layouts_can_be_pickled_for_workers():
     layout = LAYOUTS["folders"](mask_pattern="{stem}_mask")
     assert vars(pickle.loads(pickle.dumps(layout))) == vars(layout)

@@ -1,4 +1,4 @@
-"""Layouts that protocols of papers need: a collection with a list of exclusions, squares of photos, validation as test."""
+"""Layouts that protocols of papers need: a collection with exclusions, tiles of photos, validation images as test images."""
 
 from collections import Counter
 from dataclasses import replace
@@ -29,7 +29,7 @@ NAMES = {
     "Eugen_Müller_12": ("Eugen_Müller", "Eugen_Müller_12"),
     "forest_001": ("forest", "forest_001"),
 }
-"""Names as they are published -> data set and photo."""
+"""Published file name -> data set and photo."""
 
 
 def save(path, values):
@@ -46,7 +46,7 @@ def collection(root, sides=("",)):
     return root
 
 
-def test_names_of_the_collection_tell_source_and_photo(tmp_path):
+def test_names_in_the_collection_tell_the_source_and_the_photo(tmp_path):
     records, problems = LAYOUTS["crack_collection"]().index(collection(tmp_path, ("", "train")))
     assert not problems
     assert {r.id: (r.source, r.group) for r in records} == {n.removesuffix(".jpg"): f for n, f in NAMES.items()}
@@ -54,7 +54,7 @@ def test_names_of_the_collection_tell_source_and_photo(tmp_path):
     assert LAYOUTS["crack_collection"]().read(records[0])[1].max() == 1
 
 
-def test_the_collection_without_its_common_folder_has_the_published_sides(tmp_path):
+def test_the_collection_without_images_folder_has_the_published_sides(tmp_path):
     collection(tmp_path, ("train", "test"))
     for name in NAMES:
         other = "test" if "Volker" in name else "train"
@@ -66,7 +66,7 @@ def test_the_collection_without_its_common_folder_has_the_published_sides(tmp_pa
     assert Counter(r.split for r in records) == {"train": len(NAMES) - 1, "test": 1}
 
 
-def test_images_on_the_list_are_left_out(tmp_path, make_data):
+def test_images_on_the_exclusion_list_are_excluded(tmp_path, make_data):
     collection(tmp_path)
     (tmp_path / "wrong.txt").write_text("# labels beside the crack\nCFD_001\nnoncrack_*  # all of them\n\n")
     records, _ = LAYOUTS["crack_collection"](exclude="wrong.txt").index(tmp_path)
@@ -77,7 +77,7 @@ def test_images_on_the_list_are_left_out(tmp_path, make_data):
 
 
 @pytest.mark.parametrize(("text", "said"), [("CFD_01\n", "CFD_01.*no image"), (None, "cannot be read")])
-def test_a_list_that_cannot_be_right_is_refused(tmp_path, text, said):
+def test_an_exclusion_list_that_is_missing_or_names_no_image_is_refused(tmp_path, text, said):
     collection(tmp_path)
     if text:
         (tmp_path / "wrong.txt").write_text(text)
@@ -86,12 +86,12 @@ def test_a_list_that_cannot_be_right_is_refused(tmp_path, text, said):
 
 
 def photos(root, number=4):
-    """CRACK500's whole photos of 100 x 150 px with a crack in the square at row 32, column 64."""
+    """Write whole photos of CRACK500, 100 x 150 px, with a crack in the tile at row 32, column 64."""
     for seed in range(number):
         image, _ = pair(seed, 100, 150)
         mask = np.zeros((100, 150), np.uint8)
         mask[40:44, 70:90] = 255
-        mask[98:, :] = 255  # in what is left at the bottom
+        mask[98:, :] = 255  # below the last complete tile
         name = f"20160222_0808{seed:02d}"
         save(root / "traindata" / f"{name}.jpg", image)
         save(root / "traindata" / f"{name}_mask.png", mask)
@@ -102,10 +102,10 @@ def tiles(**options):
     return LAYOUTS["tiles"](LAYOUTS["crack500"](part="data"), **{"side": 32, **options})
 
 
-def test_squares_of_photos(tmp_path):
+def test_tiles_are_parts_of_the_photo_and_its_mask(tmp_path):
     records, problems = tiles().index(photos(tmp_path))
     assert not problems
-    assert len(records) == 4 * 3 * 4
+    assert len(records) == 4 * 3 * 4  # photos, rows, columns
     assert {r.group for r in records} == {f"20160222_0808{seed:02d}" for seed in range(4)}
     record = next(r for r in records if r.id == "20160222_080800_32_64")
     image, mask = tiles().read(record)
@@ -117,25 +117,25 @@ def test_squares_of_photos(tmp_path):
     np.testing.assert_array_equal(tiles().read_mask(record), mask)
 
 
-def test_squares_without_crack_are_left_out(tmp_path):
+def test_tiles_without_crack_are_excluded_if_empty_is_false(tmp_path):
     records, _ = tiles(empty=False, split=False).index(photos(tmp_path))
     assert [r.id for r in records] == [f"20160222_0808{seed:02d}_32_64" for seed in range(4)]
     assert {r.split for r in records} == {None}
 
 
-def test_some_photos_by_seed(tmp_path):
+def test_a_number_of_photos_is_chosen_by_seed(tmp_path):
     photos(tmp_path)
     chosen = {seed: {r.group for r in tiles(photos=2, seed=seed).index(tmp_path)[0]} for seed in range(8)}
     assert all(len(groups) == 2 for groups in chosen.values())
     assert len({tuple(sorted(groups)) for groups in chosen.values()}) > 1
     assert {r.group for r in tiles(photos=2).index(tmp_path)[0]} == chosen[0]
-    with pytest.raises(DataError, match="5 photos of 4"):
+    with pytest.raises(DataError, match="photos is 5, but there are only 4 photos"):
         tiles(photos=5).index(tmp_path)
-    with pytest.raises(ConfigError, match="side 0"):
+    with pytest.raises(ConfigError, match="side is 0"):
         tiles(side=0)
 
 
-def test_squares_never_share_a_photo_between_sides(tmp_path, make_data):
+def test_tiles_of_one_photo_are_on_one_side(tmp_path, make_data):
     photos(tmp_path, 12)
     options = {"layout": LAYOUTS["crack500"](part="data"), "side": 32, "split": False}
     data = make_data("tiles", options, root=str(tmp_path), split="holdout", val_fraction=0.2, test_fraction=0.25)
@@ -155,7 +155,7 @@ def facades(root, train=9, valid=3):
     return root
 
 
-def test_validation_images_as_test_images_have_to_be_accepted(tmp_path, make_data):
+def test_validation_images_used_as_test_images_are_an_error_unless_accepted(tmp_path, make_data):
     facades(tmp_path)
     with pytest.raises(DataError, match="more than one side"):
         make_data("fcd108", {"valid_is": "both"}, root=str(tmp_path)).setup("fit")
@@ -172,7 +172,7 @@ def test_validation_images_as_test_images_have_to_be_accepted(tmp_path, make_dat
     ]
 
 
-def test_ade20k_counts_from_one(tmp_path):
+def test_ade20k_masks_count_classes_from_one_and_ignore_zero(tmp_path):
     for side in ("training", "validation"):
         save(tmp_path / "images" / side / f"ADE_{side}_1.jpg", pair(1)[0])
         values = np.zeros((40, 56), np.uint8)

@@ -19,7 +19,7 @@ def summary(records):
     return sorted((record.split, record.stem, record.group) for record in records)
 
 
-def test_crack500_crops_know_their_photo(tmp_path):
+def test_crack500_groups_crops_by_photo_and_reads_whole_photos(tmp_path):
     for side, stem in (
         ("train", "20160222_080850_1_361"),
         ("train", "20160222_080850_641_1"),
@@ -43,7 +43,7 @@ def test_crack500_crops_know_their_photo(tmp_path):
     assert summary(whole) == [("train", "20160222_080850", "20160222_080850")]
 
 
-def test_fcd108_has_train_and_valid(tmp_path):
+def test_fcd108_uses_valid_for_validation_or_test(tmp_path):
     for folder, stem in (("train", "a"), ("train", "b"), ("valid", "c")):
         save(tmp_path / folder / f"{stem}.jpg", pair(1)[0])
         save(tmp_path / folder / f"{stem}_mask.png", pair(1)[1])
@@ -54,7 +54,7 @@ def test_fcd108_has_train_and_valid(tmp_path):
     assert {r.split for r in LAYOUTS["fcd108"](valid_is="test").index(tmp_path)[0]} == {"train", "test"}
 
 
-def test_crackforest_reads_matrices_of_regions(tmp_path):
+def test_crackforest_reads_regions_2_and_4_as_crack_and_refuses_other_matrices(tmp_path):
     regions = np.ones((40, 56), np.uint8)
     regions[10:20, 5:30] = 2
     regions[13:17, 8:27] = 3
@@ -78,7 +78,7 @@ def test_crackforest_reads_matrices_of_regions(tmp_path):
         layout.read(records[1])
 
 
-def test_camvid_in_both_conventions(tmp_path, camvid):
+def test_camvid_in_both_folder_conventions_ignores_void(tmp_path, camvid):
     records, problems = LAYOUTS["camvid"]().index(camvid)
     assert not problems
     assert [sum(record.split == side for record in records) for side in ("train", "val", "test")] == [367, 101, 233]
@@ -93,7 +93,7 @@ def test_camvid_in_both_conventions(tmp_path, camvid):
 
 
 @pytest.mark.parametrize("translated", [True, False])
-def test_cityscapes_by_train_ids_or_by_label_ids(tmp_path, translated):
+def test_cityscapes_reads_train_ids_or_maps_label_ids_to_them(tmp_path, translated):
     label_ids = np.array([[0, 7, 8], [33, 34, 24]], np.uint8)
     train_ids = np.array([[255, 0, 1], [18, 255, 11]], np.uint8)
     assert list(CITYSCAPES)[18] == "bicycle"
@@ -112,7 +112,7 @@ def test_cityscapes_by_train_ids_or_by_label_ids(tmp_path, translated):
     assert (layout.num_classes, len(layout.class_names)) == (19, 19)
 
 
-def test_celebamask_hq_merges_parts_into_a_face(tmp_path):
+def test_celebamask_hq_merges_parts_and_resizes_the_photo(tmp_path):
     skin, hair = np.zeros((8, 8), np.uint8), np.zeros((8, 8), np.uint8)
     skin[2:5], hair[5:7] = 255, 255
     for number in (0, 2000):
@@ -141,7 +141,7 @@ def listed(tmp_path):
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
-def test_a_table_with_all_columns(listed, delimiter):
+def test_a_table_with_all_columns_and_any_delimiter(listed, delimiter):
     rows = [
         ("image", "mask", "group", "split", "source", "weight", "site"),
         ("in/a.png", "in/a_m.png", "wall 1", "train", "phone", "3", "north"),
@@ -160,7 +160,7 @@ def test_a_table_with_all_columns(listed, delimiter):
     np.testing.assert_array_equal(layout.read(records[1])[1], pair(ord("b"))[1])
 
 
-def test_every_wrong_row_of_a_table_is_named(listed):
+def test_every_invalid_row_of_a_table_is_named_with_its_line(listed):
     rows = [
         "in/a.png,in/a_m.png,train,1",
         "in/x.png,in/y.png,train,1",
@@ -185,7 +185,7 @@ def test_every_wrong_row_of_a_table_is_named(listed):
         LAYOUTS["csv"](file="nothing.csv").index(listed)
 
 
-def test_images_stand_as_often_in_an_epoch_as_their_weight_says(listed, make_data):
+def test_images_are_seen_as_often_in_an_epoch_as_their_weight_says(listed, make_data):
     weights = {"a": 3, "b": 0, "c": 1}
     rows = [f"in/{stem}.png,in/{stem}_m.png,train,{weight}" for stem, weight in weights.items()]
     (listed / "index.csv").write_text("\n".join(["image,mask,split,weight", *rows]))
@@ -195,7 +195,7 @@ def test_images_stand_as_often_in_an_epoch_as_their_weight_says(listed, make_dat
     assert {name: shown.count(name) for name in set(shown)} == {n: weights[n] for n in data.ids("train") if weights[n]}
 
 
-def test_several_sources_each_with_its_layout_and_repeats(listed, make_data):
+def test_several_sources_each_with_its_own_layout_and_repeat(listed, make_data):
     rows = [f"in/{stem}.png,in/{stem}_m.png" for stem in ("a", "b", "c")]
     (listed / "index.csv").write_text("\n".join(["image,mask", *rows]))
     for stem in ("a", "b", "d"):
@@ -214,13 +214,18 @@ def test_several_sources_each_with_its_layout_and_repeats(listed, make_data):
     assert {record.source: record.weight for record in data.records} == {"listed": 1, "own": 4, "drawn": 1}
     assert len({record.group for record in data.records}) == 8
     assert {data.records[i].source for i in data.splits.test} == {"listed"}
+    # 3 x 4 of own and 2 drawn; listed is held out
     assert sum(record.weight for record in (data.records[i] for i in data.splits.train + data.splits.val)) == 14
     for side in ("train", "val", "test"):
         assert len(data.dataset(data.splits.by_side()[side])[0]["mask"].shape) == 3
 
 
-def test_sources_that_do_not_fit_together_are_refused():
-    with pytest.raises(ConfigError, match="give each a name of its own"):
+def test_sources_with_equal_names_different_classes_or_repeat_0_are_refused():
+    with pytest.raises(ConfigError, match=r"sources are named a, a: .*different names"):
         LAYOUTS["sources"](sources=[Source("a", LAYOUTS["csv"]()), Source("a", LAYOUTS["csv"]())])
-    with pytest.raises(ConfigError, match="have to agree"):
+    with pytest.raises(ConfigError, match="sources have 1 and 11 classes"):
         LAYOUTS["sources"](sources=[Source("a", LAYOUTS["csv"]()), Source("b", LAYOUTS["camvid"]())])
+    with pytest.raises(ConfigError, match="source 'b' has repeat 0: give 1 or more"):
+        LAYOUTS["sources"](sources=[Source("a", LAYOUTS["csv"]()), Source("b", LAYOUTS["csv"](), repeat=0)])
+    with pytest.raises(ConfigError, match="sources are named nothing"):
+        LAYOUTS["sources"](sources=[])

@@ -1,4 +1,7 @@
-"""Conventions of folders, by name: `--data.layout deepcrack`. One a file or a few; how to add one is in ../README.md."""
+"""Layouts: how published and your own data sets store images and masks. `--data.layout deepcrack` selects one by name.
+
+A file holds one layout or several related ones; `../README.md` says how to add one.
+"""
 
 from cracklab.data.layouts.base import LAYOUTS, Layout, register
 

@@ -1,4 +1,4 @@
-"""Drawn annotations as masks: polygons, and polylines with a width, from COCO, LabelMe and CVAT."""
+"""Annotations as masks: polygons, and polylines with a width, from COCO, LabelMe and CVAT."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,19 +7,19 @@ from typing import Any
 from xml.etree import ElementTree
 
 from cracklab.data.images import Array
-from cracklab.data.layouts.base import Layout, files_in, register
-from cracklab.data.layouts.shapes import CocoRuns, CvatRuns, Shape, rasterise
+from cracklab.data.layouts.base import Index, Layout, find_files, register, require_folders
+from cracklab.data.layouts.shapes import CocoRunLengths, CvatRunLengths, Shape, rasterise
 from cracklab.data.samples import Problem, Record
 from cracklab.errors import DataError
 from cracklab.registry import nearest
 
 
-class Annotated(Layout):
-    """Photos with drawn cracks in files of an annotation tool. A subclass parses these.
+class AnnotationLayout(Layout):
+    """Photos, with cracks as shapes in the files of an annotation tool. A subclass parses these files.
 
     Args:
-        labels: names of what counts as crack; None: everything that is drawn.
-        line_width_px: width of lines that do not say theirs, px.
+        labels: labels of the shapes that are crack; None: all shapes.
+        line_width_px: width of lines without a width of their own, px.
     """
 
     def __init__(self, labels: Sequence[str] | None = None, line_width_px: float = 3.0) -> None:
@@ -27,45 +27,44 @@ class Annotated(Layout):
         self.line_width_px = line_width_px
         self._shapes: dict[str, list[Shape]] = {}
 
-    def drawn(self, root: Path) -> Iterator[tuple[Path, Path, list[Shape]]]:
-        """Each photo, the file that describes it, and what is drawn in it."""
+    def annotations(self, root: Path) -> Iterator[tuple[Path, Path, list[Shape]]]:
+        """Yield each photo, its annotation file, and its shapes."""
         raise NotImplementedError
 
-    def index(self, root: Path) -> tuple[list[Record], list[Problem]]:
-        """All photos of the annotation files; one without anything drawn shows no crack.
+    def index(self, root: Path) -> Index:
+        """Return all photos of the annotation files; a photo without shapes shows no crack.
 
         Raises:
-            DataError: for a file that cannot be read, or labels that nothing has.
+            DataError: for a file that cannot be read, or a label that no shape has.
         """
-        if not root.is_dir():
-            raise DataError(f"data.root {str(root)!r} is not a folder: give the folder that holds the images")
+        require_folders(root, (), type(self).__qualname__)
         records, problems, known = [], [], set()
-        for photo, file, shapes in self.drawn(root):
+        for photo, file, shapes in self.annotations(root):
             if not photo.is_file():
-                fact = f"{str(file)!r} describes it, but it is not there: add it, or remove it from the file"
+                fact = f"{str(file)!r} lists it, but it does not exist: add it, or remove it from the file"
                 problems.append(Problem("missing-image", (str(photo),), fact))
                 continue
             known |= {shape.label for shape in shapes}
             self._shapes[str(photo)] = [s for s in shapes if self.labels is None or s.label in self.labels]
             records.append(Record(str(photo), str(file)))
         for label in set(self.labels or ()) - known:
-            raise DataError(f"nothing is labelled {label!r}{nearest(label, sorted(known))}")
+            raise DataError(f"no shape has the label {label!r}{nearest(label, sorted(known))}")
         if not records:
-            raise DataError(f"{str(root)!r} holds no annotated photo: set data.root and the layout's arguments")
+            raise DataError(f"{str(root)!r} holds no annotated photo: set data.root, or the options of data.layout")
         return records, problems
 
     def read(self, record: Record) -> tuple[Array, Array]:
-        """The photo, and its cracks drawn at its size."""
+        """Decode the photo, and draw its cracks at its size."""
         image = self.read_image(record)
         try:
             return image, rasterise(self._shapes[record.image], *image.shape[:2])
         except ValueError as error:
             raise DataError(
-                f"what {record.mask!r} draws in {record.image!r} does not fit it ({error}): export it again"
+                f"the shapes of {record.image!r} in {record.mask!r} do not fit its size ({error}): export them again"
             ) from None
 
     def read_mask(self, record: Record) -> Array:
-        """The cracks drawn at the size of the photo."""
+        """Draw the cracks at the size of the photo."""
         return self.read(record)[1]
 
 
@@ -73,22 +72,22 @@ def _load(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise DataError(f"{str(path)!r} is no JSON ({error}): export it again") from None
+        raise DataError(f"{str(path)!r} cannot be read as JSON ({error}): export it again") from None
 
 
 @register("labelme")
-class LabelMe(Annotated):
-    """LabelMe: `a.json` beside `a.jpg`, with polygons, line strips, lines, rectangles and circles."""
+class LabelMe(AnnotationLayout):
+    """LabelMe: `a.json` beside `a.jpg`, with polygons, line strips, lines and rectangles."""
 
-    def drawn(self, root: Path) -> Iterator[tuple[Path, Path, list[Shape]]]:
-        """One photo a file."""
-        for path in files_in(root, (".json",)):
+    def annotations(self, root: Path) -> Iterator[tuple[Path, Path, list[Shape]]]:
+        """Yield one photo for each file."""
+        for path in find_files(root, (".json",)):
             content = _load(path)
             try:
                 photo = path.parent / str(content["imagePath"]).replace("\\", "/")
                 shapes = [self._shape(shape) for shape in content["shapes"]]
             except (KeyError, TypeError, ValueError) as error:
-                raise DataError(f"{str(path)!r} is no file of LabelMe ({error!r}): export it again") from None
+                raise DataError(f"{str(path)!r} is not a LabelMe file ({error!r}): export it again") from None
             yield photo, path, shapes
 
     def _shape(self, shape: Mapping[str, Any]) -> Shape:
@@ -102,27 +101,27 @@ class LabelMe(Annotated):
                 (left, top), (right, bottom) = points
                 return Shape(shape["label"], ((left, top), (right, top), (right, bottom), (left, bottom)))
             case other:
-                raise ValueError(f"shape_type {other!r} encloses no crack")
+                raise ValueError(f"shape_type {other!r} is none of polygon, linestrip, line, rectangle")
 
 
 @register("coco")
-class Coco(Annotated):
+class Coco(AnnotationLayout):
     """COCO: one JSON file with `images`, `annotations` and `categories`; polygons and run lengths.
 
     Compressed run lengths need pycocotools.
 
     Args:
-        file: the annotations, below `data.root`.
-        images: folder of the photos, below `data.root`.
-        labels: names of what counts as crack; None: every category.
+        file: the annotations, relative to `data.root`.
+        images: folder of the photos, relative to `data.root`.
+        labels: names of the categories that are crack; None: all categories.
     """
 
     def __init__(self, file: str = "annotations.json", images: str = ".", labels: Sequence[str] | None = None) -> None:
         super().__init__(labels)
         self.file, self.images = file, images
 
-    def drawn(self, root: Path) -> Iterator[tuple[Path, Path, list[Shape]]]:
-        """Every image of the file."""
+    def annotations(self, root: Path) -> Iterator[tuple[Path, Path, list[Shape]]]:
+        """Yield every image of the file."""
         path = root / self.file
         content = _load(path)
         try:
@@ -131,31 +130,31 @@ class Coco(Annotated):
             for annotation in content["annotations"]:
                 shapes[annotation["image_id"]] += _coco_shapes(annotation, names[annotation["category_id"]])
         except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"{str(path)!r} is no file of COCO ({error!r}): export it again") from None
+            raise DataError(f"{str(path)!r} is not a COCO file ({error!r}): export it again") from None
         for image in content["images"]:
             yield root / self.images / image["file_name"], path, shapes[image["id"]]
 
 
 def _coco_shapes(annotation: Mapping[str, Any], label: str) -> Iterator[Shape]:
-    found = annotation.get("segmentation") or []
-    if isinstance(found, Mapping):
-        yield Shape(label, area=CocoRuns(found["counts"], *found["size"]))
+    segmentation = annotation.get("segmentation") or []
+    if isinstance(segmentation, Mapping):
+        yield Shape(label, decode=CocoRunLengths(segmentation["counts"], *segmentation["size"]))
     else:
-        for flat in found:
+        for flat in segmentation:
             yield Shape(label, tuple(zip(map(float, flat[::2]), map(float, flat[1::2]), strict=True)))
 
 
 @register("cvat")
-class Cvat(Annotated):
+class Cvat(AnnotationLayout):
     """CVAT for images 1.1: one XML file with polygons, polylines, boxes and masks.
 
-    A polyline is as wide as its attribute `width` says, px.
+    The attribute `width` of a polyline is its width, px.
 
     Args:
-        file: the annotations, below `data.root`.
-        images: folder of the photos, below `data.root`.
-        labels: names of what counts as crack; None: everything that is drawn.
-        line_width_px: width of lines without that attribute, px.
+        file: the annotations, relative to `data.root`.
+        images: folder of the photos, relative to `data.root`.
+        labels: labels of the shapes that are crack; None: all shapes.
+        line_width_px: width of polylines without that attribute, px.
     """
 
     def __init__(
@@ -168,8 +167,8 @@ class Cvat(Annotated):
         super().__init__(labels, line_width_px)
         self.file, self.images = file, images
 
-    def drawn(self, root: Path) -> Iterator[tuple[Path, Path, list[Shape]]]:
-        """Every image of the file."""
+    def annotations(self, root: Path) -> Iterator[tuple[Path, Path, list[Shape]]]:
+        """Yield every image of the file."""
         path = root / self.file
         try:
             tree = ElementTree.parse(path)
@@ -178,14 +177,14 @@ class Cvat(Annotated):
                 shapes = [shape for element in image for shape in self._shapes_of(element, *size)]
                 yield root / self.images / image.attrib["name"], path, shapes
         except (OSError, ElementTree.ParseError, KeyError, ValueError) as error:
-            raise DataError(f"{str(path)!r} is no file of CVAT for images ({error!r}): export it again") from None
+            raise DataError(f"{str(path)!r} is not a file of CVAT for images ({error!r}): export it again") from None
 
     def _shapes_of(self, element: ElementTree.Element, height: int, width: int) -> Iterator[Shape]:
         given = element.attrib
         points = tuple(tuple(map(float, point.split(","))) for point in given.get("points", "").split(";") if point)
         match element.tag:
             case "polygon":
-                yield Shape(given["label"], points)  # type: ignore[arg-type]  # pairs, or the array refuses them
+                yield Shape(given["label"], points)  # type: ignore[arg-type]  # `rasterise` rejects anything but pairs
             case "polyline":
                 attributes = {a.attrib["name"]: a.text for a in element.iter("attribute")}
                 line_width = float(attributes.get("width") or self.line_width_px)
@@ -196,4 +195,4 @@ class Cvat(Annotated):
             case "mask":
                 runs = tuple(map(int, given["rle"].split(",")))
                 top, left, rows, columns = (int(given[key]) for key in ("top", "left", "height", "width"))
-                yield Shape(given["label"], area=CvatRuns(runs, top, left, rows, columns, height, width))
+                yield Shape(given["label"], decode=CvatRunLengths(runs, top, left, rows, columns, height, width))

@@ -1,10 +1,11 @@
-"""The contract of a layout, the registry that finds it by name, and how files are paired."""
+"""The contract of a layout, the registry of layouts, and functions that find and pair files."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
-from cracklab.data.images import ENDINGS, Array, read_image, read_mask
+from cracklab.data.images import ENDINGS, Array, read_classes, read_image, read_mask
 from cracklab.data.samples import Problem, Record, Side
 from cracklab.errors import ConfigError, DataError
 from cracklab.registry import Registry
@@ -12,7 +13,12 @@ from cracklab.registry import Registry
 LAYOUTS: Registry[type["Layout"]] = Registry("cracklab.data.layouts", "layout")
 register = LAYOUTS.register
 
-SPLITS: Mapping[str, Side] = {
+Index = tuple[list[Record], list[Problem]]
+"""Pairs of image and mask, and the problems of pairing the files."""
+ValidationUse = Literal["val", "test", "both"]
+"""Whether published validation images are used for validation, as test images, or as both."""
+
+SIDE_NAMES: Mapping[str, Side] = {
     "train": "train",
     "training": "train",
     "val": "val",
@@ -21,48 +27,51 @@ SPLITS: Mapping[str, Side] = {
     "test": "test",
     "testing": "test",
 }
-"""What the sides of a published split are called."""
+"""Names of the sides of a published split, as folders or as values in a table."""
 
-PREVIEW = 5
-"""So many names stand in a message before "..." does."""
+NAMES_SHOWN = 5
+"""Maximum number of names that a message lists."""
 
 
 class Layout:
-    """Where images and masks lie, and what the masks mean.
+    """Where images and masks are stored, and what the values of a mask mean.
 
-    A subclass implements `index`, and `read_mask` where masks are not plain crack masks, and registers itself by name.
-    An instance travels to worker processes: it holds settings only.
+    A subclass implements `index`, and `read_mask` unless masks are plain crack masks, and registers itself by name.
+    Instances are pickled to worker processes, so they hold settings only.
     """
 
     num_classes: int = 1
-    """1 for crack or not; else the number of class indices."""
+    """1 for crack masks; else the number of class indices."""
     class_names: tuple[str, ...] = ("crack",)
-    """One name a channel."""
+    """One name for each channel."""
     needs_root: bool = True
-    """Whether it reads a folder."""
+    """Whether the layout reads `data.root`."""
 
-    def index(self, root: Path) -> tuple[list[Record], list[Problem]]:
-        """All pairs of image and mask below a folder, and everything that is wrong with the pairs.
+    def index(self, root: Path) -> Index:
+        """Return all pairs of image and mask below a folder, and the problems of pairing the files.
 
         Raises:
-            DataError: where the folder does not follow the convention at all.
+            DataError: if the folder does not follow the layout at all.
         """
         raise NotImplementedError
 
     def files(self, record: Record) -> tuple[str, ...]:
-        """All files that a pair is read from."""
+        """Return all files that a pair is read from."""
         return record.image, record.mask
 
     def read(self, record: Record) -> tuple[Array, Array]:
-        """Decode one pair: (H, W, 3) uint8 RGB and (H, W) uint8 class index, 255 where a pixel counts nowhere.
+        """Decode one pair.
+
+        Returns:
+            The image (H, W, 3) uint8 RGB, and the mask (H, W) uint8, class index, 255 for ignored pixels.
 
         Raises:
             DataError: for a file that cannot be decoded, or a mask of another size than its image.
         """
-        return self.matched(self.read_image(record), self.read_mask(record), record)
+        return self.match_sizes(self.read_image(record), self.read_mask(record), record)
 
     def read_image(self, record: Record) -> Array:
-        """Decode one image: (H, W, 3) uint8 RGB.
+        """Decode one image (H, W, 3) uint8 RGB.
 
         Raises:
             DataError: for a file that cannot be decoded.
@@ -70,57 +79,125 @@ class Layout:
         return read_image(record.image)
 
     def read_mask(self, record: Record) -> Array:
-        """Decode one mask: (H, W) uint8 class index, 255 where a pixel counts nowhere.
+        """Decode one mask (H, W) uint8, class index, 255 for ignored pixels.
 
         Raises:
-            DataError: for a file that cannot be decoded, or values that are no classes.
+            DataError: for a file that cannot be decoded, or values that are not classes.
         """
         return read_mask(record.mask)
 
-    def matched(self, image: Array, mask: Array, record: Record) -> tuple[Array, Array]:
-        """The pair of an image and its mask.
+    def match_sizes(self, image: Array, mask: Array, record: Record) -> tuple[Array, Array]:
+        """Return an image and its mask at the same size.
 
         Raises:
-            DataError: where their sizes differ.
+            DataError: if their sizes differ; a subclass may resize instead.
         """
         if image.shape[:2] == mask.shape:
             return image, mask
-        turned = "" if image.shape[1::-1] != mask.shape else ", perhaps turned by its EXIF tag: save it upright, or"
+        rotated = ", perhaps rotated by its EXIF tag: save it upright, or" if image.shape[1::-1] == mask.shape else ":"
         raise DataError(
             f"mask {record.mask!r} is {mask.shape[1]} x {mask.shape[0]} but its image {record.image!r} is "
-            f"{image.shape[1]} x {image.shape[0]} (width x height){turned or ':'} make them the same size"
+            f"{image.shape[1]} x {image.shape[0]} (width x height){rotated} make them the same size"
         )
 
 
-def files_in(folder: Path, endings: Iterable[str] = ENDINGS) -> Iterator[Path]:
-    """Image files below a folder, hidden ones left out, in a fixed order."""
-    endings = tuple(endings)
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in endings and not path.name.startswith(".") and path.is_file():
-            yield path
+class MaskFiles(Layout):
+    """A layout whose masks are image files: crack masks of any encoding, or class indices.
+
+    Args:
+        invert: masks show cracks dark on a bright background.
+        num_classes: 1 for crack masks of any encoding; else masks hold class indices from 0 on.
+        class_names: one for each class.
+        ignore: mask value of ignored pixels, for several classes.
+    """
+
+    def __init__(
+        self,
+        invert: bool = False,
+        num_classes: int = 1,
+        class_names: list[str] | None = None,
+        ignore: int | None = None,
+    ) -> None:
+        self.invert, self.num_classes, self.ignore = invert, num_classes, ignore
+        self.class_names = class_names_for(num_classes, class_names)
+
+    def read_mask(self, record: Record) -> Array:
+        """Decode a crack mask of any encoding, or class indices."""
+        if self.num_classes == 1:
+            return read_mask(record.mask, self.invert)
+        return read_classes(record.mask, self.num_classes, self.ignore)
+
+
+def class_names_for(num_classes: int, names: Sequence[str] | None) -> tuple[str, ...]:
+    """Return one name for each channel; `class_0`, `class_1`, ... if none are given.
+
+    Raises:
+        ConfigError: if the number of names is not the number of classes.
+
+    Example:
+        >>> class_names_for(3, None)
+        ('class_0', 'class_1', 'class_2')
+    """
+    if names is None:
+        return ("crack",) if num_classes == 1 else tuple(f"class_{index}" for index in range(num_classes))
+    if len(names) != num_classes:
+        raise ConfigError(f"{len(names)} class_names for {num_classes} classes: give one name for each class")
+    return tuple(names)
 
 
 def require_folders(root: Path, names: Iterable[str], layout: str) -> None:
-    """Refuse a root without the folders of a convention.
+    """Check that a data set has the folders of its layout.
 
     Raises:
-        DataError: names the folders that are missing, and those that are there.
+        DataError: names the folders that are missing, and those that exist.
     """
     if not root.is_dir():
         raise DataError(f"data.root {str(root)!r} is not a folder: give the folder that holds the images")
     missing = [name for name in names if not (root / name).is_dir()]
     if missing:
-        there = ", ".join(sorted(path.name for path in root.iterdir())[:PREVIEW]) or "nothing"
+        found = ", ".join(sorted(path.name for path in root.iterdir())[:NAMES_SHOWN]) or "nothing"
         raise DataError(
-            f"{str(root)!r} lacks {', '.join(missing)}, which the layout {layout!r} reads (it holds {there}): set "
+            f"{str(root)!r} lacks {', '.join(missing)}, which the layout {layout!r} reads (it holds {found}): set "
             "data.root to the right folder, or data.layout to the layout that fits"
         )
 
 
-def pair(
-    images: Mapping[str, Path], masks: Mapping[str, Path], split: Side | None = None
-) -> tuple[list[Record], list[Problem]]:
-    """Match images with masks of the same key."""
+def find_files(folder: Path, extensions: Iterable[str] = ENDINGS) -> Iterator[Path]:
+    """Yield the files below a folder with one of these extensions, in a fixed order; hidden files are skipped."""
+    extensions = tuple(extensions)
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in extensions and not path.name.startswith(".") and path.is_file():
+            yield path
+
+
+def files_by_key(
+    folder: Path, suffix: str = "", extensions: Iterable[str] = ENDINGS
+) -> tuple[dict[str, Path], list[Problem]]:
+    """Return the files below a folder by key, which is their path in it without suffix and extension.
+
+    Args:
+        folder: searched with all its subfolders.
+        suffix: end of the stem that files must have.
+        extensions: in lower case; those of files may have any case.
+
+    Returns:
+        The files, and a problem for every two files with the same key.
+    """
+    files: dict[str, Path] = {}
+    problems = []
+    for path in find_files(folder, extensions):
+        if not path.stem.endswith(suffix):
+            continue
+        key = path.relative_to(folder).with_suffix("").as_posix().removesuffix(suffix)
+        if key in files:
+            both = (str(files[key]), str(path))
+            problems.append(Problem("same-stem", both, "they differ only in their extension: remove one"))
+        files[key] = path
+    return files, problems
+
+
+def pair_files(images: Mapping[str, Path], masks: Mapping[str, Path], split: Side | None = None) -> Index:
+    """Pair images with the masks of the same key."""
     records = [Record(str(images[key]), str(masks[key]), split=split) for key in sorted(images.keys() & masks.keys())]
     problems = [
         Problem("missing-mask", (str(images[key]),), "the image has no mask: add it, or remove the image")
@@ -133,40 +210,47 @@ def pair(
     return records, problems
 
 
-def shown_twice(records: Iterable[Record]) -> list[Record]:
-    """Validation images that are the test images too."""
-    return [replace(record, split=side) for record in records for side in ("val", "test")]
-
-
-def keyed(folder: Path, suffix: str = "", endings: Iterable[str] = ENDINGS) -> tuple[dict[str, Path], list[Problem]]:
-    """Files below a folder by their path in it without ending and suffix; two files with one key are a problem.
+def pair_folders(
+    images: Path,
+    masks: Path,
+    split: Side | None = None,
+    *,
+    image_suffix: str = "",
+    mask_suffixes: Sequence[str] = ("",),
+    image_extensions: Iterable[str] = ENDINGS,
+    mask_extensions: Iterable[str] = ENDINGS,
+) -> Index:
+    """Pair the images below one folder with the masks below another.
 
     Args:
-        folder: searched with all folders below.
-        suffix: end of the stem that files must have, and that keys lack.
-        endings: endings that count, in any case.
+        images: folder of the images.
+        masks: folder of the masks.
+        split: side of the published split.
+        image_suffix: end of the stem of images.
+        mask_suffixes: ends of the stem of masks; the first that any mask has is used.
+        image_extensions: in lower case.
+        mask_extensions: in lower case.
     """
-    found: dict[str, Path] = {}
-    problems = []
-    for path in files_in(folder, endings):
-        if not path.stem.endswith(suffix):
-            continue
-        key = path.relative_to(folder).with_suffix("").as_posix().removesuffix(suffix)
-        if key in found:
-            files = (str(found[key]), str(path))
-            problems.append(Problem("same-stem", files, "they differ in their ending alone: remove one"))
-        found[key] = path
-    return found, problems
+    image_files, image_problems = files_by_key(images, image_suffix, image_extensions)
+    for suffix in mask_suffixes:
+        mask_files, mask_problems = files_by_key(masks, suffix, mask_extensions)
+        if mask_files:
+            break
+    records, unpaired = pair_files(image_files, mask_files, split)
+    return records, [*image_problems, *mask_problems, *unpaired]
 
 
-def class_names_for(num_classes: int, names: Sequence[str] | None) -> tuple[str, ...]:
-    """One name a channel, made up where none are given.
+def join(indices: Iterable[Index]) -> Index:
+    """Return several indices as one."""
+    records, problems = [], []
+    for some_records, some_problems in indices:
+        records += some_records
+        problems += some_problems
+    return records, problems
 
-    Raises:
-        ConfigError: for a number of names that does not fit.
-    """
-    if names is None:
-        return ("crack",) if num_classes == 1 else tuple(f"class_{index}" for index in range(num_classes))
-    if len(names) != num_classes:
-        raise ConfigError(f"{len(names)} class_names for {num_classes} classes: give one name a class")
-    return tuple(names)
+
+def use_validation(index: Index, use: ValidationUse) -> Index:
+    """Return published validation images on the side that they are used for; twice for `both`."""
+    records, problems = index
+    sides: tuple[Side, ...] = ("val", "test") if use == "both" else (use,)
+    return [replace(record, split=side) for record in records for side in sides], problems

@@ -1,13 +1,22 @@
-"""A published collection of other data sets."""
+"""A published collection of crack data sets."""
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from fnmatch import filter as matching
+from fnmatch import filter as fnmatch
 from pathlib import Path
 
-from cracklab.data.layouts.base import PREVIEW, SPLITS, Layout, keyed, pair, register, require_folders
-from cracklab.data.samples import Problem, Record
+from cracklab.data.layouts.base import (
+    NAMES_SHOWN,
+    SIDE_NAMES,
+    Index,
+    Layout,
+    join,
+    pair_folders,
+    register,
+    require_folders,
+)
+from cracklab.data.samples import Record
 from cracklab.errors import DataError
 
 SOURCES: Mapping[str, int] = {
@@ -24,61 +33,63 @@ SOURCES: Mapping[str, int] = {
     "forest": 0,
     "noncrack": 1,
 }
-"""What names begin with -> how many numbers at their end say where in its photo a crop lies."""
-NUMBERED = re.compile(r"-\d+$")
-"""The end of `11231-3`, a crop of `11231`."""
+"""Data set, the prefix of a file name -> number of numbers at the end of the name that locate a crop in its photo."""
+CROP_NUMBER = re.compile(r"-\d+$")
+"""End of the name of a crop: `11231-3` is a crop of `11231`."""
 
 
 @register("crack_collection")
 class CrackCollection(Layout):
     """Twelve crack data sets in one, Kaggle's "Crack Segmentation Dataset": `images/a.jpg` + `masks/a.jpg`.
 
-    About 11,200 images of 448 x 448 px. A name begins with the data set that it comes from, which becomes its source;
-    those without cracks begin with `noncrack`. Crops that their names tell to be of one photo are one group. Without
-    `images/`, the sides `train/` and `test/` are read, where the same images lie once more.
+    About 11,200 images of 448 x 448 px. The name of an image begins with its data set, which becomes its source, or with
+    `noncrack` if it shows no crack. Crops of one photo, as their names tell, are one group. Without `images/`, the sides
+    `train/` and `test/` are read, which hold the same images again.
 
     Args:
-        exclude: text file below `data.root` of images to leave out, for instance for wrong labels: a line a name without
-            its ending, or a pattern as `forest_*`; what follows a `#` is a remark.
+        exclude: text file, relative to `data.root`, of images to exclude, for instance for wrong labels. Each line is a name
+            without extension, or a pattern such as `forest_*`; text after `#` is a comment.
     """
 
     def __init__(self, exclude: str | None = None) -> None:
         self.exclude = exclude
 
-    def index(self, root: Path) -> tuple[list[Record], list[Problem]]:
-        """Pairs with their source and photo, without those on the list."""
-        records: list[Record] = []
-        problems: list[Problem] = []
-        for side in [""] if (root / "images").is_dir() else ["train", "test"]:
+    def index(self, root: Path) -> Index:
+        """Return the pairs with their source and photo, without the excluded ones."""
+        sides = [""] if (root / "images").is_dir() else ["train", "test"]
+        for side in sides:
             require_folders(root / side, ("images", "masks"), "crack_collection")
-            images, doubles = keyed(root / side / "images")
-            masks, more = keyed(root / side / "masks")
-            found, unpaired = pair(images, masks, SPLITS[side] if side else None)
-            records += [_placed(record) for record in found]
-            problems += doubles + more + unpaired
-        out = set() if self.exclude is None else _listed(root / self.exclude, [record.id for record in records])
-        return [record for record in records if record.id not in out], problems
+        records, problems = join(
+            pair_folders(root / side / "images", root / side / "masks", SIDE_NAMES.get(side)) for side in sides
+        )
+        records = [_with_source(record) for record in records]
+        excluded = set() if self.exclude is None else _matches(root / self.exclude, [record.id for record in records])
+        return [record for record in records if record.id not in excluded], problems
 
 
-def _placed(record: Record) -> Record:
-    """A record with the name, the source and the photo that its file tells; some are called `a.jpg.jpg`."""
+def _with_source(record: Record) -> Record:
+    """Return a record with the id, source and photo that its file name tells; some names are `a.jpg.jpg`."""
     name = record.stem.removesuffix(".jpg")
     source = next((known for known in SOURCES if name.startswith(f"{known}_")), name.partition("_")[0])
-    photo = NUMBERED.sub("", name.rsplit("_", SOURCES.get(source, 0))[0])
+    photo = CROP_NUMBER.sub("", name.rsplit("_", SOURCES.get(source, 0))[0])
     return replace(record, id=name, source=source, group=photo)
 
 
-def _listed(path: Path, names: Sequence[str]) -> set[str]:
-    """The names that a list leaves out."""
+def _matches(path: Path, names: Sequence[str]) -> set[str]:
+    """Return the names that match a line of a list.
+
+    Raises:
+        DataError: if the list cannot be read, or a line matches no name.
+    """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"list {str(path)!r} cannot be read ({error}): set data.layout.exclude") from None
-    found = {line: matching(names, line) for text in lines if (line := text.partition("#")[0].strip())}
-    unknown = [line for line, matches in found.items() if not matches]
+    matches = {line: fnmatch(names, line) for text in lines if (line := text.partition("#")[0].strip())}
+    unknown = [line for line, found in matches.items() if not found]
     if unknown:
         raise DataError(
-            f"list {str(path)!r} names {', '.join(unknown[:PREVIEW])}, but no image is called so: write names without their "
-            "ending, or patterns"
+            f"list {str(path)!r} holds {', '.join(unknown[:NAMES_SHOWN])}, but no image has such a name: give names without "
+            "extension, or patterns"
         )
-    return {name for matches in found.values() for name in matches}
+    return {name for found in matches.values() for name in found}

@@ -5,20 +5,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cracklab.data.images import Array
-from cracklab.data.layouts.base import Layout, register
-from cracklab.data.samples import Problem, Record
+from cracklab.data.layouts.base import Index, Layout, join, register
+from cracklab.data.samples import Record
 from cracklab.errors import ConfigError
 
 
 @dataclass
 class Source:
-    """One data set among several.
+    """One of several data sets.
 
     Args:
-        name: what its images are called by.
-        layout: where its images and masks lie.
-        root: its folder; below `data.root`, or absolute.
-        repeat: how many times each of its images stands in a training epoch.
+        name: of the data set; part of the ids of its images if ids would collide.
+        layout: of its images and masks.
+        root: its folder; relative to `data.root`, or absolute.
+        repeat: number of times that each of its images is seen in a training epoch.
     """
 
     name: str
@@ -29,48 +29,58 @@ class Source:
 
 @register("sources")
 class Sources(Layout):
-    """Several data sets, each with its own layout and repeat count; `data.fold_by: source` holds out one after another.
+    """Several data sets, each with its own layout and repeat count; with `data.fold_by: source`, each fold holds out one.
 
     Args:
-        sources: the data sets; all with the same classes.
+        sources: the data sets, all with the same classes.
     """
 
     def __init__(self, sources: Sequence[Source]) -> None:
         names = [source.name for source in sources]
         if not sources or len(set(names)) < len(names):
-            raise ConfigError(f"sources are called {', '.join(names) or 'nothing'}: give each a name of its own")
-        kinds = {source.layout.num_classes for source in sources}
-        if len(kinds) > 1 or any(source.repeat < 1 for source in sources):
-            raise ConfigError(f"sources have {kinds} classes and repeats below 1 are no repeats: they have to agree")
+            raise ConfigError(
+                f"sources are named {', '.join(names) or 'nothing'}: give at least one, with different names"
+            )
+        classes = sorted({source.layout.num_classes for source in sources})
+        if len(classes) > 1:
+            raise ConfigError(
+                f"sources have {' and '.join(map(str, classes))} classes: use sources of the same classes"
+            )
+        for source in sources:
+            if source.repeat < 1:
+                raise ConfigError(f"source {source.name!r} has repeat {source.repeat}: give 1 or more")
         self.sources = {source.name: source for source in sources}
         self.num_classes, self.class_names = sources[0].layout.num_classes, sources[0].layout.class_names
         self.needs_root = any(source.layout.needs_root and not Path(source.root).is_absolute() for source in sources)
 
-    def index(self, root: Path) -> tuple[list[Record], list[Problem]]:
-        """The records of all sources, each under the name of its source."""
-        records, problems = [], []
-        for name, source in self.sources.items():
-            found, faults = source.layout.index(root / source.root)
-            records += [replace(r, source=name, weight=r.weight * source.repeat) for r in found]
-            problems += faults
-        return records, problems
+    def index(self, root: Path) -> Index:
+        """Return the records of all sources, each with the name of its source."""
+        return join(self._index(root, source) for source in self.sources.values())
+
+    @staticmethod
+    def _index(root: Path, source: Source) -> Index:
+        records, problems = source.layout.index(root / source.root)
+        return [replace(r, source=source.name, weight=r.weight * source.repeat) for r in records], problems
+
+    def _layout(self, record: Record) -> Layout:
+        return self.sources[record.source].layout
 
     def read(self, record: Record) -> tuple[Array, Array]:
-        """As the source's layout has it."""
-        return self.sources[record.source].layout.read(record)
+        """Decode one pair with the layout of its source."""
+        return self._layout(record).read(record)
 
     def files(self, record: Record) -> tuple[str, ...]:
-        """As the source's layout has it."""
-        return self.sources[record.source].layout.files(record)
+        """Return all files that a pair is read from."""
+        return self._layout(record).files(record)
 
     def read_image(self, record: Record) -> Array:
-        """As the source's layout has it."""
-        return self.sources[record.source].layout.read_image(record)
+        """Decode one image with the layout of its source."""
+        return self._layout(record).read_image(record)
 
     def read_mask(self, record: Record) -> Array:
-        """As the source's layout has it."""
-        return self.sources[record.source].layout.read_mask(record)
+        """Decode one mask with the layout of its source."""
+        return self._layout(record).read_mask(record)
 
-    def matched(self, image: Array, mask: Array, record: Record) -> tuple[Array, Array]:
-        """As the source's layout has it."""
-        return self.sources[record.source].layout.matched(image, mask, record)
+    def match_sizes(self, image: Array, mask: Array, record: Record) -> tuple[Array, Array]:
+        """Return an image and its mask at the same size, by the layout of its source."""
+        return self._layout(record).match_sizes(image, mask, record)

@@ -1,31 +1,31 @@
-"""A table that lists images and masks."""
+"""A table of images and masks."""
 
 from collections.abc import Iterable
 from csv import DictReader, Error
 from pathlib import Path
 
-from cracklab.data.images import Array, read_classes, read_mask
-from cracklab.data.layouts.base import SPLITS, Layout, class_names_for, register
+from cracklab.data.layouts.base import SIDE_NAMES, Index, MaskFiles, register
 from cracklab.data.samples import Problem, Record
 from cracklab.errors import DataError
 
-OWN = ("image", "mask", "group", "split", "source", "weight")
+OWN_COLUMNS = ("image", "mask", "group", "split", "source", "weight")
+"""Columns with a meaning of their own."""
 
 
 @register("csv")
-class Table(Layout):
-    """A table with the columns `image` and `mask`, and perhaps `group`, `split`, `source`, `weight`, and any others.
+class Table(MaskFiles):
+    """A table with the columns `image` and `mask`, optionally `group`, `split`, `source`, `weight`, and any others.
 
-    Paths are relative to the table. `group` names the photo, `split` is train, val or test, `weight` says how many times
-    an image stands in a training epoch; any other column can be named by `data.group`. Separated by commas, semicolons
-    or tabs.
+    Paths are relative to the table. `group` names the photo, `split` is train, val or test, and `weight` is the number of
+    times that an image is seen in a training epoch. `data.group` can name any other column. Columns are separated by
+    commas, semicolons or tabs.
 
     Args:
-        file: the table, below `data.root`.
-        invert: masks have cracks dark on a bright ground.
+        file: the table, relative to `data.root`.
+        invert: masks show cracks dark on a bright background.
         num_classes: 1 for crack masks of any encoding; else masks hold class indices from 0 on.
-        class_names: one a class.
-        ignore: mask value that counts nowhere, for several classes.
+        class_names: one for each class.
+        ignore: mask value of ignored pixels, for several classes.
     """
 
     def __init__(
@@ -36,11 +36,11 @@ class Table(Layout):
         class_names: list[str] | None = None,
         ignore: int | None = None,
     ) -> None:
-        self.file, self.invert, self.num_classes, self.ignore = file, invert, num_classes, ignore
-        self.class_names = class_names_for(num_classes, class_names)
+        super().__init__(invert, num_classes, class_names, ignore)
+        self.file = file
 
-    def index(self, root: Path) -> tuple[list[Record], list[Problem]]:
-        """One record a row."""
+    def index(self, root: Path) -> Index:
+        """Return one record for each row."""
         path = root / self.file
         try:
             with path.open(newline="", encoding="utf-8-sig") as file:
@@ -58,40 +58,33 @@ class Table(Layout):
         records: list[Record] = []
         problems: list[Problem] = []
         for line, row in enumerate(rows, start=2):
-            found = self._record(path.parent, {key: (value or "").strip() for key, value in row.items() if key})
-            if isinstance(found, Record):
-                records.append(found)
-                problems += _missing(found)
+            record = self._record(path.parent, {key: (value or "").strip() for key, value in row.items() if key})
+            if isinstance(record, Record):
+                records.append(record)
+                problems += _missing_files(record)
             else:
-                problems.append(Problem("bad-row", (f"{path}:{line}",), f"{found}: correct the row"))
+                problems.append(Problem("bad-row", (f"{path}:{line}",), f"{record}: correct the row"))
         return records, problems
 
     def _record(self, folder: Path, row: dict[str, str]) -> Record | str:
-        """The record of a row, or what is wrong with it."""
+        """Return the record of a row, or a message that says what is wrong with the row."""
         split, weight = row.get("split", "").lower(), row.get("weight", "") or "1"
-        if split and split not in SPLITS:
+        if split and split not in SIDE_NAMES:
             return f"split {split!r} is none of train, val, test"
         if not weight.isdecimal():
-            return f"weight {weight!r} is not a whole number of times per epoch"
+            return f"weight {weight!r} is not a whole number"
         return Record(
             str(folder / row["image"]),
             str(folder / row["mask"]),
-            split=SPLITS[split] if split else None,
+            split=SIDE_NAMES[split] if split else None,
             group=row.get("group", ""),
             source=row.get("source", ""),
             weight=int(weight),
-            columns={key: value for key, value in row.items() if key not in OWN},
+            columns={key: value for key, value in row.items() if key not in OWN_COLUMNS},
         )
 
-    def read_mask(self, record: Record) -> Array:
-        """A crack mask of any encoding, or class indices."""
-        if self.num_classes == 1:
-            return read_mask(record.mask, self.invert)
-        return read_classes(record.mask, self.num_classes, self.ignore)
 
-
-def _missing(record: Record) -> Iterable[Problem]:
-    """The files of a row that are not there."""
+def _missing_files(record: Record) -> Iterable[Problem]:
     for kind, path in (("missing-image", record.image), ("missing-mask", record.mask)):
         if not Path(path).is_file():
-            yield Problem(kind, (path,), "the table lists it, but it is not there: add it, or remove the row")
+            yield Problem(kind, (path,), "the table lists it, but it does not exist: add it, or remove the row")

@@ -1,4 +1,4 @@
-"""Photos cut into squares."""
+"""Photos cut into tiles."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,26 +6,27 @@ from pathlib import Path
 import numpy as np
 
 from cracklab.data.images import Array, crack_pixels
-from cracklab.data.layouts.base import Layout, register
-from cracklab.data.samples import Problem, Record
+from cracklab.data.layouts.base import Index, Layout, register
+from cracklab.data.samples import Record
 from cracklab.errors import ConfigError, DataError
 
-PLACE = "tile"
-"""Column of a record: where its square begins, `ROW,COLUMN`, px."""
+CORNER = "tile"
+"""Column of a record with the top left corner of its tile, `ROW,COLUMN`, px."""
 
 
 @register("tiles")
 class Tiles(Layout):
-    """The photos of another layout, cut into squares side by side; what is left at the right and the bottom is dropped.
+    """The photos of another layout, cut into adjacent square tiles; incomplete tiles at the right and the bottom are dropped.
 
-    A square is called `NAME_ROW_COLUMN` after where it begins, px, and is of the photo `NAME`, or of that photo's group.
+    The tile `NAME_ROW_COLUMN` has its top left corner at that row and column of the photo `NAME`, px. Its group is that of the
+    photo, or `NAME`.
 
     Args:
-        layout: where the photos and their masks lie.
-        side: of the squares, px.
-        empty: whether squares without any crack are kept.
-        photos: so many photos are taken, at random by `seed`; None: all.
-        split: whether the photos' published sides are kept.
+        layout: of the photos and their masks.
+        side: of a tile, px.
+        empty: whether to keep tiles without crack.
+        photos: use only this many photos, chosen at random by `seed`; None: all.
+        split: whether to keep the published sides of the photos.
         seed: of the choice of photos.
     """
 
@@ -38,24 +39,27 @@ class Tiles(Layout):
         split: bool = True,
         seed: int = 0,
     ) -> None:
-        if side < 1 or (photos is not None and photos < 1):
-            raise ConfigError(f"tiles of side {side} from {photos} photos: both must be at least 1")
+        for name, number in (("side", side), ("photos", photos)):
+            if number is not None and number < 1:
+                raise ConfigError(f"data.layout.{name} is {number}: give 1 or more")
         self.layout, self.side, self.empty, self.photos = layout, side, empty, photos
         self.split, self.seed = split, seed
         self.num_classes, self.class_names, self.needs_root = layout.num_classes, layout.class_names, layout.needs_root
 
-    def index(self, root: Path) -> tuple[list[Record], list[Problem]]:
-        """One record a square; every mask is read for it."""
+    def index(self, root: Path) -> Index:
+        """Return one record for each tile; reads every mask."""
         records, problems = self.layout.index(root)
         records = sorted(records, key=lambda record: record.image)
         if self.photos is not None:
             if self.photos > len(records):
-                raise DataError(f"layout tiles wants {self.photos} photos of {len(records)}: lower data.layout.photos")
+                raise DataError(
+                    f"data.layout.photos is {self.photos}, but there are only {len(records)} photos: lower it"
+                )
             chosen = np.random.default_rng((self.seed, len(records))).permutation(len(records))[: self.photos]
             records = [records[i] for i in sorted(chosen)]
-        return [tile for record in records for tile in self._cut(record)], problems
+        return [tile for record in records for tile in self._tiles(record)], problems
 
-    def _cut(self, record: Record) -> list[Record]:
+    def _tiles(self, record: Record) -> list[Record]:
         mask = self.layout.read_mask(record)
         cracked = crack_pixels(mask)
         corners = [
@@ -69,29 +73,29 @@ class Tiles(Layout):
                 id=f"{record.id or record.stem}_{top}_{left}",
                 group=record.group or record.stem,
                 split=record.split if self.split else None,
-                columns={**record.columns, PLACE: f"{top},{left}"},
+                columns={**record.columns, CORNER: f"{top},{left}"},
             )
             for top, left in corners
             if self.empty or cracked[top : top + self.side, left : left + self.side].any()
         ]
 
     def files(self, record: Record) -> tuple[str, ...]:
-        """As the photo's layout has it."""
+        """Return all files that the photo and its mask are read from."""
         return self.layout.files(record)
 
     def read(self, record: Record) -> tuple[Array, Array]:
-        """Decode the photo and its mask, and cut the square."""
+        """Decode the photo and its mask, and cut out the tile."""
         image, mask = self.layout.read(record)
-        return self._square(image, record), self._square(mask, record)
+        return self._cut(image, record), self._cut(mask, record)
 
     def read_image(self, record: Record) -> Array:
-        """Decode the photo, and cut the square."""
-        return self._square(self.layout.read_image(record), record)
+        """Decode the photo, and cut out the tile."""
+        return self._cut(self.layout.read_image(record), record)
 
     def read_mask(self, record: Record) -> Array:
-        """Decode the mask, and cut the square."""
-        return self._square(self.layout.read_mask(record), record)
+        """Decode the mask, and cut out the tile."""
+        return self._cut(self.layout.read_mask(record), record)
 
-    def _square(self, array: Array, record: Record) -> Array:
-        top, left = map(int, record.columns[PLACE].split(","))
+    def _cut(self, array: Array, record: Record) -> Array:
+        top, left = map(int, record.columns[CORNER].split(","))
         return array[top : top + self.side, left : left + self.side]

@@ -1,4 +1,4 @@
-"""The command `cracklab`: looks at the command first and imports only what that needs, since the imports take seconds."""
+"""The command `cracklab`. It imports only what the given subcommand needs, since imports take seconds."""
 
 import sys
 from collections.abc import Sequence
@@ -13,29 +13,29 @@ COMMANDS = {
     "fit": ("cracklab.training", "train a net: --config FILE [--config OVERLAY ...] [--KEY VALUE ...] --out RUN"),
     "validate": ("cracklab.training", "score a checkpoint on the validation images"),
     "test": ("cracklab.training", "score a checkpoint on the test images"),
-    "predict": ("cracklab.predict.command", "masks and overlays for photos, from a checkpoint alone"),
-    "kfold": ("cracklab.study.command", "cross-validate: fit's arguments, --folds 5 --out DIR; goes on after a stop"),
-    "study": ("cracklab.study.command", "a grid of runs over any keys: --config STUDY --out DIR; goes on after a stop"),
+    "predict": ("cracklab.predict.command", "predict masks and overlays for photos, from a checkpoint alone"),
+    "kfold": ("cracklab.study.command", "cross-validate: the arguments of fit, --folds 5 --out DIR; resumes by itself"),
+    "study": ("cracklab.study.command", "run a grid over any keys: --config STUDY --out DIR; resumes by itself"),
     "report": (
         "cracklab.report.command",
-        "tables, figures and one page from runs, kfold and study folders: DIR [DIR ...]",
+        "write tables, figures and one page from runs, kfold and study folders: DIR [DIR ...]",
     ),
     "measure": (
         "cracklab.measure.command",
-        "length, width, tips and branch points of cracks, from masks: MASKS [--mm_per_px X] [--out DIR]",
+        "measure length, width, tips and branch points of cracks in masks: MASKS [--mm_per_px X] [--out DIR]",
     ),
     "export": (
         "cracklab.export.command",
-        "an ONNX bundle that predicts without PyTorch, verified: --ckpt_path CKPT --out DIR",
+        "export a verified ONNX bundle that predicts without PyTorch: --ckpt_path CKPT --out DIR",
     ),
     "check": (
         "cracklab.check.command",
-        "examine the data: faults, leaks, and settings that fit: --config FILE [--out DIR]",
+        "examine a data set for faults and leaks, and recommend settings: --config FILE [--out DIR]",
     ),
-    "losses": ("cracklab.losses.command", "list the registered losses; --health shows how they behave"),
+    "losses": ("cracklab.losses.command", "list the registered losses; --health shows how each behaves"),
     "models": ("cracklab.models.command", "list nets with their parameters and multiply-adds"),
 }
-"""Command -> the module whose `run(command, arguments)` returns the exit code, and a line of help."""
+"""Command -> the module whose `run(command, arguments)` returns the exit code, and its line of help."""
 
 HELP = "\n".join(
     [
@@ -46,8 +46,9 @@ HELP = "\n".join(
         "commands:",
         *(f"  {name:10}{text}" for name, (_, text) in COMMANDS.items()),
         "",
-        "`cracklab COMMAND --help` lists a command's arguments; `cracklab fit --model.loss.help NAME` those of a class.",
-        "`--config cracklab:quickstart` names a configuration that is installed with the package.",
+        "`cracklab COMMAND --help` lists the arguments of a command, `cracklab fit --model.loss.help NAME` those of a class.",
+        "Options take `-` and `_` alike.",
+        "`--config cracklab:quickstart` names a configuration that is installed with cracklab.",
     ]
 )
 
@@ -59,10 +60,10 @@ def main(args: Sequence[str] | None = None) -> int:
         args: the command and its arguments; those of the process if None.
 
     Returns:
-        0; every other exit code is raised.
+        0; any other exit code is raised.
 
     Raises:
-        SystemExit: 1 if the work found faults or some of it failed, 2 for a wrong call or bad data.
+        SystemExit: 1 if faults were found or some of the work failed, 2 for a wrong call or bad data.
     """
     arguments = list(sys.argv[1:] if args is None else args)
     if not arguments or arguments[0] in ("-h", "--help"):

@@ -46,7 +46,7 @@ class CommandParser(argparse.ArgumentParser):
         options, unknown = self.parse_known_intermixed_args(with_underscores(arguments))
         if unknown:
             name = unknown[0].partition("=")[0]
-            self.error(f"no option is called {name!r}{nearest(name, self._option_names())}")
+            self.error(f"no option is called {name!r}{nearest(name, self.option_names())}")
         return options
 
     def error(self, message: str) -> NoReturn:
@@ -60,6 +60,7 @@ class CommandParser(argparse.ArgumentParser):
             message = f"{found[1]} is {found[2]!r}{nearest(found[2], choices)}"
         raise ConfigError(f"{message} (`{self.prog} --help` lists the arguments)")
 
-    def _option_names(self) -> list[str]:
+    def option_names(self) -> list[str]:
+        """Return the names of all options, `--out`."""
         actions: list[Any] = self._actions
         return [name for action in actions for name in action.option_strings if name.startswith("--")]

@@ -1,4 +1,4 @@
-"""What a wrong call is told: one message that names the key, what was given, and the nearest right one."""
+"""The parser of configurations, and its error messages: the key, the value that was given, the nearest right one."""
 
 import inspect
 import re
@@ -23,21 +23,24 @@ REGISTRIES: dict[str, Registry[Any]] = {"model.loss": LOSSES, "data.layout": LAY
 KEY = re.compile(r"Parser key \"([\w.]+)\"")
 NO_CLASS = re.compile(r"Expected a dot import path string: (\S+)")
 NO_OPTION = re.compile(r"(?:Option|Key) '([\w.]+)' is not (?:accepted|expected)")
-NO_KEY = re.compile(r"(?:nrecognized arguments: --|does not accept (?:option|nested key) ')([\w.]+)")
+NO_KEY = re.compile(
+    r"(?:nrecognized arguments: --|(?:Group '([\w.]+)' )?does not accept (?:option|nested key) ')([\w.]+)"
+)
+MISSING = re.compile(r"the following arguments are required: ([\w.]+)")
 NOISE = re.compile(r"\s*- Expected a path but .* either not accessible or invalid")
 
 
 class ConfigParser(LightningArgumentParser):
-    """A parser whose errors are one message without usage, exit code 2."""
+    """Lightning's parser with errors of one message, without usage; exit code 2."""
 
     arguments: Sequence[str] = ()
-    """What was typed, to find the key that a message does not name."""
+    """The command line, to find a key that a message of jsonargparse does not name."""
+    other_options: Sequence[str] = ()
+    """Options of the command that passes its other arguments on to this parser, as `kfold` does; suggested too."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print the message with a remedy, and exit."""
-        if (
-            not self.exit_on_error
-        ):  # one that jsonargparse made for a nested class, whose error becomes part of a message
+        if not self.exit_on_error:  # a parser of a nested class; its error becomes part of another message
             super().error(message, ex)
         parser = getattr(ex, "subcommand_parser", None) or self
         print(f"error: {remedy(message, parser, self.arguments or parser.arguments)}", file=sys.stderr)
@@ -45,7 +48,7 @@ class ConfigParser(LightningArgumentParser):
 
 
 def name_registered(parser: LightningArgumentParser) -> None:
-    """Let the help of a key list what is registered, in place of every known subclass, as hundreds of torch's modules."""
+    """Make the help of a key list the registered names instead of every known subclass, which are hundreds for `model.net`."""
     for action in parser._actions:
         if action.dest in ("model.net", *REGISTRIES):
             names = ", ".join(REGISTRIES[action.dest]) if action.dest in REGISTRIES else ""
@@ -53,8 +56,8 @@ def name_registered(parser: LightningArgumentParser) -> None:
             action.extra_help = lambda text=text: text  # type: ignore[attr-defined]  # of jsonargparse's own actions
 
 
-def remedy(message: str, parser: LightningArgumentParser, arguments: Sequence[str]) -> str:
-    """A message of jsonargparse, shortened to what was wrong, with the nearest right name."""
+def remedy(message: str, parser: ConfigParser, arguments: Sequence[str]) -> str:
+    """Return a message of jsonargparse, shortened to the fault, with the nearest right name."""
     at = KEY.search(message)
     key = at[1] if at else ""
     if found := NO_OPTION.search(message):
@@ -63,12 +66,15 @@ def remedy(message: str, parser: LightningArgumentParser, arguments: Sequence[st
         hint = nearest(found[1], list(REGISTRIES[key])) if key in REGISTRIES else ": give package.module.Class"
         return f"{key}: {found[1]!r} is neither a registered name nor an import path{hint}"
     if found := NO_KEY.search(message):
-        return f"no key is called {found[1]!r}{nearest(found[1], keys_of(parser))}"
+        name = ".".join(filter(None, found.groups()))  # a group names its keys without itself
+        return f"no key is called {name!r}{nearest(name, keys_of(parser))}"
+    if found := MISSING.search(message):
+        return f"{found[1]} is not set: give --{found[1]} VALUE, or --config FILE with a file that sets it"
     return re.sub(r"\s*\n\s*", " ", NOISE.sub("", message)).strip()
 
 
-def _no_option(option: str, key: str, parser: LightningArgumentParser, arguments: Sequence[str]) -> str:
-    """An argument that its class does not take, or a key that does not exist."""
+def _no_option(option: str, key: str, parser: ConfigParser, arguments: Sequence[str]) -> str:
+    """Return the message for an option that its class does not take, or for a key that does not exist."""
     typed = [argument.removeprefix("--").partition("=")[0] for argument in arguments]
     full = next((name for name in typed if name.endswith(f".{option}")), f"{key}.{option}".strip("."))
     owner = full.rpartition(".")[0]
@@ -79,7 +85,7 @@ def _no_option(option: str, key: str, parser: LightningArgumentParser, arguments
 
 
 def class_given(key: str, arguments: Sequence[str]) -> str | None:
-    """The class path or short name that was given for a key, on the command line or in a configuration."""
+    """Return the class path or short name given for a key, on the command line or in a configuration; None if there is none."""
     given = None
     for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
         name, equals, value = argument.partition("=")
@@ -95,7 +101,7 @@ def class_given(key: str, arguments: Sequence[str]) -> str | None:
 
 
 def options_of(key: str, path: str) -> list[str]:
-    """The names of the arguments of a class, given by its path or short name."""
+    """Return the names of the arguments of a class, given by its path or short name."""
     if key in REGISTRIES and path in REGISTRIES[key]:
         cls = REGISTRIES[key][path]
     else:
@@ -108,13 +114,14 @@ def options_of(key: str, path: str) -> list[str]:
     return [name for name in found if name not in ("self", "args", "kwargs")]
 
 
-def keys_of(parser: LightningArgumentParser) -> list[str]:
-    """Every key that a parser takes."""
-    return [action.dest for action in parser._actions if action.dest != "help" and not action.dest.endswith(".help")]
+def keys_of(parser: ConfigParser) -> list[str]:
+    """Return every key that a parser takes, and every option of the command around it."""
+    keys = [action.dest for action in parser._actions if action.dest != "help" and not action.dest.endswith(".help")]
+    return [*keys, *parser.other_options]
 
 
 def as_config_error(error: Exception) -> CracklabError:
-    """An error from the making of a configured object: ours if one is behind it, else what the library said."""
+    """Return the error of building a configured object: cracklab's own if it is the cause, else the library's message."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, CracklabError):

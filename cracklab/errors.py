@@ -1,8 +1,8 @@
-"""Typed errors. Each message names the value, what was expected, and the remedy; the CLI prints it without a traceback."""
+"""Typed errors. Each message names the value, what was expected and the remedy; the CLI prints it without a traceback."""
 
 
 class CracklabError(Exception):
-    """Something a person can put right; ends a command with exit code 2."""
+    """An error that the user can correct; it ends a command with exit code 2."""
 
 
 class ConfigError(CracklabError):
@@ -14,4 +14,4 @@ class DataError(CracklabError):
 
 
 class RunError(CracklabError):
-    """A run folder or a checkpoint that does not fit what is asked of it."""
+    """A run folder or a checkpoint that does not fit the request."""

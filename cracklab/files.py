@@ -1,4 +1,4 @@
-"""Files appear whole or not at all: written beside their place, flushed to disk, renamed."""
+"""Atomic writes: a file appears whole or not at all."""
 
 import csv
 import io
@@ -18,25 +18,26 @@ from cracklab.errors import DataError
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to; flushed to disk and renamed to `path` at the end, or removed on an error.
+    """Yield a temporary path in the same folder, which is flushed to disk and renamed to `path` at the end.
 
-    The suffix stays, since libraries choose a format by it.
+    On an error the temporary file is removed and `path` stays as it was. The suffix is kept, since libraries choose a
+    format by it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
-        yield beside
-        with beside.open("rb+") as file:
+        yield temporary
+        with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        beside.replace(path)
+        temporary.replace(path)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
-    with atomic_write(path) as beside:
-        beside.write_text(text, encoding="utf-8")
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
@@ -75,6 +76,7 @@ def write_image(path: Path, image: NDArray[np.uint8] | NDArray[np.uint16], quali
     import cv2  # not needed by those who write tables only
 
     pixels = image if image.ndim == 2 else image[..., ::-1]
+    options = (cv2.IMWRITE_JPEG_QUALITY, quality) if path.suffix.lower() in (".jpg", ".jpeg") else ()
     with atomic_write(path) as temporary:
-        if not cv2.imwrite(str(temporary), pixels, (cv2.IMWRITE_JPEG_QUALITY, quality)):
+        if not cv2.imwrite(str(temporary), pixels, options):
             raise DataError(f"{path} could not be written: check the free space and the permissions of its folder")

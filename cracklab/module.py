@@ -15,11 +15,11 @@ from cracklab.checkpoint import KEY, Payload, net_weights, read_checkpoint
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.errors import ConfigError, RunError
 from cracklab.logits import probabilities
-from cracklab.losses import External, Loss
+from cracklab.losses import External, Loss, build_loss
 from cracklab.metrics.evaluator import Evaluator
 from cracklab.metrics.options import EvaluationOptions
 from cracklab.metrics.result import EvaluationResult
-from cracklab.metrics.tuning import Tuner
+from cracklab.metrics.threshold_tuner import ThresholdTuner
 from cracklab.schedules import Constant, LearningRateSchedule
 
 
@@ -28,16 +28,16 @@ class CrackModule(pl.LightningModule):
 
     Args:
         net: from (B, C_in, H, W) to logits (B, C, H, W); any `nn.Module`.
-        loss: a registered loss by name, or any `nn.Module` of (logits, target) by class path.
-        target: the form of mask that a loss from another library wants.
+        loss: a registered loss, from Python also by its name; or any `nn.Module` of (logits, target).
+        target: the form of mask that a loss from another library takes.
         optimizer: from parameters to an optimizer.
         schedule: from (optimizer, number of steps) to a scheduler that is stepped per batch.
-        encoder_lr_factor: the learning rate of `net.encoder` over that of the rest; 0 freezes it for good.
-        freeze_encoder_epochs: epochs in which the encoder stands still, normalisation statistics included.
-        channels_last: memory format of net and images.
-        compile: compile the net with `torch.compile`.
-        weights: checkpoint of cracklab whose net's weights training starts from; nothing else of it is taken.
-        evaluation: thresholds and metrics.
+        encoder_lr_factor: learning rate of `net.encoder` relative to the rest; 0 freezes the encoder.
+        freeze_encoder_epochs: number of first epochs in which the encoder is frozen, normalisation statistics included.
+        channels_last: whether net and images are in channels-last memory format.
+        compile: whether to compile the net with `torch.compile`.
+        weights: checkpoint of cracklab that the weights of the net are initialised from.
+        evaluation: thresholds, scores and policies.
     """
 
     def __init__(
@@ -60,9 +60,11 @@ class CrackModule(pl.LightningModule):
         ):
             raise ConfigError(
                 f"encoder_lr_factor {encoder_lr_factor} and freeze_encoder_epochs {freeze_encoder_epochs} need a net with "
-                f"an `encoder`, which {type(net).__name__} has not: leave them at 1 and 0"
+                f"an `encoder`, which {type(net).__name__} lacks: leave them at 1 and 0"
             )
         self.net = net
+        if isinstance(loss, str):
+            loss = build_loss(loss)
         self.loss = loss if isinstance(loss, Loss) else External(loss, target=target)
         self.optimizer_factory, self.schedule = optimizer, schedule
         self.encoder_lr_factor, self.freeze_encoder_epochs = encoder_lr_factor, freeze_encoder_epochs
@@ -70,7 +72,7 @@ class CrackModule(pl.LightningModule):
         self.compile_net, self.weights = compile, weights
         self.evaluation = evaluation
         self.evaluator = Evaluator(evaluation)
-        self.tuner = Tuner.from_options(evaluation)
+        self.tuner = ThresholdTuner.from_options(evaluation)
         self.result: EvaluationResult | None = None
         """The last evaluation; None from the start of an epoch until its validation has ended."""
         self.loss_settings: dict[str, float] = {}
@@ -89,18 +91,20 @@ class CrackModule(pl.LightningModule):
         return encoder
 
     def forward(self, image: Tensor) -> Tensor:
-        """Logits (B, C, H, W) of normalised images (B, C_in, H, W)."""
+        """Return the logits (B, C, H, W) of normalised images (B, C_in, H, W)."""
         logits: Tensor = self.net(image.contiguous(memory_format=self.memory_format))
         return logits
 
     # -- training ---------------------------------------------------------------------------------------------------
 
     def setup(self, stage: str) -> None:
-        """Tell the loss what it needs to know of the data, and lay out the net in memory."""
+        """Link the loss and the data, and set the memory format of the net."""
         self.net.to(memory_format=self.memory_format)
         data = getattr(self.trainer, "datamodule", None)
         self.evaluator.class_names = getattr(data, "class_names", None)
-        self._columns = data.describing_columns() if isinstance(data, CrackDataModule) else {}
+        if isinstance(data, CrackDataModule):
+            self._columns = data.describing_columns()
+            data.require_maps(self.loss.maps)
         if getattr(data, "num_classes", 1) > 1:
             self.tuner = None  # the most probable class has no threshold
         if stage == "fit" and (self.loss.needs_statistics or type(self.loss).configure is not Loss.configure):
@@ -114,10 +118,10 @@ class CrackModule(pl.LightningModule):
             self.net.compile()
 
     def on_fit_start(self) -> None:
-        """Give the net the weights of another run's, unless a checkpoint of this run has brought its own.
+        """Initialise the net from `weights`, unless the run is resumed from its own checkpoint.
 
         Raises:
-            RunError: for a checkpoint that cannot be read, or of another net.
+            RunError: for a checkpoint that cannot be read, or that is of another net.
         """
         if self.weights is None or self.trainer.ckpt_path is not None:
             return
@@ -130,21 +134,21 @@ class CrackModule(pl.LightningModule):
             ) from error
 
     def on_train_start(self) -> None:
-        """Refuse to go on past the end of a schedule that a checkpoint has fixed.
+        """Refuse to train past the end of the learning-rate schedule in a checkpoint.
 
         Raises:
-            RunError: with the number of steps.
+            RunError: states the numbers of steps.
         """
         scheduler: Any = self.lr_schedulers()
         planned, end = getattr(scheduler, "total_steps", None), self.trainer.estimated_stepping_batches
         if planned is not None and planned < end:
             raise RunError(
-                f"the checkpoint's learning-rate schedule ends at step {planned}, but the run would go on to step {end}: "
-                "leave trainer.max_epochs as it was, or choose model.schedule Constant from the start"
+                f"the learning-rate schedule of the checkpoint ends at step {planned}, but the run would continue to step {end}: "
+                "leave trainer.max_epochs as it was, or train with model.schedule Constant from the start"
             )
 
     def on_train_epoch_start(self) -> None:
-        """Schedules inside the loss move; a frozen encoder keeps its statistics."""
+        """Tell the loss the epoch, and keep a frozen encoder in evaluation mode."""
         self.result = None
         self.loss.set_epoch(self.current_epoch)
         if self._frozen:
@@ -157,7 +161,7 @@ class CrackModule(pl.LightningModule):
         return self.encoder_lr_factor == 0 or self.current_epoch < self.freeze_encoder_epochs
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The loss of a batch."""
+        """Return the loss of a batch."""
         loss: Tensor = self.loss(self(batch["image"]), batch["mask"], batch["maps"], batch["valid"])
         size = len(batch["id"])
         self.log("loss", loss.detach(), prog_bar=True, logger=False, batch_size=size)
@@ -167,13 +171,13 @@ class CrackModule(pl.LightningModule):
         return loss
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """A frozen encoder has no gradient: neither momentum nor weight decay moves it, and DDP stays content."""
+        """Drop the gradients of a frozen encoder, so that neither momentum nor weight decay changes it."""
         if self._frozen:
             for parameter in self._encoder.parameters():
                 parameter.grad = None
 
     def configure_optimizers(self) -> Any:
-        """The optimizer over one or two parameter groups, and the schedule over all steps."""
+        """Return the optimizer over one or two parameter groups, and the schedule over all steps."""
         optimizer = self.optimizer_factory(self._parameter_groups())
         if self.encoder_lr_factor not in (0, 1):
             optimizer.param_groups[1]["lr"] *= self.encoder_lr_factor
@@ -181,7 +185,7 @@ class CrackModule(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def _parameter_groups(self) -> Any:
-        """All parameters, the loss's own among them; the encoder's apart where it has a rate of its own."""
+        """Return all parameters, those of the loss included; two groups if the encoder has its own learning rate."""
         if self.encoder_lr_factor in (0, 1):
             return [parameter for parameter in self.parameters() if parameter.requires_grad]
         apart = {id(parameter) for parameter in self._encoder.parameters()}
@@ -191,14 +195,14 @@ class CrackModule(pl.LightningModule):
     # -- evaluation -------------------------------------------------------------------------------------------------
 
     def on_validation_epoch_start(self) -> None:
-        """Start a new set of rows; the costly metrics every n epochs, at the end, and outside of training."""
+        """Start new rows; compute the costly scores every n epochs, in the last epoch, and outside of fit."""
         every, last = self.evaluation.surface_every_n_epochs, self.current_epoch + 1 == self.trainer.max_epochs
         fitting = self.trainer.state.fn == "fit"
         self._tuning = fitting and not self.trainer.sanity_checking and self.tuner is not None
         self._start_rows(costly=not fitting or last or (self.current_epoch + 1) % every == 0)
 
     def on_test_epoch_start(self) -> None:
-        """Start a new set of rows."""
+        """Start new rows."""
         self._tuning = False
         self._start_rows(costly=True)
 
@@ -209,11 +213,11 @@ class CrackModule(pl.LightningModule):
             self.tuner.reset()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """Rows for a batch; the probabilities go to whoever draws pictures."""
+        """Add the rows of a batch; return the probabilities, for callbacks that draw pictures."""
         return self._evaluate(batch)
 
     def test_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """Rows for a batch."""
+        """Add the rows of a batch."""
         return self._evaluate(batch)
 
     def _evaluate(self, batch: Batch) -> dict[str, Tensor]:
@@ -233,7 +237,7 @@ class CrackModule(pl.LightningModule):
         return {"probabilities": scores}
 
     def _losses(self, logits: Tensor, batch: Batch) -> list[float]:
-        """The loss of each image by itself, so that its mean depends neither on batches nor on processes."""
+        """Return the loss of each image, so that its mean depends neither on batches nor on processes."""
         valid = batch["valid"]
         values = [
             self.loss(
@@ -247,13 +251,13 @@ class CrackModule(pl.LightningModule):
         return torch.stack(values).tolist()
 
     def on_validation_epoch_end(self) -> None:
-        """Let the threshold be chosen, then log the metrics of the rows of all processes."""
+        """Choose the threshold, then log the metrics over the rows of all processes."""
         if self.tuner is not None and self._tuning:
             self.tuner.finish(self.evaluator)
         self._log_rows("val")
 
     def on_test_epoch_end(self) -> None:
-        """Log the metrics of the rows of all processes."""
+        """Log the metrics over the rows of all processes."""
         self._log_rows("test")
 
     def _log_rows(self, stage: Literal["val", "test"]) -> None:
@@ -275,17 +279,17 @@ class CrackModule(pl.LightningModule):
     # -- checkpoint -------------------------------------------------------------------------------------------------
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Plain strings and numbers from which predict, test and export rebuild everything."""
+        """Add the payload from which predict, test and export rebuild the net and the data transform."""
         data = getattr(self.trainer, "datamodule", None)
         provenance = data.provenance.describe() if isinstance(data, CrackDataModule) else {}
         checkpoint[KEY] = Payload(self.config, self.evaluator.threshold, provenance).to_entry()
 
     def on_load_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
-        """Take the threshold that validation chose; look whether the data fits what the checkpoint has seen.
+        """Restore the threshold, and check the data against the checkpoint's provenance.
 
         Raises:
-            RunError: for a checkpoint of another program, or to go on with other training images.
-            DataError: for test images that the checkpoint was trained on.
+            RunError: for a checkpoint of another program, or if fit would resume with other training images.
+            DataError: if test images are among the training images of the checkpoint.
         """
         payload = Payload.from_checkpoint(checkpoint)
         self.evaluator.threshold = payload.threshold

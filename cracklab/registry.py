@@ -1,8 +1,8 @@
-"""Names for classes: what is registered is found by its short name on the command line and in configs."""
+"""Short names for classes, as they are typed in configurations and on the command line."""
 
 import difflib
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
 from pkgutil import iter_modules
@@ -13,8 +13,15 @@ from cracklab.errors import ConfigError
 T = TypeVar("T", bound=type)
 
 
-def nearest(name: str, known: Iterator[str] | list[str]) -> str:
-    """`; did you mean 'dice'?` for a misspelt name, or the known names where nothing is near."""
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the end of a message about an unknown name: the nearest known name, or all of them if none is near.
+
+    Example:
+        >>> nearest("dicee", ["bce", "dice"])
+        "; did you mean 'dice'?"
+        >>> nearest("zebra", ["bce", "dice"])
+        '; known are bce, dice'
+    """
     known = sorted(known)
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(known)}"
@@ -23,12 +30,15 @@ def nearest(name: str, known: Iterator[str] | list[str]) -> str:
 class Registry(Mapping[str, T]):
     """A mapping from short name to class that fills itself on first use.
 
-    The modules of `package` are imported, so that a new file registers what it holds, then the entry points of the
-    group of the same name, so that third-party packages add theirs. A class's `__qualname__` becomes its short name
-    and its module gets it as an attribute: that is what lets jsonargparse take `--model.loss distance_aware`.
+    It imports every module of `package`, so that a new file registers its classes, and then loads the entry points of
+    the group with the package's name, so that other packages can add theirs.
+
+    Args:
+        package: the package whose modules register classes.
+        kind: the word for one of its classes in messages.
 
     Raises:
-        ConfigError: for a name that is not registered, or registered twice.
+        ConfigError: for a name that is not registered, or is registered twice.
     """
 
     def __init__(self, package: str, kind: str) -> None:
@@ -37,7 +47,14 @@ class Registry(Mapping[str, T]):
         self._filled = False
 
     def register(self, name: str) -> Callable[[T], T]:
-        """Class decorator that registers a class under `name`."""
+        """Return a class decorator that registers a class as `name`.
+
+        The name becomes the `__qualname__` of the class and an attribute of its module, so that jsonargparse accepts
+        `--model.loss distance_aware` for `cracklab.losses.distance.DistanceAware`.
+
+        Raises:
+            ConfigError: if the name belongs to another class.
+        """
 
         def decorate(cls: T) -> T:
             other = self._classes.get(name)
@@ -54,29 +71,42 @@ class Registry(Mapping[str, T]):
         return decorate
 
     def fill(self) -> None:
-        """Import everything that registers itself; called by every look-up."""
+        """Import every module and entry point that registers a class; each look-up calls this.
+
+        Raises:
+            ConfigError: if an entry point cannot be imported.
+        """
         if self._filled:
             return
-        package = import_module(self.package)
-        for module in iter_modules(getattr(package, "__path__", []), self.package + "."):
-            import_module(module.name)
+        self._import_package()
         for point in entry_points(group=self.package):
             try:
                 point.load()
             except (ImportError, AttributeError) as error:
                 owner = point.dist.name if point.dist else "a package"
                 raise ConfigError(
-                    f"{owner} announces the {self.kind} {point.name!r} at {point.value}, which does not load ({error}): "
-                    "repair or uninstall it"
+                    f"{owner} declares the {self.kind} {point.name!r} at {point.value}, which cannot be imported "
+                    f"({error}): repair or uninstall it"
                 ) from error
         self._filled = True
+
+    def own_classes(self) -> dict[str, T]:
+        """Return the package's own classes by class name; those of other packages are imported from there."""
+        self._import_package()
+        prefix = f"{self.package}."
+        return {cls.__name__: cls for cls in self._classes.values() if cls.__module__.startswith(prefix)}
+
+    def _import_package(self) -> None:
+        package = import_module(self.package)
+        for module in iter_modules(getattr(package, "__path__", []), f"{self.package}."):
+            import_module(module.name)
 
     def __getitem__(self, name: str) -> T:
         self.fill()
         try:
             return self._classes[name]
         except KeyError:
-            raise ConfigError(f"no {self.kind} is called {name!r}{nearest(name, list(self._classes))}") from None
+            raise ConfigError(f"no {self.kind} is called {name!r}{nearest(name, self._classes)}") from None
 
     def __contains__(self, name: object) -> bool:
         self.fill()

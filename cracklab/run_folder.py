@@ -1,14 +1,15 @@
-"""The run folder: where things lie in it, how they are written whole, how they are read back.
+"""The run folder: the names of its files, and which folder a command works in.
 
 config.yaml          the resolved configuration, written by fit alone
-metrics.csv          one row an epoch
-resources.csv        time, throughput, memory: one row an epoch
+metrics.csv          one row per epoch
+resources.csv        time, throughput and memory: one row per epoch
 checkpoints/         best.ckpt, last.ckpt
-panels/              pictures of a few validation and test images, curves over all of them; in panels/examples/ photo, truth,
-                     probability and errors of test images in a row, the same images for all runs with that test set
+panels/              pictures of a few validation and test images, and curves over all of them; panels/examples/ holds photo,
+                     truth, probability and errors of test images side by side, the same images for all runs on that test set
 environment.json     versions, seeds, device, git revision, determinism tier
+fold.json            of a run on one fold: its number and the images on each side
 test_metrics.json    from test: name -> finite number or null
-per_image.csv        from test: one row an image, first column id
+per_image.csv        from test: one row per image, first column id
 protocols.json       from test: the same predictions under each named protocol
 """
 
@@ -20,6 +21,7 @@ CONFIG = "config.yaml"
 METRICS = "metrics.csv"
 RESOURCES = "resources.csv"
 ENVIRONMENT = "environment.json"
+FOLD = "fold.json"
 CHECKPOINTS = "checkpoints"
 BEST = f"{CHECKPOINTS}/best.ckpt"
 LAST = f"{CHECKPOINTS}/last.ckpt"
@@ -31,18 +33,18 @@ PROTOCOLS = "protocols.json"
 
 
 def run_of(checkpoint: str | Path) -> Path | None:
-    """The run folder that holds a checkpoint, or None where it does not lie in one."""
+    """Return the run folder that holds a checkpoint; None if the checkpoint is somewhere else."""
     folder = Path(checkpoint).absolute().parent
     return folder.parent if folder.name == CHECKPOINTS else None
 
 
 def is_used(folder: Path) -> bool:
-    """Whether a run has been started in a folder."""
+    """Return whether a run has been started in a folder."""
     return any((folder / name).exists() for name in (CONFIG, METRICS, CHECKPOINTS, TEST_METRICS))
 
 
 def next_folder(parent: Path) -> Path:
-    """The next free numbered folder: runs/NAME/0, runs/NAME/1, ...; made here, so that no other process takes it."""
+    """Create and return the next free numbered folder: runs/NAME/0, runs/NAME/1, ... No other process can take it."""
     parent.mkdir(parents=True, exist_ok=True)
     number = max((int(entry.name) + 1 for entry in parent.iterdir() if entry.name.isdigit()), default=0)
     while True:
@@ -56,16 +58,16 @@ def next_folder(parent: Path) -> Path:
 
 
 def folder_for(command: str, out: str | None, checkpoint: str | None, name: str) -> Path:
-    """The run folder that a command works in.
+    """Return the run folder that a command works in.
 
     Args:
         command: `fit`, `validate` or `test`.
         out: `--out`, if given.
         checkpoint: `--ckpt_path`, if given.
-        name: what the default folder is called, `runs/NAME/NUMBER`.
+        name: NAME in the default folder `runs/NAME/NUMBER`.
 
     Raises:
-        RunError: `fit` into a folder that holds another run.
+        RunError: for `fit` into a folder that holds another run.
     """
     own = run_of(checkpoint) if checkpoint else None
     if out is None:
@@ -73,6 +75,6 @@ def folder_for(command: str, out: str | None, checkpoint: str | None, name: str)
     folder = Path(out).absolute()
     if command == "fit" and is_used(folder) and not (own and own.resolve() == folder.resolve()):
         raise RunError(
-            f"--out {out} holds a run already: choose another folder, or go on with it by --ckpt_path {Path(out) / LAST}"
+            f"--out {out} already holds a run: choose another folder, or resume that run with --ckpt_path {Path(out) / LAST}"
         )
     return folder

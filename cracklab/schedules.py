@@ -1,6 +1,6 @@
-"""Learning-rate schedules: each is told the total number of steps and is stepped per batch.
+"""Learning-rate schedules, which know the total number of steps and are stepped per batch.
 
-`--model.schedule OneCycle --model.schedule.warmup 0.1`; any callable (optimizer, total_steps) -> LRScheduler works.
+`--model.schedule OneCycle --model.schedule.warmup 0.1`; any callable (optimizer, total_steps) -> LRScheduler works too.
 """
 
 import math
@@ -14,14 +14,14 @@ from cracklab.errors import ConfigError
 
 
 class LearningRateSchedule(ABC):
-    """How the learning rate of each parameter group moves between the first and the last step."""
+    """The course of every parameter group's learning rate over the steps of a run."""
 
     @abstractmethod
     def __call__(self, optimizer: Optimizer, total_steps: int) -> LRScheduler:
-        """The scheduler for `total_steps` steps of `optimizer`."""
+        """Return the scheduler of an optimizer for a run of `total_steps` steps."""
 
 
-class _Factor(LearningRateSchedule):
+class _FactorSchedule(LearningRateSchedule):
     """A schedule that multiplies every group's learning rate by `factor(progress)`, progress from 0 to 1."""
 
     @abstractmethod
@@ -31,29 +31,43 @@ class _Factor(LearningRateSchedule):
         return LambdaLR(optimizer, lambda step: self.factor(min(1.0, step / max(1, total_steps))))
 
 
-class Constant(_Factor):
-    """The learning rate stays as it is."""
+class Constant(_FactorSchedule):
+    """A constant learning rate.
+
+    Example:
+        >>> Constant().factor(0.5)
+        1.0
+    """
 
     def factor(self, progress: float) -> float:
-        """Always 1."""
+        """Return 1."""
         return 1.0
 
 
 class OneCycle(LearningRateSchedule):
-    """Up and down once, momentum the other way (Smith 2018); the optimizer's rate is the highest.
+    """One rise and fall of the learning rate, with momentum in the opposite direction (Smith 2018).
+
+    The optimizer's learning rate is the highest.
 
     Args:
-        warmup: share of the steps that go up.
+        warmup: fraction of the steps in which the rate rises.
         start_factor: highest rate over first rate.
         final_factor: first rate over last rate.
+
+    Example:
+        >>> import torch
+        >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.5, momentum=0.9)
+        >>> scheduler = OneCycle(start_factor=25.0)(optimizer, 100)
+        >>> optimizer.param_groups[0]["lr"]  # 0.5 / 25
+        0.02
     """
 
     def __init__(self, warmup: float = 0.3, start_factor: float = 25.0, final_factor: float = 1e4) -> None:
-        _share("warmup", warmup)
+        _check_fraction("warmup", warmup)
         self.warmup, self.start_factor, self.final_factor = warmup, start_factor, final_factor
 
     def __call__(self, optimizer: Optimizer, total_steps: int) -> LRScheduler:
-        """PyTorch's OneCycleLR over all steps."""
+        """Return PyTorch's OneCycleLR over all steps."""
         return OneCycleLR(
             optimizer,
             max_lr=[group["lr"] for group in optimizer.param_groups],
@@ -64,60 +78,74 @@ class OneCycle(LearningRateSchedule):
         )
 
 
-class Cosine(_Factor):
-    """A linear warm-up, then half a cosine down to `floor` times the rate (Loshchilov and Hutter 2017).
+class Cosine(_FactorSchedule):
+    """A linear warm-up, then half a cosine down to `floor` times the learning rate (Loshchilov and Hutter 2017).
 
     Args:
-        warmup: share of the steps that go up.
-        floor: the last rate as a factor.
+        warmup: fraction of the steps in which the rate rises.
+        floor: last rate over highest rate.
+
+    Example:
+        >>> schedule = Cosine(warmup=0.2)
+        >>> schedule.factor(0.1), schedule.factor(0.2), schedule.factor(1.0)
+        (0.5, 1.0, 0.0)
     """
 
     def __init__(self, warmup: float = 0.05, floor: float = 0.0) -> None:
-        _share("warmup", warmup)
+        _check_fraction("warmup", warmup)
         self.warmup, self.floor = warmup, floor
 
     def factor(self, progress: float) -> float:
-        """The factor at a share of the way."""
+        """Return the factor after a fraction of the steps."""
         if progress < self.warmup:
             return progress / self.warmup
-        way = (progress - self.warmup) / max(1e-12, 1 - self.warmup)
-        return self.floor + (1 - self.floor) * 0.5 * (1 + math.cos(math.pi * way))
+        descent = (progress - self.warmup) / max(1e-12, 1 - self.warmup)
+        return self.floor + (1 - self.floor) * 0.5 * (1 + math.cos(math.pi * descent))
 
 
-class Polynomial(_Factor):
-    """(1 - progress) to a power.
+class Polynomial(_FactorSchedule):
+    """A learning rate times (1 - progress)^power.
 
     Args:
-        power: 0.9 as in DeepLab (Chen 2018).
+        power: the exponent; 0.9 as in DeepLab (Chen 2018).
+
+    Example:
+        >>> Polynomial(power=2.0).factor(0.5)
+        0.25
     """
 
     def __init__(self, power: float = 0.9) -> None:
         self.power = power
 
     def factor(self, progress: float) -> float:
-        """The factor at a share of the way."""
+        """Return the factor after a fraction of the steps."""
         return math.pow(1 - progress, self.power)
 
 
-class Steps(_Factor):
-    """The rate is multiplied by `factor` at each milestone.
+class Steps(_FactorSchedule):
+    """A learning rate that is multiplied by `gamma` at each milestone.
 
     Args:
-        milestones: shares of the way, rising, for instance 0.5 and 0.75.
-        gamma: what the rate is multiplied by.
+        milestones: rising fractions of the steps, for instance 0.5 and 0.75.
+        gamma: factor at each milestone.
+
+    Example:
+        >>> schedule = Steps(milestones=(0.5, 0.75), gamma=0.5)
+        >>> schedule.factor(0.4), schedule.factor(0.5), schedule.factor(0.8)
+        (1.0, 0.5, 0.25)
     """
 
     def __init__(self, milestones: Sequence[float] = (0.5, 0.75), gamma: float = 0.1) -> None:
         for milestone in milestones:
-            _share("milestones", milestone)
+            _check_fraction("milestones", milestone)
         self.milestones, self.gamma = tuple(milestones), gamma
 
     def factor(self, progress: float) -> float:
-        """The factor at a share of the way."""
+        """Return the factor after a fraction of the steps."""
         passed = sum(progress >= milestone for milestone in self.milestones)
         return math.pow(self.gamma, passed)
 
 
-def _share(name: str, value: float) -> None:
+def _check_fraction(name: str, value: float) -> None:
     if not 0 <= value < 1:
-        raise ConfigError(f"{name} is {value}, but it is a share of all steps: give a number from 0 to below 1")
+        raise ConfigError(f"{name} is {value}: give a fraction of all steps, from 0 to below 1")

@@ -1,8 +1,9 @@
-"""`fit`, `validate` and `test`: stock LightningCLI, with a run folder, and with net and loss told what they need of the data."""
+"""`fit`, `validate` and `test`: stock LightningCLI with a run folder, and with net, loss and data linked."""
 
 import json
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,8 +38,7 @@ from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.layouts import Layout
 from cracklab.errors import ConfigError
 from cracklab.files import write_text
-from cracklab.loggers.tensorboard import TensorBoard
-from cracklab.loggers.wandb import WandbSettings, finish_wandb, wandb_logger
+from cracklab.loggers.wandb import WandbSettings, wandb_logger, wandb_session
 from cracklab.losses import LOSSES
 from cracklab.metrics.protocols import as_text, find_protocol
 from cracklab.models import pretrained
@@ -46,36 +46,64 @@ from cracklab.module import CrackModule
 from cracklab.warning_filters import filter_warnings
 
 NOT_OF_THE_RUN = ("config", "out", "ckpt_path", "weights_only", "verbose", "protocol")
-"""Arguments of a command that config.yaml leaves out, so that it starts the same run elsewhere."""
+"""Arguments that config.yaml leaves out, so that it starts the same run elsewhere."""
 
 
 class RunStart(SaveConfigCallback):
-    """Makes the run folder known to all processes, and lets fit write config.yaml and environment.json."""
+    """Tells every process the run folder, and writes config.yaml and environment.json of fit."""
 
     def setup(self, trainer: Any, pl_module: pl.LightningModule, stage: str) -> None:
-        """Other processes run the command line again, but only the first one chooses the folder."""
+        """Broadcast the run folder: every process runs the command line, but only the first one chooses the folder."""
         trainer._default_root_dir = trainer.strategy.broadcast(trainer.default_root_dir)
         super().setup(trainer, pl_module, stage)
 
     def save_config(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Write config.yaml; called on the first process alone."""
+        """Write config.yaml; Lightning calls this on the first process alone."""
         print(f"run folder: {trainer.default_root_dir}", flush=True)
         if stage == "fit":
             path = Path(trainer.default_root_dir) / run_folder.CONFIG
             write_text(path, config_text(self.parser, self.config))
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        """Write what the run runs on, now that net and loss are set up."""
+        """Write environment.json and print the size of the net, now that net and loss are set up."""
         if trainer.is_global_zero:
             path = Path(trainer.default_root_dir) / run_folder.ENVIRONMENT
             write_environment(path, trainer, self.config["seed_everything"], pl_module.loss_settings)
+            if self.config["trainer"]["enable_model_summary"] is not False:
+                print(_net_size(pl_module.net), flush=True)
+
+
+@contextmanager
+def config_errors() -> Iterator[None]:
+    """Turn errors of the constructors and of the data into configuration errors: a message instead of a traceback.
+
+    Raises:
+        CracklabError: for anything that a configuration can cause.
+    """
+    try:
+        yield
+    except MisconfigurationException as error:
+        raise ConfigError(str(error)) from error
+    except (ArithmeticError, AttributeError, ImportError, LookupError, TypeError, ValueError) as error:
+        raise config_parser.as_config_error(error) from error
 
 
 class CrackCLI(LightningCLI):
-    """Stock LightningCLI over `CrackModule` and `CrackDataModule`, for one command."""
+    """Stock LightningCLI over `CrackModule` and `CrackDataModule`, for one command.
 
-    def __init__(self, command: str, args: Sequence[str]) -> None:
-        self.command = command
+    The constructor parses the arguments and builds net, loss and data; `run` builds the trainer and runs the command. A
+    study only builds, to check its plan.
+
+    Args:
+        command: `fit`, `validate` or `test`.
+        args: arguments of the command.
+        other_options: options, without dashes, of a command that passes its other arguments on to this one; error messages
+            suggest them too.
+    """
+
+    def __init__(self, command: str, args: Sequence[str], other_options: Sequence[str] = ()) -> None:
+        self.command, self.other_options = command, other_options
+        filter_warnings()
         LOSSES.fill()
         super().__init__(
             CrackModule,
@@ -91,11 +119,11 @@ class CrackCLI(LightningCLI):
         )
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]  # an instance knows which one is wanted
-        """Only the command that runs: each parser takes a second to build."""
+        """Return only the command that runs: each parser takes a second to build."""
         return {self.command: LightningCLI.subcommands()[self.command]}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add `--out`, the standing callbacks as keyed groups, W&B's settings, and the link from loss to data."""
+        """Add `--out`, the default callbacks as keyed groups, the settings of W&B, and the link from loss to data."""
         parser.add_argument("--out", type=str | None, default=None, help="run folder (default: runs/NAME/NUMBER)")
         parser.add_argument("--name", type=str, default="run", help="NAME in the default run folder and in W&B")
         if self.command == "test":
@@ -111,14 +139,14 @@ class CrackCLI(LightningCLI):
         config_parser.name_registered(parser)
 
     def parse_arguments(self, parser: Any, args: Any) -> None:
-        """Parse, with the arguments at hand for the messages."""
+        """Parse; the parsers keep the arguments for their error messages."""
         parsers: list[Any] = [parser, *self._subcommand_parsers.values()]
         for one in parsers:
-            one.arguments = args
+            one.arguments, one.other_options = args, self.other_options
         super().parse_arguments(parser, args)
 
     def _parse_ckpt_path(self) -> None:
-        """Look at the checkpoint before anything is written; the stock CLI would merge hyperparameters from it."""
+        """Check that the checkpoint can be read before anything is written; the stock CLI would merge hyperparameters from it."""
         path = self._get_argument("ckpt_path")
         if path is not None:
             read_checkpoint(path)
@@ -131,7 +159,7 @@ class CrackCLI(LightningCLI):
         return self.config[self.command].get(key)
 
     def before_instantiate_classes(self) -> None:
-        """Tell the data the seed, and the net how many channels the data has; refuse protocols that do not exist."""
+        """Set the seed of the data and the channels of the net; refuse unknown protocols."""
         config = self.config[self.command]
         for name in config.get("protocol", ()):
             find_protocol(name)
@@ -139,28 +167,48 @@ class CrackCLI(LightningCLI):
         fit_net_to_data(config)
 
     def instantiate_classes(self) -> None:
-        """Make net, loss, data and trainer; what a constructor refuses is a message, not a traceback."""
+        """Build net, loss and data; `run` builds the trainer."""
         fresh = self._get_argument("ckpt_path") is None
         self.parser.add_instantiator(partial(pretrained.build, fresh=fresh), nn.Module)
-        try:
-            super().instantiate_classes()
-        except (ArithmeticError, AttributeError, ImportError, LookupError, TypeError, ValueError) as error:
-            raise config_parser.as_config_error(error) from error
+        with config_errors():
+            self.config_init = self.parser.instantiate_classes(self.config)
+        self.datamodule, self.model = self._get(self.config_init, "data"), self._get(self.config_init, "model")
+
+    def build(self, args: Sequence[str]) -> None:
+        """Parse other arguments of the same command, and build net, loss and data again; building a parser takes a second."""
+        self.parse_arguments(self.parser, [self.command, *config_files.resolve(args)])
+        self._parse_ckpt_path()
+        self.before_instantiate_classes()
+        self.instantiate_classes()
+
+    def run(self) -> None:
+        """Build the trainer, and run the command."""
+        with config_errors():
+            self.trainer = self.instantiate_trainer()
+        super()._run_subcommand(self.command)
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Do nothing at the end of the stock constructor: `run` runs the command."""
+
+    def after_fit(self) -> None:
+        """Print the best score, where the results are, and the commands that follow."""
+        if self.trainer.is_global_zero:
+            print(next_steps(self.trainer), flush=True)
 
     def after_test(self) -> None:
-        """Print the protocols that were asked for."""
+        """Print the protocols of `--protocol`."""
         path = Path(self.trainer.default_root_dir) / run_folder.PROTOCOLS
         if self.trainer.is_global_zero and (names := self._get_argument("protocol")):
             results = json.loads(path.read_text(encoding="utf-8"))
             print("\n\n".join(as_text(results[name]) for name in names), flush=True)
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
-        """The trainer, with everything that lies in the run folder."""
+        """Build the trainer, with loggers, callbacks and checkpoints in the run folder."""
         config = self.config[self.command]
         for name in config.get("protocol", ()):
             if self.datamodule.num_classes > 1 and not find_protocol(name).several_classes:
                 raise ConfigError(f"--protocol {name} is defined for one class, and the data has several: leave it out")
-        self.datamodule.setup(self.command)  # bad data ends here, before anything is written
+        self.datamodule.setup(self.command)  # bad data raises here, before anything is written
         first = not getattr(rank_zero_only, "rank", 0)
         folder = run_folder.folder_for(self.command, config.out, config.ckpt_path, config.name) if first else Path.cwd()
         self.model.config = config_text(self._parser(self.command), config)
@@ -174,8 +222,8 @@ class CrackCLI(LightningCLI):
         if trainer.logger is None:
             trainer.logger = wandb_logger(settings, folder, config.name) if first else False
         for logger in _as_list(trainer.logger or None):
-            if isinstance(logger, TensorBoard):
-                logger.settle(folder)
+            if hasattr(logger, "use_run_folder"):
+                logger.use_run_folder(folder)
         if trainer.logger:
             callbacks.append(Dashboard(settings.checkpoint))
             if self.command == "fit":
@@ -186,6 +234,7 @@ class CrackCLI(LightningCLI):
         trainer = {
             **trainer,
             "default_root_dir": str(folder),
+            "enable_model_summary": False,  # RunStart prints one line instead
             "plugins": [*_as_list(trainer.plugins), AtomicCheckpointIO()],
             **kwargs,
         }
@@ -193,7 +242,7 @@ class CrackCLI(LightningCLI):
 
 
 def fit_net_to_data(config: Namespace) -> None:
-    """Set the net's input channels and classes from the data, where the net has arguments of those names."""
+    """Set the input channels and classes of the net from the data, if the net has arguments of those names."""
     arguments = config.model.net.get("init_args") or {}
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(Layout, "layout")  # one layout may hold others
@@ -204,33 +253,55 @@ def fit_net_to_data(config: Namespace) -> None:
     wanted = {"in_channels": config.data.channels, "classes": classes, "out_channels": classes, "num_classes": classes}
     for argument, value in wanted.items():
         if argument in arguments and arguments[argument] != value:
-            rank_zero_info(f"model.net.{argument} is {value}, as the data has it")
+            rank_zero_info(f"model.net.{argument} is set to {value}, as in the data")
             arguments[argument] = value
 
 
+def next_steps(trainer: pl.Trainer) -> str:
+    """Return the best score of a finished fit, the places of its results, and the commands that follow."""
+    folder = _relative(Path(trainer.default_root_dir))
+    checkpoints = next((c for c in trainer.callbacks if isinstance(c, Checkpoints)), None)  # type: ignore[attr-defined]  # set by Lightning's callback connector
+    if checkpoints is None or not checkpoints.best_model_path:
+        return f"no checkpoint was written; tables are in {folder}"
+    best = folder / run_folder.BEST
+    lines = [
+        f"best {checkpoints.monitor}: {checkpoints.best:.4f} in epoch {(checkpoints.best_epoch or 0) + 1} of {trainer.current_epoch}",
+        f"checkpoint: {best}",
+        f"pictures and curves: {folder / run_folder.PANELS}",
+        "next:",
+        f"  cracklab test --config {folder / run_folder.CONFIG} --ckpt_path {best}",
+        f"  cracklab predict --ckpt_path {best} --images PHOTOS --out MASKS",
+    ]
+    return "\n".join(lines)
+
+
+def _relative(path: Path) -> Path:
+    """Return a path relative to the working folder, if it is inside."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _net_size(net: nn.Module) -> str:
+    total = sum(parameter.numel() for parameter in net.parameters())
+    trained = sum(parameter.numel() for parameter in net.parameters() if parameter.requires_grad)
+    frozen = "" if trained == total else f", {trained / 1e6:.3g} M of them trained"
+    return f"net: {type(net).__name__}, {total / 1e6:.3g} M parameters{frozen}"
+
+
 def config_text(parser: LightningArgumentParser, config: Namespace) -> str:
-    """The resolved configuration as YAML, without what belongs to one call only."""
+    """Return the resolved configuration as YAML, without the arguments of a single call."""
     values = yaml.safe_load(parser.dump(config, skip_none=False, skip_validation=True))
     return yaml.safe_dump({key: value for key, value in values.items() if key not in NOT_OF_THE_RUN}, sort_keys=False)
 
 
 def run(command: str, args: Sequence[str]) -> int:
-    """Run fit, validate or test; returns the exit code."""
-    try:
-        return run_open(command, args)
-    finally:
-        finish_wandb()
-
-
-def run_open(command: str, args: Sequence[str]) -> int:
-    """The same, but the run of W&B stays open for the next command of this process."""
-    filter_warnings()
-    try:
-        CrackCLI(command, args)
-    except MisconfigurationException as error:
-        raise ConfigError(str(error)) from error
-    except SIGTERMException:  # a SystemExit without a code, which would say that all went well
-        return 128 + signal.SIGTERM
+    """Run fit, validate or test; return the exit code."""
+    with wandb_session():
+        try:
+            CrackCLI(command, args).run()
+        except MisconfigurationException as error:
+            raise ConfigError(str(error)) from error
+        except SIGTERMException:  # a SystemExit without a code, which would mean success
+            return 128 + signal.SIGTERM
     return 0
 
 

@@ -1,35 +1,35 @@
-"""Warnings of libraries that say nothing to the person who trains; each with its reason."""
+"""Warnings of libraries that tell the user nothing; each with the reason why it is filtered."""
 
 import logging
 import os
 import warnings
 
 MESSAGES = (
-    # metrics are the same on every process already, since they come from gathered rows
+    # metrics come from gathered rows, so they are the same on every process already
     "It is recommended to use `self.log",
     # the sampler is resumed exactly
     "You're resuming from a checkpoint that ended before the epoch ended",
-    # few images, few batches: both are a choice of the configuration
+    # few images and few batches are a choice of the configuration
     "The number of training batches",
     "does not have many workers",
-    # the run folder of a resumed run is meant to be there
+    # the run folder of a resumed run exists already
     "Checkpoint directory",
-    # whoever has SLURM may still start a run without it
+    # a machine with SLURM may start a run without it
     "The `srun` command is available on your system but is not used",
-    # jsonargparse tells the authors of LightningCLI of renamed functions
+    # jsonargparse tells the authors of LightningCLI about renamed functions
     "JsonargparseDeprecationWarning",
     "By default only one JsonargparseDeprecationWarning",
-    # Lightning calls what torch renamed
+    # Lightning calls a function that torch has renamed
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",
-    # a configuration has no other word for an encoder's pretrained weights than `imagenet`
+    # configurations name an encoder's pretrained weights `imagenet` whatever the library calls them
     r"For 'tu-' \(timm universal\) encoders",
-    # `args` of main() beside those of the process
+    # `main(args)` passes its arguments beside those of the process
     "LightningCLI's args parameter",
 )
 
 
 def filter_warnings() -> None:
-    """Filter those warnings, in worker processes too, and Lightning's hints about its own products."""
+    """Filter the warnings above, in worker processes too, and Lightning's hints about its own products."""
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
     for message in MESSAGES:
         warnings.filterwarnings("ignore", message=f".*{message}")

@@ -1,4 +1,4 @@
-"""What all tests share: real images where they are at hand, W&B off, few threads."""
+"""Fixtures of all tests: real images if they are present; W&B off, few threads."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What several tests share: a tiny quickstart, a tiny net, a kill."""
+"""Helpers of several tests: a tiny quickstart, a tiny net, callbacks that kill the process."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ TINY = [
     "--trainer.enable_model_summary=false",
     "--trainer.accelerator=cpu",
 ]
-"""The quickstart in a few seconds."""
+"""Arguments that shrink the quickstart to a few seconds."""
 
 
 def fit(out: Path, *more: str) -> Path:
@@ -34,7 +34,7 @@ def fit(out: Path, *more: str) -> Path:
 
 
 class TinyNet(nn.Module):
-    """What a real net has, small: convolutions, normalisation with statistics, dropout, an encoder."""
+    """A small net with the parts of a real one: convolutions, normalisation with statistics, dropout, an encoder."""
 
     def __init__(self, in_channels: int = 3, classes: int = 1, width: int = 8, dropout: float = 0.2) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class TinyNet(nn.Module):
 
 
 class KillAt(pl.Callback):
-    """Ends the process after a batch of an epoch: with SIGKILL, as a power cut would, or by another signal."""
+    """Sends this process a signal after a batch of an epoch; SIGKILL acts like a power cut."""
 
     def __init__(self, epoch: int, batch: int, by: int = signal.SIGKILL.value) -> None:
         self.at, self.by = (epoch, batch), by
@@ -57,7 +57,7 @@ class KillAt(pl.Callback):
 
 
 class KillStudyOnce(pl.Callback):
-    """Ends the process that started this run with SIGKILL, in the second epoch of the run folder of one name; once."""
+    """Kills the process that started this run, once, in the second epoch of the run in the named folder."""
 
     def __init__(self, folder: str, marker: str) -> None:
         self.folder, self.marker = folder, Path(marker)

@@ -1,4 +1,4 @@
-"""The command line from the outside: what a person types, and what comes of it."""
+"""The command line from the outside: arguments in, exit codes, messages and files out."""
 
 import csv
 import json
@@ -17,7 +17,7 @@ from cracklab.cli import main
 
 
 def refused(capsys: pytest.CaptureFixture[str], *args: str) -> str:
-    """What a wrong call prints; exit code 2, one message, no traceback."""
+    """Return the message of a wrong call; checks exit code 2, one message, no traceback."""
     with pytest.raises(SystemExit) as end:
         main(list(args))
     assert end.value.code == 2
@@ -27,14 +27,14 @@ def refused(capsys: pytest.CaptureFixture[str], *args: str) -> str:
     return message
 
 
-def test_help_answers_without_the_heavy_imports():
+def test_help_imports_no_heavy_library():
     program = "import sys; from cracklab.cli import main; main(['--help']); print([m for m in ('torch', 'lightning', 'jsonargparse') if m in sys.modules])"
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert "cracklab COMMAND" in answer
     assert answer.strip().endswith("[]")
 
 
-def test_a_misspelt_command(capsys):
+def test_a_misspelt_command_names_the_nearest_one(capsys):
     assert "'fitt'; did you mean 'fit'?" in refused(capsys, "fitt")
 
 
@@ -60,7 +60,7 @@ def test_a_misspelt_command(capsys):
         (["--checkpoint.every_n_epoch", "2"], ["checkpoint.every_n_epoch", "checkpoint.every_n_epochs"]),
     ],
 )
-def test_bad_input_is_one_message_with_the_value_and_the_remedy(capsys, tmp_path, monkeypatch, arguments, expected):
+def test_invalid_arguments_give_one_message_with_value_and_remedy(capsys, tmp_path, monkeypatch, arguments, expected):
     monkeypatch.chdir(tmp_path)
     message = refused(capsys, "fit", "--config", str(QUICKSTART), *TINY[:6], *arguments)
     for word in expected:
@@ -68,7 +68,7 @@ def test_bad_input_is_one_message_with_the_value_and_the_remedy(capsys, tmp_path
     assert not list(tmp_path.iterdir()), "something was written before the call was refused"
 
 
-def test_a_misspelt_key_in_a_file(capsys, tmp_path):
+def test_a_misspelt_key_in_a_file_names_the_nearest_one(capsys, tmp_path):
     config = tmp_path / "config.yaml"
     config.write_text("data: {bach_size: 4}\n")
     message = refused(capsys, "fit", "--config", str(QUICKSTART), "--config", str(config))
@@ -76,11 +76,11 @@ def test_a_misspelt_key_in_a_file(capsys, tmp_path):
     assert "batch_size" in message
 
 
-def test_test_needs_a_checkpoint(capsys):
+def test_test_without_a_checkpoint_is_refused(capsys):
     assert "--ckpt_path" in refused(capsys, "test", "--config", str(QUICKSTART))
 
 
-def test_the_run_folder_holds_what_the_contract_says(tiny_run):
+def test_the_run_folder_has_the_files_of_the_contract(tiny_run):
     written = {path.relative_to(tiny_run).as_posix() for path in tiny_run.rglob("*") if path.is_file()}
     assert {
         "config.yaml",
@@ -94,14 +94,14 @@ def test_the_run_folder_holds_what_the_contract_says(tiny_run):
     assert not [name for name in written if Path(name).name.startswith(".")], "half-written files are left"
 
 
-def test_metrics_have_one_row_an_epoch(tiny_run):
+def test_metrics_csv_has_one_row_per_epoch(tiny_run):
     rows = list(csv.DictReader((tiny_run / run_folder.METRICS).open()))
     assert [row["epoch"] for row in rows] == ["0", "1"]
     assert [row["step"] for row in rows] == ["3", "6"]
     assert all(0 <= float(row["val/iou"]) <= 1 and float(row["train/loss"]) > 0 for row in rows)
 
 
-def test_test_metrics_are_flat_and_finite_and_agree_with_the_rows(tiny_run):
+def test_test_metrics_are_flat_finite_and_equal_to_the_rows_aggregated(tiny_run):
     metrics = json.loads((tiny_run / run_folder.TEST_METRICS).read_text())
     assert all(isinstance(value, float | int | None) for value in metrics.values())
     rows = list(csv.DictReader((tiny_run / run_folder.PER_IMAGE).open()))
@@ -121,7 +121,7 @@ def test_test_metrics_are_flat_and_finite_and_agree_with_the_rows(tiny_run):
     } <= metrics.keys()
 
 
-def test_config_starts_the_same_run_elsewhere(tiny_run, tmp_path):
+def test_config_yaml_starts_the_same_run_elsewhere(tiny_run, tmp_path):
     config = yaml.safe_load((tiny_run / run_folder.CONFIG).read_text())
     assert not {"out", "ckpt_path"} & config.keys()
     assert main(["fit", "--config", str(tiny_run / run_folder.CONFIG), "--out", str(tmp_path / "again")]) == 0
@@ -134,7 +134,7 @@ def test_config_starts_the_same_run_elsewhere(tiny_run, tmp_path):
     assert all(torch.equal(first[name], again[name]) for name in first)
 
 
-def test_checkpoints_hold_text_and_numbers_only(tiny_run):
+def test_checkpoints_hold_only_text_and_numbers(tiny_run):
     content = torch.load(tiny_run / run_folder.BEST, weights_only=True)
     own = content["cracklab"]
     assert all(isinstance(value, str | int | float) for value in own.values())
@@ -142,7 +142,7 @@ def test_checkpoints_hold_text_and_numbers_only(tiny_run):
     assert "hyper_parameters" not in content
 
 
-def test_testing_touches_nothing_that_fit_wrote(tiny_run):
+def test_test_changes_no_file_that_fit_wrote(tiny_run):
     names = [run_folder.CONFIG, run_folder.METRICS, run_folder.ENVIRONMENT, run_folder.BEST, run_folder.LAST]
     before = {name: ((tiny_run / name).read_bytes(), (tiny_run / name).stat().st_mtime_ns) for name in names}
     time.sleep(0.01)
@@ -155,11 +155,11 @@ def test_testing_touches_nothing_that_fit_wrote(tiny_run):
 
 def test_fit_refuses_a_used_folder(capsys, tiny_run):
     message = refused(capsys, "fit", "--config", str(QUICKSTART), *TINY, "--out", str(tiny_run))
-    assert "holds a run already" in message
+    assert "already holds a run" in message
     assert "--ckpt_path" in message
 
 
-def test_validate_scores_a_checkpoint(tiny_run, tmp_path):
+def test_validate_writes_the_scores_of_a_checkpoint(tiny_run, tmp_path):
     out = tmp_path / "validation"
     assert (
         main(
@@ -179,7 +179,7 @@ def test_validate_scores_a_checkpoint(tiny_run, tmp_path):
     assert json.loads((out / "val_metrics.json").read_text())["val/iou"] == pytest.approx(best, abs=1e-9)
 
 
-def test_a_hostile_checkpoint_is_refused_unread(capsys, tiny_run, tmp_path):
+def test_a_checkpoint_that_needs_unpickling_is_refused(capsys, tiny_run, tmp_path):
     class Hostile:
         def __reduce__(self):
             return (Path.touch, (tmp_path / "it ran",))
@@ -192,7 +192,7 @@ def test_a_hostile_checkpoint_is_refused_unread(capsys, tiny_run, tmp_path):
     assert not (tmp_path / "it ran").exists()
 
 
-def test_every_loss_trains_with_the_maps_it_names(tmp_path):
+def test_every_loss_trains_with_the_maps_that_it_names(tmp_path):
     from cracklab.losses import LOSSES
 
     for name in ("bce", "dice", "combo", "distance_aware", "boundary"):
@@ -202,7 +202,7 @@ def test_every_loss_trains_with_the_maps_it_names(tmp_path):
         assert float(row["val/loss"]) == pytest.approx(float(row["val/loss"]))
 
 
-def test_a_loss_of_another_library(tmp_path):
+def test_a_loss_of_another_library_trains_and_fit_ends_with_the_next_commands(tmp_path, capsys):
     out = fit(
         tmp_path / "monai",
         "--model.loss",
@@ -212,9 +212,15 @@ def test_a_loss_of_another_library(tmp_path):
         "--trainer.max_epochs=1",
     )
     assert "monai.losses" in (out / run_folder.CONFIG).read_text()
+    said = capsys.readouterr().out
+    score = float(next(csv.DictReader((out / run_folder.METRICS).open()))["val/iou"])
+    assert f"best val/iou: {score:.4f} in epoch 1 of 1" in said
+    assert f"  cracklab test --config {out / run_folder.CONFIG} --ckpt_path {out / run_folder.BEST}" in said
+    assert f"  cracklab predict --ckpt_path {out / run_folder.BEST} --images PHOTOS --out MASKS" in said
+    assert "FLOPs" not in said
 
 
-def test_grey_images_and_a_net_of_monai(tmp_path):
+def test_a_monai_net_trains_on_grey_images(tmp_path):
     net = {
         "class_path": "monai.networks.nets.AttentionUnet",
         "init_args": {"spatial_dims": 2, "in_channels": 3, "out_channels": 5, "channels": [8, 16], "strides": [2]},

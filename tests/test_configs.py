@@ -1,4 +1,4 @@
-"""Every configuration that comes along resolves over base.yaml by the real parser, and trains for two steps."""
+"""Every shipped configuration resolves over base.yaml with the real parser and trains for two steps."""
 
 from pathlib import Path
 
@@ -10,19 +10,18 @@ from support import ROOT
 from cracklab.study.inputs import read_inputs
 from cracklab.study.plan import as_arguments, axes_of, fold_axis
 from cracklab.training import CrackCLI
-from cracklab.warning_filters import filter_warnings
 
 CONFIGS = ROOT / "configs"
 BASE = CONFIGS / "base.yaml"
 COMPLETE = {"base", "quickstart"}
-"""Those that are complete by themselves."""
+"""Configurations that are complete by themselves."""
 FILES = sorted(CONFIGS.rglob("*.yaml"))
 SMALL = {"resnet": "resnet18", "efficientnet": "efficientnet-b0", "mit_": "mit_b0", "tu-convnext": "tu-convnext_atto"}
-"""Beginning of an encoder's name -> the smallest of its family."""
+"""Prefix of an encoder's name -> the smallest encoder of its family."""
 
 
 class TwoSteps(CrackCLI):
-    """`cracklab fit` with its configuration changed, once it is parsed, to small images, and perhaps small nets."""
+    """`cracklab fit` whose parsed configuration is changed to small images, and optionally to small nets."""
 
     def __init__(self, args, root, small=True):
         self.root, self.small = root, small
@@ -71,7 +70,7 @@ def name_of(path):
 
 
 def calls(path, folder):
-    """Arguments of fit for a configuration; of a study, or a sweep, as many as show every label and value once."""
+    """Return the arguments of fit for a configuration; for a study or a sweep, sets that use every label and value once."""
     content = yaml.safe_load(path.read_text())
     if "study" in content:
         inputs = read_inputs("study", ["--config", str(path)])
@@ -97,28 +96,28 @@ def calls(path, folder):
 
 
 def trained(arguments, tmp_path, small):
-    filter_warnings()
     cli = TwoSteps([*arguments, f"--out={tmp_path / 'run'}", "--wandb.mode=disabled"], tmp_path / "data", small)
+    cli.run()
     assert cli.trainer.global_step == 2
-    assert cli.model.results["val/iou"] is not None
+    assert cli.model.result.metrics["val/iou"] is not None
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_a_configuration_trains(path, tmp_path):
+def test_every_configuration_trains_two_steps(path, tmp_path):
     trained(next(calls(path, tmp_path)), tmp_path, small=True)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_every_cell_trains_as_it_is(path, tmp_path):
-    """The nets as large as they are, and every label of a study."""
+def test_every_cell_of_a_study_trains_two_steps(path, tmp_path):
+    """The nets at full size, and every label of a study."""
     for i, arguments in enumerate(calls(path, tmp_path)):
         (tmp_path / str(i)).mkdir()
         trained(arguments, tmp_path / str(i), small=False)
 
 
-def test_every_short_name_of_a_configuration_is_its_file():
-    """`cracklab:NAME` finds what lies here, and nothing lies here that it would not find."""
+def test_the_short_name_of_a_configuration_is_its_file():
+    """`cracklab:NAME` finds every file of the folder, and no other."""
     from cracklab import config_files
 
     assert config_files.names() == [name_of(path) for path in FILES]

@@ -1,4 +1,4 @@
-"""The module: any net and loss, frozen encoders, rates, precision, averaging, and what the checkpoint holds."""
+"""The module: nets and losses, frozen encoders, learning rates, precision, averaging, checkpoints."""
 
 import math
 
@@ -48,7 +48,7 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> list[s
     return [name for name in one if torch.equal(one[name], other[name])]
 
 
-def test_a_frozen_encoder_stands_still_statistics_included_and_then_moves(tmp_path):
+def test_a_frozen_encoder_keeps_weights_and_statistics_until_it_is_unfrozen(tmp_path):
     module = made(freeze_encoder_epochs=2)
     before = encoder(module)
     head = module.net.head[1].weight.clone()
@@ -60,14 +60,14 @@ def test_a_frozen_encoder_stands_still_statistics_included_and_then_moves(tmp_pa
     assert not same(before, encoder(module))
 
 
-def test_an_encoder_with_rate_0_never_moves(tmp_path):
+def test_encoder_lr_factor_0_freezes_the_encoder(tmp_path):
     module = made(encoder_lr_factor=0)
     before = encoder(module)
     train(module, tmp_path)
     assert same(before, encoder(module)) == list(before)
 
 
-def test_the_encoder_has_its_share_of_the_rate(tmp_path):
+def test_encoder_lr_factor_scales_the_learning_rate(tmp_path):
     module = made(encoder_lr_factor=0.1, schedule=OneCycle())
     trainer = train(module, tmp_path)
     rest, enc = trainer.optimizers[0].param_groups
@@ -76,28 +76,28 @@ def test_the_encoder_has_its_share_of_the_rate(tmp_path):
     assert sum(len(group["params"]) for group in (rest, enc)) == len(list(module.parameters()))
 
 
-def test_an_encoder_is_needed_to_freeze_one():
-    with pytest.raises(ConfigError, match="an `encoder`, which Conv2d has not"):
+def test_freezing_without_an_encoder_is_refused():
+    with pytest.raises(ConfigError, match="an `encoder`, which Conv2d lacks"):
         made(net=nn.Conv2d(3, 1, 1), freeze_encoder_epochs=1)
 
 
-def test_the_schedule_is_told_all_steps(tmp_path):
+def test_the_schedule_gets_the_total_number_of_steps(tmp_path):
     module = made(schedule=OneCycle(final_factor=10))
     trainer = train(module, tmp_path, epochs=3)
     assert trainer.lr_scheduler_configs[0].scheduler.total_steps == 12 == trainer.global_step
 
 
-def test_a_fixed_schedule_is_not_stretched(tmp_path):
+def test_resuming_past_the_end_of_a_schedule_is_refused(tmp_path):
     train(made(schedule=OneCycle()), tmp_path, epochs=1)
     trainer = pl.Trainer(
         max_epochs=2, logger=False, accelerator="cpu", enable_progress_bar=False, default_root_dir=tmp_path
     )
-    with pytest.raises(RunError, match="ends at step 4, but the run would go on to step 8"):
+    with pytest.raises(RunError, match="ends at step 4, but the run would continue to step 8"):
         trainer.fit(made(schedule=OneCycle()), data(), ckpt_path=tmp_path / "checkpoints" / "last.ckpt")
 
 
-def test_losses_are_float32_under_bf16(tmp_path):
-    """A loss that looks at what it is given; the net's output is half precision there."""
+def test_losses_are_computed_in_float32_under_bf16(tmp_path):
+    """The loss records its inputs; the net's output is in half precision there."""
     seen = []
 
     class Looks(nn.Module):
@@ -111,8 +111,8 @@ def test_losses_are_float32_under_bf16(tmp_path):
     assert all(parameter.dtype == torch.float32 for parameter in module.parameters())
 
 
-def test_several_classes_by_index_and_one_hot():
-    """An external loss gets the form of mask that it asks for."""
+def test_several_classes_train_by_index_and_one_hot():
+    """An external loss gets the form of mask that `target` names."""
     logits, classes = torch.randn(2, 3, 8, 8), torch.randint(0, 3, (2, 8, 8))
     mask = nn.functional.one_hot(classes, 3).movedim(-1, 1).float()
     by_index = made(loss=nn.CrossEntropyLoss(), target="index").loss(logits, mask)
@@ -121,7 +121,7 @@ def test_several_classes_by_index_and_one_hot():
     assert torch.allclose(one_hot, nn.functional.binary_cross_entropy_with_logits(logits, mask))
 
 
-def test_validation_loss_is_the_mean_over_images_whatever_the_batches(tmp_path):
+def test_validation_loss_is_the_mean_over_images_for_any_batch_size(tmp_path):
     module = made(loss=build_loss("distance_aware"))
     values = []
     for size in (1, 3):
@@ -132,8 +132,8 @@ def test_validation_loss_is_the_mean_over_images_whatever_the_batches(tmp_path):
     assert values[0] == pytest.approx(values[1], rel=1e-6)
 
 
-def test_weights_can_be_averaged(tmp_path):
-    """Lightning's own callback: the checkpoint holds the averaged weights, and they score what validation said."""
+def test_ema_weight_averaging_trains(tmp_path):
+    """With Lightning's callback the checkpoint holds the averaged weights; they reach the score of that validation."""
     from lightning.pytorch.callbacks import EMAWeightAveraging
 
     module = made()
@@ -146,7 +146,7 @@ def test_weights_can_be_averaged(tmp_path):
     assert again.validate(module, data(), verbose=False)[0]["val/iou"] == pytest.approx(best, abs=1e-9)
 
 
-def test_surface_metrics_only_every_n_epochs_and_at_the_end(tmp_path):
+def test_costly_metrics_are_computed_every_n_epochs_and_at_the_end(tmp_path):
     import pandas as pd
 
     train(made(evaluation=EvaluationOptions(surface_every_n_epochs=2)), tmp_path, epochs=5)
@@ -155,7 +155,7 @@ def test_surface_metrics_only_every_n_epochs_and_at_the_end(tmp_path):
     assert table["val/iou"].notna().all()
 
 
-def test_the_best_by_a_metric_that_is_not_computed_every_epoch(tmp_path):
+def test_the_monitor_may_be_a_metric_of_some_epochs_only(tmp_path):
     module = made(evaluation=EvaluationOptions(surface_every_n_epochs=2))
     trainer = pl.Trainer(
         max_epochs=3, default_root_dir=tmp_path, callbacks=[Checkpoints("val/hd95_px", "min"), Tables()], logger=False,
@@ -165,14 +165,14 @@ def test_the_best_by_a_metric_that_is_not_computed_every_epoch(tmp_path):
     assert trainer.checkpoint_callback.best_epoch in (1, 2)
 
 
-def test_memory_format_and_accumulation_and_clipping(tmp_path):
+def test_channels_last_accumulation_and_clipping_train(tmp_path):
     module = made(channels_last=True)
     trainer = train(module, tmp_path, epochs=1, accumulate_grad_batches=2, gradient_clip_val=0.5)
     assert trainer.global_step == 2
     assert module.net.head[1].weight.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_the_threshold_travels_with_the_checkpoint(tmp_path):
+def test_the_checkpoint_keeps_the_threshold(tmp_path):
     train(made(evaluation=EvaluationOptions(threshold=0.3)), tmp_path, epochs=1)
     content = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
     other = made()
@@ -185,7 +185,7 @@ def test_a_checkpoint_of_another_program_is_refused():
         made().on_load_checkpoint({"state_dict": {}})
 
 
-def test_a_monitor_that_is_not_logged_is_named(tmp_path):
+def test_a_misspelt_monitor_names_the_nearest_metric(tmp_path):
     with pytest.raises(
         ConfigError, match=r"checkpoint.monitor 'val/iuo' was not logged by validation; did you mean 'val/iou'"
     ):
@@ -195,14 +195,14 @@ def test_a_monitor_that_is_not_logged_is_named(tmp_path):
         ).fit(made(), data())  # fmt: skip
 
 
-def test_an_epoch_that_is_the_best_is_written_once_under_two_names(tmp_path):
+def test_best_and_last_are_one_file_if_the_last_epoch_is_the_best(tmp_path):
     train(made(), tmp_path, epochs=1)
     best, last = (tmp_path / "checkpoints" / name for name in ("best.ckpt", "last.ckpt"))
     assert best.stat().st_ino == last.stat().st_ino
 
 
 @pytest.mark.slow
-def test_a_compiled_net_trains_to_the_same_loss(tmp_path):
+def test_a_compiled_net_reaches_the_same_loss(tmp_path):
     plain, compiled = (train(made(compile=flag), tmp_path / str(flag), epochs=1) for flag in (False, True))
     assert float(compiled.callback_metrics["train/loss"]) == pytest.approx(
         float(plain.callback_metrics["train/loss"]), rel=1e-4

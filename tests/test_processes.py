@@ -28,7 +28,7 @@ TWO = ["--trainer.devices=2", "--trainer.strategy=ddp"]
 
 
 def cracklab(*arguments: str) -> None:
-    """Lightning starts the command line again for the second process, so it has to be a real one."""
+    """Run the command in a real process, since Lightning starts the command line again for the second one."""
     environment = os.environ | {
         "WANDB_MODE": "disabled",
         "OMP_NUM_THREADS": "1",
@@ -40,7 +40,7 @@ def cracklab(*arguments: str) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-def test_two_processes_train_and_score_an_odd_number_of_images_like_one(tmp_path, monkeypatch):
+def test_two_processes_score_an_odd_number_of_images_like_one(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     quickstart = str(ROOT / "configs" / "quickstart.yaml")
     cracklab("fit", "--config", quickstart, *SMALL, *TWO, "--trainer.max_epochs=2", "--name=two")

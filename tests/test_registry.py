@@ -1,4 +1,4 @@
-"""The registry of names, on packages written for the test."""
+"""The registry of names, on a package written for the test."""
 
 import sys
 from importlib.metadata import EntryPoint, EntryPoints
@@ -14,7 +14,7 @@ PLUGIN = "from {package} import THINGS\n@THINGS.register({name!r})\nclass {cls}:
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
-    """A package `things` with a registry and one registered class, and a function that adds modules to it."""
+    """Yield a function that adds a module with a class to the package `things`, which has a registry and one class."""
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "things").mkdir()
 
@@ -36,7 +36,7 @@ def things() -> Registry:
     return THINGS
 
 
-def test_fills_itself_from_files(package):
+def test_every_module_of_the_package_registers_its_class(package):
     package("second", "another", "Another")
     found = things()
     assert list(found) == ["another", "one_thing"]
@@ -47,22 +47,32 @@ def test_fills_itself_from_files(package):
     assert sys.modules["things.first"].one_thing is cls
 
 
-def test_unknown_name_gets_the_nearest(package):
+def test_an_unknown_name_is_an_error_with_the_nearest_name(package):
     with pytest.raises(ConfigError, match="no thing is called 'one_think'; did you mean 'one_thing'"):
         things()["one_think"]
     with pytest.raises(ConfigError, match="no thing is called 'zebra'; known are one_thing"):
         things()["zebra"]
 
 
-def test_two_of_one_name(package):
+def test_a_name_registered_twice_is_an_error(package):
     package("second", "one_thing", "Other")
-    for _ in range(2):  # the second look-up must not find a half-filled registry
+    for _ in range(2):  # the second look-up must not see a half-filled registry
         with pytest.raises(ConfigError, match=r"'one_thing' is registered twice, by things.first.OneThing and things."):
             list(things())
 
 
-def test_entry_point_that_does_not_load(package, monkeypatch):
+def test_an_entry_point_that_cannot_be_imported_is_an_error(package, monkeypatch):
     broken = EntryPoint(name="broken", value="nowhere:Nothing", group="things")
     monkeypatch.setattr(module, "entry_points", lambda group: EntryPoints([broken]).select(group=group))
-    with pytest.raises(ConfigError, match="announces the thing 'broken' at nowhere:Nothing, which does not load"):
+    with pytest.raises(ConfigError, match="declares the thing 'broken' at nowhere:Nothing, which cannot be imported"):
         list(things())
+
+
+def test_own_classes_are_those_of_the_package_by_class_name(package):
+    class Foreign:
+        pass
+
+    package("second", "another", "Another")
+    things().register("foreign")(Foreign)
+    assert set(things()) == {"another", "foreign", "one_thing"}
+    assert things().own_classes() == {"Another": things()["another"], "OneThing": things()["one_thing"]}

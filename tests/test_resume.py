@@ -1,4 +1,4 @@
-"""Nothing is lost on a kill: a resumed run ends in the very weights of the uninterrupted one."""
+"""Exact resume: a killed and resumed run ends in the weights of the uninterrupted one, bit for bit."""
 
 import csv
 import os
@@ -62,8 +62,8 @@ def assert_equal(one: Path, other: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_killed_in_the_middle_of_an_epoch_and_resumed(tmp_path, workers):
-    """Dropout draws on the device and flips in the workers: both have to go on as if nothing had happened."""
+def test_a_run_killed_within_an_epoch_resumes_bit_equal(tmp_path, workers):
+    """Dropout on the device and flips in the workers both continue as in the uninterrupted run."""
     more = [f"--data.num_workers={workers}"]
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     assert main([*SMALL, *more, "--out", str(whole)]) == 0
@@ -76,8 +76,8 @@ def test_killed_in_the_middle_of_an_epoch_and_resumed(tmp_path, workers):
     assert [row["epoch"] for row in csv.DictReader((cut / run_folder.METRICS).open())] == ["0", "1", "2"]
 
 
-def test_resumed_from_the_end_of_an_epoch(tmp_path):
-    """Killed before the first checkpoint of an epoch: the run goes on from the end of the one before."""
+def test_a_run_resumed_from_an_epoch_end_is_bit_equal(tmp_path):
+    """Killed before the first checkpoint of an epoch, the run resumes from the end of the previous epoch."""
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     more = ["--checkpoint.every_n_steps=null"]
     assert main([*SMALL, *more, "--out", str(whole)]) == 0
@@ -90,7 +90,7 @@ def test_resumed_from_the_end_of_an_epoch(tmp_path):
         assert {**one, "seconds": ""} == {**other, "seconds": ""}
 
 
-def test_a_finished_run_goes_on_with_more_epochs(tmp_path):
+def test_a_finished_run_resumes_with_more_epochs(tmp_path):
     out = tmp_path / "run"
     assert main([*SMALL, "--trainer.max_epochs=2", "--model.schedule=Constant", "--out", str(out)]) == 0
     assert (

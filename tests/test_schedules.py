@@ -1,4 +1,4 @@
-"""Schedules against their formulas."""
+"""Learning-rate schedules against their formulas."""
 
 import io
 import math
@@ -24,7 +24,7 @@ def rates(schedule, steps: int, lrs=(0.4, 0.1)) -> list[list[float]]:
     return history
 
 
-def test_constant_stays():
+def test_constant_keeps_the_rate():
     assert rates(Constant(), 5) == [[0.4, 0.1]] * 5
 
 
@@ -34,7 +34,7 @@ def test_each_group_keeps_its_own_rate():
         assert all(big == pytest.approx(4 * small) for big, small in history)
 
 
-def test_one_cycle_is_pytorchs():
+def test_one_cycle_equals_pytorchs():
     optimizer = SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.4, momentum=0.9)
     reference = OneCycleLR(optimizer, max_lr=0.4, total_steps=30, pct_start=0.2, div_factor=10, final_div_factor=100)
     expected = []
@@ -45,7 +45,7 @@ def test_one_cycle_is_pytorchs():
     assert [lr for lr, _ in rates(OneCycle(0.2, 10, 100), 30)] == pytest.approx(expected)
 
 
-def test_polynomial():
+def test_polynomial_is_a_power_of_the_remaining_steps():
     assert [lr for lr, _ in rates(Polynomial(0.9), 10)] == pytest.approx([0.4 * (1 - i / 10) ** 0.9 for i in range(10)])
 
 
@@ -58,7 +58,7 @@ def test_cosine_warms_up_and_ends_at_its_floor():
 
 def test_steps_fall_at_each_milestone():
     history = [lr for lr, _ in rates(Steps([0.6, 0.9], 0.1), 10)]
-    assert history == pytest.approx([0.4] * 6 + [0.04] * 3 + [0.004])
+    assert history == pytest.approx([0.4] * 6 + [0.04] * 3 + [0.004])  # times 0.1 from 60 % and 90 % of the steps
 
 
 def test_a_milestone_in_epochs_is_refused():
@@ -66,8 +66,8 @@ def test_a_milestone_in_epochs_is_refused():
         Steps([60, 90])
 
 
-def test_states_hold_no_code():
-    """Checkpoints load with weights_only, so a scheduler's state may hold numbers only."""
+def test_states_load_with_weights_only():
+    """A checkpoint holds a scheduler's state, and loads without unpickling code."""
     for schedule in (Constant(), OneCycle(), Cosine(), Polynomial(), Steps()):
         optimizer = SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.4, momentum=0.9)
         file = io.BytesIO()

@@ -1,4 +1,4 @@
-"""`model.weights`: training that starts from another run's net."""
+"""`model.weights`: training starts from the net of another run."""
 
 import pytest
 import torch
@@ -20,7 +20,7 @@ def first(tmp_path_factory):
     return fit(tmp_path_factory.mktemp("runs") / "first", *NET) / run_folder.LAST
 
 
-def test_a_run_starts_from_the_weights_and_with_nothing_else(first, tmp_path):
+def test_a_run_takes_only_the_weights_of_the_net(first, tmp_path):
     still = [*NET, "--model.optimizer.lr=0", "--model.optimizer.weight_decay=0", "--trainer.max_epochs=1"]
     second = fit(tmp_path / "second", *still, f"--model.weights={first}", "--seed_everything=7") / run_folder.LAST
     before, after = state(first), state(second)
@@ -30,7 +30,7 @@ def test_a_run_starts_from_the_weights_and_with_nothing_else(first, tmp_path):
     assert (content["epoch"], content["global_step"]) == (0, 3)
 
 
-def test_the_checkpoint_of_such_a_run_needs_the_file_no_more(first, tmp_path):
+def test_a_run_that_has_started_no_longer_needs_the_file(first, tmp_path):
     copy = tmp_path / "weights.ckpt"
     copy.write_bytes(first.read_bytes())
     second = fit(tmp_path / "second", *NET, f"--model.weights={copy}", "--trainer.max_epochs=1")
@@ -44,7 +44,7 @@ def test_the_checkpoint_of_such_a_run_needs_the_file_no_more(first, tmp_path):
     ("net", "weights", "said"),
     [([], "{first}", "does not fit Unet"), (NET, "{first}.gone", "does not exist")],
 )
-def test_weights_that_do_not_fit_are_one_message(first, tmp_path, capsys, net, weights, said):
+def test_weights_that_are_missing_or_do_not_fit_are_one_message(first, tmp_path, capsys, net, weights, said):
     out = tmp_path / "second"
     call = ["fit", "--config", str(QUICKSTART), *TINY, *net, f"--model.weights={weights.format(first=first)}"]
     with pytest.raises(SystemExit) as refused:

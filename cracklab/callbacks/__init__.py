@@ -1,4 +1,4 @@
-"""What a run does beside training: seeds, checkpoints, tables, pictures, dashboards, progress."""
+"""Callbacks of a run: seeds, checkpoints, resume, tables, pictures, logging, progress."""
 
 from cracklab.callbacks.checkpoints import Checkpoints
 from cracklab.callbacks.curves import Curves

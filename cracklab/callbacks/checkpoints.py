@@ -31,13 +31,13 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 class Checkpoints(Checkpoint):
-    """Writes checkpoints/best.ckpt after a validation that improved `monitor`, and checkpoints/last.ckpt to resume from.
+    """Writes checkpoints/best.ckpt after a validation that improves `monitor`, and checkpoints/last.ckpt to resume from.
 
     Args:
-        monitor: the metric that decides which is best.
-        mode: whether more or less of it is better.
-        every_n_epochs: epochs between two last.ckpt; the last epoch always writes one.
-        every_n_steps: also write last.ckpt every so many batches, within epochs; None: at the ends of epochs only.
+        monitor: metric that decides which checkpoint is the best.
+        mode: whether a higher (`max`) or a lower (`min`) value is better.
+        every_n_epochs: number of epochs between writes of last.ckpt; the last epoch always writes it.
+        every_n_steps: number of batches between further writes of last.ckpt within an epoch; None: none.
     """
 
     def __init__(
@@ -53,11 +53,11 @@ class Checkpoints(Checkpoint):
         self.best_epoch: int | None = None
         self.best_step: int | None = None
         self.best_model_path = ""
-        """Where best.ckpt lies once it is written; `trainer.test(ckpt_path="best")` reads it."""
+        """Path of best.ckpt after training; `trainer.test(ckpt_path="best")` reads it."""
         self._improved = False
 
     def path(self, trainer: pl.Trainer, name: str) -> Path:
-        """Where a checkpoint of a run lies."""
+        """Return the path of a checkpoint in the run folder."""
         return Path(trainer.default_root_dir) / name
 
     def on_train_batch_end(
@@ -72,7 +72,7 @@ class Checkpoints(Checkpoint):
             trainer.save_checkpoint(self.path(trainer, run_folder.LAST))
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        """Remember whether this validation was the best; within an epoch write best.ckpt at once."""
+        """Record whether this validation is the best so far; within an epoch, write best.ckpt at once."""
         if trainer.sanity_checking or trainer.state.fn != "fit":
             return
         value = self._monitored(pl_module)
@@ -88,7 +88,7 @@ class Checkpoints(Checkpoint):
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Let best.ckpt be the checkpoint that fit goes on from, where that is the best: a kill may have come between both."""
+        """Restore best.ckpt if the run was killed before it was linked."""
         own = checkpoint.get("callbacks", {}).get(self.state_key, {})
         if trainer.state.fn != "fit" or not trainer.is_global_zero or own.get("best_step") != checkpoint["global_step"]:
             return
@@ -97,7 +97,7 @@ class Checkpoints(Checkpoint):
             _link(given, best)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write last.ckpt, and let best.ckpt be the same file where this epoch was the best."""
+        """Write last.ckpt, and link best.ckpt to it if this epoch is the best."""
         epoch = trainer.fit_loop.epoch_progress.current.ready
         due = epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs or trainer.should_stop
         last, best = self.path(trainer, run_folder.LAST), self.path(trainer, run_folder.BEST)
@@ -110,12 +110,12 @@ class Checkpoints(Checkpoint):
         self._improved = False
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Let `trainer.test()` find the best."""
+        """Tell `trainer.test()` where the best checkpoint is."""
         best = self.path(trainer, run_folder.BEST)
         self.best_model_path = str(best) if best.is_file() else ""
 
     def _monitored(self, pl_module: Any) -> float | None:
-        """The metric that decides; None in an epoch that leaves the costly ones out."""
+        """Return the monitored metric; None if this validation left the costly metrics out."""
         result: EvaluationResult = pl_module.result
         if self.monitor in result.scores:
             return result.scores[self.monitor]
@@ -125,7 +125,7 @@ class Checkpoints(Checkpoint):
         raise ConfigError(f"checkpoint.monitor {self.monitor!r} was not logged by validation{hint}")
 
     def state_dict(self) -> dict[str, Any]:
-        """The best value so far."""
+        """Return the best value so far."""
         return {
             "best": self.best,
             "best_epoch": self.best_epoch,
@@ -134,14 +134,14 @@ class Checkpoints(Checkpoint):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from the best value, unless another metric decides now."""
+        """Restore the best value, unless another metric is monitored now."""
         if state_dict["monitor"] == self.monitor:
             self.best, self.best_epoch = state_dict["best"], state_dict["best_epoch"]
             self.best_step = state_dict.get("best_step")
 
 
 def _link(existing: Path, name: Path) -> None:
-    """Give a file a second name, by a hard link where the file system has them; either name can be replaced alone later."""
+    """Give a file a second name: a hard link, or a copy if the file system has no links."""
     beside = name.with_name(f".{name.name}.{os.getpid()}")
     try:
         os.link(existing, beside)

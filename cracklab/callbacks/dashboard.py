@@ -1,4 +1,4 @@
-"""What every logger is told of a run beside its numbers; most of it concerns W&B."""
+"""What loggers get of a run beside its metrics: the configuration, and for W&B axes, best values and the checkpoint."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,10 +18,10 @@ from cracklab.metrics.scores import SCORES
 
 
 class Dashboard(pl.Callback):
-    """Gives loggers the resolved configuration, and W&B axes, best values, protocols, and the best checkpoint.
+    """Logs the resolved configuration to every logger, and axes, best values, protocols and the best checkpoint to W&B.
 
     Args:
-        checkpoint: whether checkpoints/best.ckpt becomes an artifact of the W&B run; an offline run refers to the file.
+        checkpoint: whether best.ckpt becomes an artifact of the W&B run; an offline run refers to the file.
     """
 
     def __init__(self, checkpoint: bool = True) -> None:
@@ -29,7 +29,7 @@ class Dashboard(pl.Callback):
         self._best: dict[str, float] = {}
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        """Log the configuration, and say how W&B is to draw and to sum up."""
+        """Log the configuration, and define the axes and summaries of W&B."""
         for logger in trainer.loggers:
             logger.log_hyperparams(yaml.safe_load(pl_module.config) or {})
         for logger in wandb_loggers(trainer):
@@ -42,11 +42,11 @@ class Dashboard(pl.Callback):
                 experiment.define_metric(f"val/{name}", step_metric="epoch", summary=summary)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        """Log the best value so far; by now the checkpoint of the epoch before has been written."""
+        """Log the best value so far; the checkpoint of the previous epoch has been written by now."""
         self._log_best(trainer, pl_module)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        """Log the best value, and hand over the checkpoint that reached it."""
+        """Log the best value and the checkpoint that reached it."""
         self._log_best(trainer, pl_module)
         path = Path(trainer.default_root_dir) / run_folder.BEST
         if not self.checkpoint or not trainer.is_global_zero or not path.is_file():
@@ -55,17 +55,17 @@ class Dashboard(pl.Callback):
             import wandb
 
             content = read_checkpoint(path)
-            facts = {
+            metadata = {
                 "epoch": content["epoch"],
                 "threshold": Payload.from_checkpoint(content, path).threshold,
                 **overall(self._best),
             }
-            artifact = wandb.Artifact(f"checkpoint-{logger.experiment.id}", "model", metadata=facts)
+            artifact = wandb.Artifact(f"checkpoint-{logger.experiment.id}", "model", metadata=metadata)
             artifact.add_file(str(path), policy="immutable")  # no copy
             logger.experiment.log_artifact(artifact, aliases=["best"])
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        """Put the values of all protocols into the summary."""
+        """Write the values of all protocols to the summary."""
         for logger in wandb_loggers(trainer):
             for name, result in run_protocols(pl_module.result.rows).items():
                 for key, value in result.get("values", {}).items():
@@ -86,12 +86,12 @@ class Dashboard(pl.Callback):
 
 
 def overall(scores: Mapping[str, float]) -> dict[str, float]:
-    """The scores but those of single classes, `best/val/iou/car`: W&B refuses an artifact with more than 100 facts."""
+    """Return the scores without those of single classes (`best/val/iou/car`): W&B allows 100 metadata entries per artifact."""
     return {name: value for name, value in scores.items() if name.count("/") == "best/val/iou".count("/")}
 
 
 def summaries(thresholds: list[float]) -> dict[str, str]:
-    """How W&B sums up each score of validation: by its best value where there is one, else by its last."""
+    """Return how W&B summarises each validation score: `max`, `min` or `last`."""
     kinds = {"higher": "max", "lower": "min", "one": "last"}
     found = {name: kinds[score.better] for name, score in SCORES.items()} | {"loss": "min", "average_precision": "max"}
     for name in BINARY:

@@ -1,4 +1,4 @@
-"""environment.json: what a run ran on."""
+"""environment.json: the versions, seeds and device of a run."""
 
 import os
 import platform
@@ -22,7 +22,7 @@ PACKAGES = (
 
 
 def write_environment(path: Path, trainer: pl.Trainer, seed: int, loss: dict[str, float]) -> None:
-    """Write versions, seeds, device, git revision, determinism tier, and the numbers that the loss took from the data."""
+    """Write versions, seeds, device, git revision, determinism tier, and the parameters that the loss derived from the data."""
     write_json(
         path,
         {
@@ -42,7 +42,7 @@ def write_environment(path: Path, trainer: pl.Trainer, seed: int, loss: dict[str
 
 
 def device(trainer: pl.Trainer) -> dict[str, Any]:
-    """What the run computes on."""
+    """Return the device, its processes and its precision."""
     root = trainer.strategy.root_device
     name = torch.cuda.get_device_name(root) if root.type == "cuda" else platform.processor() or platform.machine()
     return {
@@ -57,7 +57,7 @@ def device(trainer: pl.Trainer) -> dict[str, Any]:
 
 
 def git_revision() -> dict[str, Any] | None:
-    """Revision of the working folder's repository and whether files are changed; None outside of one."""
+    """Return the git revision of the working folder and whether files are changed; None outside a repository."""
     try:
         revision = _git("rev-parse", "HEAD")
         return {"revision": revision, "changed": bool(_git("status", "--porcelain", "--untracked-files=no"))}

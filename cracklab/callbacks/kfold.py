@@ -1,20 +1,19 @@
-"""What a run on one fold owes to the others."""
+"""The fold of a run, named to every logger and in the run folder."""
 
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 
+from cracklab import run_folder
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.errors import DataError
+from cracklab.files import write_json
 from cracklab.loggers.media import wandb_loggers
 
 
 class KFold(pl.Callback):
-    """Holds a run to its fold: it is tested on all of that fold, and never trained or chosen on a photo of it.
-
-    What serves for what is compared with the folds once more before anything is trained or scored, so that a data
-    module that was changed by hand cannot spoil a cross-validation unseen. W&B gets the fold into its configuration and
-    its summary.
+    """Names the fold that a run holds out: its number to every logger, and its images in fold.json of the run folder.
 
     Args:
         fold: number of the fold that is held out.
@@ -24,29 +23,23 @@ class KFold(pl.Callback):
     def __init__(self, fold: int, folds: int) -> None:
         self.fold, self.folds = fold, folds
 
-    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Compare the sides with the folds.
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log the fold, and write the images that are trained on, validated on and held out.
 
         Raises:
-            DataError: names the images that are on the wrong side.
+            DataError: if the data module has no folds.
         """
         data: Any = getattr(trainer, "datamodule", None)
-        if not isinstance(data, CrackDataModule):
+        if not isinstance(data, CrackDataModule) or data.split_plan.fold != self.fold:
             raise DataError(
-                "callback KFold needs a CrackDataModule, with `fold` set: give trainer.fit(datamodule=...) one"
+                f"callback KFold names fold {self.fold}, but the data holds out another one: give trainer.fit(datamodule=...) "
+                f"a CrackDataModule with fold={self.fold} and folds={self.folds}"
             )
-        held_out = {i for i, fold in data.fold_of.items() if fold == self.fold}
-        photos = {data.records[i].group for i in held_out}
-        wrong = held_out ^ set(data.splits.test)
-        wrong |= {i for i in data.splits.train + data.splits.val if data.records[i].group in photos}
-        if wrong:
-            names = ", ".join(sorted(data.records[i].id for i in wrong)[:5])
-            raise DataError(
-                f"{len(wrong)} images are on the wrong side of fold {self.fold} of {self.folds}, {names} among them: set "
-                f"data.fold to {self.fold} and data.folds to {self.folds}, and leave `splits` as it is"
-            )
-
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Tell W&B which fold it is."""
+        numbers = {"fold": self.fold, "folds": self.folds}
+        for logger in trainer.loggers:
+            logger.log_hyperparams(numbers)
         for logger in wandb_loggers(trainer):
-            logger.experiment.summary.update({"fold": self.fold, "folds": self.folds})
+            logger.experiment.summary.update(numbers)
+        if trainer.is_global_zero:
+            images = {"train": data.ids("train"), "val": data.ids("val"), "held_out": data.ids("test")}
+            write_json(Path(trainer.default_root_dir) / run_folder.FOLD, {**numbers, "images": images})

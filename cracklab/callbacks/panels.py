@@ -1,6 +1,6 @@
-"""Pictures of a few images: the same ones while a run trains; the worst, median and best ones after a test."""
+"""Pictures of a few images: the same validation images in every epoch; the worst, median and best test images."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,25 +13,26 @@ from cracklab.batch import Batch
 from cracklab.errors import ConfigError
 from cracklab.files import write_image
 from cracklab.loggers import media
-from cracklab.metrics.aggregate import Row
+from cracklab.metrics.key import MetricKey
+from cracklab.metrics.result import EvaluationResult
+from cracklab.metrics.rows import Row
 from cracklab.metrics.scores import SCORES
-from cracklab.pictures.examples import Example, evaluated, example
+from cracklab.pictures.examples import Example, evenly_spaced, example_from_batch, predict_examples
 from cracklab.registry import nearest
 
 
 class Panels(pl.Callback):
-    """Photo, truth, probability, errors and maps of a few images, to disk and to every logger that takes pictures.
+    """Writes photo, truth, probability, errors and maps of a few images, and logs them to every logger that takes pictures.
 
     Args:
-        images: how many images; of the validation images spread evenly, of the test images so many of each kind.
-        every_n_epochs: epochs between two pictures; the last epoch always gives one.
-        by: the column of per_image.csv that says which test images are the worst, median and best: a score, also
-            `NAME@THRESHOLD` or `NAME/CLASS`, or `loss`.
+        images: number of validation images, evenly spaced, and number of test images of each kind.
+        every_n_epochs: number of epochs between pictures; the last epoch always has one.
+        by: column of per_image.csv that ranks the test images: a score, also `NAME@THRESHOLD` or `NAME/CLASS`, or `loss`.
     """
 
     def __init__(self, images: int = 4, every_n_epochs: int = 5, by: str = "iou") -> None:
         known = [*SCORES, "loss"]
-        if by.partition("@")[0].partition("/")[0] not in known:
+        if MetricKey.parse(by).variant not in known:
             raise ConfigError(f"panels.by: no score is called {by!r}{nearest(by, known)}")
         self.images, self.every_n_epochs, self.by = images, every_n_epochs, by
         self._examples: dict[str, Example] = {}
@@ -57,58 +58,54 @@ class Panels(pl.Callback):
             return
         if not self._chosen:
             ids = data.ids("val")[:: trainer.world_size]  # what this process sees
-            self._chosen = set(spread(ids, self.images))
+            self._chosen = set(evenly_spaced(ids, self.images))
         for i, name in enumerate(batch["id"]):
             if name in self._chosen:
-                self._examples[name] = example(pl_module.loss, data, batch, outputs["probabilities"], i)
+                self._examples[name] = example_from_batch(pl_module.loss, data, batch, outputs["probabilities"], i)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        """Draw them at the threshold that this validation chose."""
+        """Draw the kept images at the threshold that this validation chose."""
         examples = [self._examples[name] for name in sorted(self._examples)]
         self._examples = {}
         if examples:
-            rows = {row["id"]: row for row in pl_module.result.rows}
-            picture = _sheet(
-                examples, pl_module, {one.id: f"{one.id}  IoU {_text(rows[one.id], 'iou')}" for one in examples}
-            )
-            _show(trainer, "val/panels", picture, f"epoch_{trainer.current_epoch + 1:04d}")
-            media.log_examples(trainer, "val/images", examples, rows, pl_module.result.threshold)
+            result: EvaluationResult = pl_module.result
+            rows = {row["id"]: row for row in result.rows}
+            titles = {one.id: f"{one.id}  IoU {_text(rows[one.id], 'iou')}" for one in examples}
+            picture = _sheet(examples, titles, result.threshold, pl_module.evaluation.tolerance_px)
+            _write_and_log(trainer, "val/panels", picture, f"epoch_{trainer.current_epoch + 1:04d}")
+            for logger in trainer.loggers:
+                media.log_examples(logger, "val/images", examples, rows, result.threshold, trainer.global_step)
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        """Draw the worst, the median and the best images; and some spread evenly, which are the same for all runs.
+        """Draw the worst, median and best images, and some evenly spaced ones, which are the same for all runs.
 
         Raises:
-            ConfigError: where the test did not compute what `by` names.
+            ConfigError: if the test did not compute the column `by`.
         """
         if not self.images or not trainer.is_global_zero or getattr(trainer, "datamodule", None) is None:
             return
-        rows = {row["id"]: row for row in pl_module.result.rows}
+        result: EvaluationResult = pl_module.result
+        tolerance = pl_module.evaluation.tolerance_px
+        rows = {row["id"]: row for row in result.rows}
         if not any(self.by in row for row in rows.values()):
-            columns = [
-                name for name in next(iter(rows.values()), {}) if name.partition("@")[0].partition("/")[0] in SCORES
-            ]
+            columns = [name for name in next(iter(rows.values()), {}) if MetricKey.parse(name).variant in SCORES]
             raise ConfigError(f"panels.by: the test did not compute {self.by!r}{nearest(self.by, columns)}")
-        for kind, chosen in extremes(pl_module.result.rows, self.by, self.images).items():
-            examples = evaluated(trainer, pl_module, chosen)
+        for kind, chosen in extremes(result.rows, self.by, self.images).items():
+            examples = predict_examples(trainer, pl_module, chosen)
             titles = {name: f"{name}  {self.by} {_text(rows[name], self.by)}" for name in chosen}
-            _show(
-                trainer, f"test/{kind}", _sheet(examples, pl_module, titles), f"test_{kind}_{self.by.replace('/', '_')}"
-            )
-            media.log_examples(trainer, f"test/{kind}_images", examples, rows, pl_module.result.threshold)
-        for one in evaluated(trainer, pl_module, spread(sorted(rows), self.images)):
-            strip = np.concatenate(list(one.tiles(pl_module.result.threshold, pl_module.evaluation.tolerance_px)), 1)
+            picture = _sheet(examples, titles, result.threshold, tolerance)
+            _write_and_log(trainer, f"test/{kind}", picture, f"test_{kind}_{self.by.replace('/', '_')}")
+            for logger in trainer.loggers:
+                media.log_examples(logger, f"test/{kind}_images", examples, rows, result.threshold, trainer.global_step)
+        for one in predict_examples(trainer, pl_module, evenly_spaced(sorted(rows), self.images)):
+            strip = np.concatenate(list(one.tiles(result.threshold, tolerance)), 1)
             write_image(Path(trainer.default_root_dir) / run_folder.EXAMPLES / f"{quote(one.id, safe='')}.png", strip)
 
 
-def spread(ids: Sequence[str], number: int) -> list[str]:
-    """So many ids, spread evenly from the first to the last."""
-    return [ids[i] for i in np.linspace(0, len(ids) - 1, min(number, len(ids))).round().astype(int)]
-
-
-def extremes(rows: list[Row], by: str, number: int) -> dict[str, list[str]]:
-    """Ids of the `worst`, `median` and `best` images by a column; those without a value are none of them."""
-    base = by.partition("@")[0].partition("/")[0]
-    better = SCORES[base].better if base in SCORES else "lower"
+def extremes(rows: Sequence[Row], by: str, number: int) -> dict[str, list[str]]:
+    """Return the ids of the `worst`, `median` and `best` images by a column; images without a value are ignored."""
+    name = MetricKey.parse(by).variant
+    better = SCORES[name].better if name in SCORES else "lower"
 
     def badness(row: Row) -> tuple[float, str]:
         value = float(row[by])
@@ -119,15 +116,18 @@ def extremes(rows: list[Row], by: str, number: int) -> dict[str, list[str]]:
     return {"worst": ids[:number], "median": ids[middle : middle + number], "best": ids[::-1][:number]} if ids else {}
 
 
-def _sheet(examples: list[Example], pl_module: Any, titles: dict[str, str]) -> pictures.Image:
-    tolerance = pl_module.evaluation.tolerance_px
-    rows = [one.row(pl_module.result.threshold, tolerance, titles[one.id]) for one in examples]
-    return pictures.stacked([*rows, pictures.legend(rows[0].shape[1], tolerance)])
+def _sheet(
+    examples: Sequence[Example], titles: Mapping[str, str], threshold: float, tolerance_px: float
+) -> pictures.Image:
+    """Return one row per image below each other, and the legend of the colours."""
+    rows = [one.row(threshold, tolerance_px, titles[one.id]) for one in examples]
+    return pictures.stack_rows([*rows, pictures.legend(rows[0].shape[1], tolerance_px)])
 
 
-def _show(trainer: pl.Trainer, name: str, picture: pictures.Image, file: str) -> None:
+def _write_and_log(trainer: pl.Trainer, name: str, picture: pictures.Image, file: str) -> None:
     write_image(Path(trainer.default_root_dir) / run_folder.PANELS / f"{file}.png", picture)
-    media.log_picture(trainer, name, picture)
+    for logger in trainer.loggers:
+        media.log_picture(logger, name, picture, trainer.global_step)
 
 
 def _text(row: Row, name: str) -> str:

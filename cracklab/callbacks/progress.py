@@ -1,6 +1,7 @@
-"""The progress bar: loss, IoU and time left; one line an epoch where there is no terminal."""
+"""Progress of fit: loss, IoU and time left, as a bar on a terminal and one line per epoch elsewhere."""
 
 import math
+import sys
 import time
 from typing import Any
 
@@ -11,10 +12,10 @@ from cracklab.progress import duration
 
 
 class Progress(RichProgressBar):
-    """Lightning's bar on a terminal, one line an epoch elsewhere, both with the time that the whole fit still needs."""
+    """Lightning's bar on a terminal, one line per epoch elsewhere, both with the time left of the whole fit."""
 
     def __init__(self, refresh_rate: int = 4) -> None:
-        super().__init__(refresh_rate=refresh_rate)
+        super().__init__(refresh_rate=refresh_rate, console_kwargs={"quiet": not sys.stdout.isatty()})
         self._began, self._first, self._last = 0.0, 0, math.inf
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -23,14 +24,14 @@ class Progress(RichProgressBar):
         self._began, self._first, self._last = time.monotonic(), trainer.global_step, trainer.estimated_stepping_batches
 
     def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
-        """Loss, IoU and time left."""
+        """Return loss, IoU and time left."""
         items: dict[str, Any] = super().get_metrics(trainer, pl_module)
         items.pop("v_num", None)
         left = self.time_left(trainer)
         return items | {"left": left} if left else items
 
     def time_left(self, trainer: pl.Trainer) -> str:
-        """Time until the last step at the pace so far, as h:mm:ss; empty where it is not known."""
+        """Return the time until the last step at the pace so far, as h:mm:ss; empty if it is not known."""
         done = trainer.global_step - self._first
         if done <= 0 or math.isinf(self._last):
             return ""
@@ -38,7 +39,7 @@ class Progress(RichProgressBar):
         return duration(seconds)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Print a line for whoever reads a log file."""
+        """Print the epoch's line unless there is a terminal."""
         super().on_train_epoch_end(trainer, pl_module)
         if (
             not trainer.is_global_zero
@@ -47,10 +48,10 @@ class Progress(RichProgressBar):
         ):
             return
         metrics = trainer.callback_metrics
-        shown = "  ".join(
+        values = "  ".join(
             f"{name} {float(metrics[name]):.4f}" for name in ("train/loss", "val/loss", "val/iou") if name in metrics
         )
         print(
-            f"epoch {trainer.fit_loop.epoch_progress.current.ready}/{trainer.max_epochs}  {shown}  left {self.time_left(trainer)}",
+            f"epoch {trainer.fit_loop.epoch_progress.current.ready}/{trainer.max_epochs}  {values}  left {self.time_left(trainer)}",
             flush=True,
         )

@@ -1,4 +1,4 @@
-"""What an epoch costs: time, throughput, waiting, memory."""
+"""Resources of an epoch: time, throughput, waiting for data, memory."""
 
 import time
 from pathlib import Path
@@ -15,17 +15,17 @@ KEYS = tuple(
     f"resources/{name}"
     for name in ("images_per_s", "epoch_s", "validation_share", "waiting_share", "gpu_peak_gb", "gpu_reserved_gb")
 )
-"""What is measured.
+"""Columns of resources.csv, as loggers get them.
 
-images_per_s: images trained on, of all processes, by the time of training without validation. epoch_s: with it.
-validation_share: of the epoch. waiting_share: part of the epoch in which the first process waited for data.
-gpu_peak_gb, gpu_reserved_gb: most memory that tensors took, and that PyTorch held, in the epoch, 1e9 bytes of the
-first process; only where there is a GPU.
+images_per_s: training images of all processes per second of training, without validation. epoch_s: seconds, with
+validation. validation_share, waiting_share: share of the epoch that is validation, and in which the first process waits
+for data. gpu_peak_gb, gpu_reserved_gb: peak memory of tensors and of PyTorch's allocator in the first process, 1e9 bytes;
+on a GPU only.
 """
 
 
 class Resources(pl.Callback):
-    """Writes resources.csv, a row an epoch, and tells every logger. A resumed run drops the rows from its first epoch on."""
+    """Writes resources.csv, one row per epoch, and logs it. A resumed run drops the rows from its first epoch on."""
 
     def __init__(self) -> None:
         self._rows: list[dict[str, Any]] = []
@@ -34,7 +34,7 @@ class Resources(pl.Callback):
         self._images = 0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take over the rows of earlier epochs."""
+        """Read the rows of earlier epochs."""
         if trainer.is_global_zero:
             self._rows = rows_before(trainer, run_folder.RESOURCES)
 
@@ -48,13 +48,13 @@ class Resources(pl.Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Batch, batch_idx: int
     ) -> None:
-        """Count the time since the last batch."""
+        """Add the time since the last batch to the waiting time."""
         self._waiting += time.monotonic() - self._idle_since
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        """Count images."""
+        """Count the images of the batch."""
         self._images += len(batch["id"]) * trainer.world_size
         self._idle_since = time.monotonic()
 
@@ -63,7 +63,7 @@ class Resources(pl.Callback):
         self._validation_began = time.monotonic()
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Stop it."""
+        """Stop the clock of validation."""
         self._idle_since = time.monotonic()
         self._validation += self._idle_since - self._validation_began
 
@@ -80,9 +80,9 @@ class Resources(pl.Callback):
         ]
         if device.type == "cuda":
             values += [torch.cuda.max_memory_allocated(device) / 1e9, torch.cuda.max_memory_reserved(device) / 1e9]
-        measured = dict(zip(KEYS, (round(value, 4) for value in values), strict=False))
+        values_by_key = dict(zip(KEYS, (round(value, 4) for value in values), strict=False))
         epoch = trainer.fit_loop.epoch_progress.current.ready - 1
-        self._rows.append({"epoch": epoch, **{name.removeprefix("resources/"): v for name, v in measured.items()}})
+        self._rows.append({"epoch": epoch, **{name.removeprefix("resources/"): v for name, v in values_by_key.items()}})
         write_csv(Path(trainer.default_root_dir) / run_folder.RESOURCES, self._rows)
         for logger in trainer.loggers:
-            logger.log_metrics({**measured, "epoch": epoch}, step=trainer.global_step)
+            logger.log_metrics({**values_by_key, "epoch": epoch}, step=trainer.global_step)

@@ -1,4 +1,4 @@
-"""Going on in the middle of an epoch, with the very next batch."""
+"""Exact resume: training continues with the first batch that the checkpoint has not seen."""
 
 from typing import Any
 
@@ -9,13 +9,13 @@ from lightning.pytorch.callbacks import EarlyStopping
 class ExactResume(pl.Callback):
     """Points the training sampler at the first batch that the checkpoint has not seen.
 
-    Lightning restores its counters but starts the data again at batch 0, of epoch 0 where workers prefetch. So the
-    data module is told where to begin before it makes its loader: at the next epoch if the last batch was done, else
-    behind the batches that had been taken. A run that early stopping had ended stays ended.
+    Lightning restores its counters but restarts the data at batch 0, and with prefetching workers at epoch 0. This
+    callback therefore sets the position before the loader is made: the next epoch if the last batch was done, else the
+    batch after those that were taken. A run that early stopping has ended stays ended.
     """
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Stop where the checkpoint is of the epoch in which early stopping ended the run."""
+        """Stop if early stopping had ended the run at this checkpoint."""
         for callback in trainer.callbacks:  # type: ignore[attr-defined]  # set by Lightning's callback connector
             if isinstance(callback, EarlyStopping) and (
                 callback.stopped_epoch or callback.wait_count >= callback.patience

@@ -10,15 +10,15 @@ from cracklab.batch import Batch
 
 
 def step_seed(seed: int, epoch: int, batch: int, rank: int) -> int:
-    """A 63-bit seed for one batch on one process, as NumPy's SeedSequence mixes them."""
+    """Return a 63-bit seed for one batch on one process, mixed by NumPy's SeedSequence."""
     state = np.random.SeedSequence([seed, epoch, batch, rank]).generate_state(1, np.uint64)
     return int(state[0] >> np.uint64(1))
 
 
 class SeedSteps(pl.Callback):
-    """Seeds dropout and whatever else draws on the device from (seed, epoch, batch, rank), before each batch.
+    """Seeds the random numbers of every step, such as dropout, from (seed, epoch, batch, rank).
 
-    So a resumed run draws what the uninterrupted one would have drawn, without any generator state in a checkpoint.
+    A resumed run therefore draws the same numbers as an uninterrupted one, without generator state in the checkpoint.
 
     Args:
         seed: the run's seed.
@@ -35,10 +35,10 @@ class SeedSteps(pl.Callback):
 
 
 def determinism(trainer: pl.Trainer) -> dict[str, Any]:
-    """Which tier of repeatability a run has, and why.
+    """Return the determinism tier of a run, and the reason.
 
     `bitwise`: the same command gives the same weights on the same kind of machine. `statistical`: it gives the same
-    samples and initial weights, but sums on the device run in an order that varies.
+    samples and initial weights, but the order of sums on the device varies.
     """
     on_cpu = trainer.strategy.root_device.type == "cpu"
     deterministic = torch.are_deterministic_algorithms_enabled()

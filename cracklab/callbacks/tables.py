@@ -1,4 +1,4 @@
-"""Tables of a run: one row an epoch while it trains, one row an image when it is tested."""
+"""Tables of a run: one row per epoch of training, one row per image of a test."""
 
 import io
 import time
@@ -17,7 +17,7 @@ from cracklab.metrics.rows import without_histograms
 class Tables(pl.Callback):
     """Writes metrics.csv after every epoch, and test_metrics.json, per_image.csv and protocols.json after a test.
 
-    A resumed run drops the rows at or past its first epoch, so that no epoch stands there twice.
+    A resumed run drops the rows from its first epoch on, so that every epoch has one row.
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class Tables(pl.Callback):
         self._rows: list[dict[str, Any]] = []
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take over the rows of earlier epochs."""
+        """Read the rows of earlier epochs."""
         if trainer.is_global_zero:
             self._rows = rows_before(trainer, run_folder.METRICS)
 
@@ -57,13 +57,13 @@ class Tables(pl.Callback):
         )
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        """Write what the test found, also as every protocol has it."""
+        """Write the metrics, the rows and the protocols of a test."""
         self._write(trainer, pl_module, run_folder.TEST_METRICS, run_folder.PER_IMAGE)
         if trainer.is_global_zero:
             write_json(Path(trainer.default_root_dir) / run_folder.PROTOCOLS, run_protocols(pl_module.result.rows))
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write what `cracklab validate` found; within fit it stands in metrics.csv."""
+        """Write the result of `cracklab validate`; that of fit is in metrics.csv."""
         if trainer.state.fn == "validate":
             self._write(trainer, pl_module, "val_metrics.json", "val_per_image.csv")
 
@@ -76,7 +76,7 @@ class Tables(pl.Callback):
 
 
 def rows_before(trainer: pl.Trainer, name: str) -> list[dict[str, Any]]:
-    """The rows of a table by epoch that a resumed run takes over: those before its first epoch."""
+    """Return the rows of an epoch table that a resumed run keeps: those before its first epoch."""
     path = Path(trainer.default_root_dir) / name
     if not trainer.ckpt_path or not path.is_file():
         return []
@@ -86,7 +86,7 @@ def rows_before(trainer: pl.Trainer, name: str) -> list[dict[str, Any]]:
 
 
 def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write rows as CSV, whole or not at all; the columns of the first row first."""
+    """Write rows as CSV whole or not at all; columns in the order of the first row."""
     text = io.StringIO()
     pd.DataFrame(rows).to_csv(text, index=False)
     write_text(path, text.getvalue())

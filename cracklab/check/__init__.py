@@ -1,1 +1,1 @@
-"""`cracklab check`: examine a data set before anything is trained on it."""
+"""`cracklab check`: find the faults of a data set before training on it."""

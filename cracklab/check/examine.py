@@ -1,4 +1,4 @@
-"""The data doctor: one pass over everything, all problems at once, and what follows from the masks."""
+"""Examine a data set: every pair by itself, then the set as a whole. Problems are collected, not raised."""
 
 import hashlib
 from collections import defaultdict
@@ -17,164 +17,180 @@ from cracklab.data.images import Array, binarise, crack_pixels, orientation, rea
 from cracklab.data.parallel import parallel_map
 from cracklab.data.samples import Problem, Record, Splits, with_ids
 from cracklab.errors import ConfigError, CracklabError, DataError
-from cracklab.geometry.masks import distance_to, widths
+from cracklab.geometry.masks import Mask, distance_to, widths
 from cracklab.metrics.surface import image_hausdorff95
 
 NOISE_IMAGES = 200
-"""The label-noise ceiling is measured on so many images, evenly spread."""
+"""Label noise is measured on about this many images, evenly spaced."""
 WIDTH_STEP = 0.5
-"""Widths are counted in steps of this, px."""
+"""Bin width of the histogram of crack widths, px."""
 
 
 @dataclass
-class Examined:
-    """What one pair is found to be."""
+class ExaminedPair:
+    """One image and its mask, as examined."""
 
     record: Record
     problems: list[Problem] = field(default_factory=list)
     sound: bool = False
-    """Whether it can be trained on; the rest is known only then."""
+    """Whether the pair can be trained on; the fields below are set only if it can."""
     size: tuple[int, int] = (0, 0)
+    """Height and width, px."""
     encoding: str = ""
+    """Name of the mask's encoding, such as `0/255`; empty for class indices, and for masks that are not images."""
     digest: str = ""
+    """Hash of the decoded image."""
     thumbnail: Array = field(default_factory=lambda: np.zeros((32, 32), np.uint8))
     share: float = 0.0
+    """Share of the pixels that are crack, 0 to 1."""
     components: tuple[int, int] = (0, 0)
-    """Connected regions of crack before and after the configured crop and resize."""
+    """Number of connected regions of crack before and after the configured resize, both after the configured crop."""
     widths: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, np.int64))
-    """Centre-line pixels by width, in steps of `WIDTH_STEP`, as the net sees them."""
+    """Number of centre-line pixels by crack width, in bins of `WIDTH_STEP`, at the size that the net sees."""
     depths: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, np.int64))
-    """Crack pixels by distance to the ground, rounded up, px."""
-    shifted: NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))
-    """Of the mask against itself one pixel aside: intersection and union, px, and HD95, px."""
+    """Number of crack pixels by distance to the background, rounded up, px."""
+    label_noise: NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))
+    """The mask against itself shifted by one pixel: intersection and union, px, and HD95, px."""
 
 
 @dataclass(frozen=True)
-class Report:
-    """What the doctor found."""
+class CheckReport:
+    """The result of examining a data set."""
 
     problems: list[Problem]
-    examined: list[Examined]
+    pairs: list[ExaminedPair]
+    """Every pair of the index."""
     splits: Splits
-    records: list[Record]
+    """Positions among the sound pairs; empty if the data cannot be split."""
+    photos: int
+    """Number of photos that the sound pairs are of."""
+
+    @property
+    def sound(self) -> list[ExaminedPair]:
+        """The pairs that can be trained on."""
+        return [pair for pair in self.pairs if pair.sound]
 
 
-def diagnose(data: CrackDataModule) -> Report:
+def examine_data(data: CrackDataModule) -> CheckReport:
     """Examine every pair of a data module, and its splits.
 
     Raises:
-        DataError: where the folder does not follow its layout at all.
+        DataError: if the folder does not follow its layout at all.
         ConfigError: for settings that cannot work.
     """
-    found, problems = data.layout.index(data.root)
-    records = with_ids(found)
+    index, problems = data.layout.index(data.root)
+    records = with_ids(index)
     every = max(1, len(records) // NOISE_IMAGES)
-    examined = list(
-        parallel_map(lambda i: examine(data, records[i], noise=i % every == 0), len(records), "Examining images")
+    pairs = list(
+        parallel_map(lambda i: examine_pair(data, records[i], i % every == 0), len(records), "Examining images")
     )
-    problems = [*problems, *(problem for one in examined for problem in one.problems)]
-    sound = [one for one in examined if one.sound]
-    pairs = near_duplicates([one.thumbnail for one in sound])
-    records, splits, faults = _splits(data, sound, pairs)
-    problems += faults + _duplicates(data, sound, pairs, splits) + _empty_sides(sound, splits) + _broken(sound)
-    return Report(problems, examined, splits, records)
+    sound = [pair for pair in pairs if pair.sound]
+    copies = near_duplicates([pair.thumbnail for pair in sound])
+    records, splits, split_problems = _split(data, sound, copies)
+    problems = [
+        *problems,
+        *(problem for pair in pairs for problem in pair.problems),
+        *split_problems,
+        *_duplicate_problems(data, sound, copies, splits),
+        *_crack_free_sides(sound, splits),
+        *_resize_problems(sound),
+    ]
+    return CheckReport(problems, pairs, splits, len({record.group for record in records}))
 
 
-def examine(data: CrackDataModule, record: Record, noise: bool) -> Examined:
-    """Read one pair and look at everything that can be seen of it alone."""
-    found = Examined(record)
+def examine_pair(data: CrackDataModule, record: Record, with_label_noise: bool) -> ExaminedPair:
+    """Read one pair, find its problems and measure its mask."""
+    pair = ExaminedPair(record)
 
     def attempt(kind: str, read: Callable[[], Any]) -> Any:
         try:
             return read()
         except DataError as error:
             files = data.layout.files(record) if kind == "size" else ()
-            found.problems.append(Problem(kind, files, str(error)))
+            pair.problems.append(Problem(kind, files, str(error)))
             return None
 
     image = attempt("unreadable-image", lambda: data.layout.read_image(record))
     mask = attempt("unreadable-mask", lambda: data.layout.read_mask(record))
-    pair = None if image is None or mask is None else attempt("size", lambda: data.layout.matched(image, mask, record))
-    if pair is None:
-        return found
-    image, mask = pair
-    found.sound, found.size = True, mask.shape
-    found.digest = hashlib.blake2b(image.tobytes(), digest_size=16).hexdigest()
-    found.thumbnail = thumbnail(image)
-    found.share = float(crack_pixels(mask).mean())
+    both = None if image is None or mask is None else attempt("size", lambda: data.layout.matched(image, mask, record))
+    if both is None:
+        return pair
+    image, mask = both
+    crack = crack_pixels(mask)
+    pair.sound, pair.size = True, mask.shape
+    pair.digest = hashlib.blake2b(image.tobytes(), digest_size=16).hexdigest()
+    pair.thumbnail = thumbnail(image)
+    pair.share = float(crack.mean())
     if data.num_classes == 1:
-        found.encoding = _encoding(data, record)
+        pair.encoding = _encoding(record)
     if data.class_names == ("crack",):
-        found.problems += _of_share(found, record)
-    found.problems += _of_exif(data, record, mask)
-    _measure(found, mask, data, noise)
-    return found
+        pair.problems += _share_problems(pair.share, record)
+    pair.problems += _exif_problems(data, record, mask)
+    _measure(pair, mask, data, with_label_noise)
+    return pair
 
 
-def _encoding(data: CrackDataModule, record: Record) -> str:
-    """The name of a mask's encoding; none where masks are no images."""
+def _encoding(record: Record) -> str:
+    """Return the name of a mask's encoding; empty for masks that are not images."""
     try:
         return binarise(read_values(record.mask), record.mask, lossy=True)[1]
     except DataError:
         return ""
 
 
-def _of_share(found: Examined, record: Record) -> list[Problem]:
-    if found.share == 1:
+def _share_problems(share: float, record: Record) -> list[Problem]:
+    if share == 1:
         return [Problem("full-mask", (record.mask,), "every pixel is crack: draw the mask again, or remove the pair")]
-    if found.share > 0.5:
-        fact = f"{found.share:.0%} of its pixels are crack, so it seems inverted: invert it, or set data.layout.invert"
+    if share > 0.5:
+        fact = f"{share:.0%} of its pixels are crack, so it seems inverted: invert it, or set data.layout.invert"
         return [Problem("inverted-mask", (record.mask,), fact)]
-    if found.share == 0:
-        return [Problem("empty-mask", (record.mask,), "no pixel is crack: right if the photo shows none", "note")]
+    if share == 0:
+        fact = "no pixel is crack: correct the mask if the photo shows a crack"
+        return [Problem("empty-mask", (record.mask,), fact, "note")]
     return []
 
 
-def _of_exif(data: CrackDataModule, record: Record, mask: Array) -> list[Problem]:
+def _exif_problems(data: CrackDataModule, record: Record, mask: Array) -> list[Problem]:
     if not data.layout.files(record):
         return []
     with open(record.image, "rb") as file:
-        turn = orientation(file.read())
-    if turn == 1:
+        tag = orientation(file.read())
+    if tag == 1:  # upright
         return []
     if mask.shape[0] == mask.shape[1]:
-        fact = f"its EXIF tag ({turn}) turns a square photo, and nothing tells whether the mask is turned too: save it upright"
+        fact = f"its EXIF tag ({tag}) rotates a square photo, and nothing tells whether its mask is rotated too: save both upright"
         return [Problem("exif", (record.image, record.mask), fact)]
-    return [Problem("exif", (record.image,), f"is turned upright by its EXIF tag ({turn}), as its mask is", "note")]
+    return [Problem("exif", (record.image,), f"is rotated by its EXIF tag ({tag}) to the shape of its mask", "note")]
 
 
-def _measure(found: Examined, mask: Array, data: CrackDataModule, noise: bool) -> None:
-    """Components, widths, depths and the label noise of a mask."""
+def _measure(pair: ExaminedPair, mask: Array, data: CrackDataModule, with_label_noise: bool) -> None:
+    """Measure components, widths, depths and label noise of a mask at the size that the net sees."""
     blank = np.zeros((*mask.shape, 3), np.uint8)
-    prepared = data.transform.prepare(blank, mask, data.num_classes)[1]
-    crack = crack_pixels(prepared)
-    before = data.transform.cropped(crack_pixels(mask).astype(np.uint8))
-    found.components = _components(before), _components(crack.astype(np.uint8))
+    crack = crack_pixels(data.transform.prepare(blank, mask, data.num_classes)[1])
+    pair.components = _components(crack_pixels(data.transform.cropped(mask))), _components(crack)
     if not crack.any() or crack.all():
         return
-    found.widths = np.bincount(np.rint(widths(crack) / WIDTH_STEP).astype(np.int64))
-    found.depths = np.bincount(np.ceil(distance_to(~crack)[crack]).astype(np.int64))
-    if noise and min(crack.shape) > 1:
-        pairs = [(crack[1:], crack[:-1]), (crack[:, 1:], crack[:, :-1])]
-        counts = [((a & b).sum(), (a | b).sum(), image_hausdorff95(a, b)) for a, b in pairs]
-        found.shifted = np.array(counts, np.float64).mean(axis=0)
+    pair.widths = np.bincount(np.rint(widths(crack) / WIDTH_STEP).astype(np.int64))
+    pair.depths = np.bincount(np.ceil(distance_to(~crack)[crack]).astype(np.int64))
+    if with_label_noise and min(crack.shape) > 1:
+        shifted = [(crack[1:], crack[:-1]), (crack[:, 1:], crack[:, :-1])]
+        counts = [((a & b).sum(), (a | b).sum(), image_hausdorff95(a, b)) for a, b in shifted]
+        pair.label_noise = np.array(counts, np.float64).mean(axis=0)
 
 
-def _components(mask: Array) -> int:
-    return int(cv2.connectedComponents(mask, connectivity=8)[0]) - 1
+def _components(crack: Mask) -> int:
+    """Return the number of connected regions."""
+    return int(cv2.connectedComponents(crack.astype(np.uint8), connectivity=8)[0]) - 1
 
 
-# -- what is seen of all together -----------------------------------------------------------------------------------
-
-
-def _splits(
-    data: CrackDataModule, sound: Sequence[Examined], pairs: Sequence[tuple[int, int]]
+def _split(
+    data: CrackDataModule, sound: Sequence[ExaminedPair], copies: Sequence[tuple[int, int]]
 ) -> tuple[list[Record], Splits, list[Problem]]:
-    """The index with photos, the splits, and every photo on two sides of them."""
-    records = [one.record for one in sound]
+    """Return the index with photos, the splits, and a problem for every photo on several sides."""
+    records = [pair.record for pair in sound]
     try:
-        records = with_groups(records, data.group, data.split_plan.parts, pairs)
-        splits = data.split_plan.assign(records, np.array([one.share for one in sound]))
+        records = with_groups(records, data.group, data.split_plan.parts, copies)
+        splits = data.split_plan.assign(records, np.array([pair.share for pair in sound]))
     except ConfigError:
         raise
     except CracklabError as error:
@@ -184,37 +200,37 @@ def _splits(
         listed = "; ".join(f"{side}: {', '.join(files)}" for side, files in sides.items())
         fact = f"photo {photo!r} is on several sides of the split ({listed}): split by photo with data.split: official-clean or holdout"
         files = tuple(name for names in sides.values() for name in names)
-        problems.append(Problem("overlap", files, fact, _severity(data)))
+        problems.append(Problem("overlap", files, fact, _overlap_severity(data)))
     return records, splits, problems
 
 
-def _severity(data: CrackDataModule) -> Literal["fault", "note"]:
+def _overlap_severity(data: CrackDataModule) -> Literal["fault", "note"]:
     return "note" if data.accepted_overlap == "report" else "fault"
 
 
-def _duplicates(
-    data: CrackDataModule, sound: Sequence[Examined], pairs: Sequence[tuple[int, int]], splits: Splits
+def _duplicate_problems(
+    data: CrackDataModule, sound: Sequence[ExaminedPair], copies: Sequence[tuple[int, int]], splits: Splits
 ) -> list[Problem]:
-    """Photos that are there twice: a fault where the copies are on two sides of the split."""
+    """Return the groups of equal or nearly equal images; a group is a fault if it is on several sides of the split."""
     side_of = {i: side for side, positions in splits.by_side().items() for i in positions}
     by_digest: dict[str, list[int]] = defaultdict(list)
-    for i, one in enumerate(sound):
-        by_digest[one.digest].append(i)
+    for i, pair in enumerate(sound):
+        by_digest[pair.digest].append(i)
     exact = [tuple(same) for same in by_digest.values() if len(same) > 1]
-    known = {pair for same in exact for pair in ((i, j) for i in same for j in same)}
+    known = {(i, j) for same in exact for i in same for j in same}
+    near = [copy for copy in copies if copy not in known]
     problems = []
-    for kind, same in [("duplicate", same) for same in exact] + [
-        ("near-duplicate", p) for p in pairs if p not in known
-    ]:
-        sides = {side_of[i] for i in same if i in side_of}
-        fact = "show the same photo" + (f" on several sides ({', '.join(sorted(sides))})" if len(sides) > 1 else "")
-        files = tuple(sound[i].record.image for i in same)
-        severity = _severity(data) if len(sides) > 1 else "note"
-        problems.append(Problem(kind, files, f"{fact}: keep one of them", severity))
+    for kind, groups in (("duplicate", exact), ("near-duplicate", near)):
+        for group in groups:
+            sides = sorted({side_of[i] for i in group if i in side_of})
+            where = f" on several sides ({', '.join(sides)})" if len(sides) > 1 else ""
+            files = tuple(sound[i].record.image for i in group)
+            severity = _overlap_severity(data) if len(sides) > 1 else "note"
+            problems.append(Problem(kind, files, f"show the same photo{where}: keep one of them", severity))
     return problems
 
 
-def _empty_sides(sound: Sequence[Examined], splits: Splits) -> list[Problem]:
+def _crack_free_sides(sound: Sequence[ExaminedPair], splits: Splits) -> list[Problem]:
     return [
         Problem("no-crack", (), f"none of the {len(positions)} {side} images shows a crack: check the masks")
         for side, positions in splits.by_side().items()
@@ -222,10 +238,10 @@ def _empty_sides(sound: Sequence[Examined], splits: Splits) -> list[Problem]:
     ]
 
 
-def _broken(sound: Sequence[Examined]) -> list[Problem]:
-    """Warn of a resize that makes many more or many fewer regions of cracks."""
-    before, after = (sum(one.components[i] for one in sound) for i in (0, 1))
+def _resize_problems(sound: Sequence[ExaminedPair]) -> list[Problem]:
+    """Return a note if the configured resize joins or splits many cracks."""
+    before, after = (sum(pair.components[i] for pair in sound) for i in (0, 1))
     if not before or 0.8 <= after / before <= 1.25:
         return []
-    fact = f"the configured resize makes {after} connected regions of crack out of {before}: resize less, or set data.coverage"
+    fact = f"the configured resize turns {before} connected regions of crack into {after}: resize less, or set data.coverage"
     return [Problem("resize", (), fact, "note")]

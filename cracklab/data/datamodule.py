@@ -229,6 +229,10 @@ class CrackDataModule(pl.LightningDataModule):
         thumbnails = self.prepared.thumbnails
         return Provenance(self.layout, self.records, self.splits, self.transform, thumbnails, self.accepted_overlap)
 
+    def require_maps(self, names: Sequence[str]) -> None:
+        """Compute these target maps too; the CLI sets `maps` from the loss, and a training in Python needs no link."""
+        self.maps = tuple(dict.fromkeys([*self.maps, *names]))
+
     def describing_columns(self) -> dict[str, dict[str, float | str]]:
         """Return the columns of per_image.csv that describe an image, by id: photo, source, scale."""
         return describing_columns(self.records, keeps_size=self.transform.resize is None)

@@ -1,4 +1,4 @@
-"""The exact Euclidean distance transform, compiled: columns in vectors, then rows by lower envelopes of parabolas."""
+"""The exact Euclidean distance transform, compiled by Numba: a vectorized pass along columns, then lower envelopes along rows."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,31 +10,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 STRIP = 512
-"""Columns that are swept together: so many counters stay in the processor's nearest cache, and fill its vectors."""
+"""Number of columns that one pass handles together: their counters fit the L1 cache and fill SIMD registers."""
 LARGE = 1 << 22
-"""Pixels from which on threads are worth starting."""
+"""Number of pixels from which threads pay off."""
 
 
 def compiled(function: Callable[..., None]) -> Any:
-    """Machine code without the interpreter's lock, kept for later processes where there is a folder to keep it in."""
+    """Compile a function with Numba, without the GIL; cache the machine code on disk if a folder is writable.
+
+    Example:
+        >>> compiled(lambda value: 2 * value)(21)
+        42
+    """
     try:
         return numba.njit(nogil=True, error_model="numpy", cache=True)(function)
-    except RuntimeError:  # neither beside this file nor in a home can anything be written
+    except RuntimeError:  # neither the package's folder nor the user's cache folder is writable
         return numba.njit(nogil=True, error_model="numpy")(function)
 
 
 def distance_transform(where: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Exact Euclidean distance, px, of every pixel to the nearest True (Felzenszwalb and Huttenlocher 2012).
+    """Return the exact Euclidean distance, px, of every pixel to the nearest True (Felzenszwalb and Huttenlocher 2012).
 
     d(y, x)^2 = min over u of (x - u)^2 + g(y, u)^2, where g is the distance to the nearest True in the same column.
-    Squares are whole numbers, so the result has the same bits on every machine. From `LARGE` pixels on as many threads
-    work as OpenCV may have, in a worker of a loader none but its own.
+    Squared distances are integers, so the result has the same bits on every machine. Images of `LARGE` pixels or more use
+    OpenCV's number of threads, which is 1 in a worker of a data loader.
 
     Args:
         where: (H, W), with at least one True.
 
     Returns:
         (H, W).
+
+    Example:
+        >>> distance_transform(np.array([[True, False, False, False]])).tolist()
+        [[0.0, 1.0, 2.0, 3.0]]
     """
     height, width = where.shape
     flags = np.ascontiguousarray(where).view(np.uint8)
@@ -51,7 +60,7 @@ def distance_transform(where: NDArray[np.bool_]) -> NDArray[np.float32]:
 
 @compiled
 def _columns(where: NDArray[np.uint8], down: NDArray[np.int32], left: int, right: int) -> None:
-    """Distance to the nearest True in the same column; over the diagonal in a column without one."""
+    """Write the distance to the nearest True in the same column to `down`; more than the diagonal in a column without one."""
     height, width = where.shape
     last = np.empty(STRIP, np.int32)
     for start in range(left, right, STRIP):
@@ -71,11 +80,11 @@ def _columns(where: NDArray[np.uint8], down: NDArray[np.int32], left: int, right
 
 @compiled
 def _rows(down: NDArray[np.int32], distance: NDArray[np.float32], top: int, bottom: int) -> None:
-    """The lower envelope of the parabolas (x - u)^2 + g(u)^2 of each row, kept as x^2 - 2 u x + (g(u)^2 + u^2)."""
+    """Write the lower envelope of each row's parabolas (x - u)^2 + g(u)^2, stored as x^2 - 2 u x + (g(u)^2 + u^2)."""
     width = down.shape[1]
     apex, height, start = np.empty(width, np.int64), np.empty(width, np.int64), np.empty(width + 1, np.int64)
     for y in range(top, bottom):
-        last, u, h, p = -1, 0, 0, 0  # the last parabola of the envelope: its u, its constant, where it begins
+        last, u, h, p = -1, 0, 0, 0  # the last parabola of the envelope: its u, its constant, its first column
         for x in range(width):
             new = int(down[y, x]) ** 2 + x * x
             while last >= 0 and new - 2 * p * x < h - 2 * p * u:
@@ -84,8 +93,8 @@ def _rows(down: NDArray[np.int32], distance: NDArray[np.float32], top: int, bott
                     u, h, p = apex[last], height[last], start[last]
             if last < 0:
                 begin = 0
-            elif new - h < 2 * (width - 1) * (x - u):  # it wins before the row ends
-                # whole numbers below 2^53: the quotient is never rounded up to the next
+            elif new - h < 2 * (width - 1) * (x - u):  # it is the lowest before the row ends
+                # integers below 2^53: the quotient is never rounded up to the next integer
                 begin = int((new - h) / (2 * (x - u))) + 1
             else:
                 continue

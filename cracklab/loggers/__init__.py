@@ -1,1 +1,5 @@
-"""Where runs are logged beside the run folder: Weights & Biases, TensorBoard."""
+"""Loggers beside the run folder: Weights & Biases, TensorBoard. Importing this package registers what each can show."""
+
+from cracklab.loggers import tensorboard, wandb_media
+
+__all__ = ["tensorboard", "wandb_media"]

@@ -4,14 +4,16 @@ from pathlib import Path
 
 from lightning.pytorch.loggers import TensorBoardLogger
 
+from cracklab import pictures
 from cracklab.errors import ConfigError
+from cracklab.loggers.media import log_picture
 
 
 class TensorBoard(TensorBoardLogger):
     """TensorBoard in the run folder: `--trainer.logger TensorBoard`; needs the package tensorboard or tensorboardX.
 
     Args:
-        save_dir: another folder.
+        save_dir: another folder than the run folder.
         log_graph: whether the net's graph is drawn.
     """
 
@@ -23,6 +25,11 @@ class TensorBoard(TensorBoardLogger):
                 "the logger TensorBoard needs the package tensorboard: pip install tensorboard"
             ) from error
 
-    def settle(self, folder: Path) -> None:
-        """Write into the run folder, unless a folder was given."""
+    def use_run_folder(self, folder: Path) -> None:
+        """Write into the run folder, unless `save_dir` was given; the command line calls this of every logger that has it."""
         self._root_dir = self._root_dir or str(folder)
+
+
+@log_picture.register
+def _(logger: TensorBoardLogger, name: str, picture: pictures.Image, step: int) -> None:
+    logger.experiment.add_image(name, picture, step, dataformats="HWC")

@@ -1,9 +1,12 @@
-"""W&B as the standing logger: online where a key is set and the server answers, offline elsewhere, never in the way."""
+"""Weights & Biases, the default logger: online if a key is set and the server answers, else offline; it never stops a run."""
 
 import os
 import socket
 import sys
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +17,10 @@ from lightning_utilities.core.rank_zero import rank_zero_info
 from cracklab.files import write_text
 
 RUN_ID = "wandb/run_id"
-USERS_DATA_DIR = os.environ.get("WANDB_DATA_DIR")
+"""File of a run folder that holds its W&B id."""
+CHANGED_VARIABLES = ("WANDB_MODE", "WANDB_SILENT", "WANDB_DATA_DIR")
+"""Environment variables that a run changes: Lightning the first, `wandb_logger` the others."""
+_in_session = ContextVar("in_session", default=False)
 
 
 @dataclass
@@ -22,11 +28,11 @@ class WandbSettings:
     """How Weights & Biases is used.
 
     Args:
-        mode: `auto` is online where a key is set and the server answers, else offline; `WANDB_MODE` decides over it.
+        mode: `auto` is online if a key is set and the server answers, else offline; `WANDB_MODE` overrides it.
         project: W&B project.
-        name: name of the run (default: that of the run folder).
-        group: for instance all folds of one cross-validation.
-        job_type: for instance fold_0.
+        name: name of the run (default: made of `name` and the run folder).
+        group: group of the run, for instance all folds of a cross-validation.
+        job_type: job type of the run, for instance fold_0.
         tags: tags of the run.
         checkpoint: whether the best checkpoint becomes an artifact of the run.
     """
@@ -40,10 +46,44 @@ class WandbSettings:
     checkpoint: bool = True
 
 
-def wandb_logger(settings: WandbSettings, folder: Path, name: str) -> Any:
-    """A W&B logger for a run folder, or False where W&B is disabled.
+@contextmanager
+def wandb_session() -> Iterator[None]:
+    """Restore the user's W&B variables at the end, and close the W&B run of this process.
 
-    The run id is kept in the folder, so that a resumed run, or its test, goes on in the same W&B run.
+    Sessions nest: each restores the variables, and only the outermost one closes the run. So `fit` and `test`, each a
+    session within another, share one W&B run; opened a second time, an offline run would overwrite itself.
+    """
+    before = {name: os.environ.get(name) for name in CHANGED_VARIABLES}
+    outermost = not _in_session.get()
+    token = _in_session.set(True)
+    try:
+        yield
+    finally:
+        _in_session.reset(token)
+        if outermost:
+            _close_run()
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+def _close_run() -> None:
+    """Close the W&B run of this process, if any, which flushes its files."""
+    wandb: Any = sys.modules.get("wandb")
+    if wandb is not None and wandb.run is not None:
+        wandb.finish()
+
+
+def wandb_logger(settings: WandbSettings, folder: Path, name: str) -> Any:
+    """Return a W&B logger for a run folder, or False if W&B is disabled; call it within a `wandb_session`.
+
+    The W&B id is kept in the folder, so that a resumed run, and its test, continue the same W&B run.
+
+    Args:
+        settings: how W&B is used.
+        folder: the run folder.
+        name: start of the name of the W&B run, if the settings have no name.
     """
     mode = os.environ.get("WANDB_MODE") or settings.mode
     if mode == "auto":
@@ -53,10 +93,9 @@ def wandb_logger(settings: WandbSettings, folder: Path, name: str) -> Any:
     from lightning.pytorch.loggers import WandbLogger  # imports wandb, which takes a second
 
     os.environ.setdefault("WANDB_SILENT", "true")
-    os.environ["WANDB_DATA_DIR"] = USERS_DATA_DIR or str(
-        folder / "wandb"
-    )  # where tables and their images wait for `wandb sync`
-    return WandbLogger(
+    # tables and their images are kept here until `wandb sync`
+    os.environ.setdefault("WANDB_DATA_DIR", str(folder / "wandb"))
+    logger = WandbLogger(
         save_dir=folder,
         offline=mode == "offline",
         id=run_id(folder),
@@ -67,35 +106,31 @@ def wandb_logger(settings: WandbSettings, folder: Path, name: str) -> Any:
         job_type=settings.job_type,
         tags=settings.tags,
     )
-
-
-def finish_wandb() -> None:
-    """Close this process's W&B run, if there is one: what it holds is on disk then, and the next command starts its own."""
-    wandb: Any = sys.modules.get("wandb")
-    if wandb is not None and wandb.run is not None:
-        wandb.finish()
+    logger._wandb_init.pop(
+        "anonymous", None
+    )  # W&B warns that it is deprecated, and Lightning has no option to leave it out
+    return logger
 
 
 def choose_mode() -> str:
-    """`online` where a key is set and the server answers within two seconds, else `offline`, with one line that says so."""
+    """Return `online` if a key is set and the server answers within two seconds, else `offline` after logging the reason."""
     if not has_key():
-        rank_zero_info("W&B: offline, since no key is set (`wandb login` sets one; `wandb sync` sends offline runs)")
+        rank_zero_info("W&B: offline, since no key is set (`wandb login` sets one; `wandb sync` uploads offline runs)")
         return "offline"
     host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai"))
+    port = host.port or (443 if host.scheme == "https" else 80)
     try:
-        socket.create_connection(
-            (host.hostname, host.port or (443 if host.scheme == "https" else 80)), timeout=2
-        ).close()
+        socket.create_connection((host.hostname, port), timeout=2).close()
     except OSError as error:
         rank_zero_info(
-            f"W&B: offline, since {host.hostname} does not answer ({error}); `wandb sync` sends the run later"
+            f"W&B: offline, since {host.hostname} does not answer ({error}); `wandb sync` uploads the run later"
         )
         return "offline"
     return "online"
 
 
 def has_key() -> bool:
-    """Whether W&B finds a key, in the environment or where `wandb login` puts it."""
+    """Return whether W&B finds a key in the environment, or in the file that `wandb login` writes."""
     if os.environ.get("WANDB_API_KEY"):
         return True
     netrc = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
@@ -103,7 +138,7 @@ def has_key() -> bool:
 
 
 def run_id(folder: Path) -> str:
-    """The W&B id of a run folder, made at the first call; the agent of a sweep gives one."""
+    """Return the W&B id of a run folder; the first call creates it, or takes the id that the agent of a sweep set."""
     path = folder / RUN_ID
     if not path.is_file():
         write_text(path, os.environ.get("WANDB_RUN_ID") or uuid.uuid4().hex[:16])

@@ -12,62 +12,93 @@ from cracklab.losses.morphology import dilate
 from cracklab.losses.reduce import image_mean
 
 NEIGHBOURS = [step for step in product((-1, 0, 1), repeat=2) if step != (0, 0)]
-"""(down, right) of the eight neighbours."""
+"""Offsets (down, right) of the eight neighbours."""
 
-PIXELS_A_BOUNDARY, SMOOTHING, REACH_PX = 100, 0.2, 20.0
-"""Of how many pixels one lies on the predicted boundary, label smoothing, and how far off pixels weigh alike, px."""
+PIXELS_PER_BOUNDARY_PIXEL = 100
+"""The predicted boundary is the 1 % of the pixels where the prediction changes most."""
+
+SMOOTHING = 0.2
+"""Label smoothing of the direction to the true outline."""
+
+REACH_PX = 20.0
+"""Distance from the true outline beyond which pixels weigh alike, px."""
 
 
 def divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
-    """KL(p || q) = sum_c p_c (log p_c - log q_c) over axis 1."""
+    """Return KL(p || q) = sum_c p_c (log p_c - log q_c) over axis 1.
+
+    Example:
+        >>> p, q = torch.tensor([[0.5, 0.5]]), torch.tensor([[0.25, 0.75]])
+        >>> divergence(p.log(), q.log())  # 0.5 log 2 + 0.5 log 2/3
+        tensor([0.1438])
+    """
     return (log_p.exp() * (log_p - log_q)).sum(1)
 
 
 def log_probabilities(logits: Tensor) -> Tensor:
-    """(B, C, H, W) log probabilities; where C = 1, (B, 2, H, W) of crack and background."""
+    """Return log probabilities (B, C, H, W) of logits (B, C, H, W); if C = 1, (B, 2, H, W) of crack and background.
+
+    Example:
+        >>> log_probabilities(torch.zeros(1, 1, 1, 1)).flatten()
+        tensor([-0.6931, -0.6931])
+    """
     if logits.shape[1] == 1:
         return F.logsigmoid(torch.cat([logits, -logits], 1))
     return logits.log_softmax(1)
 
 
 def predicted_boundary(log_p: Tensor, valid: Tensor) -> Tensor:
-    """Where neighbours differ most: the 1 % of an image's pixels with the largest KL to those below and right, dilated.
+    """Return the 1 % of an image's pixels with the largest KL to the neighbours below and to the right, dilated 3 x 3.
 
     Args:
         log_p: (B, C, H, W).
         valid: (B, H, W) bool.
 
     Returns:
-        (B, H, W) bool, empty where all pixels are alike.
+        (B, H, W) bool; empty if the prediction is constant.
+
+    Example:
+        >>> logits = torch.zeros(1, 1, 10, 20)
+        >>> logits[..., 10:] = 4.0  # the prediction changes between columns 9 and 10
+        >>> boundary = predicted_boundary(log_probabilities(logits), torch.ones(1, 10, 20, dtype=torch.bool))
+        >>> boundary[0, 0].nonzero().flatten().tolist()
+        [8, 9, 10]
     """
     change = torch.zeros_like(log_p[:, 0])
     both = valid[:, 1:] & valid[:, :-1]
     change[:, :-1] += divergence(log_p[:, :, :-1], log_p[:, :, 1:]) * both
     both = valid[:, :, 1:] & valid[:, :, :-1]
     change[:, :, :-1] += divergence(log_p[..., :-1], log_p[..., 1:]) * both
-    count = valid.flatten(1).sum(1) // PIXELS_A_BOUNDARY
-    ranked = change.flatten(1).topk(max(1, change[0].numel() // PIXELS_A_BOUNDARY), dim=1).values
+    count = valid.flatten(1).sum(1) // PIXELS_PER_BOUNDARY_PIXEL
+    ranked = change.flatten(1).topk(max(1, change[0].numel() // PIXELS_PER_BOUNDARY_PIXEL), dim=1).values
     least = ranked.gather(1, (count - 1).clamp(min=0)[:, None])[..., None]
     largest = (change >= least) & (change > 0) & (count > 0)[:, None, None]
     return (dilate(largest[:, None].to(torch.uint8))[:, 0] > 0) & valid
 
 
 def direction_loss(log_p: Tensor, neighbours: Tensor, boundary: Tensor, distance: Tensor, valid: Tensor) -> Tensor:
-    """Cross entropy of the KLs to the eight neighbours against the one nearest to the true outline.
+    """Return the cross entropy of the KLs to the eight neighbours against the neighbour nearest to the true outline.
 
-    At each pixel of the predicted boundary, KL(neighbour || pixel) to the eight are taken as logits, the neighbour of
-    smallest M as the label (smoothing 0.2), and the pixel weighs min(M, 20) / 20. A neighbour outside of the image or
+    At each pixel of the predicted boundary, the logits are KL(neighbour || pixel) of the eight neighbours, the label is
+    the neighbour of smallest M (smoothing 0.2), and the weight is min(M, 20) / 20. A neighbour outside of the image or
     of `valid` has KL 0 and is never the label.
 
     Args:
         log_p: (B, C, H, W).
-        neighbours: the same without gradient, for the pixels' neighbours.
-        boundary: (B, H, W) bool, the predicted one.
-        distance: (B, H, W), M in px.
+        neighbours: `log_p` without gradient, from which the neighbours are taken.
+        boundary: the predicted boundary, (B, H, W) bool.
+        distance: M, px, (B, H, W).
         valid: (B, H, W) bool.
 
     Returns:
-        (B, 1), the mean over an image's boundary; 0 without a predicted or a true one.
+        (B, 1), the mean over an image's predicted boundary; 0 if that or the true outline is empty.
+
+    Example:
+        >>> log_p = log_probabilities(torch.zeros(1, 1, 3, 3))  # constant, so that all eight KLs are 0
+        >>> boundary, distance = torch.zeros(1, 3, 3, dtype=torch.bool), torch.full((1, 3, 3), 10.0)
+        >>> boundary[0, 1, 1], distance[0, 0, 0] = True, 0.0  # the true outline is at the upper left corner
+        >>> direction_loss(log_p, log_p, boundary, distance, torch.ones_like(boundary))  # log 8 * 10 / 20
+        tensor([[1.0397]])
     """
     distance = distance.masked_fill(~valid, torch.inf)
     has_outline = distance.flatten(1).amin(1) == 0
@@ -91,7 +122,7 @@ def direction_loss(log_p: Tensor, neighbours: Tensor, boundary: Tensor, distance
 
 
 def _rows(values: Tensor) -> Tensor:
-    """(B, H, W) or (B, C, H, W) to (B H W) or (B H W, C): a pixel is one row, its neighbours a fixed step away."""
+    """Return (B, H, W) as (B H W), or (B, C, H, W) as (B H W, C), where neighbours are a constant number of rows apart."""
     return values.flatten() if values.ndim == 3 else values.movedim(1, -1).flatten(0, 2)
 
 
@@ -99,12 +130,18 @@ def _rows(values: Tensor) -> Tensor:
 class ActiveBoundary(Loss):
     """base + weight * `direction_loss`: the predicted boundary is pulled towards the true one, by its neighbours.
 
-    The predicted boundary is found anew at each step, see `predicted_boundary`; for several classes M is the distance
-    to the nearest class's outline. Wang 2022; thesis 002, sec. 2.1.5.6.
+    The predicted boundary is computed at each step, see `predicted_boundary`; for several classes M is the distance to
+    the nearest outline of any class. Wang 2022; thesis 002, sec. 2.1.5.6.
 
     Args:
-        weight: of the second term.
-        base: name of a registered loss, with its defaults, that does the rest.
+        weight: weight of the second term.
+        base: name of a registered loss, with its defaults, for the first term.
+
+    Example:
+        >>> loss = ActiveBoundary(base="dice")
+        >>> maps = {"boundary_distance": torch.zeros(1, 1, 2, 2)}
+        >>> loss(torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2), maps)  # constant: no predicted boundary, so dice 2/7
+        tensor(0.2857)
     """
 
     def __init__(self, weight: float = 1.0, base: str = "combo") -> None:
@@ -114,7 +151,7 @@ class ActiveBoundary(Loss):
         self.maps = tuple(dict.fromkeys((*self.base.maps, "boundary_distance")))
 
     def compute(self, logits: Tensor, mask: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
-        """The sum; `terms` holds both."""
+        """Return the sum; `terms` holds both parts."""
         base = self.base.compute(logits, mask, {name: maps[name] for name in self.base.maps}, valid)
         counted = torch.ones_like(logits[:, 0], dtype=torch.bool) if valid is None else valid[:, 0] > 0
         log_p = log_probabilities(logits)

@@ -1,4 +1,4 @@
-"""Parameters that `auto` takes from the training data."""
+"""Parameters with the value `auto`, which are derived from the training data."""
 
 from collections.abc import Callable
 from typing import Literal, Protocol
@@ -11,11 +11,11 @@ Auto = Literal["auto"]
 
 
 class Statistics(Protocol):
-    """What a loss may want to know of the training data."""
+    """Statistics of the training data that a loss may use."""
 
     @property
     def crack_share(self) -> float:
-        """Share of the valid pixels that are crack, 0 to 1."""
+        """Fraction of the valid pixels that are crack, 0 to 1."""
 
     @property
     def width_px_p95(self) -> float:
@@ -23,16 +23,24 @@ class Statistics(Protocol):
 
 
 class AutoNumber(nn.Module):
-    """A number that is given, or `auto`: then a rule derives it from the training data, and the checkpoint keeps it.
+    """A number, or `auto` for one that is derived from the training data and then kept in the checkpoint.
 
     Args:
-        name: of the parameter, for messages.
+        name: the parameter's name, for messages.
         value: the number, or `auto`.
-        least: the smallest number that makes sense.
+        least: the smallest valid number.
         rule: from statistics of the training data to the number.
 
     Raises:
-        ConfigError: for anything else.
+        ConfigError: for any other value.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> width = AutoNumber("width", "auto", least=1, rule=lambda statistics: 2 * statistics.width_px_p95)
+        >>> width.configure(SimpleNamespace(crack_share=0.03, width_px_p95=4.0))
+        8.0
+        >>> width()
+        8.0
     """
 
     def __init__(self, name: str, value: float | Auto, least: float, rule: Callable[[Statistics], float]) -> None:
@@ -43,32 +51,32 @@ class AutoNumber(nn.Module):
         self.value: float | None = None if value == "auto" else value
 
     def configure(self, statistics: Statistics) -> float:
-        """Derive the number."""
+        """Derive, keep and return the number."""
         self.value = self.rule(statistics)
         return self.value
 
     def forward(self) -> float:
-        """The number.
+        """Return the number.
 
         Raises:
-            ConfigError: before `configure`, or the loading of a checkpoint, has set it.
+            ConfigError: if it is `auto` and neither `configure` nor a checkpoint has set it.
         """
         if self.value is None:
             raise ConfigError(
-                f"{self.name} is 'auto' but the training data were not measured: call configure(statistics) first, or "
-                "give a number"
+                f"{self.name} is 'auto' but no statistics of the training data are known: call configure(statistics), "
+                "or give a number"
             )
         return self.value
 
     def get_extra_state(self) -> dict[str, float | None]:
-        """The number, for a checkpoint."""
+        """Return the number for a checkpoint."""
         return {"value": self.value}
 
     def set_extra_state(self, state: dict[str, float | None]) -> None:
-        """The number that a checkpoint holds, where none is given."""
+        """Restore the number from a checkpoint, unless one was given."""
         if self.auto:
             self.value = state["value"]
 
     def extra_repr(self) -> str:
-        """What `print(loss)` shows."""
+        """Return the text that `print(loss)` shows."""
         return f"auto: {self.value}" if self.auto else f"{self.value}"

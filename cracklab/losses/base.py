@@ -1,4 +1,4 @@
-"""The contract of a loss, and the registry that finds it by name."""
+"""The contract of a loss, and the registry of losses by name."""
 
 import inspect
 from collections.abc import Mapping
@@ -18,48 +18,56 @@ register = LOSSES.register
 class Loss(nn.Module):
     """A segmentation loss on logits.
 
-    A subclass implements `compute`, names the target maps that it reads in `maps`, and registers itself by name.
-    It is computed in float32 outside of autocast (half precision loses what rescaled probabilities need); float64
-    stays float64.
+    A subclass implements `compute`, lists in `maps` the target maps that it reads, and registers a name. Losses are
+    computed in float32 outside of autocast, because half precision loses small probabilities; float64 stays float64.
+
+    Example:
+        >>> class Brier(Loss):
+        ...     '''Mean of (p - y)^2.'''
+        ...     def compute(self, logits, mask, maps, valid):
+        ...         error = (logits.sigmoid() - mask).square()
+        ...         return error.mean() if valid is None else (error * valid).sum() / valid.sum()
+        >>> Brier()(torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2))  # (0.5 - 1)^2
+        tensor(0.2500)
     """
 
     maps: tuple[str, ...] = ()
     """Names of the target maps that `compute` reads; the data module computes these and no others."""
 
     terms: Mapping[str, Tensor] = {}
-    """Named parts of the last value, detached scalars, for the logger; empty for a loss of one part."""
+    """Named parts of the last value for the logger, detached scalars; empty for a loss of one part."""
 
     @property
     def needs_statistics(self) -> bool:
-        """Whether a parameter is `auto`, so that `configure` must come before the first step."""
+        """Whether a parameter is `auto`, so that `configure` must be called before the first step."""
         return any(isinstance(module, AutoNumber) and module.auto for module in self.modules())
 
     def configure(self, statistics: Statistics) -> dict[str, float]:
-        """Take parameters that are `auto` from the training data.
+        """Derive the parameters that are `auto` from statistics of the training data.
 
         Returns:
-            The numbers chosen, by name, for the record of the run.
+            The derived numbers by parameter name, for the record of the run.
         """
         numbers = {name: module for name, module in self.named_modules() if isinstance(module, AutoNumber)}
         return {name: number.configure(statistics) for name, number in numbers.items() if number.auto}
 
     def set_epoch(self, epoch: int) -> None:
-        """Say which epoch begins, counted from 0; called again after a resume, so nothing of it is stored."""
+        """Set the epoch that begins, counted from 0; a resumed run sets it again, so a loss need not store it."""
 
     def compute(self, logits: Tensor, mask: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
-        """The loss of tensors that `forward` has checked, of one floating dtype, and 0 where `valid` is 0."""
+        """Return the loss of tensors that `forward` has checked: one floating dtype, and 0 where `valid` is 0."""
         raise NotImplementedError
 
     def forward(
         self, logits: Tensor, mask: Tensor, maps: Mapping[str, Tensor] | None = None, valid: Tensor | None = None
     ) -> Tensor:
-        """The loss of a batch.
+        """Return the loss of a batch.
 
         Args:
             logits: (B, C, H, W), any floating dtype.
             mask: (B, C, H, W), 0 / 1.
-            maps: at least the maps that `self.maps` names, each (B, C, H, W), px.
-            valid: (B, 1, H, W), 0 / 1; pixels with 0 count nowhere. None: every pixel counts.
+            maps: target maps by name, at least those in `self.maps`; each (B, C, H, W), distances in px.
+            valid: (B, 1, H, W), 0 / 1; pixels with 0 are ignored. None: every pixel counts.
 
         Returns:
             A scalar tensor.
@@ -74,16 +82,17 @@ class Loss(nn.Module):
             logits, mask = logits.to(dtype), mask.to(dtype)
             read = {name: maps[name].to(dtype) for name in self.maps}
             if valid is not None:
-                # whatever an ignored pixel holds, not a number included, stops here, and so does its gradient
-                outside = valid == 0
-                logits, mask = logits.masked_fill(outside, 0), mask.masked_fill(outside, 0)
-                read = {name: values.masked_fill(outside, 0) for name, values in read.items()}
+                # an ignored pixel may hold any value, NaN included: neither the value nor its gradient may pass
+                ignored = valid == 0
+                logits, mask = logits.masked_fill(ignored, 0), mask.masked_fill(ignored, 0)
+                read = {name: values.masked_fill(ignored, 0) for name, values in read.items()}
                 valid = valid.to(dtype)
             return self.compute(logits, mask, read, valid)
 
     def _check(self, logits: Tensor, mask: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> None:
+        shape = tuple(logits.shape)
         if logits.ndim != 4 or not logits.is_floating_point():
-            raise ConfigError(f"logits are {_kind(logits)}: expected floating (B, C, H, W)")
+            raise ConfigError(f"logits are {logits.dtype} {shape}: expected floating-point (B, C, H, W)")
         missing = [name for name in self.maps if name not in maps]
         if missing:
             raise ConfigError(
@@ -93,21 +102,23 @@ class Loss(nn.Module):
         for name, tensor in {"mask": mask, **{name: maps[name] for name in self.maps}}.items():
             if tensor.shape != logits.shape:
                 raise ConfigError(
-                    f"{name} is {tuple(tensor.shape)} but the logits are {tuple(logits.shape)}: "
-                    "give both one channel per class and the same size"
+                    f"{name} is {tuple(tensor.shape)} but the logits are {shape}: "
+                    "give both the same size and one channel per class"
                 )
-        if valid is not None and valid.shape != (logits.shape[0], 1, *logits.shape[2:]):
+        if valid is not None and valid.shape != (shape[0], 1, *shape[2:]):
             raise ConfigError(
-                f"valid is {tuple(valid.shape)}: expected (B, 1, H, W) for logits {tuple(logits.shape)}, one per pixel"
+                f"valid is {tuple(valid.shape)} but the logits are {shape}: expected (B, 1, H, W), one value per pixel"
             )
 
 
-def _kind(tensor: Tensor) -> str:
-    return f"{tensor.dtype} {tuple(tensor.shape)}"
-
-
 def parameters_of(cls: type) -> dict[str, inspect.Parameter]:
-    """The constructor's parameters by name, its own first, then those that `**kwargs` passes on to its bases."""
+    """Return the constructor's parameters by name: its own first, then those that `**kwargs` passes to base classes.
+
+    Example:
+        >>> from cracklab.losses import Tversky
+        >>> list(parameters_of(Tversky))
+        ['delta', 'eps', 'per_image', 'classes', 'pool_classes']
+    """
     found: dict[str, inspect.Parameter] = {}
     for base in cls.__mro__:
         if "__init__" not in vars(base):
@@ -120,21 +131,53 @@ def parameters_of(cls: type) -> dict[str, inspect.Parameter]:
     return found
 
 
+def required_parameters(cls: type) -> list[str]:
+    """Return the names of the constructor's parameters that have no default.
+
+    Example:
+        >>> from cracklab.losses import Dice, WeightedSum
+        >>> required_parameters(Dice), required_parameters(WeightedSum)
+        ([], ['losses'])
+    """
+    return [p.name for p in parameters_of(cls).values() if p.default is p.empty]
+
+
 def build_loss(name: str, **parameters: Any) -> Loss:
-    """Build a registered loss by its name: `build_loss("distance_aware", beta=2.0)`.
+    """Build a registered loss by name.
 
     Raises:
-        ConfigError: for an unknown name, parameter or value; it names the nearest right one.
+        ConfigError: for an unknown name or parameter, with the nearest known one; for a missing parameter or a value
+            that the loss rejects.
+
+    Example:
+        >>> build_loss("distance_aware", beta=2.0).maps
+        ('distance',)
+        >>> build_loss("distance_aware", betta=2.0)
+        Traceback (most recent call last):
+        cracklab.errors.ConfigError: distance_aware has no parameter 'betta'; did you mean 'beta'?
     """
     cls = LOSSES[name]
     known = parameters_of(cls)
     for parameter in parameters:
         if parameter not in known:
-            raise ConfigError(f"{name} has no parameter {parameter!r}{nearest(parameter, list(known))}")
+            raise ConfigError(f"{name} has no parameter {parameter!r}{nearest(parameter, known)}")
+    for parameter in required_parameters(cls):
+        if parameter not in parameters:
+            raise ConfigError(f"{name} has no default for {parameter!r}: give it")
     return cls(**parameters)
 
 
 def require(condition: bool, parameter: str, value: object, expected: str) -> None:
-    """Raise ConfigError with parameter, value and expectation unless the condition holds."""
+    """Raise an error that names parameter, value and expectation unless the condition holds.
+
+    Raises:
+        ConfigError: if the condition does not hold.
+
+    Example:
+        >>> require(0.5 <= 1, "delta", 0.5, "a number from 0 to 1")
+        >>> require(1.5 <= 1, "delta", 1.5, "a number from 0 to 1")
+        Traceback (most recent call last):
+        cracklab.errors.ConfigError: delta is 1.5: expected a number from 0 to 1
+    """
     if not condition:
         raise ConfigError(f"{parameter} is {value!r}: expected {expected}")

@@ -1,45 +1,50 @@
-"""`cracklab losses [--health] [NAMES...]`: what is registered, and how it behaves."""
+"""`cracklab losses [--health] [NAMES...]`: list the registered losses, or tabulate how they behave."""
 
 import inspect
 from collections.abc import Sequence
 
 from cracklab.command_parser import CommandParser
-from cracklab.losses.base import LOSSES, build_loss, parameters_of
+from cracklab.losses.base import LOSSES, build_loss, parameters_of, required_parameters
 
 
 def run(command: str, arguments: Sequence[str]) -> int:
-    """List losses, or examine them.
+    """List losses, or print their health table.
 
     Args:
         command: `losses`.
-        arguments: what follows it on the command line.
+        arguments: the arguments after the command.
 
     Returns:
         The exit code.
 
     Raises:
-        ConfigError: for an unknown name.
+        ConfigError: for an unknown name or option.
     """
     parser = CommandParser(command, "List the registered losses.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="only these")
-    parser.add_argument("--health", action="store_true", help="how each behaves on drawn cracks, as a table")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="losses to list (default: all)")
+    parser.add_argument("--health", action="store_true", help="a table of how they behave on drawn cracks")
     options = parser.parse(arguments)
     names = options.names or list(LOSSES)
-    print(health(names) if options.health else "\n".join(describe(name) for name in names))
+    print(health_table(names) if options.health else "\n".join(describe(name) for name in names))
     return 0
 
 
-def health(names: Sequence[str]) -> str:
-    """The health table of those losses that can be built without arguments."""
-    # these imports take a second that the list does not need
+def health_table(names: Sequence[str]) -> str:
+    """Return the health table of the losses that can be built without arguments.
+
+    Example:
+        >>> print(health_table(["dice"]).splitlines()[1])
+        dice  0.21   0.17    <=>   <<>   <<>   <<<   -      -     1
+    """
+    # these imports take a second, which the list does not need
     import torch
 
     from cracklab.losses.health import COLUMNS, LEGEND, examine
 
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # the drawings are small: waiting for other threads takes longer than they save
+    torch.set_num_threads(1)  # the drawings are so small that more threads would be slower
     try:
-        losses = [build_loss(name) for name in names if not required(name)]
+        losses = [build_loss(name) for name in names if not required_parameters(LOSSES[name])]
         rows = [COLUMNS, *(examine(loss).row() for loss in losses)]
     finally:
         torch.set_num_threads(threads)
@@ -48,16 +53,18 @@ def health(names: Sequence[str]) -> str:
     return "\n".join([*lines, LEGEND])
 
 
-def required(name: str) -> list[str]:
-    """Parameters of a registered loss that have no default."""
-    return [p.name for p in parameters_of(LOSSES[name]).values() if p.default is p.empty]
-
-
 def describe(name: str) -> str:
-    """Name, summary, parameters with their defaults, and maps of a registered loss."""
+    """Return a registered loss's name and summary, its parameters with their defaults, and its target maps.
+
+    Example:
+        >>> print(describe("boundary"))
+        boundary: Mean of p phi / diagonal; phi is the signed distance to the crack in px, negative inside.
+            inner=full, classes=None
+            maps: signed_distance
+    """
     cls = LOSSES[name]
     summary = (inspect.getdoc(cls) or "").split("\n\n")[0].replace("\n", " ")
     parameters = (p.name if p.default is p.empty else f"{p.name}={p.default}" for p in parameters_of(cls).values())
     lines = [f"{name}: {summary}", f"    {', '.join(parameters)}"]
-    maps = cls.maps if required(name) else build_loss(name).maps
+    maps = cls.maps if required_parameters(cls) else build_loss(name).maps
     return "\n".join([*lines, f"    maps: {', '.join(maps)}"] if maps else lines)

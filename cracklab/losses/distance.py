@@ -1,4 +1,4 @@
-"""Distance losses: what a pixel counts depends on how far from the crack it lies."""
+"""Distance losses: the weight of a pixel depends on its distance to the crack."""
 
 import math
 from collections.abc import Mapping
@@ -14,19 +14,34 @@ from cracklab.losses.region import dice_loss
 
 
 def relative(distance: Tensor) -> Tensor:
-    """D~: (B, C, H, W) distances over their maximum in each image and class; 0 where that maximum is 0."""
+    """Return D~: distances (B, C, H, W) over their maximum in each image and class; 0 if that maximum is 0.
+
+    Example:
+        >>> relative(torch.tensor([[[[0.0, 1.0, 4.0]]]]))
+        tensor([[[[0.0000, 0.2500, 1.0000]]]])
+    """
     largest = distance.amax((2, 3), keepdim=True)
     return distance / largest.masked_fill(largest == 0, 1)
 
 
 class WeightedLoss(RegionLoss):
-    """`dice` or cross entropy with a weight w for each pixel, which a subclass derives from its maps.
+    """`dice` or cross entropy with a weight w for each pixel, which a subclass computes from its maps.
 
     dice: 1 - (2 sum w p y + eps) / (sum w p + sum w y + eps). bce: mean of w BCE (C > 1: each class against the rest).
 
     Args:
-        base: which of the two.
-        **region: `eps`, `per_image`, `classes`, `pool_classes` as in RegionLoss; cross entropy reads `classes` alone.
+        base: `dice` or `bce`.
+        **region: `eps`, `per_image`, `classes`, `pool_classes` as in RegionLoss; cross entropy reads `classes` only.
+
+    Example:
+        >>> class Doubled(WeightedLoss):
+        ...     '''The base with every pixel weighted by 2.'''
+        ...     maps = ("distance",)
+        ...     def weigh(self, maps):
+        ...         return torch.full_like(maps["distance"], 2.0)
+        >>> loss, logits, mask = Doubled(base="bce"), torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2)
+        >>> loss(logits, mask, {"distance": torch.zeros(1, 1, 2, 2)})  # 2 log 2
+        tensor(1.3863)
     """
 
     def __init__(self, base: Literal["dice", "bce"] = "dice", **region: Any) -> None:
@@ -35,16 +50,16 @@ class WeightedLoss(RegionLoss):
         self.base = base
 
     def weigh(self, maps: Mapping[str, Tensor]) -> Tensor:
-        """The weights, (B, K, H, W)."""
+        """Return the weight of each pixel and class, (B, K, H, W)."""
         raise NotImplementedError
 
     def per_class(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
-        """Weighted Dice loss of each image and class."""
+        """Return the weighted Dice loss of each image and class."""
         weight = self.weigh(maps)
         return dice_loss(self.group(p), self.group(y), self.group(weight), eps=self.eps)
 
     def compute(self, logits: Tensor, mask: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
-        """The base with its pixels weighted."""
+        """Return the weighted base."""
         if self.base == "dice":
             return super().compute(logits, mask, maps, valid)
         y, weight = self.select(mask), self.weigh({name: self.select(m) for name, m in maps.items()})
@@ -56,23 +71,31 @@ class WeightedLoss(RegionLoss):
 class DistanceAware(WeightedLoss):
     """`dice` or cross entropy weighted by w = 1 + beta exp(-D~ / sigma), D~ the distance over its maximum.
 
-    Pixels at the crack weigh 1 + beta, far ones 1: it cares LESS about a false positive the farther from a crack it
-    lies, where `distance_penalty` cares more. With `alpha`, w = exp(-min(alpha D, 4)), D in px; the cap at 4 keeps a
-    gradient on crack-free photos. Paper 000, sec. 3.4 and 4.5 (inferred: the form of its experiments is not printed),
-    eq. 6 and 7 for `alpha`.
+    Pixels at the crack weigh 1 + beta, far ones 1. So this loss cares LESS about a false positive the farther it is
+    from a crack; `distance_penalty` cares more. With `alpha`, w = exp(-min(alpha D, 4)), D in px; the cap at 4 keeps a
+    gradient on crack-free photos. Paper 000, sec. 3.4 and 4.5 (inferred: the paper never prints the form that its
+    experiments used), eq. 6 and 7 for `alpha`.
 
-    Learnable, beta and sigma are parameters that the optimizer moves, beta = beta_0 exp(a) and sigma = sigma_0 exp(b)
-    from a = b = 0, and a log-normal prior around the values given adds prior / 2 (a^2 + b^2) to the loss; `terms` then
-    holds both (000, future work: adaptive weighting).
+    With `learnable`, the optimizer also trains beta = beta_0 exp(a) and sigma = sigma_0 exp(b) from a = b = 0. A
+    log-normal prior around the given values adds prior / 2 (a^2 + b^2) to the loss, and `terms` holds both values (000,
+    future work: adaptive weighting).
 
     Args:
         beta: extra weight on the crack.
-        sigma: reach of the extra weight, as a share of the largest distance.
-        alpha: decay per px; given, it stands in place of beta and sigma.
+        sigma: range of the extra weight, as a fraction of the largest distance.
+        alpha: decay per px; replaces beta and sigma.
         base: `dice` or `bce`.
-        learnable: beta and sigma are learnt.
+        learnable: train beta and sigma.
         prior: precision of their log-normal prior.
         **region: as in RegionLoss.
+
+    Example:
+        >>> loss = DistanceAware(beta=2.0, sigma=0.25)
+        >>> maps = {"distance": torch.tensor([[[[0.0, 10.0]]]])}  # a crack pixel, and one 10 px from it
+        >>> loss.weigh(maps)  # 1 + 2 exp(0), 1 + 2 exp(-1 / 0.25)
+        tensor([[[[3.0000, 1.0366]]]])
+        >>> loss(torch.zeros(1, 1, 1, 2), torch.tensor([[[[1.0, 0.0]]]]), maps)  # 1 - (3 + 1) / (4.0366 / 2 + 3 + 1)
+        tensor(0.3354)
     """
 
     maps = ("distance",)
@@ -95,7 +118,7 @@ class DistanceAware(WeightedLoss):
             alpha is None or (beta, sigma) == (2.0, 0.25),
             "alpha",
             alpha,
-            "none where beta or sigma is given: it stands in their place",
+            "none if beta or sigma is given, because alpha replaces both",
         )
         require(prior >= 0, "prior", prior, "a number of at least 0")
         require(
@@ -108,7 +131,7 @@ class DistanceAware(WeightedLoss):
         self.log_factors = nn.Parameter(torch.zeros(2)) if learnable else None
 
     def weigh(self, maps: Mapping[str, Tensor]) -> Tensor:
-        """The weight of each pixel and class."""
+        """Return the weight of each pixel and class."""
         distance = maps["distance"]
         if self.alpha is not None:
             return (distance * -self.alpha).clamp(min=-4).exp()
@@ -116,14 +139,14 @@ class DistanceAware(WeightedLoss):
         return 1 + beta * (relative(distance) / -sigma).exp()
 
     def scales(self) -> tuple[float | Tensor, float | Tensor]:
-        """Beta and sigma as they are now."""
+        """Return the current beta and sigma."""
         if self.log_factors is None:
             return self.beta, self.sigma
         factors = self.log_factors.exp()
         return self.beta * factors[0], self.sigma * factors[1]
 
     def compute(self, logits: Tensor, mask: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
-        """The weighted base, and the prior of what is learnt."""
+        """Return the weighted base, plus the prior if beta and sigma are learnable."""
         value = super().compute(logits, mask, maps, valid)
         if self.log_factors is None:
             return value
@@ -134,14 +157,20 @@ class DistanceAware(WeightedLoss):
 
 @register("boundary")
 class Boundary(ClassLoss):
-    """Mean of p phi / diagonal, phi the signed distance to the crack in px: below 0 for a perfect prediction.
+    """Mean of p phi / diagonal; phi is the signed distance to the crack in px, negative inside.
 
-    full: phi = `signed_distance`. kervadec: phi = `signed_distance` + y, and 0 where the class is absent, as published
-    (there not divided by the diagonal); cracks 1 or 2 px wide then earn nothing. Kervadec 2021.
+    full: phi = `signed_distance`. kervadec: phi = `signed_distance` + y, and 0 if the class is absent, as published
+    (there not divided by the diagonal); then a crack 1 or 2 px wide earns nothing. The loss of a perfect prediction is
+    negative. Kervadec 2021.
 
     Args:
         inner: `full` or `kervadec`.
-        classes: channels that count; None is all of them.
+        classes: channels that count; None: all.
+
+    Example:
+        >>> maps = {"signed_distance": torch.full((1, 1, 3, 4), 5.0)}  # no crack: the diagonal of 3 x 4 px
+        >>> Boundary()(torch.zeros(1, 1, 3, 4), torch.zeros(1, 1, 3, 4), maps)  # 0.5 * 5 / 5
+        tensor(0.5000)
     """
 
     maps = ("signed_distance",)
@@ -152,7 +181,7 @@ class Boundary(ClassLoss):
         self.inner = inner
 
     def per_class(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
-        """Mean of p phi / diagonal of each image and class."""
+        """Return the mean of p phi / diagonal of each image and class."""
         phi = maps["signed_distance"]
         if self.inner == "kervadec":
             phi = (phi + y) * y.amax((2, 3), keepdim=True)
@@ -163,14 +192,22 @@ class Boundary(ClassLoss):
 class DistancePenalty(RegionLoss):
     """dice (1 + F (alpha - 1)), F = sum p (1-y) D~ / stopgrad(sum p (1-y) + 1), D~ the distance over its maximum.
 
-    F is how far from the crack false positives lie, 0 to 1: it cares MORE about a false positive the farther from a
-    crack it lies, where `distance_aware` cares less. As a plain mean, more false positives near the crack would lower
-    it; hence the fixed denominator. Paper 001, eq. 1 to 3 (eq. 2 prints the coefficient, not the loss).
+    F, 0 to 1, measures how far from the crack the false positives are. So this loss cares MORE about a false positive
+    the farther it is from a crack; `distance_aware` cares less. The denominator has no gradient: with one, more false
+    positives near the crack would lower F, as they lower a mean. Paper 001, eq. 1 to 3 (eq. 2 prints the coefficient,
+    not the loss).
 
     Args:
-        alpha: factor of the Dice loss where all false positives lie as far as possible.
-        hard: F over p > 0.5, without gradient: it scales the Dice loss only.
+        alpha: factor of the Dice loss if all false positives are as far away as possible.
+        hard: compute F over p > 0.5, without gradient: it scales the Dice loss only.
         **region: `eps`, `per_image`, `classes`, `pool_classes` as in RegionLoss.
+
+    Example:
+        >>> maps = {"distance": torch.full((1, 1, 2, 2), 8**0.5)}  # no crack: the diagonal, so D~ = 1
+        >>> loss = DistancePenalty(alpha=2.5)
+        >>> # dice = 1 - 1 / (2 + 1) and F = 2 / (2 + 1): 2/3 (1 + 2/3 * 1.5)
+        >>> loss(torch.zeros(1, 1, 2, 2), torch.zeros(1, 1, 2, 2), maps)
+        tensor(1.3333)
     """
 
     maps = ("distance",)
@@ -181,7 +218,7 @@ class DistancePenalty(RegionLoss):
         self.alpha, self.hard = alpha, hard
 
     def per_class(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
-        """Dice loss of each image and class times its penalty."""
+        """Return the Dice loss of each image and class times its penalty."""
         distance = self.group(relative(maps["distance"]))
         p, y = self.group(p), self.group(y)
         false = ((p > 0.5).to(p.dtype) if self.hard else p) * (1 - y)
@@ -193,16 +230,22 @@ class DistancePenalty(RegionLoss):
 class DistanceTransform(RegionLoss):
     """1 - (sum N p + eps) / (sum N + sum (1-y) p + eps), N a weight of the crack's pixels that is largest at its edge.
 
-    With I the distance to the edge inside of the crack: full, N = y (max I - I + 1) / max(max I, 1). published,
-    N = R / max R with R = (max I - I) y, and N = y where max R = 0, as it is for a crack 1 or 2 px wide; the deepest
-    pixels, up to half of a thin crack, weigh nothing there. Thesis 002, sec. 3.2, eq. 3.1; its text says Euclidean
-    distance, which holds here, its footnote chessboard; the mean over classes keeps the loss in 0 to 1.
+    I is the distance to the edge inside the crack. full: N = y (max I - I + 1) / max(max I, 1). published: N = R / max R
+    with R = (max I - I) y, and N = y if max R = 0, which holds for a crack 1 or 2 px wide; the deepest pixels, up to
+    half of a thin crack, then weigh nothing. Thesis 002, sec. 3.2, eq. 3.1. Its text says Euclidean distance, which is
+    used here, its footnote says chessboard. The mean over classes keeps the loss between 0 and 1.
 
     Args:
         inner: `full` or `published`.
-        threshold: only false positives above it count in the denominator, without gradient (the thesis: 0.95);
-            none: all count by their probability.
+        threshold: count only false positives above it in the denominator, each as 1 and without gradient (the thesis:
+            0.95); none: count all by their probability.
         **region: `eps`, `per_image`, `classes`, `pool_classes` as in RegionLoss.
+
+    Example:
+        >>> mask = torch.tensor([[[[1.0, 0.0]]]])
+        >>> maps = {"interior_distance": mask}  # the crack pixel is 1 px from the edge, so N = 1
+        >>> DistanceTransform()(torch.zeros(1, 1, 1, 2), mask, maps)  # 1 - (0.5 + 1) / (1 + 0.5 + 1)
+        tensor(0.4000)
     """
 
     maps = ("interior_distance",)
@@ -216,7 +259,7 @@ class DistanceTransform(RegionLoss):
         self.inner, self.threshold = inner, threshold
 
     def weigh(self, y: Tensor, interior: Tensor) -> Tensor:
-        """N of each pixel and class."""
+        """Return N of each pixel and class."""
         deepest = interior.amax((2, 3), keepdim=True)
         if self.inner == "full":
             return y * (deepest - interior + 1) / deepest.clamp(min=1)
@@ -225,7 +268,7 @@ class DistanceTransform(RegionLoss):
         return torch.where(largest > 0, reverse / largest.masked_fill(largest == 0, 1), y)
 
     def per_class(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
-        """The loss of each image and class."""
+        """Return the loss of each image and class."""
         weight = self.group(self.weigh(y, maps["interior_distance"]))
         p, y = self.group(p), self.group(y)
         false = p if self.threshold is None else (p > self.threshold).to(p.dtype)

@@ -1,4 +1,4 @@
-"""Entropy losses: each pixel by itself."""
+"""Entropy losses: each pixel is scored by itself."""
 
 from collections.abc import Mapping
 
@@ -11,15 +11,25 @@ from cracklab.losses.reduce import image_mean, one_vs_rest, pixel_mean
 
 
 class EntropyLoss(Loss):
-    """A loss of each pixel by itself: mean over an image's pixels (and classes), then over images."""
+    """A loss of single pixels: the mean over an image's pixels (and classes), then over images.
 
-    def pixels(self, logits: Tensor, mask: Tensor) -> Tensor:
-        """(B, 1 or C, H, W) values."""
+    Example:
+        >>> import torch
+        >>> class Brier(EntropyLoss):
+        ...     '''Mean of (p - y)^2.'''
+        ...     def per_pixel(self, logits, mask):
+        ...         return (logits.sigmoid() - mask).square()
+        >>> Brier()(torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2))  # (0.5 - 1)^2
+        tensor(0.2500)
+    """
+
+    def per_pixel(self, logits: Tensor, mask: Tensor) -> Tensor:
+        """Return the value of each pixel, (B, 1 or C, H, W)."""
         raise NotImplementedError
 
     def compute(self, logits: Tensor, mask: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
-        """The mean over pixels and classes, then images."""
-        return image_mean(pixel_mean(self.pixels(logits, mask), valid), valid)
+        """Return the mean over pixels and classes, then over images."""
+        return image_mean(pixel_mean(self.per_pixel(logits, mask), valid), valid)
 
 
 @register("bce")
@@ -27,7 +37,12 @@ class BCE(EntropyLoss):
     """Cross entropy: -[y log p + (1-y) log(1-p)]; C > 1: -sum_c y_c log p_c. All five papers.
 
     Args:
-        pos_weight: factor of the crack term (C > 1: of every class but the background, channel 0).
+        pos_weight: weight of the crack term (C > 1: of every class but the background, channel 0); None: 1.
+
+    Example:
+        >>> import torch
+        >>> BCE()(torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2))  # -log 0.5
+        tensor(0.6931)
     """
 
     def __init__(self, pos_weight: float | None = None) -> None:
@@ -35,18 +50,24 @@ class BCE(EntropyLoss):
         require(pos_weight is None or pos_weight > 0, "pos_weight", pos_weight, "a number above 0, or none")
         self.pos_weight = pos_weight
 
-    def pixels(self, logits: Tensor, mask: Tensor) -> Tensor:
-        """See `cross_entropy`."""
+    def per_pixel(self, logits: Tensor, mask: Tensor) -> Tensor:
+        """Return the cross entropy, see `cross_entropy`."""
         return cross_entropy(logits, mask, self.pos_weight)
 
 
 @register("focal")
 class Focal(EntropyLoss):
-    """Cross entropy times (1 - p_t)^gamma, so that sure pixels count less. Lin 2017; papers 002, 003, 004.
+    """Cross entropy times (1 - p_t)^gamma, so that confident pixels count less. Lin 2017; papers 002, 003, 004.
 
     Args:
         gamma: focal exponent.
-        alpha: weight of the crack against 1 - alpha (C > 1: channel 0 is the background); none: both weigh 1.
+        alpha: weight of the crack against 1 - alpha (C > 1: of every class but the background, channel 0); None: both
+            weigh 1.
+
+    Example:
+        >>> import torch
+        >>> Focal(gamma=2.0)(torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2))  # -0.5^2 log 0.5
+        tensor(0.1733)
     """
 
     def __init__(self, gamma: float = 2.0, alpha: float | None = None) -> None:
@@ -55,19 +76,27 @@ class Focal(EntropyLoss):
         require(alpha is None or 0 <= alpha <= 1, "alpha", alpha, "a number from 0 to 1, or none")
         self.gamma, self.alpha = gamma, alpha
 
-    def pixels(self, logits: Tensor, mask: Tensor) -> Tensor:
-        """See `focal_entropy`."""
+    def per_pixel(self, logits: Tensor, mask: Tensor) -> Tensor:
+        """Return the focal entropy, see `focal_entropy`."""
         return focal_entropy(logits, mask, self.gamma, self.alpha)
 
 
 @register("asymmetric_focal")
 class AsymmetricFocal(EntropyLoss):
-    """-y log p - p^gamma (1-y) log(1-p): only sure background counts less. Paper 003, eq. 2.
+    """-y log p - p^gamma (1-y) log(1-p): only confident background counts less. Paper 003, eq. 2.
 
     C > 1: each class against the rest, mean over classes.
 
     Args:
         gamma: focal exponent off the crack.
+
+    Example:
+        >>> import torch
+        >>> loss, logits = AsymmetricFocal(gamma=2.0), torch.zeros(1, 1, 2, 2)
+        >>> loss(logits, torch.ones(1, 1, 2, 2))  # -log 0.5
+        tensor(0.6931)
+        >>> loss(logits, torch.zeros(1, 1, 2, 2))  # -0.5^2 log 0.5
+        tensor(0.1733)
     """
 
     def __init__(self, gamma: float = 2.0) -> None:
@@ -75,41 +104,56 @@ class AsymmetricFocal(EntropyLoss):
         require(gamma >= 0, "gamma", gamma, "a number of at least 0")
         self.gamma = gamma
 
-    def pixels(self, logits: Tensor, mask: Tensor) -> Tensor:
-        """See `focal_margin_entropy`."""
+    def per_pixel(self, logits: Tensor, mask: Tensor) -> Tensor:
+        """Return the focal entropy, see `focal_margin_entropy`."""
         return focal_margin_entropy(one_vs_rest(logits), mask, self.gamma, asymmetric=True)
 
 
 def margin_for(statistics: Statistics) -> float:
-    """The margin for a share of crack pixels: 1.5 up to 3 %, 0.5 from 5 %, the line between.
+    """Return the margin for the fraction of crack pixels: 1.5 up to 3 %, 0.5 from 5 %, linear in between.
 
-    Paper 003 says only above 1.5 below 3 % and below 0.5 above 7 %, and its best at 5.05 % is 0.5.
+    Paper 003 gives only three points: above 1.5 below 3 %, below 0.5 above 7 %, and 0.5 as its best at 5.05 %.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> margin_for(SimpleNamespace(crack_share=0.02)), margin_for(SimpleNamespace(crack_share=0.07))
+        (1.5, 0.5)
     """
     return min(1.5, max(0.5, 1.5 - (statistics.crack_share - 0.03) / 0.02))
 
 
 def margin_number(margin: float | Auto) -> AutoNumber:
-    """A margin that is given or `auto`."""
+    """Return a margin that is a number or `auto`, for which `margin_for` is the rule.
+
+    Example:
+        >>> margin_number(0.5)()
+        0.5
+    """
     return AutoNumber("margin", margin, 0, margin_for)
 
 
 @register("large_margin")
 class LargeMargin(EntropyLoss):
-    """-y log q - (1-y) log(1-p), q = sigmoid(z - margin): crack logits must pass the margin. Li 2019; paper 003, eq. 3.
+    """-y log q - (1-y) log(1-p), q = sigmoid(z - margin): crack logits have to exceed the margin.
 
-    C > 1: each class against the rest, q_c the softmax after z_c - margin, mean over classes.
+    C > 1: each class against the rest, q_c the softmax after z_c - margin, mean over classes. Li 2019; paper 003, eq. 3.
 
     Args:
-        margin: how far beyond the boundary crack logits are pushed; `auto`: from the share of crack pixels, see
-            `margin_for`.
+        margin: distance from the decision boundary that crack logits have to reach; `auto`: from the fraction of crack
+            pixels, see `margin_for`.
+
+    Example:
+        >>> import torch
+        >>> LargeMargin(margin=1.0)(torch.ones(1, 1, 2, 2), torch.ones(1, 1, 2, 2))  # -log sigmoid(1 - 1)
+        tensor(0.6931)
     """
 
     def __init__(self, margin: float | Auto = 1.0) -> None:
         super().__init__()
         self.margin = margin_number(margin)
 
-    def pixels(self, logits: Tensor, mask: Tensor) -> Tensor:
-        """See `focal_margin_entropy`."""
+    def per_pixel(self, logits: Tensor, mask: Tensor) -> Tensor:
+        """Return the entropy with a margin, see `focal_margin_entropy`."""
         return focal_margin_entropy(one_vs_rest(logits), mask, margin=self.margin(), asymmetric=True)
 
 
@@ -123,8 +167,17 @@ class FocalMargin(EntropyLoss):
 
     Args:
         gamma: focal exponent.
-        margin: margin of the logits; `auto`: from the share of crack pixels, see `margin_for`.
+        margin: distance from the decision boundary that a logit has to reach; `auto`: from the fraction of crack
+            pixels, see `margin_for`.
         asymmetric: focal factor only off the crack, margin only on it.
+
+    Example:
+        >>> import torch
+        >>> loss = FocalMargin(gamma=2.0, margin=1.0)
+        >>> loss(torch.ones(1, 1, 2, 2), torch.ones(1, 1, 2, 2))  # -log sigmoid(1 - 1)
+        tensor(0.6931)
+        >>> loss(torch.zeros(1, 1, 2, 2), torch.zeros(1, 1, 2, 2))  # -0.5^2 log 0.5
+        tensor(0.1733)
     """
 
     def __init__(self, gamma: float = 2.0, margin: float | Auto = 0.5, asymmetric: bool = True) -> None:
@@ -132,6 +185,6 @@ class FocalMargin(EntropyLoss):
         require(gamma >= 0, "gamma", gamma, "a number of at least 0")
         self.gamma, self.margin, self.asymmetric = gamma, margin_number(margin), asymmetric
 
-    def pixels(self, logits: Tensor, mask: Tensor) -> Tensor:
-        """See `focal_margin_entropy`."""
+    def per_pixel(self, logits: Tensor, mask: Tensor) -> Tensor:
+        """Return the focal entropy with a margin, see `focal_margin_entropy`."""
         return focal_margin_entropy(one_vs_rest(logits), mask, self.gamma, self.margin(), self.asymmetric)

@@ -1,18 +1,20 @@
-"""How a loss behaves on small drawn cases that decide about thin cracks; a table for any registered loss."""
+"""How a loss behaves on small drawn cracks: its gradient on crack-free images, shifts, thickness, far false positives."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from cracklab.data.maps import compute_maps
 from cracklab.losses.base import Loss, build_loss
+
+if TYPE_CHECKING:
+    from cracklab.geometry.masks import Mask
 
 SIDE, LENGTH = 64, 36
 """Side of the square drawings and length of their cracks, px."""
@@ -23,25 +25,27 @@ SIDES = (64, 512)
 WIDTHS = (1, 3, 5, 9)
 """Widths of the cracks, px."""
 
-SURE = 8.0
-"""Logit of a sure prediction: p = 0.9997."""
-
-Mask = NDArray[np.bool_]
+CONFIDENT = 8.0
+"""Logit of a confident prediction: p = 0.9997."""
 
 
 @dataclass(frozen=True)
 class Health:
-    """One loss on the drawings.
+    """The behaviour of one loss on the drawings.
 
     Attributes:
-        name: of the loss.
-        gradient: side in px -> gradient on false positives in a crack-free image of that side, over that of `bce`.
-        order: crack width in px -> three signs, `<`, `=` or `>`, between the values of a perfect prediction, one
-            shifted by 1 px, one shifted by 5 px, and none; `<<<` is as it should be.
-        thick: widths for which a prediction 1 px thicker on each side scores as well as the truth, or better.
-        thin: widths for which a prediction 1 px thinner on each side does.
-        far: what a false positive far from the crack costs, over the same one near to it; below 1 the loss forgives
-            far ones, above 1 it punishes them.
+        name: the loss.
+        gradient: side in px -> gradient on false positives in a crack-free image of that side, relative to `bce`.
+        order: crack width in px -> three signs, `<`, `=` or `>`, that compare the losses of a perfect prediction, one
+            shifted by 1 px, one shifted by 5 px, and an empty one; `<<<` is right.
+        thick: crack widths for which a prediction 1 px thicker on each side scores as well as the truth or better.
+        thin: crack widths for which a prediction 1 px thinner on each side scores as well as the truth or better.
+        far: cost of a false positive far from the crack over one near to it; a loss below 1 forgives distance, a loss
+            above 1 punishes it.
+
+    Example:
+        >>> Health("mine", {64: 0.21, 512: 0.168}, {3: "<<<"}, thick=(), thin=(1, 3), far=0.5).row()
+        ['mine', '0.21', '0.17', '<<<', '-', '1 3', '0.5']
     """
 
     name: str
@@ -52,7 +56,7 @@ class Health:
     far: float
 
     def row(self) -> list[str]:
-        """The cells of a table, under `COLUMNS`."""
+        """Return the cells of a table row, under `COLUMNS`."""
         return [
             self.name,
             *(f"{ratio:.2g}" for ratio in self.gradient.values()),
@@ -66,18 +70,23 @@ class Health:
 COLUMNS = ("loss", *(f"FP {side}" for side in SIDES), *(f"{width} px" for width in WIDTHS), "thick", "thin", "far/near")
 
 LEGEND = """\
-FP 64, FP 512: gradient on false positives in a crack-free image of 64 and 512 px, over that of bce
-1 px ... 9 px: for cracks so wide, how the values of perfect, shifted 1 px, shifted 5 px, empty compare; right is <<<
-thick, thin: widths for which a prediction 1 px thicker, or thinner, on each side scores as well as the truth or better
-far/near: cost of a false positive far from the crack over one near to it; below 1 forgives, above 1 punishes"""
+FP 64, FP 512: gradient on false positives in a crack-free image of 64 and 512 px, relative to bce
+1 px ... 9 px: losses of a perfect, 1 px shifted, 5 px shifted and empty prediction of a crack of that width; <<< is right
+thick, thin: crack widths for which a prediction 1 px thicker, or thinner, on each side scores as well as the truth or better
+far/near: cost of a false positive far from the crack over one near to it; below 1 forgives distance, above 1 punishes it"""
 
 
 def examine(loss: Loss, name: str = "") -> Health:
-    """The health of one loss.
+    """Measure the behaviour of a loss on the drawings.
 
     Args:
-        loss: any loss on the contract.
-        name: what to call it; its registered name if empty.
+        loss: any loss.
+        name: its name in the result; empty: its registered name.
+
+    Example:
+        >>> from cracklab.losses import BCE
+        >>> examine(BCE()).order[3]  # a crack found 5 px off, which is false and missed, costs more than none
+        '<<>'
     """
     order, thick, thin = {}, [], []
     for width in WIDTHS:
@@ -89,12 +98,12 @@ def examine(loss: Loss, name: str = "") -> Health:
             thick.append(width)
         if _sign(perfect, _value(loss, _crack(width - 2), truth)) != "<":
             thin.append(width)
-    gradient = {side: _false_positive_gradient(loss, side) / _reference(side) for side in SIDES}
+    gradient = {side: _false_positive_gradient(loss, side) / _bce_gradient(side) for side in SIDES}
     return Health(name or type(loss).__qualname__, gradient, order, tuple(thick), tuple(thin), _far_over_near(loss))
 
 
 @cache
-def _reference(side: int) -> float:
+def _bce_gradient(side: int) -> float:
     return _false_positive_gradient(build_loss("bce"), side)
 
 
@@ -104,31 +113,34 @@ def _sign(first: float, second: float) -> str:
     return "<" if first < second else ">"
 
 
-def _crack(width: int, shift: int = 0) -> Mask:
-    """A straight crack that ends inside of the image; none for a width below 1."""
+def _crack(width: int, shift: int = 0) -> "Mask":
+    """Draw a straight vertical crack that ends inside the image; an empty mask for a width below 1."""
     mask = np.zeros((SIDE, SIDE), bool)
     left, top = SIDE // 2 - max(width, 0) // 2 + shift, (SIDE - LENGTH) // 2
     mask[top : top + LENGTH, left : left + max(width, 0)] = True
     return mask
 
 
-def _inputs(truth: Mask, names: Sequence[str]) -> tuple[Tensor, dict[str, Tensor]]:
+def _inputs(truth: "Mask", names: Sequence[str]) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return the mask (1, 1, H, W) and the target maps of a loss."""
+    from cracklab.data.maps import compute_maps  # here, since scikit-image takes longer to import than all losses
+
     maps = {name: torch.from_numpy(m)[None] for name, m in compute_maps(truth, names).items()}
     return torch.from_numpy(truth)[None, None].float(), maps
 
 
-def _logits(prediction: Mask) -> Tensor:
-    return (torch.from_numpy(prediction)[None, None].float() * 2 - 1) * SURE
+def _logits(prediction: "Mask") -> Tensor:
+    return (torch.from_numpy(prediction)[None, None].float() * 2 - 1) * CONFIDENT
 
 
-def _value(loss: Loss, prediction: Mask, truth: Mask) -> float:
+def _value(loss: Loss, prediction: "Mask", truth: "Mask") -> float:
     mask, maps = _inputs(truth, loss.maps)
     with torch.no_grad():
         return float(loss(_logits(prediction), mask, maps))
 
 
 def _false_positive_gradient(loss: Loss, side: int) -> float:
-    """Sum of the gradient's size on a false crack, half sure, in an image without any."""
+    """Return the sum of the absolute gradient on a false crack of logit 1 in a crack-free image."""
     false = np.zeros((side, side), bool)
     false[side // 2 : side // 2 + 3, side // 4 : side // 4 * 3] = True
     mask, maps = _inputs(np.zeros_like(false), loss.maps)
@@ -140,7 +152,7 @@ def _false_positive_gradient(loss: Loss, side: int) -> float:
 
 
 def _far_over_near(loss: Loss) -> float:
-    """What a false blob 24 px from the crack costs more than none, over one at 3 px."""
+    """Return the cost of a false blob 24 px from the crack over that of one 3 px from it."""
     truth = _crack(3)
     costs = []
     for distance in (24, 3):

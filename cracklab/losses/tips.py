@@ -1,4 +1,4 @@
-"""Losses on crack tips, where a crack ends: the future work of report 004."""
+"""Losses on crack tips, the end points of a crack: the future work of report 004."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -20,7 +20,14 @@ class TipWeighted(WeightedLoss):
     Args:
         base: `dice` or `bce`.
         weight: extra weight at a tip.
-        **region: `eps`, `per_image`, `classes`, `pool_classes` as in RegionLoss; cross entropy reads `classes` alone.
+        **region: `eps`, `per_image`, `classes`, `pool_classes` as in RegionLoss; cross entropy reads `classes` only.
+
+    Example:
+        >>> import torch
+        >>> loss = TipWeighted(base="bce", weight=4.0)
+        >>> maps = {"tips": torch.tensor([[[[1.0, 0.0]]]])}  # the first pixel is a tip
+        >>> loss(torch.zeros(1, 1, 1, 2), torch.ones(1, 1, 1, 2), maps)  # (5 + 1) / 2 * log 2
+        tensor(2.0794)
     """
 
     maps = ("tips",)
@@ -31,7 +38,7 @@ class TipWeighted(WeightedLoss):
         self.weight = weight
 
     def weigh(self, maps: Mapping[str, Tensor]) -> Tensor:
-        """The weight of each pixel and class."""
+        """Return the weight of each pixel and class."""
         return 1 + self.weight * maps["tips"]
 
 
@@ -42,9 +49,16 @@ class TipDistance(RegionLoss):
     The second term is 0 for an image and class without tips. Report 004, future work: Euclidean distance loss.
 
     Args:
-        weight: of the second term.
-        radius: how far around a tip it reaches, px.
+        weight: weight of the second term.
+        radius: largest distance from a tip that the second term includes, px.
         **region: `eps`, `per_image`, `classes`, `pool_classes` as in RegionLoss.
+
+    Example:
+        >>> import torch
+        >>> loss, mask = TipDistance(weight=1.0), torch.tensor([[[[1.0, 0.0]]]])
+        >>> maps = {"tip_distance": torch.tensor([[[[0.0, 1.0]]]])}  # the first pixel is a tip
+        >>> loss(torch.zeros(1, 1, 1, 2), mask, maps)  # dice 1/3, and 0.5^2 * 1 / 1
+        tensor(0.5833)
     """
 
     maps = ("tip_distance",)
@@ -56,7 +70,7 @@ class TipDistance(RegionLoss):
         self.weight, self.radius = weight, radius
 
     def per_class(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
-        """Dice loss plus the tips' term."""
+        """Return the Dice loss of each image and class plus the term around its tips."""
         distance = maps["tip_distance"]
         tips = distance == 0 if valid is None else (distance == 0) & (valid > 0)
         near = self.group(distance * (distance <= self.radius) * tips.any(-1, keepdim=True).any(-2, keepdim=True))

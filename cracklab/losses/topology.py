@@ -1,4 +1,4 @@
-"""Topology losses: is the crack's centre line found, and is what was found on it?"""
+"""Topology losses, which compare centre lines."""
 
 import math
 from collections.abc import Mapping
@@ -15,20 +15,36 @@ from cracklab.losses.region import dice_loss
 
 
 def iterations_for(statistics: Statistics) -> int:
-    """Iterations of the soft skeleton that reach the centre of nearly all cracks: half the 95th percentile of width."""
+    """Return the number of iterations in which the soft skeleton reaches the centre of nearly all cracks.
+
+    It is half of the 95th percentile of the crack width, rounded up.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> iterations_for(SimpleNamespace(width_px_p95=9.0))
+        5
+    """
     return max(1, math.ceil(statistics.width_px_p95 / 2))
 
 
 @register("cl_dice")
 class ClDice(RegionLoss):
-    """(1-w) dice + w (1 - 2 Tp Ts / (Tp + Ts)), precision and recall of soft skeletons s(.). Shit 2021.
+    """(1-w) dice + w (1 - 2 Tp Ts / (Tp + Ts)), precision Tp and recall Ts of soft skeletons s(.). Shit 2021.
 
     Tp = (sum s(p) y + eps) / (sum s(p) + eps), Ts = (sum s(y) p + eps) / (sum s(y) + eps).
 
     Args:
-        iterations: of the soft skeleton, half the width in px of the widest crack; `auto`: from the training data.
+        iterations: erosions of the soft skeleton, half of the width in px of the widest crack; `auto`: from the
+            training data, see `iterations_for`.
         weight: w.
         **region: `eps`, `per_image`, `classes`, `pool_classes` as in RegionLoss.
+
+    Example:
+        >>> mask = torch.zeros(1, 1, 3, 4)
+        >>> mask[..., 1, :] = 1  # one px wide, so that it is its own skeleton
+        >>> logits = 100 * (mask - 1)  # p = 0.5 on the crack, 0 elsewhere: Tp = 1, Ts = (4 * 0.5 + 1) / (4 + 1) = 0.6
+        >>> ClDice(iterations=1, weight=1.0)(logits, mask)  # 1 - 2 * 0.6 / 1.6
+        tensor(0.2500)
     """
 
     def __init__(self, iterations: int | Auto = 10, weight: float = 0.5, **region: Any) -> None:
@@ -37,7 +53,7 @@ class ClDice(RegionLoss):
         self.iterations, self.weight = AutoNumber("iterations", iterations, 1, iterations_for), weight
 
     def per_class(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
-        """The loss of each image and class."""
+        """Return the loss of each image and class."""
         iterations = int(self.iterations())
         line_p = self.group(soft_skeleton(p, iterations, valid))
         with torch.no_grad():
@@ -54,8 +70,14 @@ class SkeletonRecall(RegionLoss):
     """dice + weight (1 - (sum p K + eps) / (sum K + eps)), K the crack's thickened centre line. Kirchhoff 2024.
 
     Args:
-        weight: of the second term.
+        weight: weight of the second term.
         **region: `eps`, `per_image`, `classes`, `pool_classes` as in RegionLoss.
+
+    Example:
+        >>> mask = torch.ones(1, 1, 2, 2)
+        >>> loss = SkeletonRecall(weight=1.0)
+        >>> loss(torch.zeros(1, 1, 2, 2), mask, {"skeleton": mask})  # 2/7 + 1 - (2 + 1) / (4 + 1)
+        tensor(0.6857)
     """
 
     maps = ("skeleton",)
@@ -66,7 +88,7 @@ class SkeletonRecall(RegionLoss):
         self.weight = weight
 
     def per_class(self, p: Tensor, y: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
-        """The loss of each image and class."""
+        """Return the loss of each image and class."""
         p, y, line = self.group(p), self.group(y), self.group(maps["skeleton"])
         recall = ((p * line).sum(-1) + self.eps) / (line.sum(-1) + self.eps)
         return dice_loss(p, y, eps=self.eps) + self.weight * (1 - recall)

@@ -1,4 +1,4 @@
-"""A weighted sum of losses, with weights that move over the epochs."""
+"""A weighted sum of losses whose weights may change over the epochs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,13 +12,18 @@ from cracklab.losses.external import External
 
 @dataclass
 class WeightSchedule:
-    """A weight that moves linearly from one epoch to another, and stays before and after.
+    """A weight that changes linearly from `first_epoch` to `last_epoch` and is constant before and after.
 
     Args:
-        start: the weight up to `first_epoch`.
+        start: the weight until `first_epoch`.
         end: the weight from `last_epoch` on.
-        first_epoch: where it begins to move, counted from 0.
-        last_epoch: where it arrives.
+        last_epoch: the last epoch of the change.
+        first_epoch: the first epoch of the change, counted from 0.
+
+    Example:
+        >>> weight = WeightSchedule(start=1.0, end=0.0, last_epoch=10)
+        >>> weight(0), weight(5), weight(99)
+        (1.0, 0.5, 0.0)
     """
 
     start: float
@@ -30,19 +35,29 @@ class WeightSchedule:
         require(self.first_epoch < self.last_epoch, "last_epoch", self.last_epoch, "an epoch after first_epoch")
 
     def __call__(self, epoch: int) -> float:
-        """The weight in an epoch."""
-        share = (epoch - self.first_epoch) / (self.last_epoch - self.first_epoch)
-        return self.start + (self.end - self.start) * min(1.0, max(0.0, share))
+        """Return the weight in an epoch."""
+        progress = (epoch - self.first_epoch) / (self.last_epoch - self.first_epoch)
+        return self.start + (self.end - self.start) * min(1.0, max(0.0, progress))
 
 
 @register("weighted_sum")
 class WeightedSum(Loss):
-    """Sum of weight times loss over any losses, for instance Kervadec's region loss that gives way to `boundary`.
+    """Sum of weight times loss over any losses, for instance from `dice` to `boundary`, as in Kervadec 2021.
 
-    `terms` holds each loss, without its weight, by its name. Kervadec 2021.
+    `terms` holds each loss by name, without its weight.
 
     Args:
-        losses: pairs of a loss and its weight, a number or a schedule over epochs.
+        losses: pairs of a loss and its weight, which is a number or a `WeightSchedule`.
+
+    Example:
+        >>> import torch
+        >>> from cracklab.losses import BCE, Dice
+        >>> loss = WeightedSum([(Dice(), 1.0), (BCE(), WeightSchedule(start=1.0, end=0.0, last_epoch=10))])
+        >>> loss.set_epoch(5)
+        >>> loss(torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2))  # 2/7 + 0.5 log 2
+        tensor(0.6323)
+        >>> loss.terms
+        {'dice': tensor(0.2857), 'bce': tensor(0.6931)}
     """
 
     def __init__(self, losses: list[tuple[Loss, float | WeightSchedule]]) -> None:
@@ -59,13 +74,13 @@ class WeightedSum(Loss):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Move the weights, and those inside the losses."""
+        """Set the epoch for the weights, and for the losses, which may have weights themselves."""
         self.epoch = epoch
         for loss in self.losses.values():
             cast(Loss, loss).set_epoch(epoch)
 
     def compute(self, logits: Tensor, mask: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
-        """The weighted sum."""
+        """Return the weighted sum in the current epoch."""
         total, terms = logits.new_zeros(()), {}
         for name, module in self.losses.items():
             loss, weight = cast(Loss, module), self.weights[name]
@@ -77,5 +92,5 @@ class WeightedSum(Loss):
 
 
 def _name(loss: nn.Module) -> str:
-    kind = loss.module if isinstance(loss, External) else loss
-    return type(kind).__qualname__.rpartition(".")[2]
+    named = loss.module if isinstance(loss, External) else loss
+    return type(named).__qualname__.rpartition(".")[2]

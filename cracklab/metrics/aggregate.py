@@ -1,24 +1,20 @@
 """From rows to numbers: pooled ratios from summed counts, means over images."""
 
-import math
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from cracklab.metrics.bands import BANDS, pooled_by_width
 from cracklab.metrics.curves import average_precision
-from cracklab.metrics.overlap import BINARY, RATIOS
+from cracklab.metrics.key import MetricKey
+from cracklab.metrics.overlap import BINARY, COUNTS, RATIOS
+from cracklab.metrics.rows import Row, mean
 from cracklab.metrics.scores import SCORES
 
-Row = dict[str, Any]
-"""One image: `id`, then numbers (int, float, or None where there is nothing to measure) and words by name; `n_...` are
-counts that only serve to be added up, `histogram` those of the probabilities."""
-
-COUNTS = ("tp", "fp", "fn", "tn")
 SUMS = ("hd95_px_empty", "empty_truth", "empty_pred")
 """Columns that count images, and so are added up."""
-OWN = {*SCORES, "crack_share", "width_px", "boundary_share", "false_positive_px", "hd95_mm", "hd100_mm", "asd_mm"}
+NULLABLE = {*SCORES, "crack_share", "width_px", "boundary_share", "false_positive_px", "hd95_mm", "hd100_mm", "asd_mm"}
 """Columns whose None says that the image has nothing to measure, and is left out of the mean."""
 
 
@@ -37,43 +33,40 @@ def aggregate(rows: Sequence[Row]) -> dict[str, float | None]:
         of all other numbers; `hd95_px_empty`, the number of images in which the policy for an empty mask decided.
         Finite, or None where there is nothing to measure, or a column of the caller's is not finite throughout.
     """
-    names = [name for name in dict.fromkeys(name for row in rows for name in row) if name not in ("id", "histogram")]
-    result: dict[str, float | None] = {"images": float(len(rows)), **_pooled(rows, names)}
-    for name in names:
-        base = name.partition("@")[0].partition("/")[0]
-        values = [row[name] for row in rows if name in row]
-        counted = base in COUNTS or base.startswith("n_") or (base in RATIOS and "/" in name)
+    names = dict.fromkeys(name for row in rows for name in row if name not in ("id", "histogram"))
+    keys = [MetricKey.parse(name) for name in names]
+    result: dict[str, float | None] = {"images": float(len(rows)), **_pooled(rows, keys)}
+    for key in keys:
+        column, name = str(key), key.variant
+        values = [row[column] for row in rows if column in row]
+        counted = name in COUNTS or name.startswith("n_") or (name in RATIOS and key.label is not None)
         if counted or any(isinstance(value, str) for value in values):
             continue
-        if base in SUMS:
-            result[name] = float(sum(values))
-        elif base in BINARY:
-            result[name.replace(base, base + "_image", 1)] = mean(values)
+        if name in SUMS:
+            result[column] = float(sum(values))
+        elif name in BINARY:
+            result[str(replace(key, image=True))] = mean(values)
         else:
-            result[name] = mean(values) if base in OWN or None not in values else None
+            result[column] = mean(values) if name in NULLABLE or None not in values else None
     return result
 
 
-def _pooled(rows: Sequence[Row], names: Sequence[str]) -> dict[str, float | None]:
-    """What follows from sums over all images."""
+def _pooled(rows: Sequence[Row], keys: Sequence[MetricKey]) -> dict[str, float | None]:
+    """Return the values that follow from sums over all images."""
     result: dict[str, float | None] = {}
-    for suffix in [name.removeprefix("tp") for name in names if name == "tp" or name.startswith(("tp@", "tp/"))]:
-        counts = [np.array(sum(row[count + suffix] for row in rows)) for count in COUNTS]
-        ratios = RATIOS if suffix.startswith("/") else BINARY
-        gone = suffix.startswith("/") and not any(counts[:3])
-        result |= {name + suffix: None if gone else ratio(*counts).item() for name, ratio in ratios.items()}
+    names = {str(key) for key in keys}
+    cells = [key for key in keys if key.variant == "tp"]
+    for key in cells:
+        counts = [np.array(sum(row[str(key.named(count))] for row in rows)) for count in COUNTS]
+        absent = key.label is not None and not any(counts[:3])
+        for name, ratio in (BINARY if key.label is None else RATIOS).items():
+            result[str(key.named(name))] = None if absent else ratio(*counts).item()
     if "n_correct" in names:
         for name in RATIOS:
-            result[name] = mean([value for key, value in result.items() if key.startswith(name + "/")], empty=1.0)
+            result[name] = mean([result[str(key.named(name))] for key in cells if key.label is not None], empty=1.0)
         result["accuracy"] = sum(row["n_correct"] for row in rows) / max(sum(row["n_pixels"] for row in rows), 1)
     if f"n_{next(iter(BANDS))}_tp" in names:
         result |= pooled_by_width([row for row in rows if "width_px" in row])
-    if "histogram" in rows[0] if rows else False:
+    if rows and "histogram" in rows[0]:
         result["average_precision"] = average_precision(rows)
     return result
-
-
-def mean(values: Iterable[float | None], empty: float | None = None) -> float | None:
-    """Mean of the values that are not None, whatever their order; `empty` if there are none."""
-    there = [value for value in values if value is not None]
-    return math.fsum(there) / len(there) if there else empty

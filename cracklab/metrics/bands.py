@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from cracklab.geometry.masks import widths
-from cracklab.metrics.masks import Pair
+from cracklab.metrics.pairs import Pair
 from cracklab.metrics.skeleton import cl_dice
-from cracklab.metrics.surface import nearest, points
+from cracklab.metrics.surface import nearest_points, pixel_coordinates
 
 BANDS = {"w1_2": 2.5, "w3_5": 5.5, "w6_10": 10.5, "w11": np.inf}
 """Name of a band to where it ends, px; a width of 2.5 px, as slanting cracks have, is between the first two."""
@@ -35,7 +35,9 @@ def by_width(pair: Pair) -> dict[str, float | None]:
     width = widths(target, line)
     some = pred | target
     band = np.zeros(pred.shape, np.int64)
-    band[some] = np.searchsorted(list(BANDS.values()), width)[nearest(points(some), points(line))[1]]
+    band[some] = np.searchsorted(list(BANDS.values()), width)[
+        nearest_points(pixel_coordinates(some), pixel_coordinates(line))[1]
+    ]
     parts = (pred & target, pred & ~target, target & ~pred, line, line & pred, pred_line, pred_line & target)
     for kind, part in zip(kinds, parts, strict=True):
         numbers = np.bincount(band[part], minlength=len(BANDS)).tolist()

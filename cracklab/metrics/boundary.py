@@ -4,7 +4,7 @@ import numpy as np
 from torch import Tensor
 
 from cracklab.geometry.masks import Mask
-from cracklab.metrics.masks import per_image, rim
+from cracklab.metrics.pairs import inner_boundary, per_image
 from cracklab.metrics.scores import check_width, diagonal
 
 BOX = np.ones((3, 3), np.uint8)
@@ -41,7 +41,7 @@ def boundary_iou(pred: Tensor, target: Tensor, *, width_px: int | None = None, v
 def image_boundary_iou(pred: Mask, target: Mask, width_px: int | None = None) -> tuple[float, float]:
     """Boundary IoU of one class of one image, and the share of the truth that is boundary (0 without truth)."""
     width = max(1, round(0.02 * diagonal(pred.shape))) if width_px is None else width_px
-    band_p, band_t = rim(pred, BOX, width), rim(target, BOX, width)
+    band_p, band_t = inner_boundary(pred, BOX, width), inner_boundary(target, BOX, width)
     union = int(np.count_nonzero(band_p | band_t))
     iou = int(np.count_nonzero(band_p & band_t)) / union if union else 1.0
     return iou, int(np.count_nonzero(band_t)) / max(int(np.count_nonzero(target)), 1)

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cracklab.errors import ConfigError
-from cracklab.metrics.overlap import RATIOS, Pixels, Values, dice
+from cracklab.metrics.key import MetricKey
+from cracklab.metrics.overlap import RATIOS, Counts, Values, dice
+from cracklab.metrics.rows import mean
 
 BINS = 1000
 """Thresholds are multiples of 1 / BINS."""
@@ -38,7 +40,7 @@ def histograms(probabilities: Tensor, truth: Tensor, valid: Tensor | None = None
     return counted.reshape(images, 2, BINS + 1).cpu().numpy().astype(np.int32)
 
 
-def counts(histogram: NDArray[np.integer[Any]]) -> tuple[Pixels, Pixels, Pixels, Pixels]:
+def counts_by_threshold(histogram: NDArray[np.integer[Any]]) -> tuple[Counts, Counts, Counts, Counts]:
     """True positives, false positives, false negatives, true negatives at thresholds 0, 1 / BINS, ... 1.
 
     Args:
@@ -52,7 +54,7 @@ def counts(histogram: NDArray[np.integer[Any]]) -> tuple[Pixels, Pixels, Pixels,
     return above[..., 1, :], above[..., 0, :], up_to[..., 1, :], up_to[..., 0, :]
 
 
-def at(threshold: float) -> int:
+def bin_index(threshold: float) -> int:
     """The index of a threshold.
 
     Raises:
@@ -64,7 +66,7 @@ def at(threshold: float) -> int:
     return index
 
 
-def of_rows(rows: Sequence[Mapping[str, Any]]) -> NDArray[np.int32]:
+def stack_histograms(rows: Sequence[Mapping[str, Any]]) -> NDArray[np.int32]:
     """The histograms of rows, (N, 2, BINS + 1).
 
     Raises:
@@ -90,16 +92,16 @@ def ois(rows: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
 
     Picked on the images it is reported on. Source: Arbelaez 2011, sec. 3.1; mean over images, as for cracks.
     """
-    values = dice(*counts(of_rows(rows)))
+    values = dice(*counts_by_threshold(stack_histograms(rows)))
     best = [_best(image) for image in values]
     return float(values[np.arange(len(values)), best].mean()), float(np.mean(best)) / BINS
 
 
 def average_precision(rows: Sequence[Mapping[str, Any]]) -> float | None:
     """Area under the precision-recall curve of all pixels, sum of (R_n - R_(n-1)) P_n; None without truth."""
-    hits, false, missed, _ = counts(of_rows(rows).sum(0, dtype=np.int64))
+    hits, false, missed, _ = counts_by_threshold(stack_histograms(rows).sum(0, dtype=np.int64))
     # the lowest scores last; all pixels, those of bin 0 too, are predicted in the end
-    total, background = hits[0] + missed[0], false[0] + of_rows(rows)[:, 0, 0].sum()
+    total, background = hits[0] + missed[0], false[0] + stack_histograms(rows)[:, 0, 0].sum()
     if total == 0:
         return None
     hits, false = np.append(hits[::-1], total), np.append(false[::-1], background)
@@ -109,45 +111,48 @@ def average_precision(rows: Sequence[Mapping[str, Any]]) -> float | None:
 
 def by_threshold(rows: Sequence[Mapping[str, Any]]) -> dict[str, Values]:
     """`threshold`, 0 to 1 in steps of 1 / BINS, and the pooled `iou`, `dice`, `precision` and `recall` at each."""
-    pooled = counts(of_rows(rows).sum(0, dtype=np.int64))
+    pooled = counts_by_threshold(stack_histograms(rows).sum(0, dtype=np.int64))
     return {"threshold": np.arange(BINS + 1) / BINS} | {name: ratio(*pooled) for name, ratio in RATIOS.items()}
 
 
 def best_threshold(rows: Sequence[Mapping[str, Any]], by: Literal["dice", "hd95_px"] = "dice") -> float:
-    """The threshold to keep, chosen on rows of validation.
+    """Return the best threshold for the images of a validation; of equally good ones, the nearest to 0.5.
 
     Args:
         rows: of `Evaluator.rows`.
-        by: `dice`: pooled, over all multiples of 1 / BINS. `hd95_px`: the mean over images, over the thresholds that the
-            evaluator was given as `surface_thresholds`.
-
-    Returns:
-        The best; of equal ones the nearest to 0.5.
+        by: `dice`: highest pooled Dice over all multiples of 1 / BINS. `hd95_px`: lowest mean HD95 over the thresholds that
+            the evaluator got as `surface_thresholds`. Images without a value are ignored, and so are thresholds at which no
+            image has one.
 
     Raises:
-        ConfigError: for rows that lack what it needs.
+        ConfigError: for rows without histograms (`dice`), or without any value of HD95 at a threshold (`hd95_px`).
+
+    Example:
+        >>> rows = [{"id": "a", "hd95_px@0.3": 9.0, "hd95_px@0.6": 4.0}, {"id": "b", "hd95_px@0.3": 1.0, "hd95_px@0.6": 2.0}]
+        >>> best_threshold(rows, by="hd95_px")  # means 5 px and 3 px
+        0.6
     """
     if by == "dice":
         return _best(_pooled_dice(rows)) / BINS
-    names = [name for name in rows[0] if name.startswith("hd95_px@")] if rows else []
-    if not names:
+    means: dict[float, float] = {}
+    for name in dict.fromkeys(name for row in rows for name in row):
+        key = MetricKey.parse(name)
+        average = mean(row.get(name) for row in rows) if key.variant == "hd95_px" and key.threshold else None
+        if key.threshold and average is not None:
+            means[float(key.threshold)] = average
+    if not means:
         raise ConfigError(
-            "the rows hold no hd95_px@THRESHOLD: evaluate with EvaluationOptions(surface_thresholds=[0.3, 0.5, 0.7])"
+            "no image has a value of hd95_px at a stated threshold: evaluate images with counted pixels (and with cracks, if "
+            "crack_free is 'skip') and with surface_thresholds such as [0.3, 0.5, 0.7], or set a fixed threshold"
         )
-    means = {float(name.partition("@")[2]): _mean([row[name] for row in rows]) for name in names}
     return min(means, key=lambda threshold: (means[threshold], abs(threshold - 0.5)))
 
 
 def _pooled_dice(rows: Sequence[Mapping[str, Any]]) -> Values:
-    return dice(*counts(of_rows(rows).sum(0, dtype=np.int64)))
+    return dice(*counts_by_threshold(stack_histograms(rows).sum(0, dtype=np.int64)))
 
 
 def _best(values: Values) -> int:
     """Index of the largest of values at all thresholds; of equal ones the nearest to 0.5. Threshold 1 predicts nothing."""
     equal = np.flatnonzero(values == values.max())
     return int(equal[np.argmin(np.abs(equal - BINS / 2))])
-
-
-def _mean(values: Sequence[float | None]) -> float:
-    there = [value for value in values if value is not None]
-    return sum(there) / len(there) if there else 0.0

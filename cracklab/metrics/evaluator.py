@@ -3,8 +3,7 @@
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cache
+from concurrent.futures import Future
 
 import numpy as np
 import torch
@@ -14,15 +13,15 @@ from torch import Tensor
 
 from cracklab.errors import ConfigError
 from cracklab.logits import predicted_mask
-from cracklab.metrics.aggregate import Row, aggregate
+from cracklab.metrics.aggregate import aggregate
 from cracklab.metrics.curves import histograms
 from cracklab.metrics.options import EvaluationOptions
 from cracklab.metrics.overlap import confusion
-from cracklab.metrics.rows import measure_row, overlap_rows
+from cracklab.metrics.rows import Row, class_suffixes, costly_columns, overlap_rows, thread_pool
 
-AHEAD = 32
+MAX_PENDING = 32
 """Images whose costly scores may wait."""
-SHARE = 0.9
+TRIVIAL_SHARE = 0.9
 """Share of the truth that is boundary, above which Boundary IoU says nothing that IoU does not."""
 
 
@@ -141,7 +140,7 @@ class Evaluator:
         result = aggregate(rows)
         share = result.get("boundary_share")
         first = not (dist.is_available() and dist.is_initialized() and dist.get_rank() > 0)
-        if share is not None and share > SHARE and first and not self._warned:
+        if share is not None and share > TRIVIAL_SHARE and first and not self._warned:
             self._warned = True
             warnings.warn(
                 f"{share:.0%} of the truth is within the band of Boundary IoU, which therefore is nearly plain IoU: "
@@ -151,13 +150,7 @@ class Evaluator:
         return result
 
     def _classes(self, channels: int) -> dict[str, int]:
-        """Suffix to channel: no suffix for one class, `/NAME` for several."""
-        if channels == 1:
-            return {"": 0}
-        names = self.class_names or [str(c) for c in range(channels)]
-        if len(names) != channels:
-            raise ConfigError(f"{len(names)} class names for {channels} channels: name each channel once")
-        return {f"/{name}": c for c, name in enumerate(names) if c > 0 or self.options.background}
+        return class_suffixes(channels, self.options.background, self.class_names)
 
     def _submit(self, row: Row, masks: list[NDArray[np.bool_]]) -> None:
         """Have the costly scores of one image computed, from masks (C, h, w): prediction, truth, further predictions."""
@@ -165,15 +158,12 @@ class Evaluator:
             self._classes(len(masks[0])),
             dict(zip(self.options.surface_thresholds, masks[2:], strict=False)),
         )
-        future = _threads().submit(measure_row, self.options, classes, masks[0], masks[1], more, row.get("mm_per_px"))
+        future = thread_pool().submit(
+            costly_columns, self.options, classes, masks[0], masks[1], more, row.get("mm_per_px")
+        )
         self._pending.append((row, future))
-        if len(self._pending) > AHEAD:  # so that no more masks than these wait in memory
-            self._pending[-AHEAD][1].result()
-
-
-@cache
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max(1, torch.get_num_threads()), thread_name_prefix="metrics")
+        if len(self._pending) > MAX_PENDING:  # so that no more masks than these wait in memory
+            self._pending[-MAX_PENDING][1].result()
 
 
 def _counted(probabilities: Tensor, valid: Tensor | None, sizes: list[list[int]]) -> Tensor | None:

@@ -9,12 +9,12 @@ import numpy as np
 from cracklab.geometry.masks import Mask
 from cracklab.metrics.bands import by_width
 from cracklab.metrics.boundary import image_boundary_iou
-from cracklab.metrics.masks import Pair
 from cracklab.metrics.options import EvaluationOptions
 from cracklab.metrics.overlap import BINARY
-from cracklab.metrics.scores import SCORES_OF, far_px, where_empty
-from cracklab.metrics.skeleton import lines, scores
-from cracklab.metrics.surface import by_distance_to_nothing, image_hausdorff95, surface
+from cracklab.metrics.pairs import Pair
+from cracklab.metrics.scores import SCORES_OF, empty_distance, empty_score
+from cracklab.metrics.skeleton import line_counts, skeleton_scores
+from cracklab.metrics.surface import distance_histogram, edges, image_hausdorff95, surface
 from cracklab.metrics.topology import topology
 
 Values = dict[str, float | None]
@@ -58,7 +58,7 @@ def image_score(name: str, pred: Mask, target: Mask, options: EvaluationOptions)
     return math.nan if value is None else value
 
 
-def hausdorff95_or_none(pred: Mask, target: Mask, options: EvaluationOptions) -> float | None:
+def hausdorff95_score(pred: Mask, target: Mask, options: EvaluationOptions) -> float | None:
     """Compute HD95 alone, px, by the same policies."""
     if options.crack_free == "skip" and not target.any():
         return None
@@ -67,7 +67,8 @@ def hausdorff95_or_none(pred: Mask, target: Mask, options: EvaluationOptions) ->
 
 def _surface(pair: Pair, options: EvaluationOptions) -> Values:
     if any(pair.empty):
-        return {**_by_policy(pair, options, "surface"), **by_distance_to_nothing(pair.pred, pair.target)}
+        pred, target = (np.full(np.count_nonzero(edges(mask)), np.inf) for mask in (pair.pred, pair.target))
+        return {**_by_policy(pair, options, "surface"), **distance_histogram((pred, target))}
     return {**surface(pair.pred, pair.target, options.tolerance_px, options.backend)}
 
 
@@ -77,10 +78,10 @@ def _boundary(pair: Pair, options: EvaluationOptions) -> Values:
 
 
 def _skeleton(pair: Pair, options: EvaluationOptions) -> Values:
-    counts = lines(pair, options.buffer_px)
+    counts = line_counts(pair, options.buffer_px)
     if any(pair.empty):
         return {**counts, **_by_policy(pair, options, "skeleton")}
-    return {**counts, **scores(counts)}
+    return {**counts, **skeleton_scores(counts)}
 
 
 def _topology(pair: Pair, options: EvaluationOptions) -> Values:
@@ -102,5 +103,5 @@ GROUPS: Mapping[str, Callable[[Pair, EvaluationOptions], Values]] = {
 
 
 def _by_policy(pair: Pair, options: EvaluationOptions, group: str) -> Values:
-    far = far_px(pair.target.shape, options.empty)
-    return {name: where_empty(name, all(pair.empty), far) for name in SCORES_OF[group]}
+    distance = empty_distance(pair.target.shape, options.empty)
+    return {name: empty_score(name, both=all(pair.empty), distance_px=distance) for name in SCORES_OF[group]}

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from cracklab.errors import ConfigError
-from cracklab.metrics.protocols import SURFACE_THRESHOLDS
 from cracklab.metrics.scores import EMPTY, SCORES_OF, Backend, Empty, check_empty, check_width
 from cracklab.registry import nearest
 
@@ -43,7 +42,7 @@ class EvaluationOptions:
     threshold: float | Literal["dice", "hd95"] = "dice"
     threshold_candidates: list[float] = field(default_factory=lambda: [0.3, 0.4, 0.5, 0.6, 0.7])
     thresholds: list[float] = field(default_factory=lambda: [0.5])
-    surface_thresholds: list[float] = field(default_factory=lambda: list(SURFACE_THRESHOLDS))
+    surface_thresholds: list[float] = field(default_factory=lambda: [0.1])
     groups: list[str] | None = None
     surface_every_n_epochs: int = 5
     boundary_width_px: int | None = None

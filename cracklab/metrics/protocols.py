@@ -12,8 +12,9 @@ import numpy as np
 
 from cracklab.errors import ConfigError
 from cracklab.metrics import curves
-from cracklab.metrics.aggregate import Row, aggregate, mean
-from cracklab.metrics.overlap import BINARY, Pixels, dice, iou, mean_iou
+from cracklab.metrics.aggregate import aggregate
+from cracklab.metrics.overlap import BINARY, Counts, dice, iou, mean_iou
+from cracklab.metrics.rows import Row, mean
 from cracklab.metrics.skeleton import cl_iou
 from cracklab.registry import nearest
 
@@ -28,7 +29,7 @@ class Protocol:
     """One way from rows to published numbers."""
 
     compute: Callable[[Rows], Values]
-    what: str
+    description: str
     """What is computed, and what was decided where the source is silent."""
     source: str = ""
     warning: str = ""
@@ -63,7 +64,7 @@ def run_protocol(name: str, rows: Rows) -> dict[str, Any]:
     protocol = find_protocol(name)
     if not protocol.several_classes and any("n_correct" in row for row in rows):
         raise ConfigError(f"the protocol {name!r} is defined for one class, and the data has several: leave it out")
-    labels = {"protocol": name, "what": protocol.what, "source": protocol.source, "warning": protocol.warning}
+    labels = {"protocol": name, "what": protocol.description, "source": protocol.source, "warning": protocol.warning}
     return {**labels, "values": protocol.compute(rows)}
 
 
@@ -124,7 +125,7 @@ def _krasniqi2026(rows: Rows) -> Values:
 def _ozcan2024(rows: Rows) -> Values:
     counts = _counts(rows, 0.5)
     values: Values = {name: _average(BINARY[name](*counts)) for name in ("precision", "recall", "iou")}
-    histogram = curves.of_rows(rows)
+    histogram = curves.stack_histograms(rows)
     middle = np.maximum(np.arange(curves.BINS + 1) - 0.5, 0) / curves.BINS
     soft, truth = histogram @ middle, histogram[:, 1].sum(-1)
     soft_dice = (2 * soft[:, 1] + 1) / (soft.sum(-1) + truth + 1)
@@ -159,10 +160,10 @@ def _deopujari2025(rows: Rows) -> Values:
 
 def _scsegamba(rows: Rows) -> Values:
     """Best thresholds of means over images, of probabilities divided by the largest of their image."""
-    histogram = curves.of_rows(rows)
+    histogram = curves.stack_histograms(rows)
     largest = curves.BINS - (histogram.sum(1)[:, ::-1] > 0).argmax(-1)
     at = (np.array(HUNDREDTHS) * largest[:, None] / curves.BINS).round().astype(np.int64)
-    counts = [np.take_along_axis(part, at, -1) for part in curves.counts(histogram)]
+    counts = [np.take_along_axis(part, at, -1) for part in curves.counts_by_threshold(histogram)]
     f1, both = dice(*counts), mean_iou(*counts)
     pooled = [part[:, 0].sum() for part in counts]
     return {
@@ -198,9 +199,9 @@ def _best_on_test(rows: Rows) -> Values:
     }
 
 
-def _counts(rows: Rows, threshold: float) -> Pixels:
+def _counts(rows: Rows, threshold: float) -> Counts:
     """(4, N): counts of each image at any threshold."""
-    return np.stack(curves.counts(curves.of_rows(rows)))[..., curves.at(threshold)]
+    return np.stack(curves.counts_by_threshold(curves.stack_histograms(rows)))[..., curves.bin_index(threshold)]
 
 
 def _pooled(rows: Rows, threshold: float) -> Values:
@@ -211,9 +212,6 @@ def _pooled(rows: Rows, threshold: float) -> Values:
 def _average(values: np.ndarray[Any, np.dtype[np.float64]]) -> float:
     return float(values.mean())
 
-
-SURFACE_THRESHOLDS = (0.1,)
-"""Thresholds at which protocols want HD95 too."""
 
 PROTOCOLS: Mapping[str, Protocol] = {
     "deepcrack_pooled": Protocol(

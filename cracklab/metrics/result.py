@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from cracklab.metrics.aggregate import Row
+from cracklab.metrics.rows import Row
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,55 @@
 """The row of one image: counts, ratios, and the costly scores."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from cracklab.metrics.aggregate import COUNTS, Row, mean
-from cracklab.metrics.image_scores import hausdorff95_or_none, image_scores
+from cracklab.errors import ConfigError
+from cracklab.metrics.image_scores import hausdorff95_score, image_scores
 from cracklab.metrics.options import EvaluationOptions
-from cracklab.metrics.overlap import BINARY, RATIOS
-from cracklab.metrics.scores import SCORES, where_empty
+from cracklab.metrics.overlap import BINARY, COUNTS, RATIOS
+from cracklab.metrics.scores import SCORES, empty_score
 
+Row = dict[str, Any]
+"""One image: `id`, then numbers (int, float, or None where there is nothing to measure) and words by name; `n_...` are
+counts that only serve to be added up, `histogram` those of the probabilities."""
 Masks = NDArray[np.bool_]
 """(C, H, W), of one image."""
+
+
+def class_suffixes(channels: int, background: bool = True, names: Sequence[str] | None = None) -> dict[str, int]:
+    """Return the channel of each scored class by the suffix of its columns: none for one class, `/NAME` for several.
+
+    Args:
+        channels: number of channels.
+        background: whether channel 0 is scored if there are several.
+        names: one per channel; None: their indices.
+
+    Raises:
+        ConfigError: if the number of names is not that of the channels.
+
+    Example:
+        >>> class_suffixes(3, background=False, names=["wall", "crack", "joint"])
+        {'/crack': 1, '/joint': 2}
+    """
+    if channels == 1:
+        return {"": 0}
+    names = [str(c) for c in range(channels)] if names is None else names
+    if len(names) != channels:
+        raise ConfigError(f"{len(names)} class names for {channels} channels: name each channel once")
+    return {f"/{name}": c for c, name in enumerate(names) if c > 0 or background}
+
+
+@cache
+def thread_pool() -> ThreadPoolExecutor:
+    """Return the threads that compute costly scores, one per thread of torch."""
+    return ThreadPoolExecutor(max(1, torch.get_num_threads()), thread_name_prefix="metrics")
 
 
 def overlap_rows(
@@ -56,7 +92,7 @@ def _share(counts: NDArray[np.int64], total: int) -> Row:
     }
 
 
-def measure_row(
+def costly_columns(
     options: EvaluationOptions,
     classes: Mapping[str, int],
     pred: Masks,
@@ -83,20 +119,24 @@ def measure_row(
         row = class_means(row, names, scored=options.crack_free == "score") | row
     if "hd95_px" in row:
         row["hd95_px_empty"] = int(any(pred[c].any() != truth[c].any() for c in classes.values()))
-    row |= {
-        f"hd95_px@{threshold:g}": hausdorff95_or_none(mask[0], truth[0], options) for threshold, mask in more.items()
-    }
+    row |= {f"hd95_px@{threshold:g}": hausdorff95_score(mask[0], truth[0], options) for threshold, mask in more.items()}
     if mm_per_px is not None:
         lengths = [name for name in ("hd95_px", "hd100_px", "asd_px") if row.get(name) is not None]
         row |= {name.replace("_px", "_mm"): row[name] * mm_per_px for name in lengths}
     return row
 
 
+def mean(values: Iterable[float | None], empty: float | None = None) -> float | None:
+    """Mean of the values that are not None, whatever their order; `empty` if there are none."""
+    there = [value for value in values if value is not None]
+    return math.fsum(there) / len(there) if there else empty
+
+
 def class_means(row: Row, names: Iterable[str], scored: bool) -> Row:
     """The mean of each name over the classes that the image has; if it has none, the policy for one class if scored."""
     found = {name: [value for key, value in row.items() if key.startswith(name + "/")] for name in names}
     return {
-        name: mean(values, where_empty(name, True, 0.0) if scored and _has_policy(name) else None)
+        name: mean(values, empty_score(name, both=True) if scored and _has_policy(name) else None)
         for name, values in found.items()
     }
 

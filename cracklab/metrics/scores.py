@@ -63,20 +63,20 @@ SCORES_OF = {
 """Group of costly scores -> their names, in the order of their columns."""
 
 
-def where_empty(name: str, both: bool, far_px: float) -> float:
+def empty_score(name: str, *, both: bool, distance_px: float = 0.0) -> float:
     """The value of a score where truth and prediction are both empty, or exactly one of them is.
 
     Args:
         name: a score with the policy `ratio` or `distance`.
         both: whether both are empty.
-        far_px: the distance to nothing, px.
+        distance_px: the distance to an empty mask, px.
     """
     if SCORES[name].empty == "ratio":
         return 1.0 if both else 0.0
-    return 0.0 if both else far_px
+    return 0.0 if both else distance_px
 
 
-def far_px(shape: tuple[int, ...], empty: Empty) -> float:
+def empty_distance(shape: tuple[int, ...], empty: Empty) -> float:
     """Return the distance to an empty mask, px, for an image of shape (..., H, W)."""
     return diagonal(shape) if isinstance(empty, str) else float(empty)
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from cracklab.metrics.masks import Pair
-from cracklab.metrics.surface import nearest, points
+from cracklab.metrics.pairs import Pair
+from cracklab.metrics.surface import nearest_points, pixel_coordinates
 
 
-def lines(pair: Pair, buffer_px: float) -> dict[str, int]:
+def line_counts(pair: Pair, buffer_px: float) -> dict[str, int]:
     """Lengths of centre lines, in pixels: of truth and prediction, within the other's mask, and near the other's line.
 
     Args:
@@ -25,9 +25,9 @@ def lines(pair: Pair, buffer_px: float) -> dict[str, int]:
         "n_pred_line_near": 0,
     }
     if counts["n_line"] and counts["n_pred_line"]:
-        true_points, pred_points = points(pair.line), points(pair.pred_line)
-        counts["n_line_near"] = int(np.sum(nearest(true_points, pred_points)[0] <= buffer_px))
-        counts["n_pred_line_near"] = int(np.sum(nearest(pred_points, true_points)[0] <= buffer_px))
+        true_points, pred_points = pixel_coordinates(pair.line), pixel_coordinates(pair.pred_line)
+        counts["n_line_near"] = int(np.sum(nearest_points(true_points, pred_points)[0] <= buffer_px))
+        counts["n_pred_line_near"] = int(np.sum(nearest_points(pred_points, true_points)[0] <= buffer_px))
     return counts
 
 
@@ -56,8 +56,8 @@ def cl_iou(line: int, line_near: int, pred_line: int, pred_line_near: int) -> fl
     return line_near / union if union else 1.0
 
 
-def scores(counts: dict[str, int]) -> dict[str, float]:
-    """`cl_dice`, `cl_iou`, `skeleton_precision` and `skeleton_recall` from the counts of `lines`, neither line empty."""
+def skeleton_scores(counts: dict[str, int]) -> dict[str, float]:
+    """`cl_dice`, `cl_iou`, `skeleton_precision` and `skeleton_recall` from the counts of `line_counts`, neither line empty."""
     line, pred_line = counts["n_line"], counts["n_pred_line"]
     return {
         "cl_dice": cl_dice(line, counts["n_line_inside"], pred_line, counts["n_pred_line_inside"]),

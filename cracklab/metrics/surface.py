@@ -8,13 +8,13 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from cracklab.geometry.masks import CROSS, Mask, distance_to
-from cracklab.metrics.masks import per_image, rim
-from cracklab.metrics.scores import EMPTY, Backend, Empty, check_empty, far_px, where_empty
+from cracklab.metrics.pairs import inner_boundary, per_image
+from cracklab.metrics.scores import EMPTY, Backend, Empty, check_empty, empty_distance, empty_score
 
 Distances = NDArray[np.float64]
 """px."""
 
-OFF = {"0": 0.0, "1": 1.0, "2": 2.0, "4": 4.0, "8": 8.0, "16": 16.0, "32": 32.0}
+DISTANCE_BINS = {"0": 0.0, "1": 1.0, "2": 2.0, "4": 4.0, "8": 8.0, "16": 16.0, "32": 32.0}
 """Distances, px, up to which errors of an outline are counted together, by the end of their column's name."""
 DENSE = 1 / 12
 """Share of outline pixels above which a distance transform of all pixels is faster than a tree of the outline's."""
@@ -59,7 +59,9 @@ def hausdorff95(
 def image_hausdorff95(pred: Mask, target: Mask, empty: Empty = EMPTY, backend: Backend = "cracklab") -> float:
     """HD95 of one class of one image, px; see `hausdorff95`."""
     if not pred.any() or not target.any():
-        return where_empty("hd95_px", not (pred.any() or target.any()), far_px(pred.shape, empty))
+        return empty_score(
+            "hd95_px", both=not (pred.any() or target.any()), distance_px=empty_distance(pred.shape, empty)
+        )
     return _monai(pred, target) if backend == "monai" else _hausdorff95(edge_distances(pred, target))
 
 
@@ -76,7 +78,7 @@ def surface(pred: Mask, target: Mask, tolerance_px: float, backend: Backend = "c
         By name: `hd95_px`; `hd100_px`, the largest distance; `asd_px`, the mean over the edge pixels of both masks;
         `surface_dice`, the share of the edge pixels of both masks that are met (Nikolov 2018, eq. 2, counted in pixels);
         `boundary_f1`, 2 P R / (P + R) of the shares P of the predicted and R of the true edge pixels that are met
-        (Csurka 2013); and the counts of `by_distance`.
+        (Csurka 2013); and the counts of `distance_histogram`.
     """
     to_truth, to_pred = distances = edge_distances(pred, target)
     met = to_truth <= tolerance_px, to_pred <= tolerance_px
@@ -88,31 +90,28 @@ def surface(pred: Mask, target: Mask, tolerance_px: float, backend: Backend = "c
         "asd_px": float(both.mean()),
         "surface_dice": float(np.mean(np.concatenate(met))),
         "boundary_f1": 2 * precision * recall / (precision + recall) if precision + recall else 0.0,
-        **by_distance(distances),
+        **distance_histogram(distances),
     }
 
 
-def by_distance(distances: tuple[Distances, Distances]) -> dict[str, int]:
+def distance_histogram(distances: tuple[Distances, Distances]) -> dict[str, int]:
     """Edge pixels by their distance to the other outline: counts for a histogram over many images.
 
     Args:
         distances: px, of the edge pixels of the prediction, then of those of the truth; inf where the other is empty.
 
     Returns:
-        `n_pred_off_K` and `n_true_off_K` for the K of `OFF`, px, each without those up to the K before; `..._more` beyond.
+        `n_pred_off_K` and `n_true_off_K` for the K of `DISTANCE_BINS`, px, each without those up to the K before; `..._more` beyond.
     """
     found: dict[str, int] = {}
     for side, off in zip(("pred", "true"), distances, strict=True):
-        numbers = np.bincount(np.searchsorted(list(OFF.values()), off), minlength=len(OFF) + 1).tolist()
-        found |= {f"n_{side}_off_{name}": number for name, number in zip((*OFF, "more"), numbers, strict=True)}
+        numbers = np.bincount(
+            np.searchsorted(list(DISTANCE_BINS.values()), off), minlength=len(DISTANCE_BINS) + 1
+        ).tolist()
+        found |= {
+            f"n_{side}_off_{name}": number for name, number in zip((*DISTANCE_BINS, "more"), numbers, strict=True)
+        }
     return found
-
-
-def by_distance_to_nothing(pred: Mask, target: Mask) -> dict[str, int]:
-    """The same where a mask is empty: every edge pixel of the other is `..._more`."""
-    return by_distance(
-        (np.full(np.count_nonzero(edges(pred)), np.inf), np.full(np.count_nonzero(edges(target)), np.inf))
-    )
 
 
 def _hausdorff95(distances: tuple[Distances, Distances]) -> float:
@@ -134,25 +133,25 @@ def edge_distances(pred: Mask, target: Mask) -> tuple[Distances, Distances]:
     outline_p, outline_t = edges(pred[box]), edges(target[box])
     if np.count_nonzero(outline_p) + np.count_nonzero(outline_t) > DENSE * outline_p.size:
         return _transformed(outline_p, outline_t), _transformed(outline_t, outline_p)
-    points_p, points_t = points(outline_p), points(outline_t)
-    return nearest(points_p, points_t)[0], nearest(points_t, points_p)[0]
+    points_p, points_t = pixel_coordinates(outline_p), pixel_coordinates(outline_t)
+    return nearest_points(points_p, points_t)[0], nearest_points(points_t, points_p)[0]
 
 
 def edges(mask: Mask) -> Mask:
     """Pixels of a mask with one of their four neighbours, or the image's border, outside of it."""
-    return rim(mask, CROSS)
+    return inner_boundary(mask, CROSS)
 
 
 def _transformed(outline: Mask, other: Mask) -> Distances:
     return np.asarray(distance_to(other)[outline], np.float64)
 
 
-def points(mask: Mask) -> NDArray[np.float64]:
+def pixel_coordinates(mask: Mask) -> NDArray[np.float64]:
     """Coordinates (x, y) of the pixels of a mask that is not empty, (N, 2), row by row."""
     return cv2.findNonZero(np.ascontiguousarray(mask).view(np.uint8)).reshape(-1, 2).astype(np.float64)
 
 
-def nearest(here: NDArray[np.float64], there: NDArray[np.float64]) -> tuple[Distances, NDArray[np.intp]]:
+def nearest_points(here: NDArray[np.float64], there: NDArray[np.float64]) -> tuple[Distances, NDArray[np.intp]]:
     """Distance to, and index of, the nearest of other points, which are not none, for each point (N, 2)."""
     # a tree is asked once, so that balancing it would cost more than it saves
     distances, indices = cKDTree(there, balanced_tree=False, compact_nodes=False).query(here)

@@ -5,8 +5,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cracklab.geometry.masks import Mask
-from cracklab.metrics.masks import Pair
-from cracklab.metrics.surface import nearest, points
+from cracklab.metrics.pairs import Pair
+from cracklab.metrics.surface import nearest_points, pixel_coordinates
 
 
 def topology(pair: Pair, tolerance_px: float) -> dict[str, float | None]:
@@ -32,7 +32,7 @@ def topology(pair: Pair, tolerance_px: float) -> dict[str, float | None]:
         return result | {"pieces_per_crack": None, "bridged": None}
     if not pieces:
         return result | {"pieces_per_crack": 0.0, "bridged": 0.0}
-    distances, where = nearest(points(pair.line), points(pair.pred))
+    distances, where = nearest_points(pixel_coordinates(pair.line), pixel_coordinates(pair.pred))
     met = distances <= tolerance_px
     # both by number: crack * (pieces + 1) + piece, pixels row by row as `points` has them
     meetings = crack[pair.line][met] * (pieces + 1) + piece[pair.pred][where[met]]

@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 LEGEND = """
 Multiply-adds, 1e9, are those of convolutions, matrix products and attention for one image: half of the FLOPs that
-torch.utils.flop_counter counts. Normalisation, activations and resampling are left out."""
+torch.utils.flop_counter counts. Normalisation, activations and resampling are not counted."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a net costs.
+    """The cost of a net.
 
-    Args:
-        path: the import path of its class.
-        channels: of the image.
-        parameters: how many it has.
-        multiply_adds: for one image; None where the net does not take that image.
-        refusal: what the net says to an image that it does not take.
+    Attributes:
+        path: import path of its class.
+        channels: channels of the image.
+        parameters: number of parameters.
+        multiply_adds: multiply-adds for one image; None if the net does not accept that image.
+        refusal: the net's message about an image that it does not accept.
     """
 
     path: str
@@ -45,30 +45,29 @@ def run(command: str, arguments: Sequence[str]) -> int:
 
     Args:
         command: `models`.
-        arguments: what follows it on the command line.
+        arguments: the arguments after the command.
 
     Returns:
         The exit code.
 
     Raises:
-        ConfigError: for an unknown name, or a configuration without a net.
+        ConfigError: for an unknown name or option, or a configuration without a net.
     """
-    parser = CommandParser(command, "Parameters and multiply-adds of nets.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="of configs/model (default: all)")
+    parser = CommandParser(command, "List nets with their parameters and multiply-adds.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="nets of configs/model (default: all)")
     parser.add_argument(
         "--config", action="append", default=[], metavar="FILE", help="a configuration; repeat to overlay"
     )
-    parser.add_argument("--size", type=int, default=512, help="height and width of the image, px (default 512)")
-    parser.add_argument("--channels", type=int, help="channels of the image (default: as the configuration has it)")
+    parser.add_argument("--size", type=int, default=512, help="height and width of the image, px (default: 512)")
+    parser.add_argument("--channels", type=int, help="channels of the image (default: those of the configuration)")
     options = parser.parse(arguments)
-    if options.size < 1 or (options.channels is not None and options.channels < 1):
-        raise ConfigError(f"--size {options.size} and --channels {options.channels}: 1 or more is needed")
+    for name in ("size", "channels"):
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise ConfigError(f"--{name} is {value}: give a number of at least 1")
     chosen = {name: [_file(name)] for name in options.names}
     if options.config:
-        files = [
-            Path(file)
-            for file in config_files.resolve([part for f in options.config for part in ("--config", f)])[1::2]
-        ]
+        files = [config_files.find(file) for file in options.config]
         chosen[files[-1].stem] = files
     costs = {name: net_cost(files, options.size, options.channels) for name, files in (chosen or _all()).items()}
     print(as_table(costs, options.size))
@@ -76,7 +75,12 @@ def run(command: str, arguments: Sequence[str]) -> int:
 
 
 def as_table(costs: Mapping[str, Cost], size: int) -> str:
-    """One line a net, then what the figures are."""
+    """Return a table with a row per net, followed by an explanation of the columns.
+
+    Example:
+        >>> print(as_table({"tiny": Cost("nets.Tiny", 3, 1234, 560_000_000)}, size=64).splitlines()[1])
+        tiny  nets.Tiny         3       1,234           0.56
+    """
     rows = [("net", "class", "channels", "parameters", "multiply-adds")]
     for name, cost in costs.items():
         giga = "-" if cost.multiply_adds is None else f"{cost.multiply_adds / 1e9:.2f}"
@@ -88,17 +92,17 @@ def as_table(costs: Mapping[str, Cost], size: int) -> str:
 
 
 def net_cost(files: Sequence[Path], size: int, channels: int | None = None) -> Cost:
-    """The cost of the net of a configuration, without its weights in memory.
+    """Compute the cost of a configuration's net, without its weights in memory.
 
     Args:
-        files: the configuration, each over the one before.
+        files: configuration files, each overlaying the one before.
         size: height and width of the image, px.
-        channels: of the image; None: as the configuration has it.
+        channels: channels of the image; None: those of the configuration.
 
     Raises:
-        ConfigError: where the configuration has no net, or one that does not work.
+        ConfigError: if the configuration has no net, or a net that cannot be built.
     """
-    # these imports take seconds that --help does not need
+    # these imports take seconds, which --help does not need
     import torch
     from jsonargparse import ArgumentError, ArgumentParser
     from torch import nn
@@ -119,15 +123,15 @@ def net_cost(files: Sequence[Path], size: int, channels: int | None = None) -> C
             if net := _at(content, "model", "net"):
                 config = parser.parse_object({"net": net}, cfg_base=config)
         if config is None:
-            raise ConfigError(f"{', '.join(map(str, files))} has no model.net: give a configuration of a net")
+            raise ConfigError(f"{', '.join(map(str, files))} has no model.net: give a configuration with a net")
         arguments = config.net.get("init_args") or {}
         channels = channels or arguments.get("in_channels", 3)
         if "in_channels" in arguments:
             arguments["in_channels"] = channels
-        built = _bare(lambda: parser.instantiate(config).net)
+        built = _without_memory(lambda: parser.instantiate(config).net)
     except (ArgumentError, ArithmeticError, AttributeError, ImportError, LookupError, TypeError, ValueError) as error:
         said = " ".join(str(error).split())
-        raise ConfigError(f"{', '.join(map(str, files))} does not work: {said}") from error
+        raise ConfigError(f"{', '.join(map(str, files))}: the net cannot be built: {said}") from error
     cost = partial(Cost, config.net.class_path, channels, sum(parameter.numel() for parameter in built.parameters()))
     try:
         with FlopCounterMode(display=False) as counter, torch.no_grad():
@@ -137,14 +141,14 @@ def net_cost(files: Sequence[Path], size: int, channels: int | None = None) -> C
     return cost(counter.get_total_flops() // 2)
 
 
-def _bare(make: Callable[[], "nn.Module"]) -> "nn.Module":
-    """A net without weights in memory."""
+def _without_memory(make: Callable[[], "nn.Module"]) -> "nn.Module":
+    """Build a net on the meta device, where weights take no memory."""
     import torch
 
     try:
         with torch.device("meta"):
             net = make()
-    except (RuntimeError, ValueError):  # some nets compute with numbers while they are made
+    except (RuntimeError, ValueError):  # some nets read values of tensors while they are built
         net = make()
     return net.to("meta").eval()
 
@@ -156,7 +160,7 @@ def _all() -> dict[str, list[Path]]:
 def _file(name: str) -> Path:
     known = _all()
     if name not in known:
-        raise ConfigError(f"no net of configs/model is called {name!r}{nearest(name, list(known))}")
+        raise ConfigError(f"no net of configs/model is called {name!r}{nearest(name, known)}")
     return known[name][0]
 
 

@@ -1,4 +1,4 @@
-"""A pretrained encoder with a decoder of residual blocks."""
+"""CrackSeg: any pretrained encoder with a decoder of residual blocks."""
 
 from collections.abc import Sequence
 
@@ -11,29 +11,29 @@ from cracklab.models.layers import convolutions, initialise, padded
 
 
 class Residual(nn.Module):
-    """x + f(x), where f is two 3 x 3 convolutions with ReLU, without normalisation."""
+    """A residual block, x + f(x), where f is two 3 x 3 convolutions with ReLU, without normalisation."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.convolutions = convolutions(width, width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """As many channels as came in."""
+        """Return x + f(x), with the channels of x."""
         change: Tensor = self.convolutions(x)
         return x + change
 
 
 class CrackSeg(nn.Module):
-    """Any encoder of segmentation-models-pytorch under the decoder of Koenig et al. 2021 ("OED").
+    """Any encoder of segmentation-models-pytorch with the decoder of Koenig et al. 2021 ("OED").
 
-    From (B, in_channels, H, W) to logits (B, classes, H, W), any H and W. A level doubles its input to nearest
-    neighbours, joins the encoder's skip, and has a 3 x 3 convolution with batch normalisation and ReLU, then two residual
-    blocks. Level one, at full size, has two such convolutions, and for a skip two of the image itself. Koenig trains
-    outputs of all levels (deep supervision); a net has one output here.
+    From (B, in_channels, H, W) to logits (B, classes, H, W), any H and W. A level doubles the size of its input by nearest
+    neighbours, concatenates the encoder's skip, and applies a 3 x 3 convolution with batch normalisation and ReLU, then
+    two residual blocks. The last level, at full size, applies two such convolutions instead, and its skip is two more of
+    the image itself. Koenig trains outputs of all levels (deep supervision); this net has one output.
 
     Args:
-        encoder_name: encoder of segmentation-models-pytorch, `tu-NAME` for those of timm; Koenig's is `efficientnet-b5`.
-        encoder_weights: `imagenet`, or a file where it is built from a configuration; None: random.
+        encoder_name: encoder of segmentation-models-pytorch, or `tu-NAME` for one of timm; Koenig's is `efficientnet-b5`.
+        encoder_weights: `imagenet`, or a file if the net is built from a configuration; None: random.
         in_channels: channels of the image.
         classes: channels of the logits.
         widths: channels of the five levels, from 1/16 to full size.
@@ -62,7 +62,7 @@ class CrackSeg(nn.Module):
             initialise(part)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Logits (B, classes, H, W) of an image (B, in_channels, H, W)."""
+        """Return logits (B, classes, H, W) of an image (B, in_channels, H, W)."""
         height, width = image.shape[-2:]
         image = padded(image, 32)
         _, *features, x = self.encoder(image)

@@ -1,4 +1,4 @@
-"""What the nets have in common."""
+"""Building blocks that the nets share."""
 
 from itertools import pairwise
 from math import prod, sqrt
@@ -8,11 +8,15 @@ from torch.nn import functional
 
 
 def convolutions(*channels: int, batch_norm: bool = False) -> nn.Sequential:
-    """3 x 3 convolutions from one number of channels to the next, each with a ReLU, and batch normalisation between.
+    """Return 3 x 3 convolutions, each followed by a ReLU.
 
     Args:
-        channels: of the input, and of each convolution.
-        batch_norm: normalise before each ReLU; the convolutions lose their bias, which that would cancel.
+        channels: channels of the input, then of each convolution.
+        batch_norm: normalise before each ReLU; the convolutions then have no bias, which that would cancel.
+
+    Example:
+        >>> [type(layer).__name__ for layer in convolutions(3, 64, 64)]
+        ['Conv2d', 'ReLU', 'Conv2d', 'ReLU']
     """
     layers: list[nn.Module] = []
     for before, after in pairwise(channels):
@@ -24,16 +28,31 @@ def convolutions(*channels: int, batch_norm: bool = False) -> nn.Sequential:
 
 
 def padded(image: Tensor, multiple: int) -> Tensor:
-    """An image (B, C, H, W) whose height and width are multiples of a number, by edge pixels at the bottom and right."""
-    # not -side % multiple, which torch.compile cannot analyse for sizes that change
+    """Return an image (B, C, H, W) padded to multiples in height and width, with its edge at the bottom and right.
+
+    Example:
+        >>> import torch
+        >>> padded(torch.zeros(1, 3, 37, 64), multiple=16).shape
+        torch.Size([1, 3, 48, 64])
+    """
+    # not -side % multiple, which torch.compile cannot analyse for variable sizes
     down, right = ((multiple - side % multiple) % multiple for side in image.shape[-2:])
     return functional.pad(image, (0, right, 0, down), mode="replicate")
 
 
 def initialise(net: nn.Module) -> None:
-    """Normal weights of variance 2 / fan-in, no bias: signals keep their size through ReLUs. He et al. 2015, eq. 10.
+    """Initialise convolutions with normal weights of variance 2 / fan-in and no bias, for ReLUs. He et al. 2015, eq. 10.
 
-    A pixel of a transposed convolution of stride s sees a share 1 / s^2 of the kernel.
+    An output pixel of a transposed convolution of stride s uses 1 / s^2 of the kernel, which its fan-in takes into
+    account.
+
+    Example:
+        >>> import torch
+        >>> _ = torch.manual_seed(0)
+        >>> layer = nn.Conv2d(8, 256, 3)
+        >>> initialise(layer)
+        >>> layer.bias.any().item(), round(layer.weight.var().item(), 3)  # 2 / (8 * 3 * 3) = 0.028
+        (False, 0.028)
     """
     for module in net.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):

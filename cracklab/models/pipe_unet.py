@@ -1,4 +1,4 @@
-"""The U-Net of the pipe paper."""
+"""PipeUNet: the U-Net of the paper on pipes."""
 
 import torch
 from torch import Tensor, nn
@@ -10,15 +10,19 @@ from cracklab.models.layers import convolutions, initialise, padded
 class PipeUNet(nn.Module):
     """U-Net of three levels for grey images, 1,735,361 parameters. Deopujari et al. 2025, "Parameters".
 
-    From (B, in_channels, H, W) to logits (B, classes, H, W), any H and W. Two 3 x 3 convolutions with ReLU a block:
-    64 64, 64 64, 128 128 down to a bridge 256 128, then 128 64, 64 64, 64 64, each after a 3 x 3 transposed convolution
-    of stride 2, which keeps the number of channels, and the skip; a 3 x 3 convolution at the end. The transposed
-    convolutions have a ReLU, as "all convolutional layers except the output". The paper is silent on the initialisation,
-    which is He's here. Its sigmoid is left to the loss.
+    From (B, in_channels, H, W) to logits (B, classes, H, W), any H and W. A block is two 3 x 3 convolutions with ReLU. Their
+    channels are 64 64, 64 64 and 128 128 down, 256 128 in the bridge, and 128 64, 64 64 and 64 64 up. Each block up follows
+    a 3 x 3 transposed convolution of stride 2, which keeps the number of channels, and the skip. A 3 x 3 convolution
+    ends the net. The transposed convolutions have a ReLU, as "all convolutional layers except the output". The paper does
+    not state the initialisation; this net uses He's. The paper's sigmoid is part of the loss here.
 
     Args:
         in_channels: channels of the image.
         classes: channels of the logits.
+
+    Example:
+        >>> sum(parameter.numel() for parameter in PipeUNet().parameters())
+        1735361
     """
 
     def __init__(self, in_channels: int = 1, classes: int = 1) -> None:
@@ -35,7 +39,7 @@ class PipeUNet(nn.Module):
         initialise(self)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Logits (B, classes, H, W) of an image (B, in_channels, H, W)."""
+        """Return logits (B, classes, H, W) of an image (B, in_channels, H, W)."""
         height, width = image.shape[-2:]
         x = padded(image, 8)
         skips = []

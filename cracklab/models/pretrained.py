@@ -1,4 +1,4 @@
-"""Weights that an encoder begins with: from the hub, from a file, or none where a checkpoint brings its own."""
+"""Weights that an encoder starts from: pretrained ones from the hub or a file, or none if a checkpoint holds them."""
 
 import pickle
 import ssl
@@ -15,55 +15,68 @@ from torch import Tensor, nn
 
 from cracklab.errors import ConfigError
 
-NONE: Mapping[str, Any] = {"encoder_weights": None, "pretrained": False}
-"""Arguments of nets that ask for weights, and their values for none."""
+NO_DOWNLOADS: Mapping[str, Any] = {"encoder_weights": None, "pretrained": False}
+"""Arguments that make a net download weights -> values for which it does not."""
 
 REMEDY = (
     "give a file by --model.net.encoder_weights PATH (.safetensors, or .pth with a state dict of the encoder), or null "
     "for random weights"
 )
 PREFIXES = ("net.encoder.", "encoder.")
-"""What precedes the encoder's names in a checkpoint of cracklab, or in a whole net of segmentation-models-pytorch."""
+"""Prefixes of the encoder's names in a checkpoint of cracklab and in a net of segmentation-models-pytorch."""
+
+
+def without_downloads(net: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a net's configuration, or its arguments, with pretrained weights switched off, nested nets included.
+
+    Example:
+        >>> without_downloads({"class_path": "Unet", "init_args": {"encoder_weights": "imagenet", "classes": 1}})
+        {'class_path': 'Unet', 'init_args': {'encoder_weights': None, 'classes': 1}}
+    """
+    copied = {key: without_downloads(value) if isinstance(value, Mapping) else value for key, value in net.items()}
+    return copied | {key: off for key, off in NO_DOWNLOADS.items() if key in net}
 
 
 def build(cls: Callable[..., nn.Module], *args: Any, fresh: bool = True, **kwargs: Any) -> nn.Module:
-    """Make a module, whose `encoder_weights` may be a file too.
+    """Build a module whose `encoder_weights` may also be a file.
 
     Args:
-        cls: its class; one without `encoder_weights` and `pretrained` is just made.
-        args: of the class.
-        fresh: False: a checkpoint brings all weights, so that neither hub nor file is needed.
-        kwargs: of the class.
+        cls: the class; one without `encoder_weights` and `pretrained` is simply called.
+        args: positional arguments of the class.
+        fresh: False if a checkpoint provides all weights, so that neither hub nor file is needed.
+        kwargs: keyword arguments of the class.
 
     Raises:
-        ConfigError: for a file that is missing or fits nothing, and for a hub that does not answer.
+        ConfigError: if the file is missing or does not fit, or the weights cannot be downloaded from the hub.
     """
-    wanted = {name: kwargs[name] for name in NONE if kwargs.get(name)}
-    bare = {**kwargs, **{name: NONE[name] for name in wanted}}
-    if not wanted or not fresh:
-        return cls(*args, **bare)
+    if not fresh:
+        return cls(*args, **without_downloads(kwargs))
+    wanted = {name: kwargs[name] for name in NO_DOWNLOADS if kwargs.get(name)}
+    if not wanted:
+        return cls(*args, **kwargs)
     weights = wanted.get("encoder_weights")
     if isinstance(weights, str) and (Path(weights).suffix or "/" in weights or Path(weights).is_file()):
-        net = cls(*args, **bare)
+        net = cls(*args, **without_downloads(kwargs))
         load_encoder(net, Path(weights).expanduser())
         return net
-    ask_hub()
+    use_cache_if_offline()
     try:
         return cls(*args, **kwargs)
     except OSError as error:
         name, value = next(iter(wanted.items()))
         said = " ".join(str(error).split())
-        raise ConfigError(f"{name} {value!r} cannot be had from the hub ({said}): {REMEDY}") from error
+        raise ConfigError(f"{name} {value!r} cannot be downloaded from the hub ({said}): {REMEDY}") from error
 
 
 def load_encoder(net: nn.Module, path: Path) -> None:
-    """Give `net.encoder` the weights of a file.
+    """Load the weights of a file into `net.encoder`.
 
-    Names are those of torchvision, of timm, of the encoder itself, or of a checkpoint of cracklab. A classifier's weights
-    are left out; a first convolution of three channels is summed for one, and repeated for more than three.
+    The names may be those of torchvision, of timm, of the encoder itself, or of a checkpoint of cracklab. The weights of
+    a classifier are ignored. A first convolution of three channels is summed for an image of one channel, and repeated
+    for more than three.
 
     Raises:
-        ConfigError: where the file is missing, is no file of weights, or fits another encoder.
+        ConfigError: if the file is missing, holds no weights, or fits another encoder.
     """
     encoder = getattr(net, "encoder", None)
     if not isinstance(encoder, nn.Module):
@@ -72,25 +85,25 @@ def load_encoder(net: nn.Module, path: Path) -> None:
     names = {_plain(name): name for name in own}
     state = {names.get(_plain(name), name): tensor for name, tensor in read_weights(path).items()}
     if all(name in state or name.endswith("num_batches_tracked") for name in own):
-        state = {name: state[name] for name in own if name in state}  # else the encoder has a way of its own to rename
+        state = {name: state[name] for name in own if name in state}  # else the encoder renames them itself
     try:
         encoder.load_state_dict({name: _with_channels(tensor, own.get(name)) for name, tensor in state.items()})
     except (RuntimeError, KeyError) as error:
         said = " ".join(str(error).split())
         raise ConfigError(
             f"encoder_weights {path} does not fit the encoder of {type(net).__name__} ({said[:300]} ...): give weights of "
-            "that encoder, or set model.net.encoder_name to theirs"
+            "that encoder, or set model.net.encoder_name to that of the file"
         ) from error
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """The tensors of a state dict by name; of a net's, those of its encoder.
+    """Read the tensors of a state dict by name; of a whole net's state dict, only those of its encoder.
 
     Raises:
-        ConfigError: where the file is missing, or holds none.
+        ConfigError: if the file is missing or holds no state dict.
     """
     if not path.is_file():
-        raise ConfigError(f"encoder_weights {path} is no file: {REMEDY}")
+        raise ConfigError(f"encoder_weights {path} is not a file: {REMEDY}")
     try:
         content: Any = (
             load_file(path)
@@ -111,21 +124,19 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return state
 
 
-def ask_hub() -> None:
-    """Leave the hub to its cache where it does not answer within three seconds: its library would try for a minute."""
+def use_cache_if_offline() -> None:
+    """Restrict the hub's library to its cache if the hub does not answer within 3 s: it would retry for a minute."""
     from huggingface_hub import constants
     from lightning.pytorch.utilities import rank_zero_only
 
-    if constants.HF_HUB_OFFLINE or _answers(constants.ENDPOINT):
+    if constants.HF_HUB_OFFLINE or _is_reachable(constants.ENDPOINT):
         return
-    rank_zero_only(print)(
-        f"{constants.ENDPOINT} does not answer: pretrained weights come from this machine's cache of it"
-    )
+    rank_zero_only(print)(f"{constants.ENDPOINT} does not answer: pretrained weights are taken from its local cache")
     constants.HF_HUB_OFFLINE = True
 
 
-def _answers(address: str) -> bool:
-    """Whether a server says anything, be it that it refuses, or that Python does not know who vouches for it."""
+def _is_reachable(address: str) -> bool:
+    """Return whether a server is reachable; HTTP and TLS errors count as reachable."""
     try:
         urlopen(Request(address, method="HEAD"), timeout=3).close()
     except HTTPError:
@@ -136,12 +147,12 @@ def _answers(address: str) -> bool:
 
 
 def _plain(name: str) -> str:
-    """A name as timm has it for a whole net, and for one that only makes features: `stages.0.x`, `model.stages_0.x`."""
+    """Return one form of a name for timm's whole nets, `stages.0.x`, and its feature extractors, `model.stages_0.x`."""
     return name.removeprefix("model.").replace(".", "_")
 
 
 def _with_channels(tensor: Tensor, own: Tensor | None) -> Tensor:
-    """The weight of a first convolution for as many channels as the encoder has."""
+    """Return the weight of a first convolution adapted to the encoder's number of channels; other weights unchanged."""
     from timm.models import adapt_input_conv
 
     if own is None or own.ndim != 4 or tensor.ndim != 4 or own.shape[1] == tensor.shape[1] or tensor.shape[1] != 3:

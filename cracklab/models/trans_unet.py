@@ -1,4 +1,4 @@
-"""A hybrid vision transformer with a convolutional decoder."""
+"""TransUNet: a hybrid vision transformer with a convolutional decoder."""
 
 from typing import Any
 
@@ -15,25 +15,25 @@ WIDTHS = (256, 128, 64, 16)
 
 
 class TransUNet(nn.Module):
-    """R50-ViT-B/16 under a cascaded upsampler with skips. Chen et al. 2021.
+    """R50-ViT-B/16 with a cascaded upsampler and skips. Chen et al. 2021.
 
     From (B, in_channels, H, W) to logits (B, classes, H, W), any H and W: position embeddings are resampled. A ResNet-50
-    of three stages reduces the image to 1/16, twelve transformer layers see its pixels as tokens; then a convolution to
-    512 channels and four blocks of: doubled bilinearly, joined with the ResNet's stage (512, 256, 64 channels, none at
-    full size), two 3 x 3 convolutions with batch normalisation and ReLU. Unlike Chen's, the transformer keeps its class
-    token, as timm's weights have it; the decoder does not see it.
+    of three stages reduces the image to 1/16, and twelve transformer layers take its pixels as tokens. A convolution to
+    512 channels follows, then four blocks. A block doubles the size bilinearly, concatenates the ResNet's stage (512, 256,
+    64 channels, none at full size), and applies two 3 x 3 convolutions with batch normalisation and ReLU. Unlike Chen's,
+    the transformer keeps its class token, as timm's weights expect; the decoder does not use it.
 
     Args:
-        encoder_name: hybrid of timm that begins with a ResNet-50 of three stages:
-            `vit_base_r50_s16_224.orig_in21k`, or `vit_base_r50_s16_384.orig_in21k_ft_in1k`.
-        encoder_weights: `imagenet`, which is timm's (ImageNet-21k for the first), or a file where it is built from a
+        encoder_name: hybrid of timm with a ResNet-50 of three stages: `vit_base_r50_s16_224.orig_in21k`, or
+            `vit_base_r50_s16_384.orig_in21k_ft_in1k`.
+        encoder_weights: `imagenet` for timm's weights (ImageNet-21k for the first), or a file if the net is built from a
             configuration; None: random.
         in_channels: channels of the image.
         classes: channels of the logits.
         layers: number of transformer layers.
 
     Raises:
-        ConfigError: for an encoder of another build.
+        ConfigError: for an encoder that is not such a hybrid.
     """
 
     def __init__(
@@ -47,8 +47,8 @@ class TransUNet(nn.Module):
         super().__init__()
         if not encoder_name.startswith("vit_base_r50_s16"):
             raise ConfigError(
-                f"encoder_name {encoder_name!r} is no hybrid of a ResNet-50 and a transformer: set model.net.encoder_name "
-                "to vit_base_r50_s16_224.orig_in21k, or leave it out where nothing below sets it"
+                f"encoder_name {encoder_name!r} is not a hybrid of a ResNet-50 and a transformer: set "
+                "model.net.encoder_name to vit_base_r50_s16_224.orig_in21k (another --config may have set it)"
             )
         encoder: Any = timm.create_model(
             encoder_name,
@@ -70,7 +70,7 @@ class TransUNet(nn.Module):
             initialise(part)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Logits (B, classes, H, W) of an image (B, in_channels, H, W)."""
+        """Return logits (B, classes, H, W) of an image (B, in_channels, H, W)."""
         height, width = image.shape[-2:]
         x, skips = self._encoded(padded(image, 16))
         x = self.neck(x)
@@ -81,7 +81,7 @@ class TransUNet(nn.Module):
         return logits[..., :height, :width]
 
     def _encoded(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """The transformer's tokens as a map at 1/16, and the ResNet's maps at 1/2, 1/4 and 1/8."""
+        """Return the transformer's tokens as a map at 1/16, and the ResNet's maps at 1/2, 1/4 and 1/8."""
         encoder: Any = self.encoder
         embed = encoder.patch_embed
         stem, stages = embed.backbone.stem, embed.backbone.stages

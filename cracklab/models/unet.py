@@ -1,4 +1,4 @@
-"""The plain U-Net."""
+"""UNet: the plain U-Net."""
 
 from collections.abc import Sequence
 
@@ -10,19 +10,23 @@ from cracklab.models.layers import convolutions, initialise, padded
 
 
 class UNet(nn.Module):
-    """U-Net of two 3 x 3 convolutions with ReLU a level, max-pooling down, 2 x 2 transposed convolutions up.
+    """U-Net with two 3 x 3 convolutions and ReLUs per level, max-pooling down, 2 x 2 transposed convolutions up.
 
     From (B, in_channels, H, W) to logits (B, classes, H, W), any H and W. Ronneberger, Fischer, Brox 2015, with padded
     convolutions. The default is the net of Krasniqi and Shehu 2026, section 4.2: four levels of 64, 128, 256 and 512
-    channels; they name no further level below, no normalisation and no initialisation, which is that of Ronneberger
-    here. With `dropout` 0.3 it is that of Ozcan 2024, in encoder and decoder.
+    channels. The paper names no deeper level, no normalisation and no initialisation, for which this net uses
+    Ronneberger's. With `dropout` 0.3 it is the net of Ozcan 2024, with dropout in encoder and decoder.
 
     Args:
         in_channels: channels of the image.
         classes: channels of the logits.
         widths: channels of each level; 64, 128, 256, 512, 1024 is the net of 2015.
-        dropout: share of activations that are dropped at the end of each level.
+        dropout: fraction of the activations dropped at the end of each level.
         batch_norm: batch normalisation after each convolution.
+
+    Example:
+        >>> UNet(widths=(4, 8))(torch.zeros(1, 3, 37, 50)).shape
+        torch.Size([1, 1, 37, 50])
     """
 
     def __init__(
@@ -48,7 +52,7 @@ class UNet(nn.Module):
         initialise(self)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Logits (B, classes, H, W) of an image (B, in_channels, H, W)."""
+        """Return logits (B, classes, H, W) of an image (B, in_channels, H, W)."""
         height, width = image.shape[-2:]
         x = padded(image, self.multiple)
         skips: list[Tensor] = []

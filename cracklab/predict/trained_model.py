@@ -16,6 +16,7 @@ from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.transform import EvalTransform
 from cracklab.errors import RunError
 from cracklab.logits import probabilities
+from cracklab.models.pretrained import without_downloads
 
 
 @dataclass
@@ -118,16 +119,3 @@ def _built(config: Mapping[str, Any], checkpoint: str | Path) -> tuple[nn.Module
         said = " ".join(str(error).split()) if isinstance(error, ArgumentError) else as_config_error(error)
         raise RunError(f"checkpoint {checkpoint} cannot be rebuilt here: {said}") from error
     return built.net, built.data
-
-
-def without_downloads(net: Mapping[str, Any]) -> dict[str, Any]:
-    """A net's configuration with pretrained weights switched off, since the checkpoint brings its own."""
-    off = {"encoder_weights": None, "pretrained": False}
-
-    def clean(value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return {key: off[key] if key in off else clean(item) for key, item in value.items()}
-        return value
-
-    cleaned: dict[str, Any] = clean(net)
-    return cleaned

@@ -12,19 +12,10 @@ from cracklab import pictures
 from cracklab.data.images import Array
 from cracklab.errors import DataError
 from cracklab.files import atomic_write
+from cracklab.pictures.colours import CLASSES, CRACK
 
 ROWS = 256
 """So many rows of a photo are painted at once."""
-COLOURS = (
-    pictures.MISSED,
-    (0, 158, 115),
-    (86, 180, 233),
-    (230, 159, 0),
-    (204, 121, 167),
-    (0, 114, 178),
-    (240, 228, 66),
-)
-"""Of Okabe and Ito's palette, by class."""
 
 
 @dataclass
@@ -48,7 +39,7 @@ def write_overlay(path: Path, result: Result) -> None:
         part, mask = result.photo[rows], result.mask[rows]
         for index in range(1, int(mask.max()) + 1) if result.several else (255,):
             part = pictures.overlay(
-                part, mask == index, COLOURS[(index - 1) % len(COLOURS)] if result.several else COLOURS[0]
+                part, mask == index, CLASSES[(index - 1) % len(CLASSES)] if result.several else CRACK
             )
         result.photo[rows] = part[..., ::-1]
     write_image(path, result.photo)

@@ -1,1 +1,1 @@
-"""From run folders to tables, figures and one page."""
+"""`cracklab report`: tables, figures and one page from run folders."""

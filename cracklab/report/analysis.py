@@ -1,4 +1,4 @@
-"""What runs say about methods: paired scores, comparisons over runs and over images, ranks, curves."""
+"""The analysis of one metric: paired scores, comparisons over runs and over images, ranks, learning curves."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -9,8 +9,8 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from cracklab.report.collection import Collection
 from cracklab.report.metric import Metric
-from cracklab.report.read import Collection, TestedRun
 from cracklab.report.statistics import (
     Comparison,
     Interval,
@@ -22,35 +22,36 @@ from cracklab.report.statistics import (
     epochs_to,
     firsts,
 )
+from cracklab.report.tested_run import TestedRun
 
 COMPARED = 8
-"""Methods that are compared pair by pair: the best so many, since 40 methods would be 780 pairs."""
+"""Number of methods that are compared pair by pair, best first: 40 methods would be 780 pairs."""
 SHARE_OF_BEST = 0.95
-"""The target of `epochs to`, unless one is given: this share of the best that a method reached on average."""
+"""Default target of `epochs to target`: this share of the best mean score of a method."""
 Block = tuple[str, str, int]
-"""Cluster, seed, and a number for the set of test images."""
+"""Cluster, seed, and the number of the set of test images."""
 
 
 @dataclass(frozen=True)
 class ImageComparison:
-    """Two methods on the images that both were tested on; several runs of an image are averaged first."""
+    """A comparison of two methods on the images that both were tested on; scores of an image are averaged over runs."""
 
     first: str
     second: str
     difference: Interval
-    """Positive where `first` is better; over groups of images."""
+    """Positive if `first` is better; its clusters are photos."""
     images: int
     superiority: float
-    """Share of the images on which `first` is better, a tie counting half."""
+    """Share of the images on which `first` is better; a tie counts half."""
 
     @property
     def significant(self) -> bool:
-        """Whether the interval leaves 0 out."""
+        """Whether the interval excludes 0."""
         return self.difference.low > 0 or self.difference.high < 0
 
     @property
     def turned(self) -> "ImageComparison":
-        """The same from the side of `second`."""
+        """The same comparison with the methods swapped."""
         old = self.difference
         difference = Interval(-old.value, -old.high, -old.low, old.clusters)
         return ImageComparison(self.second, self.first, difference, self.images, 1 - self.superiority)
@@ -58,26 +59,27 @@ class ImageComparison:
 
 @dataclass(frozen=True)
 class Convergence:
-    """How fast a method's validation score rises."""
+    """How fast a method's validation score improves."""
 
     method: str
     superiority: float
-    """Share of the epochs of all blocks in which the method is the best of all (Guel 2023)."""
+    """Share of the epochs of all blocks in which the method is the best one (Guel 2023)."""
     best: float
-    """Mean over runs of the best epoch's score."""
+    """Score of the best epoch, mean over runs."""
     reached: int
+    """Number of runs that reached the target."""
     runs: int
     epochs: float
-    """Median number of epochs to the target, of the runs that reached it."""
+    """Median number of epochs that these runs needed."""
 
 
 class Analysis:
-    """One metric of a collection of runs.
+    """The analysis of one metric of a collection of runs.
 
     Args:
         collection: the runs.
         metric: the metric.
-        target: validation score for `epochs to`; None: `SHARE_OF_BEST` of the best method's.
+        target: validation score for `epochs to target`; None: `SHARE_OF_BEST` of the best method's score.
     """
 
     def __init__(self, collection: Collection, metric: Metric, target: float | None = None) -> None:
@@ -85,21 +87,21 @@ class Analysis:
 
     @property
     def quantity(self) -> Quantity:
-        """What the metric is."""
+        """Name, direction and unit of the metric."""
         return self.metric.quantity
 
     @cached_property
     def blocks(self) -> dict[Block, dict[str, TestedRun]]:
-        """Runs by block and method. Runs with other test images are in another block: they are no pair."""
-        sets: dict[int, int] = {}
+        """Runs by block and method; runs with different test images are in different blocks, so they are not paired."""
+        sets: dict[tuple[str, ...], int] = {}
         found: dict[Block, dict[str, TestedRun]] = {}
         for run in self.collection.runs:
-            images = sets.setdefault(id(run.images.ids) if run.images else 0, len(sets))
+            images = sets.setdefault(run.images.ids if run.images else (), len(sets))
             found.setdefault((run.cluster, run.seed, images), {})[run.method] = run
         return found
 
     def scores(self, key: str) -> pd.DataFrame:
-        """A metric of test_metrics.json: index (cluster, seed), a column per method, NaN where there is none."""
+        """Return a metric of test_metrics.json: index (cluster, seed), one column per method, NaN for missing values."""
         index = pd.MultiIndex.from_tuples([block[:2] for block in self.blocks], names=[self.collection.cluster, "seed"])
         values = [
             [
@@ -112,39 +114,39 @@ class Analysis:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """The scores of the metric, best method first."""
+        """Scores of the metric, best method first."""
         scores = self.scores(self.metric.key)
         means = pd.Series(self.quantity.goodness(scores.mean().to_numpy(float)), index=scores.columns)
         return scores[list(means.sort_values(ascending=False, kind="stable", na_position="last").index)]
 
     @property
     def methods(self) -> list[str]:
-        """All methods, best first."""
+        """All methods, best mean first."""
         return [str(name) for name in self.table.columns]
 
     @cached_property
     def comparisons(self) -> list[Comparison]:
-        """Of every two of the best `COMPARED` methods, over runs."""
+        """Comparisons over runs of every pair of the best `COMPARED` methods."""
         return compare(self.table.iloc[:, :COMPARED], self.quantity)
 
     @cached_property
     def ranks(self) -> Ranks | None:
-        """Average ranks of all methods."""
+        """Average ranks of all methods; None if they share no block."""
         return average_ranks(self.table, self.quantity)
 
     @cached_property
     def wins(self) -> dict[str, float]:
-        """Blocks in which a method is the best."""
+        """Number of blocks in which each method is the best."""
         return firsts(self.table, self.quantity)
 
     @cached_property
     def image_comparisons(self) -> list[ImageComparison]:
-        """Of every two of the best methods, over images."""
+        """Comparisons over images of every pair of the best `COMPARED` methods."""
         pairs = combinations(self.methods[:COMPARED], 2)
         return [found for a, b in pairs if (found := self._over_images(a, b)) is not None]
 
     def _over_images(self, a: str, b: str) -> ImageComparison | None:
-        """Over the blocks that both have; where there are none, over all runs of each on the images of both."""
+        """Compare over the blocks that both methods have; if there are none, over all their runs on common images."""
         shared = [runs for runs in self.blocks.values() if a in runs and b in runs] or list(self.blocks.values())
         first, second = (self.image_means(runs[name] for runs in shared if name in runs) for name in (a, b))
         per_image = self.metric.per_image
@@ -160,13 +162,13 @@ class Analysis:
             return good[0] - good[1]
 
         each = np.round(gain(*columns, np.ones(len(both))), 12)
-        # where folds were made image by image, a run takes every image for a photo of its own: the other one knows better
+        # runs of folds over images have one group per image: take the groups of the method with fewer
         photos = min((found["group"].loc[both.index] for found in (first, second)), key=pd.Series.nunique)
         difference = bootstrap_interval([*columns, np.ones(len(both))], list(photos), gain)
         return ImageComparison(a, b, difference, len(both), float(((each > 0) + 0.5 * (each == 0)).mean()))
 
     def image_means(self, runs: Iterable[TestedRun]) -> pd.DataFrame:
-        """What per_image.csv has for the metric, averaged over runs: index id, `group`, and numbered columns."""
+        """Return the metric's columns of per_image.csv, averaged over runs: index id, `group`, and numbered columns."""
         width = len(self.metric.per_image.columns) if self.metric.per_image else 0
         parts = [
             pd.DataFrame(run.images.values, index=list(run.images.ids)).assign(group=list(run.images.groups))
@@ -181,7 +183,7 @@ class Analysis:
         return means.assign(group=whole["group"].first())
 
     def image_values(self, runs: Iterable[TestedRun]) -> dict[str, float]:
-        """The metric of each single image, averaged over runs; empty where it has no value of single images."""
+        """Return the metric of every image, averaged over runs; empty if the metric has no values of single images."""
         means = self.image_means(runs)
         columns = [means[name].to_numpy(float) for name in means.columns if name != "group"]
         if self.metric.per_image is None or not columns:
@@ -191,7 +193,7 @@ class Analysis:
 
     @cached_property
     def curves(self) -> pd.DataFrame:
-        """Validation scores: index (block, epoch), a column per method; empty where runs have none."""
+        """Validation scores: index (block, epoch), one column per method; empty if no run has any."""
         name = self.metric.curve
         parts: dict[tuple[int, str], pd.Series] = {}
         for number, runs in enumerate(self.blocks.values()):
@@ -206,7 +208,7 @@ class Analysis:
 
     @cached_property
     def target(self) -> float:
-        """The validation score of `epochs to`."""
+        """Validation score of `epochs to target`."""
         if self._target is not None:
             return self._target
         best = self._best_epochs().mean()
@@ -215,12 +217,12 @@ class Analysis:
         return float(best.min() / SHARE_OF_BEST) if self.quantity.better == "lower" else math.nan
 
     def _best_epochs(self) -> pd.DataFrame:
-        """The best epoch's score: index block, a column per method."""
+        """Return the score of the best epoch: index block, one column per method."""
         by_block = self.curves.groupby(level="block")
         return by_block.max() if self.quantity.better == "higher" else by_block.min()
 
     def convergence(self) -> list[Convergence]:
-        """Of every method with curves, best first."""
+        """Return the convergence of every method with learning curves, best method first."""
         if self.curves.empty:
             return []
         complete = len(self.curves.dropna())
@@ -247,7 +249,7 @@ class Analysis:
         return found
 
     def runs_of(self, method: str) -> Sequence[TestedRun]:
-        """The runs of a method."""
+        """Return the runs of a method."""
         return [run for run in self.collection.runs if run.method == method]
 
 

@@ -1,7 +1,7 @@
-"""The figures of a report: curves, paired plots, ranks, heat maps.
+"""The figures of a report: learning curves, paired scores, average ranks, heat maps.
 
-Each function returns a matplotlib figure that belongs to no window. Colours are of Okabe and Ito's palette; lines differ
-in dashes too, and no method is told by its colour alone.
+Each function returns a matplotlib figure without a window. Colours are from the palette of Okabe and Ito; lines also
+differ in their dashes, so that no method is identified by colour alone.
 """
 
 import io
@@ -16,23 +16,24 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
+from cracklab.pictures.colours import SERIES, as_hex
 from cracklab.report.analysis import Analysis
 from cracklab.report.labels import short
 from cracklab.report.metric import Metric
 from cracklab.report.statistics import Ranks, clusters_of, mean_interval
 
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#6E6E6E")
+PALETTE = [as_hex(colour) for colour in SERIES]
 DASHES = ("-", "--", "-.", ":")
-SHOWN = len(PALETTE)
-"""Methods in a figure of curves."""
-RANKED = 20
-"""Methods in a figure with a line each."""
+MAX_CURVES = len(PALETTE)
+"""Largest number of methods in the figure of learning curves."""
+MAX_ROWS = 20
+"""Largest number of methods in a figure with one row per method."""
 WIDTH = 5.6
-"""Inches: with 10 pt letters still readable on a phone."""
+"""Inches; text of 10 pt stays readable on a phone."""
 
 
 def as_svg(figure: Figure) -> str:
-    """A figure as SVG, the same bytes for the same figure; letters are outlines, so that no font is needed."""
+    """Return a figure as SVG: the same bytes for the same figure, and text as outlines, so that no font is needed."""
     text = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": "cracklab", "svg.fonttype": "path"}):
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
@@ -40,15 +41,15 @@ def as_svg(figure: Figure) -> str:
 
 
 def as_png(figure: Figure) -> bytes:
-    """A figure as PNG, 200 dots an inch."""
+    """Return a figure as PNG at 200 dpi."""
     data = io.BytesIO()
     figure.savefig(data, format="png", dpi=200, metadata={"Software": None})
     return data.getvalue()
 
 
 def paired(analysis: Analysis) -> Figure:
-    """The score of every run by method, runs of one block joined, with means and intervals; best method on top."""
-    table = analysis.table.iloc[:, :RANKED]
+    """Draw the score of every run by method, best method on top: a line joins the runs of a block, diamonds are means."""
+    table = analysis.table.iloc[:, :MAX_ROWS]
     figure, axes = _figure(0.9 + 0.42 * table.shape[1], _axis_label(analysis.metric))
     places = np.arange(table.shape[1])
     clusters = list(dict.fromkeys(table.index.get_level_values(0)))
@@ -82,8 +83,8 @@ def paired(analysis: Analysis) -> Figure:
 
 
 def learning_curves(analysis: Analysis) -> Figure:
-    """Validation scores by epoch: the mean over runs, with a band of one standard deviation."""
-    curves = analysis.curves.iloc[:, :SHOWN]
+    """Draw validation scores by epoch: mean over runs with a band of one standard deviation."""
+    curves = analysis.curves.iloc[:, :MAX_CURVES]
     figure, axes = _figure(3.7, "epoch", f"{analysis.quantity.name} of validation images")
     for i, method in enumerate(curves.columns):
         by_epoch = curves[method].groupby(level="epoch")
@@ -105,8 +106,8 @@ def learning_curves(analysis: Analysis) -> Figure:
 
 
 def critical_difference(ranks: Ranks) -> Figure:
-    """Average ranks on a line, best on the right; bars join methods that do not differ (Demsar 2006, Fig. 1)."""
-    names = list(ranks.average)[:RANKED]
+    """Draw average ranks on a line, best on the right; bars join methods that do not differ (Demsar 2006, Fig. 1)."""
+    names = list(ranks.average)[:MAX_ROWS]
     values = np.array([ranks.average[name] for name in names])
     bars = cliques(values, ranks.critical_difference)
     half = math.ceil(len(names) / 2)
@@ -141,7 +142,7 @@ def critical_difference(ranks: Ranks) -> Figure:
 
 
 def cliques(ranks: np.ndarray, distance: float) -> list[tuple[int, int]]:
-    """The longest stretches of ascending ranks whose ends differ by `distance` at most, as first and last index."""
+    """Return the maximal groups of ascending ranks whose ends differ by at most `distance`, as first and last index."""
     found: list[tuple[int, int]] = []
     for first in range(len(ranks)):
         last = int(np.flatnonzero(ranks <= ranks[first] + distance)[-1])
@@ -151,12 +152,12 @@ def cliques(ranks: np.ndarray, distance: float) -> list[tuple[int, int]]:
 
 
 def heat_map(points: Mapping[tuple[float, float], Sequence[float]], names: tuple[str, str], metric: Metric) -> Figure:
-    """The mean score over two numeric settings; a frame round the best.
+    """Draw the mean score over two numeric settings, with a frame around the best.
 
     Args:
-        points: (value of the first setting, of the second) -> scores of its runs.
-        names: of the settings: down, across.
-        metric: what the scores are.
+        points: (value of the first setting, of the second) -> scores of the runs with these values.
+        names: names of the settings: rows, columns.
+        metric: the metric of the scores.
     """
     down, across = (sorted({point[axis] for point in points}) for axis in (0, 1))
     grid = np.full((len(down), len(across)), np.nan)
@@ -181,7 +182,7 @@ def heat_map(points: Mapping[tuple[float, float], Sequence[float]], names: tuple
 
 
 def grid_of(analysis: Analysis) -> tuple[tuple[str, str], dict[tuple[float, float], list[float]]] | None:
-    """Scores over the two numeric settings that the runs vary; None where these are not two, or have one value."""
+    """Return the names of the two numeric settings that vary and the scores by their values; None if not exactly two vary."""
     runs = [run for run in analysis.collection.runs if len(run.numbers) >= 2]
     names = list(dict.fromkeys(name for run in runs for name in run.numbers))
     varied = [name for name in names if len({run.numbers.get(name) for run in runs} - {None}) > 1]
@@ -192,8 +193,8 @@ def grid_of(analysis: Analysis) -> tuple[tuple[str, str], dict[tuple[float, floa
         value = run.metrics.get(analysis.metric.key)
         if value is not None and all(name in run.numbers for name in varied):
             points.setdefault((run.numbers[varied[0]], run.numbers[varied[1]]), []).append(value)
-    shown = short(varied)
-    return ((shown[varied[0]], shown[varied[1]]), points) if len(points) > 1 else None
+    names_of = short(varied)
+    return ((names_of[varied[0]], names_of[varied[1]]), points) if len(points) > 1 else None
 
 
 def _figure(height: float, x: str, y: str = "") -> tuple[Figure, Axes]:
@@ -209,7 +210,7 @@ def _axis_label(metric: Metric) -> str:
 
 
 def _wrapped(name: str, width: int = 26) -> str:
-    """A long label over several lines, broken after commas."""
+    """Break a long label after commas."""
     lines = [""]
     for part in name.split(", "):
         if lines[-1] and len(lines[-1]) + len(part) > width:
@@ -221,6 +222,6 @@ def _wrapped(name: str, width: int = 26) -> str:
 
 
 def curve_points(analysis: Analysis) -> pd.DataFrame:
-    """The numbers behind `learning_curves`: a row per method and epoch, with mean, standard deviation and n."""
+    """Return the numbers of `learning_curves`: mean, standard deviation and n of every method and epoch."""
     long = analysis.curves.reset_index().melt(id_vars=["block", "epoch"], var_name="method").dropna()
     return long.groupby(["method", "epoch"])["value"].agg(mean="mean", std="std", n="count").reset_index()

@@ -1,24 +1,24 @@
-"""What tells runs apart, read from their configurations, where no study says it."""
+"""Labels of runs, derived from the keys in which their configurations differ."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 Flat = dict[str, Any]
-"""Dotted key -> value; a class is its name, its arguments are keys below it."""
+"""Dotted key -> value. The value of a class is its name; its arguments are keys below it."""
 
-REPLICATES = {"fold": "data.fold", "seed_everything": "seed_everything", "data.split_seed": "data.split_seed"}
-"""Axis -> key of settings that repeat a run."""
-ASIDE = (
+REPLICATE_KEYS = {"fold": "data.fold", "seed_everything": "seed_everything", "data.split_seed": "data.split_seed"}
+"""Axis -> configuration key of settings that repeat a run."""
+IGNORED = (
     "name", "wandb", "panels", "data.seed", "data.folds_file", "data.num_workers", "data.cache", "data.cache_gb", "data.pin_memory",
     "data.eval_batch_size", "trainer.logger", "trainer.default_root_dir", "trainer.enable_progress_bar", "trainer.enable_model_summary",
     "trainer.log_every_n_steps", "trainer.callbacks", "trainer.plugins",
 )  # fmt: skip
-"""Keys that make no other method."""
+"""Keys whose values do not make a different method."""
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> Flat:
-    """A resolved configuration as dotted keys."""
+    """Flatten a resolved configuration to dotted keys."""
     found: Flat = {}
     for name, value in config.items():
         key = f"{prefix}{name}"
@@ -33,15 +33,15 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> Flat:
 
 
 def differing(configs: Sequence[Flat]) -> list[str]:
-    """Keys that make methods differ, in the order of the configurations.
+    """Return the keys that tell methods apart, in the order of the configurations.
 
-    An argument counts where runs of the same class have several values of it: `model.loss.alpha` does not tell a
-    Tversky loss from one that has no alpha, `model.loss` does that.
+    An argument of a class counts only if runs with the same class have different values of it: `model.loss`, not
+    `model.loss.alpha`, tells a Tversky loss from a loss without alpha.
     """
     keys = dict.fromkeys(key for config in configs for key in config)
     found: list[str] = []
     for key in keys:
-        if key in REPLICATES.values() or any(key == name or key.startswith(f"{name}.") for name in ASIDE):
+        if key in REPLICATE_KEYS.values() or any(key == name or key.startswith(f"{name}.") for name in IGNORED):
             continue
         owners = [name for name in found if key.startswith(f"{name}.")]
         values: dict[Any, set[str]] = {}
@@ -53,20 +53,20 @@ def differing(configs: Sequence[Flat]) -> list[str]:
 
 
 def short(keys: Sequence[str]) -> dict[str, str]:
-    """Each key by its last part, or whole where two share that."""
+    """Map each key to its last part, or to itself if two keys have the same last part."""
     last = [key.rpartition(".")[2] for key in keys]
     return {key: name if last.count(name) == 1 else key for key, name in zip(keys, last, strict=True)}
 
 
 def text(value: Any) -> str:
-    """A value as a label; of a path the last part."""
+    """Return a value as a label; of a path, its last part."""
     if isinstance(value, str) and "/" in value:
         return Path(value).name
     return "-" if value is None else str(value)
 
 
 def is_number(label: str) -> bool:
-    """Whether a label is a number."""
+    """Return whether a label is a number."""
     try:
         float(label)
     except ValueError:
@@ -75,7 +75,7 @@ def is_number(label: str) -> bool:
 
 
 def method(labels: Mapping[str, str], axes: Sequence[str]) -> str:
-    """The name of a method: its labels on the axes, numbers and switches with their axis."""
+    """Return the name of a method: its labels, those that are numbers or booleans with their axis."""
     parts = []
     for axis in axes:
         label = labels.get(axis, "-")

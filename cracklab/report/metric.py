@@ -1,12 +1,12 @@
-"""What a metric key means: its name, which way is better, and where it stands in the files of a run."""
+"""The metric that a report compares: its name, which way is better, and where the files of a run hold it."""
 
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cracklab.errors import ConfigError
-from cracklab.metrics.overlap import BINARY
+from cracklab.metrics.key import MetricKey
+from cracklab.metrics.overlap import BINARY, COUNTS
 from cracklab.metrics.protocols import PROTOCOLS
 from cracklab.metrics.scores import SCORES
 from cracklab.registry import nearest
@@ -17,19 +17,18 @@ NAMES = {
     "asd_px": "ASD", "boundary_iou": "Boundary IoU", "boundary_f1": "boundary F1", "surface_dice": "surface Dice", "cl_dice": "clDice",
     "cl_iou": "centre-line IoU",
 }  # fmt: skip
-"""How a score is written in a sentence, where its key will not do."""
+"""Names of scores in sentences; all others are written as in their keys, with spaces."""
 NO_SCORES = ("images", "threshold", "crack_share", "boundary_share", "width_px", "empty_truth", "empty_pred")
-"""Keys of test_metrics.json that are neither good nor bad."""
-BAND = re.compile(r"_w\d+(_\d+)?$")
+"""Names in test_metrics.json of which neither more nor less is better."""
 
 
 @dataclass(frozen=True)
 class PerImage:
-    """How per_image.csv makes a value: columns of each image, and from their sums over images the value."""
+    """How a metric follows from per_image.csv: from the sums of some columns over images."""
 
     columns: tuple[str, ...]
     value: Callable[..., Any]
-    """Of the columns' sums and the number of images."""
+    """The metric, a function of the sum of each column and of the number of images."""
 
 
 @dataclass(frozen=True)
@@ -39,74 +38,80 @@ class Metric:
     key: str
     quantity: Quantity
     protocol: str
-    """How the number is made, in words."""
+    """How the value is computed, in words."""
     curve: str | None
-    """The same metric in metrics.csv; protocols have none."""
+    """The same metric in metrics.csv; None for protocols."""
     per_image: PerImage | None
-    """None where the value is no function of sums over images, and for protocols."""
+    """None if the value is not a function of sums over images, and for protocols."""
 
     @property
     def label(self) -> str:
-        """Name, key and which way is better."""
+        """The name, the key and which way is better."""
         way = {"higher": "higher is better", "lower": "lower is better", "one": "1 is best"}[self.quantity.better]
         return f"{self.quantity.name} ({self.key}, {way})"
 
     def text(self, value: float | None) -> str:
-        """A value in its own scale."""
+        """Return a value as text in its own scale, `-` if there is none."""
         return "-" if value is None or value != value else f"{value:.{2 if self.quantity.unit in ('px', 'mm') else 4}f}"
 
 
 def parse_metric(key: str) -> Metric:
-    """What a key means.
+    """Return the metric that a key names.
 
     Args:
-        key: `test/NAME`, also with `_image`, `@THRESHOLD`, `_wBAND` or `/CLASS`, or `PROTOCOL/NAME`.
+        key: `test/NAME` or `PROTOCOL/NAME`, by the grammar of `cracklab.metrics.key`.
 
     Raises:
-        ConfigError: for a key without a stage, and for one that is neither good nor bad.
+        ConfigError: for a key without a stage, an unknown protocol, or a quantity of which neither more nor less is better.
+
+    Example:
+        >>> parse_metric("test/hd95_px@0.1").label
+        'HD95 (test/hd95_px@0.1, lower is better)'
     """
-    stage, slash, rest = key.partition("/")
-    if not slash or not rest or stage in ("val", "train"):
-        raise ConfigError(f"--metric {key!r}: give a key of test_metrics.json, test/iou, or PROTOCOL/NAME")
+    parts = MetricKey.parse(key, staged=True)
+    stage, column = parts.stage, replace(parts, stage=None)
+    if not stage or not str(column) or stage in ("val", "train"):
+        raise ConfigError(f"--metric {key!r}: give a key of test_metrics.json, such as test/iou, or PROTOCOL/NAME")
     if stage != "test" and stage not in PROTOCOLS:
         raise ConfigError(f"--metric {key!r}: no protocol is called {stage!r}{nearest(stage, ['test', *PROTOCOLS])}")
-    name, _, where = rest.partition("@")
-    threshold, _, label = where.partition("/") if where else ("", "", name.partition("/")[2])
-    name = name.partition("/")[0]
-    base = BAND.sub("", name.removesuffix("_image"))
-    if base in NO_SCORES:
-        raise ConfigError(f"--metric {key!r} is a fact, not a score: name one of which more or less is better")
-    lower = base == "loss" or base.endswith(("_px", "_mm", "_error"))
-    better = SCORES[base].better if base in SCORES else "lower" if lower else "higher"
-    unit = base[-2:] if base.endswith(("_px", "_mm")) else "points" if better == "higher" else ""
-    shown = NAMES.get(base, base.replace("_", " ")) + name.removeprefix(base).replace("_", " ").replace(" image", "")
-    of_class = f" of {label}" if label else ""
-    quantity = Quantity(shown + of_class, better, unit, 100.0 if unit == "points" else 1.0)
+    if parts.name in NO_SCORES:
+        raise ConfigError(f"--metric {key!r} describes the images: give a score, of which more or less is better")
+    quantity = _quantity(column)
     if stage != "test":
-        made = PROTOCOLS[stage]
-        warning = f" Warning: {made.warning}" if made.warning else ""
-        return Metric(key, quantity, f"protocol {stage}: {made.what}{warning}".rstrip("."), None, None)
-    at = f"at threshold {threshold}" if threshold else "at the checkpoint's threshold"
-    what = f"{_how(name, base)}, {at}" if name != "average_precision" else "pooled over all pixels and thresholds"
-    return Metric(key, quantity, what, f"val/{rest}", _per_image(name, base, rest))
+        protocol = PROTOCOLS[stage]
+        warning = f" Warning: {protocol.warning}" if protocol.warning else ""
+        return Metric(key, quantity, f"protocol {stage}: {protocol.description}{warning}".rstrip("."), None, None)
+    return Metric(key, quantity, _description(column), str(replace(parts, stage="val")), _per_image(column))
 
 
-def _how(name: str, base: str) -> str:
-    if name.endswith("_image"):
-        return "mean over a run's test images"
-    if base in BINARY or name != base:
-        return "pooled over all pixels of a run's test images"
-    return "mean over a run's test images"
+def _quantity(key: MetricKey) -> Quantity:
+    """Return the name in words, the direction and the unit of a column."""
+    lower = key.name == "loss" or key.name.endswith(("_px", "_mm", "_error"))
+    better = SCORES[key.name].better if key.name in SCORES else "lower" if lower else "higher"
+    unit = key.name[-2:] if key.name.endswith(("_px", "_mm")) else "points" if better == "higher" else ""
+    name = NAMES.get(key.name, key.name.replace("_", " "))
+    band = "" if key.band is None else f" {key.band.replace('_', ' ')}"
+    of_class = f" of {key.label}" if key.label else ""
+    return Quantity(name + band + of_class, better, unit, 100.0 if unit == "points" else 1.0)
 
 
-def _per_image(name: str, base: str, rest: str) -> PerImage | None:
-    suffix = rest.removeprefix(name)
-    if name == base and base in BINARY:
-        ratio = BINARY[base]
+def _description(key: MetricKey) -> str:
+    """Return how the value is computed, in words."""
+    if key.variant == "average_precision":
+        return "pooled over all pixels and thresholds"
+    pooled = not key.image and (key.name in BINARY or key.band is not None)
+    over = "pooled over all pixels of a run's test images" if pooled else "mean over a run's test images"
+    return f"{over}, at threshold {key.threshold}" if key.threshold else f"{over}, at the checkpoint's threshold"
+
+
+def _per_image(key: MetricKey) -> PerImage | None:
+    """Return how the value follows from per_image.csv; None if it is not a function of sums over images."""
+    if key.variant in BINARY:
+        ratio = BINARY[key.name]
         return PerImage(
-            tuple(f"{count}{suffix}" for count in ("tp", "fp", "fn", "tn")),
+            tuple(str(key.named(count)) for count in COUNTS),
             lambda tp, fp, fn, tn, number: ratio(tp, fp, fn, tn),
         )
-    if name not in (base, f"{base}_image") or name == "average_precision":
+    if key.band is not None or key.name == "average_precision":
         return None
-    return PerImage((base + suffix,), lambda total, number: total / number)
+    return PerImage((str(replace(key, image=False)),), lambda total, number: total / number)

@@ -1,4 +1,4 @@
-"""A report as one HTML page that needs no network, and as Markdown."""
+"""A report as one HTML page that works without a network, and as Markdown."""
 
 import base64
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ TEMPLATE = "page.html.jinja"
 
 
 def html(content: Content) -> str:
-    """The page, with pictures, styles and the script that sorts tables in it."""
+    """Return the page; pictures, styles and the script that sorts tables are inline."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.tests["table"] = lambda item: isinstance(item, Table)
     environment.filters["source"] = source
@@ -25,7 +25,7 @@ def html(content: Content) -> str:
 
 
 def breakable(text: str) -> Markup:
-    """Text that may be broken after underscores, slashes and commas."""
+    """Escape a text and allow line breaks after underscores, slashes and commas."""
     escaped = str(escape(text))
     for mark in ("_", "/", ","):
         escaped = escaped.replace(mark, f"{mark}<wbr>")
@@ -33,13 +33,13 @@ def breakable(text: str) -> Markup:
 
 
 def source(picture: Picture) -> str:
-    """A picture as the source of an `img`: the SVG where there is one."""
+    """Return a picture as the source of an `img`: SVG if it has one, else PNG."""
     kind, data = ("svg+xml", picture.svg.encode()) if picture.svg else ("png", picture.png)
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def markdown(content: Content) -> str:
-    """The same for a README or an issue; pictures are links to the files beside it."""
+    """Return the report for a README or an issue; pictures are links to the files in figures/."""
     lines = [f"# {content.title}", content.subtitle + "."]
     if content.missing:
         lines += [f"**{content.unfinished}**", _list(content.missing)]

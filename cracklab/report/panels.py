@@ -1,4 +1,4 @@
-"""Pictures of test images in a report: the same images across methods, and the worst ones of the best method."""
+"""Pictures of test images: the same images across methods, and the worst images of the best method."""
 
 import math
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ from cracklab import pictures, run_folder
 from cracklab.errors import RunError
 from cracklab.report.analysis import Analysis
 from cracklab.report.labels import flat
-from cracklab.report.read import TestedRun
-from cracklab.study.folder import FAST
+from cracklab.report.tested_run import TestedRun
+from cracklab.study.folder import FastLoader
 
-IMAGES, METHODS = 4, 6
-"""Columns and, below photo and truth, rows of the picture."""
-TALLEST = 300
-"""Larger tiles are reduced to this height, px."""
+MAX_IMAGES, MAX_METHODS = 4, 6
+"""Columns of the picture, and its rows below photo and truth."""
+MAX_HEIGHT = 300
+"""Taller tiles are reduced to this height, px."""
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """A picture, and of what it is."""
+    """A picture with the block, images and methods in it."""
 
     picture: pictures.Image
     block: str
@@ -33,15 +33,15 @@ class Sheet:
 
 
 def same_images(analysis: Analysis) -> Sheet | None:
-    """Photo, truth, and errors of each method, of the block in which most methods have pictures of the same images.
+    """Draw photo, truth and the errors of each method for the block in which most methods have pictures of common images.
 
-    As Figure 4 of Krasniqi and Shehu 2026: a column an image, a row a method, best method first. None where no run has
-    pictures.
+    One column per image, one row per method, best method first, as in Figure 4 of Krasniqi and Shehu 2026. None if no
+    run has pictures.
     """
     best: tuple[int, str, dict[str, TestedRun], list[str]] | None = None
     for (cluster, seed, _), runs in analysis.blocks.items():
         names = {method: _examples(runs[method]) for method in analysis.methods if method in runs}
-        names = dict([(method, found) for method, found in names.items() if found][:METHODS])
+        names = dict([(method, found) for method, found in names.items() if found][:MAX_METHODS])
         common = sorted(set.intersection(*names.values())) if names else []
         if common and (best is None or len(names) > best[0]):
             best = (
@@ -53,7 +53,7 @@ def same_images(analysis: Analysis) -> Sheet | None:
     if best is None:
         return None
     _, block, runs, names_of_files = best
-    files = names_of_files[:IMAGES]
+    files = names_of_files[:MAX_IMAGES]
     images = [unquote(Path(name).stem) for name in files]
     strips = {
         method: [_tiles(run.folder / run_folder.EXAMPLES / name) for name in files] for method, run in runs.items()
@@ -68,11 +68,11 @@ def same_images(analysis: Analysis) -> Sheet | None:
         titles = [f"{method}  {_text(analysis, values.get(name))}" for name in images]
         rows.append(pictures.side_by_side([tiles[3] for tiles in tiles_of], titles))
     legend = pictures.legend(rows[0].shape[1], _tolerance(next(iter(runs.values()))))
-    return Sheet(pictures.stacked([*rows, legend]), block, images, list(strips))
+    return Sheet(pictures.stack_rows([*rows, legend]), block, images, list(strips))
 
 
 def worst_sheet(analysis: Analysis) -> tuple[str, bytes] | None:
-    """The name of the first run of the best method that has a picture of its worst images, and that PNG."""
+    """Return name and PNG of the first run of the best method that has a picture of its worst images."""
     for run in analysis.runs_of(analysis.methods[0]):
         for path in sorted((run.folder / run_folder.PANELS).glob("test_worst_*.png")):
             return run.name, path.read_bytes()
@@ -80,7 +80,7 @@ def worst_sheet(analysis: Analysis) -> tuple[str, bytes] | None:
 
 
 def as_png(picture: pictures.Image) -> bytes:
-    """A picture as PNG."""
+    """Encode a picture as PNG."""
     return bytes(cv2.imencode(".png", picture[..., ::-1])[1])
 
 
@@ -94,15 +94,15 @@ def _examples(run: TestedRun) -> set[str]:
 
 
 def _tiles(path: Path) -> list[pictures.Image]:
-    """Photo, truth, probability and errors of one image, none taller than `TALLEST`."""
+    """Read photo, truth, probability and errors of one image, none taller than `MAX_HEIGHT`."""
     read = cv2.imread(str(path))
     if read is None or read.shape[1] % 4:
-        raise RunError(f"{path} is not the picture of a test image: delete it, or test that run again")
+        raise RunError(f"{path} is not a picture that `cracklab test` writes: delete it, or test that run again")
     strip = np.ascontiguousarray(read[..., ::-1], np.uint8)
-    if strip.shape[0] > TALLEST:
-        scale = TALLEST / strip.shape[0]
+    if strip.shape[0] > MAX_HEIGHT:
+        scale = MAX_HEIGHT / strip.shape[0]
         width = 4 * round(strip.shape[1] * scale / 4)
-        strip = np.asarray(cv2.resize(strip, (width, TALLEST), interpolation=cv2.INTER_AREA), np.uint8)
+        strip = np.asarray(cv2.resize(strip, (width, MAX_HEIGHT), interpolation=cv2.INTER_AREA), np.uint8)
     return [np.ascontiguousarray(tile) for tile in np.split(strip, 4, axis=1)]
 
 
@@ -114,5 +114,5 @@ def _text(analysis: Analysis, value: float | None) -> str:
 
 def _tolerance(run: TestedRun) -> float:
     path = run.folder / run_folder.CONFIG
-    config = flat(yaml.load(path.read_text(encoding="utf-8"), Loader=FAST)) if path.is_file() else {}
+    config = flat(yaml.load(path.read_text(encoding="utf-8"), Loader=FastLoader)) if path.is_file() else {}
     return float(config.get("model.evaluation.tolerance_px", 2.0))

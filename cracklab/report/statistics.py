@@ -1,9 +1,9 @@
-"""How sure a comparison of runs is: intervals, tests, ranks, and a plain sentence.
+"""Statistics of runs: intervals, tests, ranks.
 
-A table of scores has a row per block and a column per method. A block is what methods share: fold, seed, net, and the
-test images; only scores of one block are paired. The index has two levels: the cluster (the fold, or whatever else a
-block has beside the seed) and the seed. Rows of one cluster share data, so they are resampled together; a table of one
-cluster is resampled by seed.
+A table of scores has one row per block and one column per method. The runs of a block have the same fold, seed, net and
+test images; only scores of the same block are paired. The index has two levels: the cluster (the fold, or all of a block
+but its seed) and the seed. Rows of a cluster share data, so they are resampled together; a table with one cluster is
+resampled by seed.
 """
 
 import math
@@ -23,12 +23,12 @@ Better = Literal["higher", "lower", "one"]
 ALPHA = 0.05
 RESAMPLES = 9999
 BATCH = 500
-"""Resamples held in memory at once."""
+"""Number of resamples held in memory at once."""
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """What is compared, and how its differences are written: `name` in `unit`s, after multiplying by `factor`."""
+    """The quantity that is compared; differences are written in `unit`, after multiplying by `factor`."""
 
     name: str
     better: Better = "higher"
@@ -36,17 +36,17 @@ class Quantity:
     factor: float = 1.0
 
     def goodness(self, values: Floats) -> Floats:
-        """The values, changed so that more is better."""
+        """Transform values so that higher is better."""
         return {"higher": values, "lower": -values, "one": -np.abs(values - 1)}[self.better]
 
     def text(self, value: float) -> str:
-        """A difference, without its unit: one decimal where it has a unit, else three, and two digits of a small one."""
+        """Write a difference without its unit: one decimal if it has a unit, else three; two digits if that would be 0."""
         scaled = value * self.factor
         decimals = 1 if self.unit else 3
         return f"{scaled:.{decimals}f}" if abs(scaled) >= 10.0**-decimals or not scaled else f"{scaled:.2g}"
 
     def amount(self, value: float) -> str:
-        """A difference in words: `1.2 IoU points`, `0.3 px HD95`."""
+        """Write a difference with its unit: `1.2 IoU points`, `0.3 px HD95`."""
         words = (
             [self.text(value), self.name, self.unit]
             if self.unit == "points"
@@ -57,7 +57,7 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Interval:
-    """A value with its 95 % interval, which is NaN to NaN where fewer than two clusters were resampled."""
+    """A value with its 95 % interval, which is NaN to NaN for fewer than two clusters."""
 
     value: float
     low: float
@@ -66,17 +66,17 @@ class Interval:
 
 
 def bootstrap_interval(columns: Sequence[Floats], clusters: Sequence[Any], statistic: Callable[..., Any]) -> Interval:
-    """A statistic of sums, with its bootstrap interval over whole clusters.
+    """Compute a statistic of sums and its bootstrap interval over whole clusters.
 
-    The percentile interval of few clusters is too narrow, since resampling them underestimates the variance by
-    (n - 1) / n and since it uses the normal's quantile: its level is expanded to 1 - 2 Phi(-sqrt(n / (n - 1)) t), with
+    A percentile interval of few clusters is too narrow: resampling underestimates the variance by (n - 1) / n and the
+    interval uses the quantile of the normal distribution. Its level is therefore expanded to 1 - 2 Phi(-sqrt(n / (n - 1)) t), with
     Student's t of n - 1 degrees of freedom. Below six clusters that is nearly their whole range, which holds the truth
     with probability 1 - 2^(1 - n) at most (`coverage_at_most`).
 
     Args:
-        columns: numbers to be added up, each (N,).
-        clusters: to which cluster each of the N belongs.
-        statistic: from the sums, one per column (each a number or an array), to the value.
+        columns: numbers that are summed, each (N,).
+        clusters: cluster of each of the N.
+        statistic: computes the value from the sums of the columns, which are numbers or arrays.
 
     Source: Hesterberg 2015, "What Teachers Should Know About the Bootstrap" (expanded percentile interval).
     """
@@ -102,47 +102,47 @@ def bootstrap_interval(columns: Sequence[Floats], clusters: Sequence[Any], stati
 
 
 def mean_interval(values: Floats, clusters: Sequence[Any]) -> Interval:
-    """The mean of some values with its bootstrap interval over clusters."""
+    """Compute a mean and its bootstrap interval over clusters."""
     return bootstrap_interval([values, np.ones(len(values))], clusters, lambda total, number: total / number)
 
 
 def coverage_at_most(clusters: int) -> float:
-    """The probability that the range of n independent values holds the median they are drawn around: 1 - 2^(1 - n)."""
+    """Return the probability that the range of n independent values contains the median of their distribution, 1 - 2^(1 - n)."""
     return 1 - 2.0 ** (1 - clusters)
 
 
 def clusters_of(scores: pd.DataFrame) -> list[Any]:
-    """What the rows of a table of scores are resampled by: the cluster, or the seed where there is one cluster only."""
+    """Return the resampling unit of every row of a table of scores: its cluster, or its seed if there is one cluster."""
     several = scores.index.get_level_values(0).nunique() > 1
     return list(scores.index.get_level_values(0 if several else 1))
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two methods over the blocks that both have; differences are positive where `first`, the better mean, is better."""
+    """A comparison of two methods over their common blocks; `first` has the better mean, positive differences favour it."""
 
     first: str
     second: str
     pairs: int
     difference: Interval
     p: float
-    """Of the Wilcoxon signed-rank test, two-sided; zeros are split between both sides (Demsar 2006)."""
+    """Two-sided p of the Wilcoxon signed-rank test; zeros are split between both signs (Demsar 2006)."""
     p_holm: float
-    """The same after Holm's correction for all comparisons of the table."""
+    """p after Holm's correction for all comparisons of the table."""
     family: int
-    """How many comparisons that are."""
+    """Number of comparisons of the table."""
     rank_biserial: float
-    """Effect size, (W+ - W-) / (W+ + W-) of the signed ranks: 1 where `first` is always better (Kerby 2014)."""
+    """Effect size, (W+ - W-) / (W+ + W-) of the signed ranks: 1 if `first` is always better (Kerby 2014)."""
     superiority: float
-    """Probability of superiority: share of the pairs in which `first` is better, a tie counting half."""
+    """Probability of superiority: share of the pairs in which `first` is better; a tie counts half."""
     seed_noise: float | None
-    """Standard deviation over seeds within a cluster, of both methods; None with one seed."""
+    """Standard deviation over seeds within a cluster, pooled over both methods; None with one seed."""
     design: str
-    """What the pairs are, `5 folds x 3 seeds`."""
+    """Number of folds, settings and seeds, `5 folds x 3 seeds`."""
 
     @property
     def significant(self) -> bool:
-        """Whether these runs show a difference: Holm's p below 0.05, and an interval without 0."""
+        """Whether p after Holm is below 0.05 and the interval excludes 0."""
         return self.p_holm < ALPHA and self.difference.low > 0
 
 
@@ -150,11 +150,11 @@ def compare(scores: pd.DataFrame, quantity: Quantity) -> list[Comparison]:
     """Compare every pair of methods over the blocks that both have.
 
     Args:
-        scores: index (cluster, seed), columns methods; NaN where a run is missing.
-        quantity: what the scores are.
+        scores: index (cluster, seed), columns methods; NaN for a missing run.
+        quantity: the quantity of the scores.
 
     Returns:
-        A comparison for every pair with a common block, in the order of the columns.
+        One comparison for every pair of methods with a common block, in the order of the columns.
     """
     found = []
     for a, b in combinations(scores.columns, 2):
@@ -173,7 +173,7 @@ def compare(scores: pd.DataFrame, quantity: Quantity) -> list[Comparison]:
 def _compare(both: pd.DataFrame, quantity: Quantity) -> Comparison:
     first, second = both.columns
     good = quantity.goodness(both.to_numpy(float))
-    gain = np.round(good[:, 0] - good[:, 1], 12)  # rounding errors are no ranks
+    gain = np.round(good[:, 0] - good[:, 1], 12)  # rounding errors must not get ranks
     if gain.mean() < 0:
         first, second, gain = second, first, -gain
     p = 1.0
@@ -196,7 +196,7 @@ def _compare(both: pd.DataFrame, quantity: Quantity) -> Comparison:
 
 
 def seed_noise(scores: pd.DataFrame) -> float | None:
-    """Standard deviation over seeds within a cluster, pooled over clusters and methods; None with one seed each."""
+    """Return the standard deviation over seeds, pooled over clusters and methods; None with one seed per cluster."""
     groups = scores.groupby(level=0)
     freedom = (groups.count() - 1).clip(lower=0).to_numpy().sum()
     if not freedom:
@@ -206,7 +206,7 @@ def seed_noise(scores: pd.DataFrame) -> float | None:
 
 
 def design(scores: pd.DataFrame) -> str:
-    """What the rows of a table are: `5 folds x 3 seeds`, or their number where not every cluster has every seed."""
+    """Describe the rows of a table: `5 folds x 3 seeds`, or their number if a cluster lacks a seed."""
     clusters, seeds = (scores.index.get_level_values(level).nunique() for level in (0, 1))
     noun = str(scores.index.names[0])
     of_clusters = _count(clusters, "fold") if noun == "fold" else f"{_count(clusters, 'setting')} of {noun}"
@@ -222,49 +222,25 @@ def _count(number: int, noun: str) -> str:
 
 
 def least_pairs(family: int) -> int:
-    """The least number of pairs with which a signed-rank test among `family` comparisons can reach 0.05 after Holm."""
+    """Return the smallest number of pairs for which a signed-rank test in a family of comparisons can reach 0.05 after Holm."""
     return math.floor(math.log2(family / ALPHA)) + 2
-
-
-def sentence(one: Comparison, quantity: Quantity) -> str:
-    """A comparison in plain words."""
-    by, inside = quantity.amount(one.difference.value), f"{interval_text(one.difference, quantity)}, n = {one.design}"
-    if one.significant:
-        return f"{one.first} beats {one.second} by {by} ({inside})"
-    noise = (
-        f"; seed noise {quantity.text(one.seed_noise)} {quantity.unit}".rstrip() if one.seed_noise is not None else ""
-    )
-    needed = least_pairs(one.family)
-    few = f"; too few pairs for a test, {needed} are needed" if one.pairs < needed else ""
-    return (
-        f"{one.first} and {one.second}: no difference that these runs can show "
-        f"({by} in favour of {one.first}, {inside}{noise}{few})"
-    )
-
-
-def interval_text(one: Interval, quantity: Quantity) -> str:
-    """The ends of an interval; those of fewer than five clusters are called what they are, nearly the whole range."""
-    if math.isnan(one.low):
-        return "no interval"
-    kind = "95 % interval" if one.clusters >= 5 else "whole range"
-    return f"{kind} {quantity.text(one.low)} to {quantity.text(one.high)}"
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """Average ranks of methods over the blocks that all of them have; rank 1 is the best, ties share."""
+    """Average ranks of methods over the blocks that all of them have; rank 1 is the best, ties share a rank."""
 
     average: dict[str, float]
     """By method, best first."""
     blocks: int
     critical_difference: float
-    """Two average ranks that are further apart differ, Nemenyi test at 0.05."""
+    """Smallest difference of two average ranks that the Nemenyi test at 0.05 detects."""
     p_friedman: float | None
-    """That all methods rank alike; None for two methods."""
+    """p of the Friedman test that all methods rank alike; None for two methods."""
 
 
 def average_ranks(scores: pd.DataFrame, quantity: Quantity) -> Ranks | None:
-    """Average ranks with the critical difference; None without two methods and a block that all have.
+    """Compute average ranks and their critical difference; None without two methods and a block that all of them have.
 
     Source: Demsar 2006, sec. 3.2.2.
     """
@@ -286,15 +262,15 @@ def average_ranks(scores: pd.DataFrame, quantity: Quantity) -> Ranks | None:
 
 
 def critical_difference(methods: int, blocks: int) -> float:
-    """Nemenyi's critical difference of average ranks at 0.05, q sqrt(k (k + 1) / (6 N)); Demsar 2006, sec. 3.2.2."""
+    """Return Nemenyi's critical difference of average ranks at 0.05, q sqrt(k (k + 1) / (6 N)); Demsar 2006, sec. 3.2.2."""
     q = float(stats.studentized_range.ppf(1 - ALPHA, methods, np.inf)) / math.sqrt(2)
     return q * math.sqrt(methods * (methods + 1) / (6 * blocks))
 
 
 def firsts(scores: pd.DataFrame, quantity: Quantity) -> dict[str, float]:
-    """In how many rows each method is the best, of those that all methods have; a tie is shared.
+    """Count the rows in which each method is the best, among the rows that all methods have; ties are split equally.
 
-    Over blocks these are wins; over epochs, divided by their number, the superiority of Guel 2023, sec. 2.1.6.
+    Over blocks, these are the wins; over epochs, divided by their number, the superiority of Guel 2023, sec. 2.1.6.
     """
     good = quantity.goodness(scores.dropna().to_numpy(float))
     best = good == good.max(axis=1, keepdims=True) if len(good) else np.zeros((1, scores.shape[1]), bool)
@@ -303,13 +279,13 @@ def firsts(scores: pd.DataFrame, quantity: Quantity) -> dict[str, float]:
 
 
 def epochs_to(values: Floats, epochs: Sequence[int], target: float, quantity: Quantity) -> int | None:
-    """Epochs trained until a score first reached a target; None if it never did. NaN is an epoch without a score.
+    """Return the number of epochs until a score first reached a target; None if it never did.
 
     Args:
-        values: of a run's epochs.
-        epochs: their numbers, from 0.
-        target: in the score's own scale.
-        quantity: what the score is.
+        values: score of every epoch; NaN for an epoch without a score.
+        epochs: numbers of the epochs, from 0.
+        target: target, on the scale of the score.
+        quantity: the quantity of the score.
     """
     reached = np.flatnonzero(quantity.goodness(values) >= quantity.goodness(np.array(target)))
     return int(epochs[int(reached[0])]) + 1 if len(reached) else None

@@ -1,4 +1,4 @@
-"""A table once, written as CSV, Markdown and LaTeX; the page writes it as HTML."""
+"""A table that writes itself as CSV, Markdown and LaTeX; the page writes it as HTML."""
 
 import io
 from collections.abc import Callable, Mapping, Sequence
@@ -8,12 +8,12 @@ from typing import Any
 import pandas as pd
 
 Row = Mapping[str, Any]
-"""Raw values by key, as the CSV has them."""
+"""Raw values by key, as in the CSV."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column as people see it: `text` of a row, sorted by the raw value `key`."""
+    """A column as readers see it: shows `text` of a row, sorts by the raw value `key`."""
 
     heading: str
     key: str
@@ -21,23 +21,23 @@ class Column:
     numeric: bool = True
 
     def order(self, row: Row) -> str:
-        """What the page sorts by: a number as text, or nothing where there is none."""
+        """Return the sort key of the page: the raw value as text, empty if it is missing."""
         value: Any = row.get(self.key)
         return "" if _is_missing(value) else repr(float(value)) if self.numeric else str(value)
 
 
 def words(heading: str, key: str) -> Column:
-    """A column of words."""
+    """Return a column of words."""
     return Column(heading, key, lambda row: "-" if _is_missing(row.get(key)) else str(row[key]), numeric=False)
 
 
 def number(heading: str, key: str, form: str = ".4f") -> Column:
-    """A column of numbers in a format."""
+    """Return a column of numbers in a format."""
     return Column(heading, key, lambda row: "-" if _is_missing(row.get(key)) else format(row[key], form))
 
 
 def spread(heading: str, low: str, high: str, form: str = ".4f") -> Column:
-    """A column of intervals, sorted by where they begin."""
+    """Return a column of intervals, sorted by their lower ends."""
 
     def text(row: Row) -> str:
         if _is_missing(row.get(low)) or _is_missing(row.get(high)):
@@ -53,30 +53,30 @@ def _is_missing(value: Any) -> bool:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of raw values, and the columns in which people see them."""
+    """Rows of raw values, and the columns that readers see."""
 
     name: str
-    """Of its files."""
+    """Stem of its files."""
     title: str
     note: str
-    """What the numbers are: metric key, protocol, n."""
+    """Explains the numbers: metric key, protocol, n."""
     columns: Sequence[Column]
     rows: Sequence[Row]
     folded: bool = False
-    """Whether the page shows it on request only."""
+    """Whether the page shows it only on request."""
 
     def csv(self) -> str:
-        """Raw values, unrounded, all keys."""
+        """Return the raw values of all keys, unrounded."""
         text = io.StringIO()
         pd.DataFrame(self.rows).to_csv(text, index=False)
         return text.getvalue()
 
     def texts(self) -> list[list[str]]:
-        """The cells as people see them."""
+        """Return the cells as readers see them."""
         return [[column.text(row) for column in self.columns] for row in self.rows]
 
     def markdown(self) -> str:
-        """Title, note and table."""
+        """Return title, note and table."""
         headings = [_markdown(column.heading) for column in self.columns]
         rule = ["---:" if column.numeric else "---" for column in self.columns]
         lines = [headings, rule, *([_markdown(cell) for cell in row] for row in self.texts())]
@@ -85,7 +85,7 @@ class Table:
         )
 
     def latex(self) -> str:
-        """A booktabs tabular, its note as a comment."""
+        """Return a booktabs tabular with the note as a comment."""
         frame = pd.DataFrame(self.texts(), columns=[column.heading for column in self.columns])
         alignment = "".join("r" if column.numeric else "l" for column in self.columns)
         note = " ".join(f"{self.title}: {self.note}".split())

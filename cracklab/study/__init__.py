@@ -1,1 +1,1 @@
-"""Many runs: cross-validation and grids, on one machine or a cluster, resumed by themselves, summed up in tables."""
+"""Many runs: cross-validation and grids of runs, on one machine or a cluster, resumable, summarised in tables."""

@@ -1,23 +1,23 @@
-"""A study is its folder: what `kfold` and `study` know lies here, and any number of processes may work on it at once.
+"""The folder of a study: everything that `kfold` and `study` know is in it, and several processes may work on it at once.
 
-study.yaml          the plan: `command` (kfold or study), `asked` (what was typed), `axes` (name -> labels) and `runs`, each with
-                    `name`, `folder`, `labels` (axis -> label) and `overlay` (dotted key of fit -> value)
-configs/            copies of the configurations that were given, in the order in which they are laid over each other
-folds.json          the photo and the fold of every image; `folds_LABELS.json` where an axis changes what folds are made of
+study.yaml          the plan: `command` (kfold or study), `asked` (the command as typed), `axes` (name -> labels) and `runs`,
+                    each with `name`, `folder`, `labels` (axis -> label) and `overlay` (dotted key of fit -> value)
+configs/            copies of the given configurations, numbered in the order in which they overlay each other
+folds.json          photo and fold of every image; `folds_LABELS.json` if an axis changes the images or photos to fold
 runs/NAME/          of `study`: run folders as fit and test write them; NAME is `loss=bce,seed_everything=1,fold=0`
-fold_0/ ...         of `kfold`: the same; `repeat_0/fold_0/` and `repeat_0/folds.json` with --repeats
-jobs/NAME.json      how far a run is: `state` (finished, failed), `seconds`, `resumed`, of a failed one its last `lines`
-jobs/NAME.log       what fit and test printed
-jobs/NAME.lock      held by whoever works on the run; the kernel lets go of it when the last process of the run ends
-runs.csv            one row a finished run, in the order of the plan: `run`, its labels, every number of test_metrics.json
-summary.json        `runs`, `finished`, and `cells`: runs that differ in fold, repeat and seed only, each with `labels`, `runs`
+fold_0/ ...         of `kfold`: run folders; `repeat_0/fold_0/` and `repeat_0/folds.json` with --repeats
+jobs/NAME.json      status of a run: `state` (finished, failed), `seconds`, `resumed`, and the last `lines` of a failed run
+jobs/NAME.log       output of fit and test
+jobs/NAME.lock      locked by the process that works on the run; the kernel releases it when the run's last process ends
+runs.csv            one row per finished run, in the order of the plan: `run`, its labels, every number of test_metrics.json
+summary.json        `runs`, `finished`, and `cells`: runs that differ only in fold, repeat and seed, each with `labels`, `runs`
                     (names) and `metrics` (name -> n, mean, std, low, high, values; low and high are a 95 % t interval)
-summary.csv         the same: a row a cell and metric
-summary.md          the same for people: the main metrics, and every run's
-out_of_fold.csv     of `kfold`, when all folds are there: rows of per_image.csv, each image scored by the run that held its
-                    fold out, and `fold`; sorted by `id`; `repeat_0/out_of_fold.csv` with --repeats
+summary.csv         the same as a table: one row per cell and metric
+summary.md          the main metrics of every cell and of every run, to read
+out_of_fold.csv     of `kfold`, once all folds are finished: each image's row of per_image.csv from the run that held out its
+                    fold, and `fold`; sorted by `id`; `repeat_0/out_of_fold.csv` with --repeats
 
-Tables are made from run folders alone and hold no paths, times or hosts: the same runs give the same bytes.
+All tables are computed from run folders and hold no paths, times or host names: the same runs give the same bytes.
 """
 
 import contextlib
@@ -37,14 +37,14 @@ from cracklab.files import write_json, write_text
 
 PLAN, CONFIGS, JOBS, RUNS = "study.yaml", "configs", "jobs", "runs"
 RUN_TABLE, SUMMARY, OUT_OF_FOLD = "runs.csv", "summary", "out_of_fold.csv"
-REPLICATES = ("fold", "repeat", "seed_everything", "data.split_seed")
-"""Axes whose runs repeat one another: a cell is all runs that differ in these only."""
-TESTED = (run_folder.TEST_METRICS, run_folder.PER_IMAGE, run_folder.PROTOCOLS)
-"""What a finished run holds."""
+REPLICATE_AXES = ("fold", "repeat", "seed_everything", "data.split_seed")
+"""Axes that only repeat a run; runs that agree on all other axes form a cell."""
+TEST_OUTPUTS = (run_folder.TEST_METRICS, run_folder.PER_IMAGE, run_folder.PROTOCOLS)
+"""Files that a finished run must have."""
 Label = str | int | float | bool | None
 State = Literal["new", "finished", "failed"]
-FAST = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""PyYAML's loader in C, where it was built with one: a plan of 1,000 runs is read ten times as fast."""
+FastLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""PyYAML's C loader if available: it reads a plan of 1,000 runs ten times as fast."""
 
 
 @dataclass(frozen=True)
@@ -52,49 +52,51 @@ class PlannedRun:
     """One run of a plan."""
 
     name: str
-    """Its labels, unique: `loss=bce,fold=0`, or `fold_0`."""
+    """Unique name, made of the labels: `loss=bce,fold=0`, or `fold_0`."""
     folder: str
-    """Its run folder, below the study's."""
+    """Run folder, relative to the study's folder."""
     labels: Mapping[str, Label]
     """Axis -> label."""
-    overlay: Mapping[str, Any]
-    """Dotted key of fit -> value, laid over everything else."""
+    overrides: Mapping[str, Any]
+    """Dotted key of fit -> value; overrides every other argument. Called `overlay` in study.yaml."""
 
     @property
     def cell(self) -> tuple[tuple[str, Label], ...]:
-        """The labels that it shares with its repetitions."""
-        return tuple((axis, label) for axis, label in self.labels.items() if axis not in REPLICATES)
+        """The labels that all runs of its cell share."""
+        return tuple((axis, label) for axis, label in self.labels.items() if axis not in REPLICATE_AXES)
 
 
 @dataclass(frozen=True)
 class StudyPlan:
-    """What is to be run."""
+    """All runs of a study."""
 
     command: Literal["kfold", "study"]
-    asked: Mapping[str, Any]
-    """What was typed: `arguments` of fit, with the names of copies in configs/, and the command's own options."""
+    request: Mapping[str, Any]
+    """The command as typed: `arguments` of fit, naming copies in configs/, and the command's own options. Called `asked` in
+    study.yaml."""
     axes: Mapping[str, Sequence[Label]]
+    """Axis -> its labels."""
     runs: Sequence[PlannedRun]
 
 
 @dataclass
 class RunStatus:
-    """How far a run is."""
+    """The status of a run."""
 
     state: State = "new"
     seconds: float = 0.0
-    """Time that the last start took, fit and test together."""
+    """Time of the last start, fit and test together."""
     resumed: bool = False
-    """Whether that start went on with an earlier one, so that `seconds` is not all."""
+    """Whether that start resumed an earlier one; if so, `seconds` is only part of the run's time."""
     lines: list[str] = field(default_factory=list)
-    """The last lines that a failed one printed."""
+    """The last lines of output of a failed run."""
 
 
 class Study:
-    """A study's folder.
+    """The folder of a study.
 
     Args:
-        folder: where it lies.
+        folder: path of the folder.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -102,72 +104,84 @@ class Study:
 
     @property
     def exists(self) -> bool:
-        """Whether a plan lies there."""
+        """Whether the folder has a plan."""
         return (self.folder / PLAN).is_file()
 
     @cached_property
     def plan(self) -> StudyPlan:
-        """The plan.
+        """The plan, read from study.yaml.
 
         Raises:
-            RunError: where there is none, or none that can be read.
+            RunError: if there is no plan, or it cannot be read.
         """
         path = self.folder / PLAN
         try:
-            content = yaml.load(path.read_text(encoding="utf-8"), Loader=FAST)
-            runs = [PlannedRun(**one) for one in content["runs"]]
+            content = yaml.load(path.read_text(encoding="utf-8"), Loader=FastLoader)
+            runs = [PlannedRun(run["name"], run["folder"], run["labels"], run["overlay"]) for run in content["runs"]]
             return StudyPlan(content["command"], content["asked"], content["axes"], runs)
         except FileNotFoundError:
             raise RunError(f"{self.folder} holds no {PLAN}: give the folder of a `kfold` or `study`") from None
         except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
-            raise RunError(f"{path} is no plan ({type(error).__name__}: {error}): restore it") from None
+            raise RunError(f"{path} is not a valid plan ({type(error).__name__}: {error}): restore it") from None
 
     def write_plan(self, plan: StudyPlan, configs: Mapping[str, str]) -> None:
-        """Write the copies of configurations (name -> text), then the plan, each whole."""
+        """Write the copies of the configurations (name -> text), then the plan; each file atomically."""
         for name, text in configs.items():
             write_text(self.folder / CONFIGS / name, text)
-        text = yaml.safe_dump(asdict(plan), sort_keys=False, allow_unicode=True, width=120)
-        write_text(self.folder / PLAN, text)
+        content = asdict(plan)
+        for run in content["runs"]:
+            run["overlay"] = run.pop("overrides")
+        content = {
+            "command": plan.command,
+            "asked": content["request"],
+            "axes": content["axes"],
+            "runs": content["runs"],
+        }
+        write_text(self.folder / PLAN, yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120))
 
     def configs(self) -> dict[str, str]:
-        """Name -> text of the copies of configurations."""
+        """Return the copies of the configurations, name -> text."""
         return {path.name: path.read_text(encoding="utf-8") for path in sorted((self.folder / CONFIGS).glob("*.yaml"))}
 
     def path(self, run: PlannedRun) -> Path:
-        """The run folder."""
+        """Return the run folder of a run."""
         return self.folder / run.folder
 
     def log(self, run: PlannedRun) -> Path:
-        """What the run's commands printed."""
+        """Return the file that collects the output of a run."""
         return self.folder / JOBS / f"{run.name}.log"
 
     def status(self, run: PlannedRun) -> RunStatus:
-        """How far a run is; one whose files are gone is not finished."""
+        """Return the status of a run; a finished run whose test outputs are gone is new."""
         try:
-            job = RunStatus(**json.loads((self.folder / JOBS / f"{run.name}.json").read_text(encoding="utf-8")))
+            status = RunStatus(**json.loads((self.folder / JOBS / f"{run.name}.json").read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return RunStatus()
-        gone = job.state == "finished" and not all((self.path(run) / name).is_file() for name in TESTED)
-        return RunStatus() if gone else job
+        gone = status.state == "finished" and not all((self.path(run) / name).is_file() for name in TEST_OUTPUTS)
+        return RunStatus() if gone else status
 
-    def write_status(self, run: PlannedRun, job: RunStatus) -> None:
-        """Write how far a run is."""
-        write_json(self.folder / JOBS / f"{run.name}.json", asdict(job))
+    def write_status(self, run: PlannedRun, status: RunStatus) -> None:
+        """Write the status of a run."""
+        write_json(self.folder / JOBS / f"{run.name}.json", asdict(status))
 
     def finished(self) -> list[PlannedRun]:
-        """The runs that are finished, in the order of the plan."""
+        """Return the finished runs, in the order of the plan."""
         return [run for run in self.plan.runs if self.status(run).state == "finished"]
 
     @contextlib.contextmanager
-    def claim(self, name: str, wait: bool = False) -> Iterator[IO[str] | None]:
-        """Hold a run, or `plan`: one process at a time, on every machine that sees the folder.
+    def lock(self, name: str, wait: bool = False) -> Iterator[IO[str] | None]:
+        """Lock a run, or `plan`, against all other processes, on every machine that sees the folder.
 
-        The lock (flock) belongs to the open file, which the processes of the run inherit: it is let go when the last of
-        them ends, however it ends. That is why it is no lock file of a library, which would outlive a killed process
-        or end before its children.
+        The lock (flock) belongs to the open file, and the processes of the run inherit that file: the kernel releases the
+        lock when the last of them ends, for whatever reason. A lock-file library would not do: its lock outlives a
+        killed process, or ends before the process's children.
 
-        Returns:
-            The open file, for children to inherit; None where another process holds it and `wait` is false.
+        Args:
+            name: name of the run, or `plan`.
+            wait: wait for the lock if another process holds it.
+
+        Yields:
+            The open file, for child processes to inherit; None if another process holds the lock and `wait` is false.
         """
         path = self.folder / JOBS / f"{name}.lock"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What was typed: the arguments of fit, copies of the configurations, and the `study` section of one of them."""
+"""The inputs of a study: arguments of fit, copies of the configurations, and the `study` section of one of them."""
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,29 +16,32 @@ from cracklab.study.folder import Study
 SECTION = "study"
 SECTION_KEYS = ("base", "grid", "folds")
 RESERVED = {
-    "ckpt_path": "kfold and study go on with a run by themselves",
-    "data.folds_file": "a configuration may name one; every run gets the study's own folds.json",
+    "ckpt_path": "kfold and study resume their runs by themselves",
+    "data.folds_file": "name the file in a configuration; the runs read the study's own copy, folds.json",
 }
-"""Arguments of fit that make no sense for many runs, and why."""
-OF_FOLDS = ("data.fold", "data.folds", "data.fold_by")
+"""Arguments of fit that cannot be typed for a study -> the reason."""
+FOLD_KEYS = ("data.fold", "data.folds", "data.fold_by")
+"""Arguments of fit that the folds of a study set."""
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What was typed, complete: the same inputs are the same study."""
+    """All inputs of a study: equal inputs are the same study."""
 
     arguments: Sequence[str]
     """Arguments of fit; `--config=NAME` names a copy."""
     configs: Mapping[str, str]
-    """NAME -> text, without a `study` section."""
+    """NAME -> text of the copy, without a `study` section."""
     grid: Mapping[str, Any] = field(default_factory=dict)
+    """`study.grid`."""
     folds: int | str | None = None
-    """Number of folds, `sources` for one a source, None for none."""
+    """Number of folds; `sources` for one fold per source; None for no folds."""
     repeats: int = 1
+    """Number of repetitions of the folds."""
 
     @property
-    def asked(self) -> dict[str, Any]:
-        """All but the texts of the configurations, in plain types."""
+    def request(self) -> dict[str, Any]:
+        """The inputs in plain types, without the texts of the configurations."""
         return {
             "arguments": list(self.arguments),
             "folds": self.folds,
@@ -50,45 +53,50 @@ class Inputs:
 def read_inputs(
     command: str, arguments: Sequence[str], folds: int | str | None = None, repeats: int = 1, pool: bool = False
 ) -> Inputs:
-    """Read the configurations and sort the arguments.
+    """Read the configurations, and check the arguments.
 
     Args:
         command: `kfold` or `study`.
-        arguments: what was typed beside the command's own options.
-        folds: of kfold.
-        repeats: of kfold.
-        pool: of kfold: the published test side is folded too.
+        arguments: the arguments without the command's own options.
+        folds: kfold's `--folds`.
+        repeats: kfold's `--repeats`.
+        pool: kfold's `--pool`: the published test set is folded too.
 
     Raises:
-        ConfigError: for files that cannot be read, a faulty `study` section, and arguments that the command sets itself.
+        ConfigError: for files that cannot be read, an invalid `study` section, a study without grid and folds, and arguments
+            that the command sets itself.
     """
     configs: dict[str, str] = {}
     sections: list[Mapping[str, Any]] = []
 
     def copies(value: str) -> Iterator[str]:
-        for path, content in _layers(value):
+        for path, content in _with_bases(value):
             if SECTION in content:
-                if command != "study" or sections:
-                    raise ConfigError(f"{path}: one `{SECTION}` section is read, by `cracklab study` alone")
+                if command != "study":
+                    raise ConfigError(f"{path} has a `{SECTION}` section: run it with `cracklab study`, or remove it")
+                if sections:
+                    raise ConfigError(f"{path} has a second `{SECTION}` section: give one")
                 sections.append(_section(path, content.pop(SECTION)))
             name = f"{len(configs)}_{path.stem}.yaml"
             configs[name] = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
             yield name
 
     kept = config_files.replace([*arguments, *(["--data.pool=true"] if pool else [])], copies)
-    section = sections[0] if sections else None
+    grid: Mapping[str, Any] = {}
     if command == "study":
-        if section is None:
+        if not sections:
             raise ConfigError(
                 f"no configuration has a `{SECTION}` section: give one with --config, see configs/studies/losses.yaml"
             )
-        folds = section.get("folds")
-    _refuse_own(kept, folds)
-    return Inputs(kept, configs, (section or {}).get("grid") or {}, folds, repeats)
+        grid, folds = sections[0].get("grid") or {}, sections[0].get("folds")
+        if not grid and folds is None:
+            raise ConfigError(f"{SECTION}.grid is empty: give keys with values, or {SECTION}.folds")
+    _refuse_reserved(kept, folds)
+    return Inputs(kept, configs, grid, folds, repeats)
 
 
-def _layers(name: str) -> list[tuple[Path, dict[str, Any]]]:
-    """A configuration, behind those that its `study` section names as its base."""
+def _with_bases(name: str) -> list[tuple[Path, dict[str, Any]]]:
+    """Return a configuration, after the configurations that its `study` section names as its base."""
     path = config_files.find(name)
     content = config_files.read(path)
     section = content.get(SECTION)
@@ -96,26 +104,28 @@ def _layers(name: str) -> list[tuple[Path, dict[str, Any]]]:
     found = []
     for one in [base] if isinstance(base, str) else base:
         below = str(one) if str(one).startswith(config_files.PREFIX) else str(path.parent / str(one))
-        found += _layers(below)
+        found += _with_bases(below)
     return [*found, (path, content)]
 
 
 def _section(path: Path, section: Any) -> Mapping[str, Any]:
-    if not isinstance(section, Mapping) or not isinstance(section.get("grid", {}), Mapping):
+    """Check a `study` section."""
+    if not isinstance(section, Mapping) or not isinstance(section.get("grid") or {}, Mapping):
         raise ConfigError(
-            f"{path}: `{SECTION}` needs the keys {', '.join(SECTION_KEYS)}, and `grid` a value for each axis"
+            f"{path}: `{SECTION}` must be a mapping with the keys {', '.join(SECTION_KEYS)}, and `{SECTION}.grid` a mapping "
+            "of axes"
         )
     for key in section:
         if key not in SECTION_KEYS:
-            raise ConfigError(f"{path}: {SECTION}.{key} is not known{nearest(str(key), list(SECTION_KEYS))}")
+            raise ConfigError(f"{path}: `{SECTION}` has no key {key!r}{nearest(str(key), list(SECTION_KEYS))}")
     folds = section.get("folds")
     if folds is not None and folds != "sources" and not (type(folds) is int and folds >= 2):
-        raise ConfigError(f"{path}: {SECTION}.folds is {folds!r}: a number from 2, or sources, is needed")
+        raise ConfigError(f"{path}: {SECTION}.folds is {folds!r}: give a number of at least 2, or sources")
     return section
 
 
-def _refuse_own(arguments: Sequence[str], folds: int | str | None) -> None:
-    refused = RESERVED | (dict.fromkeys(OF_FOLDS, "the folds set it") if folds is not None else {})
+def _refuse_reserved(arguments: Sequence[str], folds: int | str | None) -> None:
+    refused = RESERVED | (dict.fromkeys(FOLD_KEYS, "the folds of the study set it") if folds is not None else {})
     for argument in arguments:
         key = argument.removeprefix("--").partition("=")[0]
         if argument.startswith("--") and key in refused:
@@ -123,31 +133,25 @@ def _refuse_own(arguments: Sequence[str], folds: int | str | None) -> None:
 
 
 def refuse_changes(study: Study, inputs: Inputs) -> None:
-    """Refuse to go on with a study in which something else was asked.
+    """Check that a study's folder was made from the same inputs.
 
     Raises:
-        RunError: shows what changed.
+        RunError: if the inputs differ; lists the differences.
     """
-    before = _as_lines({**study.plan.asked, "configurations": study.configs()})
-    now = _as_lines({**inputs.asked, "configurations": inputs.configs})
-    if before != now:
-        changes = [
-            line
-            for line in difflib.unified_diff(before, now, n=0, lineterm="")
-            if not line.startswith(("---", "+++", "@@"))
-        ]
-        raise RunError(
-            "\n  ".join(
-                [
-                    f"{study.folder} holds a study of something else (- there, + asked now): choose another --out, or ask for the same",
-                    *changes,
-                ]
-            )
-        )
+    before = _as_lines({**study.plan.request, "configurations": study.configs()})
+    now = _as_lines({**inputs.request, "configurations": inputs.configs})
+    if before == now:
+        return
+    diff = difflib.unified_diff(before, now, n=0, lineterm="")
+    changes = [line for line in diff if not line.startswith(("---", "+++", "@@"))]
+    heading = (
+        f"{study.folder} holds another study (- there, + requested now): choose another --out, or request the same"
+    )
+    raise RunError("\n  ".join([heading, *changes]))
 
 
 def _as_lines(values: Mapping[str, Any]) -> list[str]:
-    """One line a value, under its full key; configurations by what they say, not by their text."""
+    """Return one line per value, with its full key; configurations are parsed, so that comments and layout do not count."""
 
     def flat(value: Any, key: str) -> list[str]:
         if isinstance(value, Mapping) and value:

@@ -1,4 +1,4 @@
-"""From a grid to runs: the product of all axes, every cell with the same folds and seeds."""
+"""From a grid to runs: axes, cells (combinations of labels), and one planned run per cell."""
 
 import itertools
 import json
@@ -9,34 +9,41 @@ from typing import Any
 from cracklab.errors import ConfigError
 from cracklab.study.folder import RUNS, Label, PlannedRun
 
-Overlay = Mapping[str, Any]
+Overrides = Mapping[str, Any]
 """Dotted key of fit -> value."""
-Axes = Mapping[str, Mapping[Label, Overlay]]
-"""Axis -> label -> what it lays over the configuration."""
-LONGEST = 200
-"""Longest name of a run, in bytes: file systems take 255."""
+Axes = Mapping[str, Mapping[Label, Overrides]]
+"""Axis -> label -> the keys that it sets."""
+MAX_NAME_BYTES = 200
+"""Maximum length of a run's name; file systems allow 255 bytes."""
 
 
-def axes_of(grid: Mapping[str, Any]) -> dict[str, dict[Label, Overlay]]:
-    """The axes of a `study.grid`: a key with a list of its values, or a name with labels and what each lays over.
+def axes_of(grid: Mapping[str, Any]) -> dict[str, dict[Label, Overrides]]:
+    """Return the axes of a `study.grid`: each a key with a list of values, or a name with labels and the keys that each sets.
 
     Raises:
-        ConfigError: for an axis without values, or two values of one label.
+        ConfigError: if an axis has no values, or two values have the same label.
+
+    Example:
+        >>> axes_of({"seed_everything": [1, 2]})
+        {'seed_everything': {1: {'seed_everything': 1}, 2: {'seed_everything': 2}}}
     """
-    axes: dict[str, dict[Label, Overlay]] = {}
+    axes: dict[str, dict[Label, Overrides]] = {}
     for name, values in grid.items():
         if not isinstance(values, list | Mapping) or not values:
-            raise ConfigError(f"study.grid.{name} is {values!r}: a list of values, or labels with keys, is needed")
+            raise ConfigError(f"study.grid.{name} is {values!r}: give a list of values, or labels with keys of fit")
         if isinstance(values, Mapping):
-            for label, overlay in values.items():
-                if not isinstance(overlay, Mapping):
-                    raise ConfigError(f"study.grid.{name}.{label} is {overlay!r}: keys of fit with values are needed")
-            pairs: list[tuple[Label, Overlay]] = [(str(label), dict(overlay)) for label, overlay in values.items()]
+            for label, overrides in values.items():
+                if not isinstance(overrides, Mapping):
+                    raise ConfigError(f"study.grid.{name}.{label} is {overrides!r}: give keys of fit with values")
+            pairs: list[tuple[Label, Overrides]] = [(str(label), dict(keys)) for label, keys in values.items()]
         else:
             pairs = [(_label(value), {name: value}) for value in values]
         axes[name] = dict(pairs)
-        if len({as_text(label) for label, _ in pairs}) < len(pairs):
-            raise ConfigError(f"study.grid.{name} names the same value twice: {[label for label, _ in pairs]}")
+        if len({slug(label) for label, _ in pairs}) < len(pairs):
+            raise ConfigError(
+                f"study.grid.{name} has two values of the same label: {[label for label, _ in pairs]}; remove one, or "
+                "give labels"
+            )
     return axes
 
 
@@ -44,64 +51,83 @@ def _label(value: Any) -> Label:
     return value if isinstance(value, str | int | float | bool | None) else json.dumps(value)
 
 
-def as_text(label: Label) -> str:
-    """A label as part of a file name."""
+def slug(label: Label) -> str:
+    """Return a label as part of a file name.
+
+    Example:
+        >>> slug("wall-(.)")
+        'wall-_.'
+    """
     plain = label if isinstance(label, str) else json.dumps(label)
     return re.sub(r"[^\w.+@-]+", "_", plain).strip("_") or "_"
 
 
 def cells_of(axes: Axes) -> list[tuple[dict[str, Label], dict[str, Any]]]:
-    """Labels and overlay of every combination, the last axis fastest.
+    """Return labels and overrides of every combination of labels; the last axis varies fastest.
 
     Raises:
-        ConfigError: for two axes that set the same key.
+        ConfigError: if two axes set the same key.
     """
     cells = []
     for chosen in itertools.product(*(labels.items() for labels in axes.values())):
-        overlay: dict[str, Any] = {}
-        for axis, (_, part) in zip(axes, chosen, strict=True):
-            both = overlay.keys() & part.keys()
+        overrides: dict[str, Any] = {}
+        for axis, (_, keys) in zip(axes, chosen, strict=True):
+            both = overrides.keys() & keys.keys()
             if both:
-                raise ConfigError(f"study.grid.{axis} sets {', '.join(sorted(both))}, as another axis does: keep one")
-            overlay |= part
-        cells.append(({axis: label for axis, (label, _) in zip(axes, chosen, strict=True)}, overlay))
+                raise ConfigError(
+                    f"study.grid.{axis} sets {', '.join(sorted(both))}, and so does another axis: set it in one of them"
+                )
+            overrides |= keys
+        cells.append(({axis: label for axis, (label, _) in zip(axes, chosen, strict=True)}, overrides))
     return cells
 
 
-def as_arguments(overlay: Overlay) -> list[str]:
-    """An overlay as arguments of fit."""
-    return [f"--{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in overlay.items()]
+def as_arguments(overrides: Overrides) -> list[str]:
+    """Return overrides as arguments of fit.
+
+    Example:
+        >>> as_arguments({"model.loss": "bce", "trainer.max_epochs": 3})
+        ['--model.loss=bce', '--trainer.max_epochs=3']
+    """
+    return [f"--{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in overrides.items()]
 
 
-def fold_axis(folds: int, by_source: bool) -> dict[Label, Overlay]:
-    """The axis of the folds, without the file that says which image is in which."""
+def fold_axis(folds: int, by_source: bool) -> dict[Label, Overrides]:
+    """Return the axis of the folds, without `data.folds_file`."""
     fixed = {"data.folds": folds} | ({"data.fold_by": "source"} if by_source else {})
     return {fold: {"data.fold": fold, **fixed} for fold in range(folds)}
 
 
 def runs_of(command: str, axes: Axes) -> list[PlannedRun]:
-    """Every run, named by its labels.
+    """Return all runs, named by their labels.
 
     Raises:
-        ConfigError: for names that are too long, or equal.
+        ConfigError: if a name is too long, or two runs have the same name.
     """
     runs = []
-    for labels, overlay in cells_of(axes):
+    for labels, overrides in cells_of(axes):
         if command == "kfold":
             name = "/".join(f"{axis}_{label}" for axis, label in labels.items())
         else:
-            name = ",".join(f"{as_text(axis)}={as_text(label)}" for axis, label in labels.items())
-        if len(name.encode()) > LONGEST:
-            raise ConfigError(f"the run {name} has too long a name: give its values labels in study.grid")
-        runs.append(PlannedRun(name, name if command == "kfold" else f"{RUNS}/{name}", labels, overlay))
+            name = ",".join(f"{slug(axis)}={slug(label)}" for axis, label in labels.items())
+        if len(name.encode()) > MAX_NAME_BYTES:
+            raise ConfigError(
+                f"the name of the run {name} is longer than {MAX_NAME_BYTES} bytes: give short labels in study.grid"
+            )
+        runs.append(PlannedRun(name, name if command == "kfold" else f"{RUNS}/{name}", labels, overrides))
     names = [run.name for run in runs]
-    double = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
-    if double or not runs:
-        raise ConfigError(f"runs would share the name {double[0]}: give labels" if double else "study.grid is empty")
+    if len(set(names)) < len(names):
+        double = next(name for name in names if names.count(name) > 1)
+        raise ConfigError(f"two runs are named {double}: give distinct labels in study.grid")
     return runs
 
 
 def describe(axes: Mapping[str, Sequence[Label]], runs: int) -> str:
-    """`2 loss x 3 seed_everything x 5 fold = 30 runs`."""
+    """Return the size of a plan as text.
+
+    Example:
+        >>> describe({"loss": ["bce", "dice"], "fold": [0, 1, 2]}, 6)
+        '2 loss x 3 fold = 6 runs'
+    """
     product = " x ".join(f"{len(labels)} {axis}" for axis, labels in axes.items())
     return f"{product} = {runs} run{'s' * (runs != 1)}"

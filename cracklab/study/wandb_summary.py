@@ -1,55 +1,55 @@
-"""The summary of a study as a run of W&B, in the group of its runs."""
+"""The summary of a study as a W&B run, in the group of its runs."""
 
 import dataclasses
 import json
-import os
 from typing import Any
 
 import yaml
 
 from cracklab import run_folder
-from cracklab.study.folder import FAST, SUMMARY, Study
+from cracklab.study.aggregate import STATISTICS
+from cracklab.study.folder import SUMMARY, FastLoader, Study
 
-FIGURES = ("n", "mean", "std", "low", "high")
 
+def log_summary(study: Study) -> None:
+    """Log the statistics of every metric; a second call continues the same W&B run.
 
-def mirror(study: Study) -> None:
-    """Log mean, deviation and interval of every metric, unless W&B is disabled; runs again go on in the same W&B run."""
+    Nothing is logged if W&B is disabled, or if the runs have another logger.
+
+    Args:
+        study: a study whose tables have been written.
+    """
     finished = study.finished()
     if not finished:
         return
     path = study.path(finished[0]) / run_folder.CONFIG
-    config = yaml.load(path.read_text(encoding="utf-8"), Loader=FAST)
-    if config["trainer"].get("logger") is not None or "disabled" in (
-        os.environ.get("WANDB_MODE"),
-        config["wandb"]["mode"],
-    ):
+    config = yaml.load(path.read_text(encoding="utf-8"), Loader=FastLoader)
+    if config["trainer"].get("logger") is not None:
         return
-    from cracklab.loggers.wandb import (  # imports Lightning, which takes seconds
-        WandbSettings,
-        finish_wandb,
-        wandb_logger,
+    # a finished study, which logs nothing, starts faster without this import
+    from cracklab.loggers.wandb import WandbSettings, wandb_logger, wandb_session
+
+    settings = dataclasses.replace(
+        WandbSettings(**config["wandb"]), name=f"{study.folder.name}-summary", job_type="summary", checkpoint=False
     )
+    with wandb_session():
+        logger = wandb_logger(settings, study.folder, config["name"])
+        if logger is False:
+            return
+        import wandb
 
-    settings = WandbSettings(**config["wandb"])
-    settings = dataclasses.replace(settings, name=f"{study.folder.name}-summary", job_type="summary", checkpoint=False)
-    logger = wandb_logger(settings, study.folder, config["name"])
-    if logger is False:
-        return
-    import wandb
-
-    content = json.loads((study.folder / f"{SUMMARY}.json").read_text(encoding="utf-8"))
-    cells: list[dict[str, Any]] = content["cells"]
-    axes = list(cells[0]["labels"])
-    table = wandb.Table(columns=[*axes, "metric", *FIGURES])
-    for cell in cells:
-        for name, found in cell["metrics"].items():
-            table.add_data(*(str(cell["labels"][axis]) for axis in axes), name, *(found[key] for key in FIGURES))
-    experiment = logger.experiment
-    experiment.log({"summary": table})
-    numbers = {key: content[key] for key in ("runs", "finished")}
-    if len(cells) == 1:
-        metrics = cells[0]["metrics"].items()
-        numbers |= {f"{name}/{key}": found[key] for name, found in metrics for key in FIGURES[1:]}
-    experiment.summary.update({name: value for name, value in numbers.items() if value is not None})
-    finish_wandb()
+        content = json.loads((study.folder / f"{SUMMARY}.json").read_text(encoding="utf-8"))
+        cells: list[dict[str, Any]] = content["cells"]
+        axes = list(cells[0]["labels"])
+        table = wandb.Table(columns=[*axes, "metric", *STATISTICS])
+        for cell in cells:
+            labels = [str(cell["labels"][axis]) for axis in axes]
+            for name, statistics in cell["metrics"].items():
+                table.add_data(*labels, name, *(statistics[key] for key in STATISTICS))
+        experiment = logger.experiment
+        experiment.log({"summary": table})
+        numbers = {key: content[key] for key in ("runs", "finished")}
+        if len(cells) == 1:
+            metrics = cells[0]["metrics"].items()
+            numbers |= {f"{name}/{key}": values[key] for name, values in metrics for key in STATISTICS if key != "n"}
+        experiment.summary.update({name: value for name, value in numbers.items() if value is not None})

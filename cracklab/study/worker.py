@@ -1,6 +1,6 @@
-"""One run of a study: fit and test in a process of their own, begun, gone on with, or left alone.
+"""One run of a study: started, resumed or skipped; fit and test happen in a process of their own.
 
-It imports nothing heavy, so that it can stand in a thread, a Ray worker or a SLURM task.
+This module imports nothing heavy, since it is used in threads, Ray workers and SLURM tasks.
 """
 
 import errno
@@ -20,120 +20,121 @@ from cracklab import run_folder
 from cracklab.study.folder import CONFIGS, JOBS, PlannedRun, RunStatus, Study
 from cracklab.study.plan import as_arguments
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
-LINES = 12
-"""So many last lines of a failed run are reported."""
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+NUM_LAST_LINES = 12
+"""Number of last lines of output that are kept of a failed run."""
 NEVER = threading.Event()
-NOT_OURS = ("SLURM_NTASKS",)
-"""Variables that a run does not see: Lightning would take the tasks of a SLURM job for the processes of the run."""
+HIDDEN_VARIABLES = ("SLURM_NTASKS", "PL_GLOBAL_SEED", "PL_SEED_WORKERS")
+"""Variables that are hidden from a run: Lightning would take the tasks of a SLURM job for processes of the run, and the seed that
+planning left behind for the seed of the run."""
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What came of a run."""
+class RunOutcome:
+    """How an attempt to perform a run ended."""
 
     name: str
-    state: Literal["finished", "failed", "claimed", "stopped"]
-    """`claimed`: another process works on it; `stopped`: it was to end."""
+    state: Literal["finished", "failed", "locked", "stopped"]
+    """`locked`: another process works on the run; `stopped`: the study was stopped."""
     seconds: float = 0.0
     lines: list[str] = field(default_factory=list)
-    """Of a failed run: what it printed last."""
-    full: bool = False
-    """Whether the disk is full, so that no other run can succeed either."""
+    """The last lines of output of a failed run."""
+    disk_full: bool = False
+    """Whether the disk is full, so that all other runs would fail too."""
 
 
-def perform(folder: str, name: str, environment: Mapping[str, str], stop: threading.Event = NEVER) -> Outcome:
-    """Do what is missing of one run.
+def perform(folder: str, name: str, environment: Mapping[str, str], stop: threading.Event = NEVER) -> RunOutcome:
+    """Perform a run, unless it is finished or another process works on it.
 
-    A run whose fit was cut goes on from its last checkpoint, which is of the end of an epoch; one that was cut before
-    its first checkpoint starts again.
+    A run that was interrupted resumes from its last checkpoint, which is written at the end of an epoch; without a checkpoint
+    it starts again.
 
     Args:
-        folder: the study's.
-        name: the run's.
-        environment: variables beside those of this process.
-        stop: set by whoever wants the run to end at once.
+        folder: the study's folder.
+        name: name of the run.
+        environment: environment variables to set, beside those of this process.
+        stop: set to end the run at once.
     """
     study = Study(folder)
     try:
         run = next(run for run in study.plan.runs if run.name == name)
-        with study.claim(name) as claim:
-            return (
-                Outcome(name, "claimed") if claim is None else _perform(study, run, claim.fileno(), environment, stop)
-            )
+        with study.lock(name) as lock:
+            if lock is None:
+                return RunOutcome(name, "locked")
+            return _perform(study, run, lock.fileno(), environment, stop)
     except OSError as error:
-        if error.errno not in FULL:
+        if error.errno not in DISK_FULL:
             raise
-        return Outcome(name, "failed", lines=[f"{folder}: {os.strerror(error.errno)}"], full=True)
+        return RunOutcome(name, "failed", lines=[f"{folder}: {os.strerror(error.errno)}"], disk_full=True)
 
 
 def _perform(
-    study: Study, run: PlannedRun, claim: int, environment: Mapping[str, str], stop: threading.Event
-) -> Outcome:
-    job = study.status(run)
-    if job.state == "finished":
-        return Outcome(run.name, "finished")
-    began = time.monotonic()
-    clear(study, run)
+    study: Study, run: PlannedRun, lock: int, environment: Mapping[str, str], stop: threading.Event
+) -> RunOutcome:
+    status = study.status(run)
+    if status.state == "finished":
+        return RunOutcome(run.name, "finished")
+    started = time.monotonic()
+    clean_up(study, run)
     resumed = (study.path(run) / run_folder.LAST).is_file()
-    if job.state == "failed":
+    if status.state == "failed":
         study.write_status(run, RunStatus())
-    code = _call(arguments_of(study, run), study.log(run), claim, environment, stop)
-    seconds = round(time.monotonic() - began, 3)
+    code = _fit_and_test(arguments_of(study, run), study.log(run), lock, environment, stop)
+    seconds = round(time.monotonic() - started, 3)
     if stop.is_set():
-        return Outcome(run.name, "stopped", seconds)
+        return RunOutcome(run.name, "stopped", seconds)
     if not code:
         study.write_status(run, RunStatus("finished", seconds, resumed))
-        return Outcome(run.name, "finished", seconds)
+        return RunOutcome(run.name, "finished", seconds)
     lines = [*_last_lines(study.log(run)), f"(ended with exit code {code})"]
     study.write_status(run, RunStatus("failed", seconds, resumed, lines))
-    full = any(os.strerror(number) in line for number in FULL for line in lines)
-    return Outcome(run.name, "failed", seconds, lines, full)
+    disk_full = any(os.strerror(number) in line for number in DISK_FULL for line in lines)
+    return RunOutcome(run.name, "failed", seconds, lines, disk_full)
 
 
 def arguments_of(study: Study, run: PlannedRun) -> list[str]:
-    """What `cracklab fit` is called with."""
+    """Return the arguments of `cracklab fit` for a run."""
     folder = study.path(run)
-    asked: list[str] = []
-    for argument in study.plan.asked["arguments"]:
+    requested: list[str] = []
+    for argument in study.plan.request["arguments"]:
         option, equals, value = argument.partition("=")
         is_copy = option == "--config" and equals
-        asked.append(f"--config={study.folder / CONFIGS / value}" if is_copy else argument)
-    overlay = dict(run.overlay)
-    if "data.folds_file" in overlay:
-        overlay["data.folds_file"] = str(study.folder / overlay["data.folds_file"])
+        requested.append(f"--config={study.folder / CONFIGS / value}" if is_copy else argument)
+    overrides = dict(run.overrides)
+    if "data.folds_file" in overrides:
+        overrides["data.folds_file"] = str(study.folder / overrides["data.folds_file"])
     last = folder / run_folder.LAST
     return [
-        f"--wandb.group={study.folder.name}",  # before what was asked, which may say otherwise
-        f"--wandb.job_type={run.name[:64]}",  # W&B takes no longer ones
-        *asked,
-        *as_arguments(overlay),
-        "--checkpoint.every_n_steps=null",  # an epoch that is cut in two has other means
+        f"--wandb.group={study.folder.name}",  # defaults of a study: the requested arguments may override them
+        f"--wandb.job_type={run.name[:64]}",  # W&B allows 64 characters
+        *requested,
+        *as_arguments(overrides),
+        "--checkpoint.every_n_steps=null",  # a resumed epoch would lack the batches before the checkpoint in its means
         "--out",
         str(folder),
         *(["--ckpt_path", str(last)] if last.is_file() else []),
     ]
 
 
-def clear(study: Study, run: PlannedRun) -> None:
-    """Remove what killed processes left half-written, and a run that has no checkpoint to go on from."""
+def clean_up(study: Study, run: PlannedRun) -> None:
+    """Remove half-written files of killed processes, and the whole content of a run that has no checkpoint to resume from."""
     folder = study.path(run)
     if not (folder / run_folder.LAST).is_file() and folder.is_dir():
         for entry in folder.iterdir():
-            if entry.name != "wandb":  # keeps the id, so that W&B shows one run
+            if entry.name != "wandb":  # holds the run id, so that W&B shows one run
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
     for place in (folder, folder / run_folder.CHECKPOINTS, folder / run_folder.PANELS):
-        for left in place.glob(".*.*"):
-            left.unlink(missing_ok=True)
+        for leftover in place.glob(".*.*"):
+            leftover.unlink(missing_ok=True)
     jobs = (study.folder / JOBS / f"{run.name}.json").parent
-    for left in jobs.glob(f".{Path(run.name).name}.*.json"):
-        left.unlink(missing_ok=True)
+    for leftover in jobs.glob(f".{Path(run.name).name}.*.json"):
+        leftover.unlink(missing_ok=True)
 
 
-def _call(
-    arguments: list[str], log: Path, claim: int, environment: Mapping[str, str], stop: threading.Event
+def _fit_and_test(
+    arguments: list[str], log: Path, lock: int, environment: Mapping[str, str], stop: threading.Event
 ) -> int | None:
-    """Fit and test in a process and a session of their own; returns the exit code."""
+    """Fit and test in a process of its own session; return its exit code, or None if it was stopped."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a") as output:
         output.write(f"$ cracklab fit {subprocess.list2cmdline(arguments)}\n")
@@ -143,8 +144,8 @@ def _call(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env={name: value for name, value in os.environ.items() if name not in NOT_OURS} | dict(environment),
-            pass_fds=(claim,),
+            env=_run_environment(environment),
+            pass_fds=(lock,),
             start_new_session=True,
         )
     try:
@@ -160,9 +161,14 @@ def _call(
             process.wait()
 
 
+def _run_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if name not in HIDDEN_VARIABLES}
+    return inherited | dict(environment)
+
+
 def _last_lines(log: Path) -> list[str]:
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - 20_000))
         text = file.read().decode(errors="replace")
     lines = [line.rpartition("\r")[2].rstrip() for line in text.splitlines()]
-    return [line for line in lines if line][-LINES:]
+    return [line for line in lines if line][-NUM_LAST_LINES:]

@@ -1,1 +1,1 @@
-"""Synthetic photos of cracked surfaces with exact masks."""
+"""Synthetic photos of cracked walls with exact masks, drawn from a seed."""

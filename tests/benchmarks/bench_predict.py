@@ -63,10 +63,10 @@ def child(job: dict) -> dict:
     scorer.scale = 1.0, 1.0
     before = resident("VmRSS")
     chosen = choose_tiling(scorer) if job["way"] == "chosen" else {}
-    module = scorer.members[0].module
+    net = scorer.members[0].net
     spent: list[float] = []
-    module.net.register_forward_pre_hook(lambda *_: spent.append(-time.perf_counter()))
-    module.net.register_forward_hook(lambda *_: spent.append(spent.pop() + time.perf_counter()))
+    net.register_forward_pre_hook(lambda *_: spent.append(-time.perf_counter()))
+    net.register_forward_hook(lambda *_: spent.append(spent.pop() + time.perf_counter()))
     photo = Photo(Path(job["photo"]), "photo")
     if job["way"] in ("MONAI", "same tiles"):
         tiling = Tiling(TILE, int(TILE * SHARE))
@@ -99,12 +99,11 @@ def monai_whole(scorer: object, photo: Path, out: Path) -> None:
     from cracklab import pictures
     from cracklab.data.images import read_image
 
-    module = scorer.members[0].module
     image = read_image(str(photo))
     with torch.inference_mode():
         whole = scorer.transform.normalise(torch.from_numpy(scorer.transform.planes(image))[None])
         found = sliding_window_inference(
-            whole, (TILE, TILE), 1, lambda part: module.probabilities(module(part)), overlap=SHARE, mode="gaussian"
+            whole, (TILE, TILE), 1, scorer.members[0].probabilities, overlap=SHARE, mode="gaussian"
         )
     mask = (found[0, 0] > scorer.threshold).numpy()
     cv2.imwrite(str(out / "photo.png"), mask.astype(np.uint8) * 255)

@@ -1,7 +1,7 @@
-"""`cracklab report` on a study of 1,000 finished runs: `python tests/benchmarks/bench_report.py [RUNS]`.
+"""Time and memory of `cracklab report` on a study of 1,000 finished runs: `python tests/benchmarks/bench_report.py [RUNS]`.
 
-Draws the run folders first (40 losses x 5 seeds x 5 folds; 60 epochs and 60 test images each, all columns of a real
-run), then reports in a process of its own, and prints its time and peak memory.
+Writes random run folders (40 losses x 5 seeds x 5 folds; 60 epochs and 60 test images each, as many columns as a real
+run), runs the command in a separate process, and prints its time and peak memory.
 """
 
 import resource
@@ -18,13 +18,13 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "report"))
 
-from report_cases import write_study  # noqa: E402 - found by the line above
+from report_cases import write_study  # noqa: E402 - needs the path above
 
 RUNS = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
 
 
 def widen(folder: Path) -> None:
-    """Give the tables of a run as many columns as a real one has: 120 by image, 80 by epoch."""
+    """Add columns to the tables of a run, as many as a real run has: 120 by image, 80 by epoch."""
     for name, columns in (("per_image.csv", 120), ("metrics.csv", 80)):
         table = pd.read_csv(folder / name)
         more = np.random.default_rng(0).random((len(table), columns - table.shape[1]))
@@ -32,7 +32,7 @@ def widen(folder: Path) -> None:
 
 
 def main() -> None:
-    """Draw, report, print."""
+    """Write the runs, report on them, print the costs."""
     folder = Path(tempfile.mkdtemp()) / "study"
     began = time.monotonic()
     losses = {f"loss_{i:02d}": 0.6 + 0.002 * i for i in range(RUNS // 25)}

@@ -1,13 +1,13 @@
-"""What `kfold` and `study` cost beside their runs.
+"""Overhead of `kfold` and `study` over their runs.
 
-    python tests/benchmarks/bench_study.py overhead [--folds 3] [--KEY VALUE ...]    # against the same runs by hand
-    python tests/benchmarks/bench_study.py jobs [--KEY VALUE ...]                    # two at once against one
+    python tests/benchmarks/bench_study.py overhead [--folds 3] [--KEY VALUE ...]    # compared with the same runs by hand
+    python tests/benchmarks/bench_study.py jobs [--KEY VALUE ...]                    # two runs at once compared with one
     python tests/benchmarks/bench_study.py thousand                                  # 1,000 finished runs
 
-By hand means the same two commands for each fold, `cracklab fit` and `cracklab test`, one after another. Runs are of the
-quickstart; keys of fit make them longer or shorter. `jobs` gives every run one thread, so that one alone does not fill two
-cores. `thousand` makes 1,000 run folders with the tables of a real test in them (80 images each), and measures in fresh
-processes the time until the plan is printed, and the time and memory of the whole command, which makes all tables again.
+By hand means `cracklab fit` and `cracklab test` for each fold, one after another. Runs are quickstart runs; keys of fit make
+them longer or shorter. `jobs` gives each run one thread, so that a single run does not use both cores. `thousand` creates
+1,000 run folders with the tables of a real test (80 images each), and measures in new processes the time until the plan is
+printed, and the time and memory of the whole command, which computes all tables again.
 """
 
 import argparse
@@ -28,36 +28,36 @@ QUICKSTART += ["--trainer.enable_model_summary=false"]
 
 
 def cracklab(*arguments: str, **more: str) -> float:
-    """Seconds that a command takes."""
+    """Run a command; return the seconds that it took."""
     environment = os.environ | {"WANDB_MODE": "disabled", "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"} | more
-    began = time.perf_counter()
+    started = time.perf_counter()
     subprocess.run(
         [sys.executable, "-m", "cracklab", *arguments], env=environment, check=True, stdout=subprocess.DEVNULL
     )
-    return time.perf_counter() - began
+    return time.perf_counter() - started
 
 
 def overhead(folds: int, keys: list[str]) -> None:
-    """Print kfold against its runs by hand."""
+    """Print the time of kfold, and of the same runs by hand."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        hand = 0.0
+        by_hand = 0.0
         for fold in range(folds):
             out = folder / "hand" / str(fold)
             fold_of = [f"--data.fold={fold}", f"--data.folds={folds}"]
-            hand += cracklab("fit", *QUICKSTART, *keys, *fold_of, "--out", str(out))
-            hand += cracklab("test", f"--config={out}/config.yaml", f"--ckpt_path={out}/checkpoints/best.ckpt")
-        ours = cracklab("kfold", *QUICKSTART, *keys, f"--folds={folds}", f"--out={folder}/kfold")
+            by_hand += cracklab("fit", *QUICKSTART, *keys, *fold_of, "--out", str(out))
+            by_hand += cracklab("test", f"--config={out}/config.yaml", f"--ckpt_path={out}/checkpoints/best.ckpt")
+        kfold = cracklab("kfold", *QUICKSTART, *keys, f"--folds={folds}", f"--out={folder}/kfold")
         runs = sum(json.loads(path.read_text())["seconds"] for path in (folder / "kfold" / "jobs").glob("*.json"))
     print("| | seconds |\n|---|---|")
     print(
-        f"| {folds} folds by hand | {hand:.1f} |\n| cracklab kfold | {ours:.1f} |\n| of that beside its runs | {ours - runs:.1f} |"
+        f"| {folds} folds by hand | {by_hand:.1f} |\n| cracklab kfold | {kfold:.1f} |\n| of that, overhead | {kfold - runs:.1f} |"
     )
-    print(f"| allowed: 3 % and 5 s more than by hand | {1.03 * hand + 5:.1f} |")
+    print(f"| allowed: 3 % and 5 s more than by hand | {1.03 * by_hand + 5:.1f} |")
 
 
 def jobs(keys: list[str]) -> None:
-    """Print the time of four runs, one and two at once."""
+    """Print the time of four runs, one at a time and two at once."""
     with tempfile.TemporaryDirectory() as name:
         call = ["kfold", *QUICKSTART, *keys, "--folds=4"]
         times = {n: cracklab(*call, f"--jobs={n}", f"--out={name}/{n}", OMP_NUM_THREADS="1") for n in (1, 2)}
@@ -67,7 +67,7 @@ def jobs(keys: list[str]) -> None:
 
 
 def thousand() -> None:
-    """Print what a study of 1,000 finished runs takes."""
+    """Print time and memory of a study of 1,000 finished runs."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         config = folder / "grid.yaml"
@@ -99,7 +99,7 @@ def thousand() -> None:
 
 
 def _peak(arguments: list[str]) -> float:
-    """Peak memory of a study that is finished, 1e6 bytes."""
+    """Return the peak memory of a finished study, 1e6 bytes."""
     program = (
         "import resource, sys; from cracklab.cli import main; main(['study', *sys.argv[1:]]);"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)"
@@ -110,9 +110,9 @@ def _peak(arguments: list[str]) -> float:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["overhead", "jobs", "thousand"])
+    parser.add_argument("benchmark", choices=["overhead", "jobs", "thousand"])
     parser.add_argument("--folds", type=int, default=3)
     options, rest = parser.parse_known_args()
     {"overhead": lambda: overhead(options.folds, rest), "jobs": lambda: jobs(rest), "thousand": thousand}[
-        options.what
+        options.benchmark
     ]()

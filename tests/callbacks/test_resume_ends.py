@@ -1,4 +1,4 @@
-"""Going on with a run that had come to its end, or was killed between two files of its last epoch."""
+"""Resuming a run that has ended, or that was killed between two files of its last epoch."""
 
 import csv
 from pathlib import Path
@@ -16,8 +16,8 @@ def epochs(out: Path) -> list[str]:
     return [row["epoch"] for row in csv.DictReader((out / run_folder.METRICS).open())]
 
 
-def test_a_run_that_early_stopping_ended_stays_ended(tmp_path):
-    """Killed behind its last checkpoint, before fit had returned: without another epoch it is what it would have been."""
+def test_resuming_a_run_that_early_stopping_ended_trains_no_further(tmp_path):
+    """A run killed after its last checkpoint, before fit returned, ends as the uninterrupted one without another epoch."""
     call = [*SMALL, "--trainer.max_epochs=6", "--early_stopping.patience=1", "--early_stopping.min_delta=1"]
     out = fit(tmp_path / "run", *call)
     assert epochs(out) == ["0", "1"]
@@ -29,7 +29,7 @@ def test_a_run_that_early_stopping_ended_stays_ended(tmp_path):
 
 
 @pytest.mark.parametrize("further", [1, 2])
-def test_best_is_made_up_for_where_a_kill_came_before_it(tmp_path, further):
+def test_best_is_restored_if_the_run_was_killed_before_it_was_linked(tmp_path, further):
     call = [*SMALL, "--checkpoint.monitor=val/images"]  # the same in every epoch: the first is the best
     out = fit(tmp_path / "run", *call, "--trainer.max_epochs=1")
     best = torch.load(out / run_folder.BEST, weights_only=True)
@@ -41,8 +41,8 @@ def test_best_is_made_up_for_where_a_kill_came_before_it(tmp_path, further):
     assert torch.load(out / run_folder.LAST, weights_only=True)["epoch"] == further - 1
 
 
-def test_a_run_that_is_told_to_end_does_not_say_that_all_went_well(tmp_path):
-    """What a scheduler sends first; Lightning leaves with exit code 0."""
+def test_sigterm_ends_with_a_failing_exit_code(tmp_path):
+    """A scheduler sends SIGTERM first; Lightning itself would end with exit code 0."""
     kill = ["support.KillAt", "--trainer.callbacks.epoch=1", "--trainer.callbacks.batch=0", "--trainer.callbacks.by=15"]
     with pytest.raises(SystemExit) as end:
         fit(tmp_path / "run", *SMALL, "--trainer.callbacks", *kill)

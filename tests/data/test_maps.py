@@ -1,4 +1,3 @@
-import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,7 +7,6 @@ from scipy import ndimage
 
 from cracklab.data.maps import MAPS, compute_maps
 from cracklab.errors import ConfigError
-from cracklab.geometry.distance_transform import LARGE, compiled
 from cracklab.geometry.masks import skeletonize as thin
 
 masks = hnp.arrays(bool, st.tuples(st.integers(1, 24), st.integers(1, 24)))
@@ -41,52 +39,6 @@ def test_distances_equal_scipys(mask, data):
     np.testing.assert_allclose(maps["interior_distance"][0], interior, atol=1e-4)
     np.testing.assert_allclose(maps["signed_distance"][0], edt(inside) - interior, atol=1e-4)
     np.testing.assert_allclose(maps["boundary_distance"][0], edt(brute_outline(inside, outside)), atol=1e-4)
-
-
-@pytest.mark.parametrize("shape", [(12, 20), (97, 101), (300, 200)])
-def test_distances_have_the_same_bits_wherever_they_lie_in_memory(shape):
-    mask = np.random.default_rng(0).random(shape) < 0.01
-    expected = edt(mask).astype(np.float32)
-    for offset in range(9):
-        moved = np.empty(mask.size + 9, bool)[offset : offset + mask.size].reshape(shape)
-        moved[:] = mask
-        kept = np.empty(offset * 1000 + 1)  # so that results lie elsewhere too
-        np.testing.assert_array_equal(compute_maps(moved, ["distance"])["distance"][0], expected)
-        del kept
-
-
-@pytest.mark.parametrize("widths", [(1, 9), (1, 60)])
-@pytest.mark.parametrize("shape", [(300, 260), (150, 5000)])
-def test_depths_of_thin_and_of_wide_cracks_equal_scipys(shape, widths):
-    rng = np.random.default_rng(shape[0])
-    for _ in range(4):
-        mask = np.zeros(shape, np.uint8)
-        for width in rng.integers(*widths, 3):
-            ends = rng.integers(-20, 20 + np.array(shape[::-1]), (2, 2))
-            cv2.line(mask, *ends.tolist(), 1, int(width))
-        mask[rng.random(shape) < 0.001] = 0
-        expected = edt(mask == 0).astype(np.float32)
-        np.testing.assert_array_equal(compute_maps(mask, ["interior_distance"])["interior_distance"][0], expected)
-
-
-def test_large_photos_are_shared_by_threads_and_equal_scipys():
-    mask = np.random.default_rng(0).random((2100, 2300)) < 1e-5
-    assert mask.size > LARGE
-    np.testing.assert_array_equal(compute_maps(mask, ["distance"])["distance"][0], edt(mask).astype(np.float32))
-
-
-def test_the_transform_compiles_where_nothing_can_be_kept():
-    names: dict = {}
-    exec("def double(values):\n    values *= 2\n", names)  # no file, so no place beside it
-    values = np.arange(3)
-    compiled(names["double"])(values)
-    assert values.tolist() == [0, 2, 4]
-
-
-def test_distances_are_exact_far_away():
-    mask = np.zeros((700, 900), bool)
-    mask[3, 5] = mask[650, 870] = True
-    np.testing.assert_allclose(compute_maps(mask, ["distance"])["distance"][0], edt(mask), atol=1e-3)
 
 
 @pytest.mark.parametrize("fill", [False, True])

@@ -79,7 +79,7 @@ def test_the_model_says_what_pytorch_says_at_any_size(bundle):
             normal = (torch.from_numpy(image).float() / 255 - torch.tensor([0.485, 0.456, 0.406])[:, None, None]) / (
                 torch.tensor([0.229, 0.224, 0.225])[:, None, None]
             )
-            expected = restored.module.net(normal).sigmoid().numpy()
+            expected = restored.net(normal).sigmoid().numpy()
         probability, mask = session.run(None, {"image": image})
         np.testing.assert_allclose(probability, expected, atol=1e-5)
         np.testing.assert_array_equal(mask, np.where(probability > restored.threshold, 255, 0))
@@ -213,7 +213,7 @@ def test_a_difference_that_is_just_too_large_fails(bundle, monkeypatch, tmp_path
     deployed = export_model.Deployed(restore(out / run_folder.BEST))
     assert export_model.compare(deployed, folder / "model.onnx") < export_model.TOLERANCE
     with torch.no_grad():
-        deployed.module.net.head[1].bias += 1e-3
+        deployed.net.head[1].bias += 1e-3
     with pytest.raises(export_model.ExportError, match="nothing was written"):
         export_model.compare(deployed, folder / "model.onnx")
 

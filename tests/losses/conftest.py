@@ -1,3 +1,3 @@
-"""The package in `thirdparty` is installed by a test, not collected: importing it would register its loss here."""
+"""Keeps `thirdparty` out of the collection: a test installs that package, and importing it here would register its loss."""
 
 collect_ignore = ["thirdparty"]

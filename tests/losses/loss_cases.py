@@ -1,4 +1,4 @@
-"""Batches for the losses' tests: thin cracks, several classes, ignored pixels."""
+"""Batches for the tests of losses: thin cracks, several classes, ignored pixels."""
 
 import numpy as np
 import torch
@@ -8,7 +8,7 @@ from cracklab.losses import build_loss
 
 
 def batch(classes=1, size=(17, 22), images=3, ignore=False, seed=0, spread=2.0):
-    """NumPy logits, mask, maps and valid: an image with cracks, one with few, one without any."""
+    """Return NumPy logits, mask, maps and valid; every image but the last has a cross of cracks of each class."""
     rng = np.random.default_rng(seed)
     z = rng.normal(0, spread, (images, classes, *size))
     index = np.zeros((images, *size), int)
@@ -28,7 +28,7 @@ def batch(classes=1, size=(17, 22), images=3, ignore=False, seed=0, spread=2.0):
 
 
 def tensors(z, mask, maps, valid, dtype=torch.float64):
-    """The same as tensors."""
+    """Return the arrays of `batch` as tensors."""
     maps = {name: torch.as_tensor(m, dtype=dtype) for name, m in maps.items()}
     return (
         torch.as_tensor(z, dtype=dtype),
@@ -39,7 +39,7 @@ def tensors(z, mask, maps, valid, dtype=torch.float64):
 
 
 def make(name):
-    """A registered loss with its defaults; the weighted sum, which has none, of two losses."""
+    """Build a registered loss with its defaults; `weighted_sum`, which has none, from two losses."""
     if name == "weighted_sum":
         return build_loss(name, losses=[(build_loss("dice"), 1.0), (build_loss("boundary"), 0.5)])
     return build_loss(name)

@@ -1,4 +1,4 @@
-"""The target maps with SciPy, by their definitions."""
+"""Oracles of the target maps: their definitions, with SciPy."""
 
 import numpy as np
 from scipy import ndimage
@@ -8,7 +8,7 @@ CROSS = ndimage.generate_binary_structure(2, 1)
 
 
 def reference_maps(mask, valid=None):
-    """The target maps of (B, C, H, W) masks; 0 where `valid` is 0."""
+    """Return the target maps of (B, C, H, W) masks; 0 where `valid` is 0."""
     found = [
         [
             one_map(mask[b, c] > 0, np.ones(mask.shape[2:], bool) if valid is None else valid[b, 0] > 0)
@@ -25,7 +25,7 @@ def distance_to(where):
 
 
 def one_map(mask, ok):
-    """The target maps of one (H, W) mask."""
+    """Return the target maps of one (H, W) mask."""
     inside, outside = mask & ok, ~mask & ok
     distance, interior = distance_to(inside), np.where(inside, distance_to(outside), 0)
     line = skeletonize(inside)

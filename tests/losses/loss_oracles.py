@@ -1,4 +1,4 @@
-"""Each loss once more, in float64 NumPy, written from its formula: loops over images and classes, no code shared.
+"""Oracles of the losses: their formulas in float64 NumPy, with loops over images and classes, sharing no code with them.
 
 Arrays: logits z (B, C, H, W), mask y (B, C, H, W), maps {name: (B, C, H, W)}, valid (B, 1, H, W) or None.
 Only moderate logits: the oracles use exp and log as the formulas print them.
@@ -18,7 +18,7 @@ def oracle(name):
 
 
 def probability(z):
-    """(C, H, W) logits to probabilities."""
+    """Return the probabilities of (C, H, W) logits."""
     if len(z) == 1:
         return 1 / (1 + np.exp(-z))
     e = np.exp(z - z.max(0))
@@ -26,7 +26,7 @@ def probability(z):
 
 
 def images(z, y, maps, valid):
-    """For each image with a valid pixel: z, p, y as (C, N) of its valid pixels, and its maps."""
+    """Yield z, p, y as (C, N) of the valid pixels, and the maps, of each image that has a valid pixel."""
     for b in range(len(z)):
         ok = np.ones(z.shape[2:], bool) if valid is None else valid[b, 0] > 0
         if ok.any():
@@ -34,7 +34,7 @@ def images(z, y, maps, valid):
 
 
 def pixelwise(term):
-    """Mean over pixels (and the classes of `term`), then images."""
+    """Return a loss that is the mean of `term` over pixels (and its classes), then over images."""
 
     def value(z, y, maps, valid, **parameters):
         return np.mean([np.mean(term(*image[:3], **parameters)) for image in images(z, y, maps, valid)])
@@ -43,7 +43,7 @@ def pixelwise(term):
 
 
 def classwise(term):
-    """Mean over the classes present, then images; with the four region options."""
+    """Return a loss that is the mean of `term` over the classes present, then over images; with the region options."""
 
     def value(z, y, maps, valid, per_image=True, classes=None, pool_classes=False, **parameters):
         found = list(images(z, y, maps, valid))
@@ -98,7 +98,7 @@ def combo(z, y, maps, valid, **region):
 
 
 def log_rest(z):
-    """log(1 - p_c): logsumexp over the other classes minus logsumexp over all."""
+    """Return log(1 - p_c): logsumexp over the other classes minus logsumexp over all."""
     if len(z) == 1:
         return -np.logaddexp(0, z)
     total = np.logaddexp.reduce(z, 0)
@@ -106,7 +106,7 @@ def log_rest(z):
 
 
 def log_margin(z, margin):
-    """log q_c: q_c the softmax (sigmoid) after z_c - margin."""
+    """Return log q_c, q_c the softmax (sigmoid) after z_c - margin."""
     if len(z) == 1:
         return -np.logaddexp(0, margin - z)
     shifted = [z - margin * (np.arange(len(z)) == c)[:, None] for c in range(len(z))]
@@ -140,7 +140,7 @@ def large_margin(z, p, y, margin=1.0):
 def focal_margin(z, p, y, gamma=2.0, margin=0.5, asymmetric=True):
     if asymmetric:
         return -y * log_margin(z, margin) - p**gamma * (1 - y) * log_rest(z)
-    # the softmax of "not c" after its logit lost the margin: the others' logits, each minus the margin
+    # the softmax of "not c" with a margin: the other logits each minus the margin
     if len(z) == 1:
         log_not = -np.logaddexp(0, z + margin)
     else:

@@ -1,4 +1,4 @@
-"""The oracles of losses that look at where a pixel lies: distances, outlines, skeletons, tips; see `loss_oracles`."""
+"""Oracles of the losses that use positions: distances, outlines, skeletons, tips; see `loss_oracles`."""
 
 import numpy as np
 from loss_maps import CROSS, reference_maps
@@ -9,7 +9,7 @@ SQUARE = np.ones((3, 3), bool)
 
 
 def relative(distance, valid):
-    """D~: over the maximum of each image and class, among its valid pixels."""
+    """Return D~: distances over their maximum among the valid pixels of each image and class."""
     shown = distance if valid is None else distance * (valid > 0)
     largest = shown.max((2, 3), keepdims=True)
     return shown / np.where(largest > 0, largest, 1)
@@ -76,7 +76,7 @@ def distance_transform(z, y, maps, valid, inner="full", threshold=None, eps=1.0,
 
 
 def outline_distance(inside, ok):
-    """D + I of a set of pixels, by SciPy."""
+    """Return D + I of a set of pixels, by SciPy."""
     maps = reference_maps(inside[None, None], ok[None, None])
     return (maps["distance"] + maps["interior_distance"])[0, 0]
 
@@ -119,7 +119,7 @@ def hausdorff_er(z, y, maps, valid, alpha=2.0, erosions=10, classes=None):
 
 
 def skeleton(values, iterations, ok):
-    """Soft skeleton as published: open by erosion and dilation, collect what that removes."""
+    """Return the soft skeleton as published: accumulate what opening removes after each erosion."""
     found = np.zeros_like(values)
     for k in range(iterations + 1):
         shrunk = eroded(values, ok)

@@ -10,10 +10,10 @@ from cracklab.losses import LOSSES, build_loss
 @pytest.mark.slow
 @pytest.mark.parametrize("classes", [1, 3])
 @pytest.mark.parametrize("name", LOSSES)
-def test_compiled(name, classes):
+def test_compiled_values_and_gradients_are_those_of_eager_mode(name, classes):
     z, y, maps, valid = tensors(*batch(classes, ignore=True), dtype=torch.float32)
     torch.compiler.reset()
-    loss = build_loss(name, iterations=2) if name == "cl_dice" else make(name)  # iterations are unrolled
+    loss = build_loss(name, iterations=2) if name == "cl_dice" else make(name)  # the compiler unrolls the iterations
     compiled = torch.compile(loss)
     leaves = [z.clone().requires_grad_() for _ in range(2)]
     values = [function(leaf, y, maps, valid) for function, leaf in zip((loss, compiled), leaves, strict=True)]

@@ -1,4 +1,4 @@
-"""Gradients against finite differences in float64; where a formula detaches a part, with that part held fixed."""
+"""Gradients against finite differences in float64; parts that a formula detaches are held fixed."""
 
 import numpy as np
 import pytest
@@ -11,12 +11,12 @@ from torch.autograd import gradcheck
 from cracklab.losses import LOSSES, build_loss
 from cracklab.losses.active_boundary import direction_loss, log_probabilities, predicted_boundary
 
-HELD_FIXED = {"distance_penalty", "active_boundary"}
+DETACHED = {"distance_penalty", "active_boundary"}
 
 
 @pytest.mark.parametrize("classes", [1, 3])
-@pytest.mark.parametrize("name", [name for name in LOSSES if name not in HELD_FIXED])
-def test_gradcheck(name, classes):
+@pytest.mark.parametrize("name", [name for name in LOSSES if name not in DETACHED])
+def test_gradients_equal_finite_differences(name, classes):
     z, y, maps, valid = tensors(*batch(classes, size=(11, 12), images=2, ignore=True))
     loss = make(name).double()
     fast = classes > 1 or name in ("cl_dice", "hausdorff_er")
@@ -38,7 +38,7 @@ def test_gradcheck(name, classes):
         ("boundary", {"inner": "kervadec"}),
     ],
 )
-def test_gradcheck_of_variants(name, parameters, classes):
+def test_gradients_of_variants_equal_finite_differences(name, parameters, classes):
     z, y, maps, valid = tensors(*batch(classes, size=(11, 12), images=2, ignore=True))
     loss = build_loss(name, **parameters)
     assert gradcheck(lambda z: loss(z, y, maps, valid), z.requires_grad_(), fast_mode=classes > 1)
@@ -55,7 +55,7 @@ def finite_difference(function, z, step=1e-6):
 
 @pytest.mark.parametrize("hard", [False, True])
 @pytest.mark.parametrize("classes", [1, 3])
-def test_distance_penalty_with_its_denominator_fixed(classes, hard):
+def test_gradient_of_distance_penalty_holds_the_denominator_fixed(classes, hard):
     z, y, maps, valid = batch(classes, size=(9, 10), images=2, ignore=True)
     d = relative(maps["distance"], valid)
 
@@ -85,7 +85,7 @@ def test_distance_penalty_with_its_denominator_fixed(classes, hard):
 
 
 @pytest.mark.parametrize("classes", [1, 3])
-def test_active_boundary_with_neighbours_and_boundary_fixed(classes):
+def test_gradient_of_active_boundary_holds_neighbours_and_boundary_fixed(classes):
     z, _, maps, valid = tensors(*batch(classes, size=(17, 22), images=2, ignore=True))
     counted = valid[:, 0] > 0
     fixed = log_probabilities(z)
@@ -105,7 +105,7 @@ def test_active_boundary_with_neighbours_and_boundary_fixed(classes):
     torch.testing.assert_close(whole.grad, 2 * leaf.grad * (valid > 0))
 
 
-def test_learnable_scales():
+def test_gradient_and_value_with_learnable_beta_and_sigma():
     z, y, maps, valid = tensors(*batch(1, size=(9, 10), images=2))
     loss = build_loss("distance_aware", learnable=True, beta=3.0, sigma=0.4, prior=0.2).double()
 

@@ -1,4 +1,4 @@
-"""Identities between losses, for values and gradients, and what follows from the definitions."""
+"""Identities between losses, for values and gradients, and consequences of their definitions."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from loss_cases import batch, tensors
 from cracklab.losses import build_loss
 
 REGION = {"eps": 0.7}
-EVERYWHERE = [
+FOR_ANY_CLASSES = [
     (("tversky", {"delta": 0.5, "eps": 0.5}), ("dice", {})),
     (("distance_aware", {"beta": 0.0, **REGION}), ("dice", REGION)),
     (("distance_aware", {"alpha": 0.0, **REGION}), ("dice", REGION)),
@@ -28,7 +28,7 @@ EVERYWHERE = [
     (("focal_margin", {"gamma": 1.3, "margin": 0.0}), ("asymmetric_focal", {"gamma": 1.3})),
     (("focal_margin", {"gamma": 0.0, "margin": 0.8}), ("large_margin", {"margin": 0.8})),
 ]
-BINARY = [
+FOR_ONE_CLASS = [
     (("focal_margin", {"gamma": 1.3, "margin": 0.0, "asymmetric": False}), ("focal", {"gamma": 1.3})),
     (("focal_margin", {"gamma": 0.0, "margin": 0.0}), ("bce", {})),
     (("focal_margin", {"gamma": 0.0, "margin": 0.0, "asymmetric": False}), ("bce", {})),
@@ -44,10 +44,10 @@ BINARY = [
 @pytest.mark.parametrize("ignore", [False, True], ids=["whole", "ignore"])
 @pytest.mark.parametrize(
     ("first", "second", "classes"),
-    [(*pair, classes) for pair in EVERYWHERE for classes in (1, 3)] + [(*pair, 1) for pair in BINARY],
+    [(*pair, classes) for pair in FOR_ANY_CLASSES for classes in (1, 3)] + [(*pair, 1) for pair in FOR_ONE_CLASS],
     ids=str,
 )
-def test_identity(first, second, classes, ignore):
+def test_two_losses_agree_in_value_and_gradient(first, second, classes, ignore):
     z, y, maps, valid = tensors(*batch(classes, ignore=ignore), dtype=torch.float32)
     z.requires_grad_()
     values = [build_loss(name, **parameters)(z, y, maps, valid) for name, parameters in (first, second)]
@@ -57,8 +57,8 @@ def test_identity(first, second, classes, ignore):
 
 
 @pytest.mark.parametrize("name", ["bce", "focal"])
-def test_one_channel_is_two_with_a_softmax(name):
-    """Binary losses that name the background channel 0 are the two-class ones of (0, z)."""
+def test_one_class_equals_two_with_the_background_as_channel_0(name):
+    """A binary loss of z equals its two-class form of (0, z)."""
     z, y, _, _ = tensors(*batch(1))
     parameters = {"pos_weight": 4.0} if name == "bce" else {"alpha": 0.8, "gamma": 1.5}
     loss = build_loss(name, **parameters)
@@ -67,8 +67,8 @@ def test_one_channel_is_two_with_a_softmax(name):
 
 
 @pytest.mark.parametrize("name", ["asymmetric_focal", "large_margin", "focal_margin"])
-def test_against_the_rest_is_binary(name):
-    """A class against the rest is binary with the logit of its probability."""
+def test_each_class_against_the_rest_is_a_binary_loss(name):
+    """Its logit is that of the class's softmax probability."""
     z, y, _, _ = tensors(*batch(3))
     p = z.softmax(1)
     loss = build_loss(name)
@@ -102,7 +102,7 @@ def test_distance_aware_forgives_and_distance_penalty_punishes_far_false_positiv
 
 
 def test_absent_classes_do_not_count():
-    """What is false where a class is absent is a miss of another class; with none present, all count."""
+    """A false positive of an absent class is already a miss of another; alone, the absent class counts."""
     z, y, _, _ = tensors(*batch(3, images=2))
     z, y = z[:1], y[:1]
     y[:, 0] += y[:, 2]
@@ -112,19 +112,19 @@ def test_absent_classes_do_not_count():
     assert alone[2] == pytest.approx(1 - 1 / (z.softmax(1)[:, 2].sum().item() + 1), rel=1e-12)
 
 
-def test_hausdorff_sees_what_no_threshold_does():
-    """An empty mask with p = 0.4 everywhere is not free: the transform of the truth counts, too."""
+def test_hausdorff_counts_probabilities_below_one_half():
+    """p = 0.4 everywhere is an empty prediction, but the distances to the true outline count too."""
     maps = {"distance": torch.full((1, 1, 9, 9), 9 * 2**0.5), "interior_distance": torch.zeros(1, 1, 9, 9)}
     z = torch.full((1, 1, 9, 9), 0.4).logit().requires_grad_()
     value = build_loss("hausdorff_dt")(z, torch.zeros(1, 1, 9, 9), maps)
-    assert value.item() == pytest.approx(0.16 * 2)
+    assert value.item() == pytest.approx(0.16 * 2)  # (0.4 - 0)^2 (1 + 1), both distances being the diagonal
     value.backward()
     assert (z.grad > 0).all()
 
 
 @pytest.mark.parametrize("ignore", [False, True], ids=["whole", "ignore"])
 def test_without_tips_tip_distance_is_dice(ignore):
-    """Also where the diagonal, which stands for the distance to no tip, lies within the radius."""
+    """The distance is then the diagonal, which is within the radius for an image this small."""
     y = torch.zeros(1, 1, 8, 8)
     y[..., 4] = 1
     valid = (torch.rand(1, 1, 8, 8) > 0.3).float() if ignore else None

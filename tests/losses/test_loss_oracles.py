@@ -89,7 +89,7 @@ def build(name, parameters):
 @pytest.mark.parametrize("ignore", [False, True], ids=["whole", "ignore"])
 @pytest.mark.parametrize("classes", [1, 3])
 @pytest.mark.parametrize(("name", "parameters"), CASES, ids=str)
-def test_oracle(name, parameters, classes, ignore):
+def test_the_value_is_that_of_the_formula(name, parameters, classes, ignore):
     if classes == 1 and "classes" in parameters:
         parameters = {**parameters, "classes": [0]}
     z, y, maps, valid = batch(classes, ignore=ignore)
@@ -103,8 +103,8 @@ def test_every_loss_has_an_oracle():
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_every_parameter_tells(name):
-    """The settings above differ in value: a parameter that is ignored would show here."""
+def test_every_setting_changes_the_value(name):
+    """A loss that ignored a parameter would give two settings above the same value."""
     z, y, maps, valid = batch(3)
     values = [build(name, parameters)(*tensors(z, y, maps, valid)).item() for parameters in SETTINGS[name]]
     assert len({round(value, 7) for value in values}) == len(values), values

@@ -1,4 +1,4 @@
-"""Soft erosion, dilation and skeletons against SciPy and max-pooling; what iterations a width needs."""
+"""Soft erosion, dilation and skeletons against SciPy and max-pooling."""
 
 from types import SimpleNamespace
 
@@ -14,7 +14,7 @@ from cracklab.losses.topology import iterations_for
 CROSS = ndimage.generate_binary_structure(2, 1)
 
 
-def test_equals_scipy():
+def test_erosion_and_dilation_equal_scipys():
     x = torch.rand(2, 2, 9, 7, dtype=torch.float64)
     smaller = ndimage.grey_erosion(x.numpy(), footprint=CROSS[None, None], mode="constant", cval=np.inf)
     larger = ndimage.grey_dilation(x.numpy(), footprint=np.ones((1, 1, 3, 3)), mode="constant", cval=-np.inf)
@@ -22,7 +22,7 @@ def test_equals_scipy():
     np.testing.assert_array_equal(dilate(x).numpy(), larger)
 
 
-def test_gradients_are_those_of_pooling():
+def test_gradients_equal_those_of_max_pooling():
     x = torch.rand(2, 1, 9, 7, dtype=torch.float64, requires_grad=True)
     weight = torch.rand(2, 1, 9, 7, dtype=torch.float64)
     pooled = -torch.maximum(F.max_pool2d(-x, (3, 1), 1, (1, 0)), F.max_pool2d(-x, (1, 3), 1, (0, 1)))
@@ -42,8 +42,8 @@ def test_ignored_pixels_neither_erode_nor_dilate():
 
 
 @pytest.mark.parametrize("width", [1, 2, 3, 4, 5, 8, 9, 15])
-def test_iterations_reach_the_centre(width):
-    """With (width - 1) / 2 iterations, rounded down, a crack has a skeleton, with fewer none; `auto` takes enough."""
+def test_half_the_width_is_enough_iterations_for_a_skeleton_and_fewer_are_not(width):
+    """A crack needs (width - 1) / 2 iterations, rounded down; `auto` takes at least as many."""
     mask = torch.zeros(1, 1, 40, 40)
     mask[..., 5:35, 20 : 20 + width] = 1
     needed = (width - 1) // 2

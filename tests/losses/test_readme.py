@@ -1,4 +1,4 @@
-"""The README of the losses has every loss; the worked example of CONTRIBUTING.md runs."""
+"""The README of the losses lists every loss; the examples in it and in CONTRIBUTING.md run."""
 
 import re
 from pathlib import Path
@@ -21,7 +21,7 @@ def test_every_loss_is_in_both_tables():
         assert name == "weighted_sum" or re.search(rf"^{name} ", health, re.MULTILINE)
 
 
-def test_the_worked_example(monkeypatch):
+def test_the_loss_in_contributing_computes_its_formula(monkeypatch):
     code = re.search(r"```python\n(.*?)```", CONTRIBUTING, re.DOTALL)[1]
     assert len(code.splitlines()) <= 30
     monkeypatch.setattr(LOSSES, "_classes", dict(LOSSES._classes))
@@ -32,7 +32,7 @@ def test_the_worked_example(monkeypatch):
     assert value.item() == pytest.approx(0.25 * 4)
 
 
-def test_the_configuration_parses():
+def test_the_configuration_in_the_readme_parses():
     class Experiment:
         def __init__(self, loss: Loss) -> None:
             self.loss = loss

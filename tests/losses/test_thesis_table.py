@@ -1,4 +1,4 @@
-"""Table 3.1 of the thesis: an ellipse, and a polygon, an enclosing and a crossing rectangle as predictions of it."""
+"""Table 3.1 of the thesis: a polygon, an enclosing and a crossing rectangle as predictions of an ellipse."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ SIZE, HALF_WIDTH, HALF_HEIGHT = 256, 94.0, 75.0
 
 @pytest.fixture(scope="module")
 def shapes():
-    """The ellipse, about a third of the image, and its three predictions."""
+    """Return the ellipse, about a third of the image, and its three predictions."""
     rows, columns = np.indices((SIZE, SIZE)) - (SIZE - 1) / 2
     u, v = columns / HALF_WIDTH, rows / HALF_HEIGHT
     sides = np.arange(13) * 2 * np.pi / 13
@@ -38,13 +38,13 @@ def table(shapes):
 
     def value(name, prediction):
         z = torch.as_tensor(prediction[None, None].astype(float))
-        # its cross entropy can only have been given the 0 / 1 prediction as logits; the others as probabilities
+        # its figures for cross entropy only fit the 0 / 1 prediction as logits; the other losses took probabilities
         return losses[name](z if name == "bce" else 200 * z - 100, mask, maps).item()
 
     return {name: [value(name, prediction) for prediction in predictions] for name in losses}
 
 
-def test_rows_and_columns_come_in_the_printed_order(table):
+def test_rows_and_columns_rank_as_printed(table):
     for name, (polygon, enclosing, crossing) in table.items():
         assert polygon < crossing < enclosing, name
     for k in range(3):
@@ -52,12 +52,12 @@ def test_rows_and_columns_come_in_the_printed_order(table):
 
 
 @pytest.mark.parametrize("name", PRINTED)
-def test_values_are_near_the_printed(table, name):
-    """The shapes are not printed, only their IoU: with those, every other row follows to a hundredth."""
+def test_values_are_within_a_hundredth_of_the_printed(table, name):
+    """The thesis gives no sizes; the shapes here have its IoU, and the other rows follow."""
     assert table[name] == pytest.approx(PRINTED[name], abs=0.01)
 
 
-def test_the_full_weight_keeps_the_order(shapes):
+def test_the_full_weight_ranks_the_predictions_alike(shapes):
     ellipse, predictions = shapes
     mask = torch.as_tensor(ellipse[None, None].astype(float))
     maps = {name: torch.as_tensor(m) for name, m in reference_maps(mask.numpy()).items()}

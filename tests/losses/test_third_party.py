@@ -1,4 +1,4 @@
-"""A loss in a package of somebody else: installed, found, listed, examined, parsed; refused under a taken name."""
+"""A loss of a third-party package is found by name; a name that is taken is an error."""
 
 import os
 import re
@@ -25,12 +25,12 @@ print(loss(torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2)).item())
 
 
 def install(source: Path, target: Path) -> None:
-    """Install a package without a network, by pip where it is and else by uv."""
+    """Install a package without a network, by pip, or by uv if there is no pip."""
     by_pip = [sys.executable, "-m", "pip", "install", "-q"]
     if subprocess.run([*by_pip[:3], "--version"], capture_output=True).returncode:
         uv = shutil.which("uv")
         if uv is None:
-            pytest.skip("neither pip nor uv is here to install a package with")
+            pytest.skip("neither pip nor uv is installed")
         by_pip = [uv, "pip", "install", "-q", "--python", sys.executable]
     options = ["--no-deps", "--no-build-isolation", "--target", str(target)]
     subprocess.run([*by_pip, *options, str(source)], check=True, capture_output=True)
@@ -47,7 +47,7 @@ def source(tmp_path):
 
 
 @pytest.mark.slow
-def test_is_found(source, tmp_path):
+def test_an_installed_loss_is_listed_examined_and_parsed(source, tmp_path):
     install(source, tmp_path / "site")
     listed = python(tmp_path / "site", "-m", "cracklab", "losses", "shy").stdout
     assert listed == "shy: Mean of (p - y)^2.\n    scale=1.0\n"
@@ -57,7 +57,7 @@ def test_is_found(source, tmp_path):
 
 
 @pytest.mark.slow
-def test_stands_in_the_help_and_trains(source, tmp_path):
+def test_an_installed_loss_is_in_the_help_and_trains(source, tmp_path):
     install(source, tmp_path / "site")
     text = python(tmp_path / "site", "-m", "cracklab", "fit", "--help").stdout
     assert re.search(r"--model\.loss LOSS .*? registered: [^)]*\bshy\b", text, re.DOTALL)
@@ -70,7 +70,7 @@ def test_stands_in_the_help_and_trains(source, tmp_path):
 
 
 @pytest.mark.slow
-def test_taken_name_is_an_error(source, tmp_path):
+def test_a_name_that_is_taken_is_an_error(source, tmp_path):
     module = source / "cracklab_shy.py"
     module.write_text(module.read_text().replace('@register("shy")', '@register("dice")'))
     install(source, tmp_path / "site")

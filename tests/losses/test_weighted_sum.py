@@ -1,4 +1,4 @@
-"""The weighted sum, its schedules, and parameters taken from the training data."""
+"""The weighted sum and its schedules; parameters that are derived from data or trained."""
 
 from types import SimpleNamespace
 
@@ -9,8 +9,7 @@ from test_loss_contract import parse
 from torch import nn
 
 from cracklab.errors import ConfigError
-from cracklab.losses import External, build_loss
-from cracklab.losses.weighted import WeightedSum, WeightSchedule
+from cracklab.losses import External, WeightedSum, WeightSchedule, build_loss
 
 NARROW = SimpleNamespace(crack_share=0.02, width_px_p95=9.0)
 
@@ -18,16 +17,16 @@ NARROW = SimpleNamespace(crack_share=0.02, width_px_p95=9.0)
 @pytest.mark.parametrize(
     ("epoch", "weight"), [(0, 0.2), (4, 0.2), (5, 0.2), (6, 0.4), (9, 1.0), (10, 1.2), (11, 1.2), (500, 1.2)]
 )
-def test_schedule_is_a_line(epoch, weight):
+def test_a_scheduled_weight_moves_linearly_and_is_constant_outside(epoch, weight):
     assert WeightSchedule(start=0.2, end=1.2, first_epoch=5, last_epoch=10)(epoch) == pytest.approx(weight)
 
 
-def test_schedule_needs_two_epochs():
+def test_a_schedule_needs_two_epochs():
     with pytest.raises(ConfigError, match="last_epoch is 3: expected an epoch after first_epoch"):
         WeightSchedule(0, 1, first_epoch=3, last_epoch=3)
 
 
-def test_weights_move_and_terms_are_named():
+def test_weights_follow_the_epoch_and_terms_are_named():
     z, y, maps, _ = tensors(*batch())
     dice, boundary = build_loss("dice"), build_loss("boundary")
     loss = WeightedSum(
@@ -42,7 +41,7 @@ def test_weights_move_and_terms_are_named():
         assert {k: t.item() for k, t in loss.terms.items()} == pytest.approx({k: v.item() for k, v in expected.items()})
 
 
-def test_sums_nest_and_pass_on():
+def test_nested_sums_pass_on_epoch_and_statistics():
     z, y, maps, _ = tensors(*batch())
     inner = WeightedSum([(build_loss("dice"), WeightSchedule(0.0, 1.0, last_epoch=2))])
     outer = WeightedSum([(inner, 2.0), (build_loss("focal_margin", margin="auto"), 1.0)])
@@ -53,14 +52,14 @@ def test_sums_nest_and_pass_on():
     assert outer(z, y, maps).item() == pytest.approx(expected.item())
 
 
-def test_losses_of_other_libraries_take_part():
+def test_losses_of_other_libraries_can_be_summed():
     z, y, _, _ = tensors(*batch())
     loss = WeightedSum([(External(nn.BCEWithLogitsLoss()), 0.5), (build_loss("dice"), 1.0)])
     assert loss(z, y).item() == pytest.approx(0.5 * build_loss("bce")(z, y).item() + build_loss("dice")(z, y).item())
     assert set(loss.terms) == {"BCEWithLogitsLoss", "dice"}
 
 
-def test_command_line():
+def test_a_sum_can_be_given_on_the_command_line():
     loss = parse(
         "--model.loss",
         '{"class_path": "weighted_sum", "init_args": {"losses": [["dice", 1], '
@@ -75,11 +74,11 @@ def test_command_line():
 @pytest.mark.parametrize(
     ("share", "margin"), [(0.001, 1.5), (0.03, 1.5), (0.04, 1.0), (0.045, 0.75), (0.05, 0.5), (0.0505, 0.5), (0.2, 0.5)]
 )
-def test_auto_margin(share, margin):
+def test_auto_derives_the_margin_from_the_crack_fraction(share, margin):
     z, y, _, _ = tensors(*batch())
     for name in ("focal_margin", "hybrid_focal_margin", "large_margin"):
         loss = build_loss(name, margin="auto")
-        with pytest.raises(ConfigError, match="margin is 'auto' but the training data were not measured"):
+        with pytest.raises(ConfigError, match="margin is 'auto' but no statistics of the training data are known"):
             loss(z, y)
         assert loss.needs_statistics
         assert loss.configure(SimpleNamespace(crack_share=share, width_px_p95=3.0)) == pytest.approx({"margin": margin})
@@ -87,27 +86,27 @@ def test_auto_margin(share, margin):
 
 
 @pytest.mark.parametrize(("width", "iterations"), [(0.5, 1), (2.0, 1), (3.0, 2), (9.0, 5), (9.1, 5), (24.0, 12)])
-def test_auto_iterations(width, iterations):
+def test_auto_derives_the_iterations_from_the_width(width, iterations):
     z, y, _, _ = tensors(*batch())
     loss = build_loss("cl_dice", iterations="auto")
     assert loss.configure(SimpleNamespace(crack_share=0.03, width_px_p95=width)) == {"iterations": iterations}
     assert loss(z, y).item() == pytest.approx(build_loss("cl_dice", iterations=iterations)(z, y).item())
 
 
-def test_auto_on_the_command_line():
+def test_auto_can_be_given_on_the_command_line():
     assert parse("--model.loss", "focal_margin", "--model.loss.margin", "auto").needs_statistics
     assert parse("--model.loss", "cl_dice", "--model.loss.iterations", "auto").needs_statistics
     assert parse("--model.loss", "cl_dice", "--model.loss.iterations", "4").iterations() == 4
 
 
-def test_given_numbers_stay():
+def test_given_numbers_are_not_derived():
     loss = build_loss("focal_margin", margin=0.7)
     assert not loss.needs_statistics
     assert loss.configure(NARROW) == {}
     assert loss.margin() == 0.7
 
 
-def test_a_checkpoint_keeps_what_auto_chose(tmp_path):
+def test_a_checkpoint_keeps_derived_numbers_but_a_given_one_wins(tmp_path):
     loss = build_loss("focal_margin", margin="auto")
     loss.configure(NARROW)
     torch.save(loss.state_dict(), tmp_path / "state.pt")
@@ -118,7 +117,7 @@ def test_a_checkpoint_keeps_what_auto_chose(tmp_path):
     assert (fresh.margin(), given.margin()) == (1.5, 0.2)
 
 
-def test_learnable_distance_aware():
+def test_learnable_beta_and_sigma_start_at_the_given_values_and_are_trained():
     z, y, maps, _ = tensors(*batch(), dtype=torch.float32)
     fixed, loss = build_loss("distance_aware"), build_loss("distance_aware", learnable=True)
     assert list(fixed.parameters()) == []

@@ -5,7 +5,7 @@ from metric_cases import case, make_evaluator
 
 from cracklab.errors import ConfigError
 from cracklab.metrics import PROTOCOLS, best_threshold, run_protocol, run_protocols
-from cracklab.metrics.curves import average_precision, counts, histograms, ods, of_rows, ois
+from cracklab.metrics.curves import average_precision, counts_by_threshold, histograms, ods, ois, stack_histograms
 
 
 def quantised(rng, images=4, shape=(20, 30), steps=50):
@@ -28,7 +28,7 @@ def f1(pred, truth):
 def test_counts_at_every_threshold(rng):
     _, probabilities, mask = case(rng, 3)
     valid = torch.from_numpy(rng.random((3, 1, 33, 47)) < 0.8)
-    tp, fp, fn, tn = counts(histograms(probabilities, mask > 0, valid))
+    tp, fp, fn, tn = counts_by_threshold(histograms(probabilities, mask > 0, valid))
     p, y = (tensor.numpy()[:, 0] for tensor in (probabilities, mask > 0))
     v = valid.numpy()[:, 0]
     for k in (0, 1, 100, 500, 713, 999, 1000):
@@ -41,7 +41,7 @@ def test_counts_at_every_threshold(rng):
 
 def test_histograms_agree_with_the_evaluators_counts(rng):
     rows = evaluated(case(rng), thresholds=[0.1, 0.5, 0.9])
-    at = counts(of_rows(rows))
+    at = counts_by_threshold(stack_histograms(rows))
     for threshold in (0.1, 0.5, 0.9):
         for name, part in zip(("tp", "fp", "fn", "tn"), at, strict=True):
             assert [row[f"{name}@{threshold}"] for row in rows] == part[:, round(threshold * 1000)].tolist()

@@ -1,3 +1,6 @@
+import inspect
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -9,13 +12,15 @@ from scipy.spatial.distance import cdist
 from skimage.morphology import dilation, disk, skeletonize
 
 from cracklab.errors import ConfigError
-from cracklab.metrics import hausdorff95
+from cracklab.metrics import hausdorff95, scores
 from cracklab.metrics.bands import BANDS, by_width, pooled_by_width
 from cracklab.metrics.image_scores import GROUPS, SCORES_OF, image_score, image_scores
-from cracklab.metrics.masks import Pair
 from cracklab.metrics.options import EvaluationOptions
 from cracklab.metrics.overlap import BINARY
+from cracklab.metrics.pairs import Pair
 from cracklab.metrics.scores import SCORES
+from cracklab.metrics.surface import image_hausdorff95
+from cracklab.metrics.torchmetrics import AverageSurfaceDistance, HausdorffDistance95
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*always_return_as_numpy:FutureWarning")  # MONAI's own
 
@@ -155,6 +160,13 @@ def test_every_score_has_a_group_and_a_policy():
     some = np.eye(20, dtype=bool)
     for group, names in SCORES_OF.items():
         assert set(names) <= set(GROUPS[group](Pair(some, some), EvaluationOptions())), group
+
+
+def test_the_default_for_empty_masks_is_written_in_one_file():
+    files = list(Path(scores.__file__).parent.glob("*.py"))
+    assert [path.name for path in files if '"diagonal"' in path.read_text()] == ["scores.py"]
+    for function in (hausdorff95, image_hausdorff95, EvaluationOptions, HausdorffDistance95, AverageSurfaceDistance):
+        assert inspect.signature(function).parameters["empty"].default is scores.EMPTY
 
 
 def goodness(name, number):

@@ -1,4 +1,4 @@
-"""`cracklab models`."""
+"""`cracklab models`: figures of nets, and errors for wrong calls."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ def rows(capsys, *arguments):
     return {line.split()[0]: line.split()[1:] for line in lines[1:] if line.count("  ") > 3}, lines
 
 
-def test_figures_are_those_of_the_formulas(capsys):
+def test_multiply_adds_and_parameters_are_those_of_the_formulas(capsys):
     """Multiply-adds of a convolution: pixels x kernel x channels in x channels out; transposed: pixels that come in."""
     side = 64
     layers = [
@@ -38,23 +38,24 @@ def test_figures_are_those_of_the_formulas(capsys):
     assert "half of the FLOPs" in "\n".join(lines)
 
 
-def test_every_net_that_comes_along_is_listed(capsys):
+def test_every_net_with_a_configuration_is_listed(capsys):
     found, _ = rows(capsys, "--size", "64")
     assert set(found) == {path.stem for path in (ROOT / "configs/model").glob("*.yaml")}
     assert all(float(row[-1]) > 0 for row in found.values())
 
 
-def test_a_configuration_with_overlays_and_other_channels(capsys, tmp_path):
+def test_a_configuration_may_have_overlays_and_other_channels(capsys, tmp_path):
     overlay = {"model": {"net": {"init_args": {"encoder_name": "resnet34"}}}, "data": {"channels": 1}}
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(overlay))
     arguments = ["--config", "cracklab:base", "--config", str(tmp_path / "mine.yaml"), "--size", "64"]
     found, _ = rows(capsys, *arguments)
+    # the first convolution, 7 x 7 with 64 filters, has two input channels fewer
     assert found["mine"][1:3] == ["1", f"{24_436_369 - 2 * 64 * 49:,}"]
     found, _ = rows(capsys, *arguments, "--channels", "3")
     assert found["mine"][1:3] == ["3", "24,436,369"]
 
 
-def test_a_size_that_a_net_does_not_take_is_said(capsys):
+def test_an_image_size_that_a_net_rejects_is_reported(capsys):
     found, lines = rows(capsys, "manet", "unet_resnet34", "--size", "50")
     assert found["manet"][-1] == "-"
     assert float(found["unet_resnet34"][-1]) > 0
@@ -67,22 +68,28 @@ def test_a_size_that_a_net_does_not_take_is_said(capsys):
         (["unet_plusplus"], "did you mean 'unetplusplus'?"),
         (["--config", "cracklab:data/folders"], "has no model.net"),
         (["--config", "no.yaml"], "no.yaml does not exist"),
-        (["unet", "--size", "0"], "1 or more"),
+        (["unet", "--size", "0"], "--size is 0: give a number of at least 1"),
+        (["unet", "--channels", "-1"], "--channels is -1: give a number of at least 1"),
+        (["unet", "--size", "big"], "invalid int value: 'big'"),
+        (["unet", "--sise", "64"], "no option is called '--sise'; did you mean '--size'?"),
+        (["--config", "cracklab:model/unett"], "did you mean 'model/unet'?"),
     ],
 )
-def test_wrong_calls(capsys, arguments, message):
+def test_a_wrong_call_is_one_message(capsys, arguments, message):
     with pytest.raises(SystemExit) as raised:
         main(["models", *arguments])
     assert raised.value.code == 2
-    assert message in capsys.readouterr().err
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    assert message in line
 
 
-def test_a_net_that_cannot_be_made_is_named(capsys, tmp_path):
+def test_a_net_that_cannot_be_built_is_named(capsys, tmp_path):
     (tmp_path / "wrong.yaml").write_text("model: {net: {class_path: cracklab.models.UNet, init_args: {width: 3}}}")
     with pytest.raises(SystemExit):
         main(["models", "--config", str(tmp_path / "wrong.yaml")])
     error = capsys.readouterr().err
-    assert "wrong.yaml does not work" in error
+    assert "wrong.yaml: the net cannot be built" in error
     assert "width" in error
 
 

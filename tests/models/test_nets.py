@@ -1,4 +1,4 @@
-"""The nets: figures of the papers, shapes, signals, gradients."""
+"""The nets: the papers' figures, shapes, signals, gradients."""
 
 import copy
 from functools import cache
@@ -25,7 +25,7 @@ NETS = [UNet, PipeUNet, crack_seg, trans_unet]
 
 @cache
 def made(make, channels=3, classes=1):
-    """A net in training mode, made once: the transformer takes a second."""
+    """Return a net in training mode; cached, since the transformer takes a second to build."""
     torch.manual_seed(0)
     return make(in_channels=channels, classes=classes)
 
@@ -41,7 +41,7 @@ def parameters(net):
 
 
 def steps(net, image):
-    """What convolutions a net runs, in order: class, parameters, and the shape of what comes out."""
+    """Return the convolutions that a net runs, in order: class, number of parameters, shape of the output."""
     found = []
     for module in net.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
@@ -52,7 +52,7 @@ def steps(net, image):
     return found
 
 
-def test_pipe_unet_is_the_papers_table():
+def test_pipe_unet_has_the_layers_of_the_papers_table():
     """Deopujari 2025, "Layer-by-Layer Parameter Breakdown": filters and parameters of each layer, 1,735,361 in all."""
     up, conv = "ConvTranspose2d", "Conv2d"
     table = [
@@ -93,7 +93,7 @@ def test_unet_has_the_levels_of_the_facade_paper():
     assert steps(UNet(), torch.zeros(1, 3, 16, 16)) == [*down, *rise, (conv, 65, 1, 16, 16)]
 
 
-def test_dropout_stands_in_encoder_and_decoder():
+def test_dropout_is_in_encoder_and_decoder():
     """Ozcan 2024: "dropout layers with a rate of 0.3 were used in the decoder and encoder"."""
     net = UNet(dropout=0.3)
     for part, levels in ((net.encoder, 4), (net.decoder, 3)):
@@ -124,7 +124,7 @@ def test_crack_seg_has_koenigs_decoder():
     assert sides == [4] * 5
 
 
-def test_residual_blocks_add_to_what_comes_in():
+def test_a_residual_block_with_zero_weights_is_the_identity():
     net = CrackSeg("resnet18")
     block = net.decoder[0][1]
     for parameter in block.parameters():
@@ -133,7 +133,7 @@ def test_residual_blocks_add_to_what_comes_in():
     torch.testing.assert_close(block(x), x)
 
 
-def test_trans_unet_has_the_size_of_chens():
+def test_trans_unet_has_as_many_parameters_as_chens():
     """Chen 2021 report 105.28 million parameters; a layer of ViT-B has 7,087,872."""
     with torch.device("meta"):
         full, one = TransUNet(), TransUNet(layers=1)
@@ -148,7 +148,7 @@ def test_trans_unet_has_the_size_of_chens():
     assert parameters(full.neck) == 768 * 512 * 9 + 2 * 512
 
 
-def test_trans_unet_sees_the_tokens_that_timms_encoder_makes():
+def test_trans_unet_decodes_the_tokens_of_timms_encoder():
     net = TransUNet(layers=2).eval()
     image = torch.randn(1, 3, 48, 32)
     with torch.no_grad():
@@ -160,12 +160,12 @@ def test_trans_unet_sees_the_tokens_that_timms_encoder_makes():
 
 @pytest.mark.parametrize("make", NETS)
 @pytest.mark.parametrize(("channels", "classes", "size"), [(1, 3, (37, 70)), (3, 1, (48, 33))])
-def test_any_size_any_channels_and_gradients_everywhere(make, channels, classes, size):
+def test_any_size_and_channels_work_and_every_parameter_has_a_gradient(make, channels, classes, size):
     net = made(make, channels, classes)
     for parameter in net.parameters():
         if (
             not parameter.any()
-        ):  # timm begins with residual blocks that change nothing, and learn nothing but their scale
+        ):  # timm initialises residual blocks as the identity, in which only the scale has a gradient
             nn.init.normal_(parameter)
     logits = net(torch.randn(2, channels, *size))
     assert logits.shape == (2, classes, *size)
@@ -177,8 +177,8 @@ def test_any_size_any_channels_and_gradients_everywhere(make, channels, classes,
     net.zero_grad()
 
 
-def test_gradients_are_the_slopes_of_the_whole_net(net):
-    """Along a random direction in the image; a path that is cut off from the gradient, such as a skip, would miss."""
+def test_the_gradient_equals_a_finite_difference_along_a_random_direction(net):
+    """A path without gradient, such as a detached skip, would make them differ."""
     exact = copy.deepcopy(net).double().eval()
     generator = torch.Generator().manual_seed(0)
     image, along = torch.randn(2, 1, 3, 32, 32, generator=generator, dtype=torch.float64)
@@ -193,7 +193,7 @@ def test_gradients_are_the_slopes_of_the_whole_net(net):
         assert slope == pytest.approx(((score(1e-6) - score(-1e-6)) / 2e-6).item(), rel=1e-4)
 
 
-def test_an_odd_size_is_the_image_with_its_edge_repeated(net):
+def test_an_odd_size_is_padded_with_the_edge_of_the_image(net):
     net.eval()
     image = torch.randn(1, 3, 39, 50)
     height, width = {CrackSeg: (64, 64), TransUNet: (48, 64)}.get(type(net), (40, 56))
@@ -203,12 +203,12 @@ def test_an_odd_size_is_the_image_with_its_edge_repeated(net):
 
 
 @pytest.mark.parametrize("make", NETS)
-def test_signals_neither_die_nor_grow(make):
+def test_the_scale_of_a_signal_is_kept(make):
     with torch.no_grad():
         assert 0.2 < made(make)(torch.randn(2, 3, 64, 64)).std() < 5
 
 
-def test_half_precision_is_near_single(net):
+def test_half_precision_is_close_to_single(net):
     torch.manual_seed(3)
     image = torch.randn(2, 3, 40, 56)
     single = net(image)
@@ -228,8 +228,8 @@ def test_crack_seg_takes_any_encoder(encoder):
 
 
 @pytest.mark.slow
-def test_compiled_is_the_same(net):
-    # a transformer of any size at once takes torch's compiler many minutes; the others compile anew for any, once
+def test_a_compiled_net_gives_the_same_logits(net):
+    # compiled for variable sizes, the transformer takes many minutes; the others are recompiled once
     compiled = torch.compile(net.eval(), dynamic=False if isinstance(net, TransUNet) else None)
     with torch.no_grad():
         for size in ((64, 64), (39, 50)):

@@ -132,7 +132,7 @@ def test_a_photo_of_the_training_size_is_scored_as_test_scores_it(tiny_run):
     batch = next(iter(restored.data.test_dataloader()))
     batch = restored.data.on_after_batch_transfer(batch, 0)
     with torch.inference_mode():
-        expected = restored.module.probabilities(restored.module(batch["image"]))[0, 0].numpy()
+        expected = restored.probabilities(batch["image"])[0, 0].numpy()
     photo = restored.data.as_photo(batch["image"][0])
     np.testing.assert_allclose(probabilities(load([tiny_run / run_folder.BEST]), photo, Tiling()), expected, atol=2e-5)
 
@@ -365,4 +365,4 @@ def test_a_checkpoint_elsewhere_is_enough(small_run, photos, tmp_path):
 
 
 def test_the_small_net_is_the_one_of_the_tests(small_run):
-    assert isinstance(restore(small_run / run_folder.BEST).module.net, TinyNet)
+    assert isinstance(restore(small_run / run_folder.BEST).net, TinyNet)

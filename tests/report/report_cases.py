@@ -1,4 +1,4 @@
-"""Run folders as fit and test write them, drawn at random, for reports that need many."""
+"""Random run folders in the format that fit and test write, for reports on many runs."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -35,9 +35,9 @@ def write_run(
     gpu: bool = False,
     examples: int = 0,
 ) -> Path:
-    """A run whose images score an IoU of about `level`; those of a fold are every fifth, three of a photo."""
+    """Write a run whose images have an IoU of about `level`; a photo has three images, a fold every fifth photo."""
     rng = np.random.default_rng([seed, 99 if fold is None else fold, sum(map(ord, loss)), round(level * 1e6)])
-    hard = np.random.default_rng(0).normal(0, 0.08, images)  # what makes an image hard is so for all methods
+    hard = np.random.default_rng(0).normal(0, 0.08, images)  # an image is equally hard for all methods
     folder.mkdir(parents=True)
     config = {
         "seed_everything": seed,
@@ -91,7 +91,7 @@ def write_run(
 
 
 def row(name: str, photo: str, iou: float, rng: np.random.Generator) -> dict[str, Any]:
-    """One image with about this IoU: counts, and the ratios that follow from them."""
+    """Return the row of one image with about this IoU: counts, and the ratios computed from them."""
     truth = int(rng.integers(200, 500))
     tp = int(np.clip(iou, 0.01, 0.99) * truth)
     counts = (tp, (truth - tp) // 2, (truth - tp) - (truth - tp) // 2, PIXELS - 2 * truth)
@@ -102,7 +102,7 @@ def row(name: str, photo: str, iou: float, rng: np.random.Generator) -> dict[str
 
 
 def environment(seed: int, gpu: bool = False) -> dict[str, Any]:
-    """As `cracklab fit` writes it."""
+    """Return the content of environment.json."""
     device = {
         "type": "cuda" if gpu else "cpu",
         "name": "A100" if gpu else "x86_64",
@@ -125,9 +125,9 @@ def write_study(
     leave_out: Iterable[str] = (),
     **more: Any,
 ) -> Path:
-    """A study of losses x seeds x folds; `leave_out` are names of runs that have not begun."""
+    """Write a study of losses x seeds x folds; runs named in `leave_out` have not started."""
     rng = np.random.default_rng(7)
-    easy = rng.normal(0, 0.02, folds)  # a fold is easy or hard for all methods
+    easy = rng.normal(0, 0.02, folds)  # a fold is equally hard for all methods
     runs = []
     for loss, seed, fold in product(levels, seeds, range(folds)):
         name = f"loss={loss},seed_everything={seed},fold={fold}"
@@ -144,7 +144,7 @@ def write_study(
 
 
 def write_grid(folder: Path, betas: Iterable[float], sigmas: Iterable[float], seeds: Iterable[int] = (1, 2)) -> Path:
-    """A study over two numbers of a loss; the best is at beta 2 and sigma 0.25."""
+    """Write a study over two numeric arguments of a loss; the best values are beta 2 and sigma 0.25."""
     runs = []
     for beta, sigma, seed in product(betas, sigmas, seeds):
         name = f"beta={beta},sigma={sigma},seed_everything={seed}"

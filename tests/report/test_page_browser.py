@@ -1,4 +1,4 @@
-"""The page in a headless Chromium: it sorts, shows its pictures, says nothing on the console and asks nobody for anything."""
+"""The page in a headless Chromium: sorting, pictures, layout, no console messages, no requests."""
 
 import json
 import shutil
@@ -56,7 +56,7 @@ def column(browser, table: str, place: int) -> list[str]:
 def press(browser, table: str, place: int) -> str:
     head = browser.find_elements("css selector", f"#table-{table} th")[place]
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", head)
-    head.find_element("css selector", "button").send_keys("\n")  # by keyboard, as a button should allow
+    head.find_element("css selector", "button").send_keys("\n")  # a button also works by keyboard
     return head.get_attribute("aria-sort")
 
 
@@ -72,7 +72,7 @@ def test_numbers_sort_as_numbers_and_words_as_words(browser, page):
     assert browser.execute_script("return document.querySelectorAll('#table-ranking [aria-sort]').length") == 1
 
 
-def test_nothing_sorts_after_numbers_either_way(browser, page):
+def test_missing_values_sort_last_in_both_directions(browser, page):
     show(browser, page)
     fill = "const cell = document.querySelector('#table-ranking').tBodies[0].rows[0].cells[1]; cell.dataset.order = ''; cell.innerText = '-'"
     browser.execute_script(fill)
@@ -81,7 +81,7 @@ def test_nothing_sorts_after_numbers_either_way(browser, page):
         assert column(browser, "ranking", 1)[-1] == "-"
 
 
-def test_all_pictures_load(browser, page):
+def test_every_picture_loads(browser, page):
     show(browser, page)
     widths = browser.execute_script("return [...document.images].map(image => image.complete && image.naturalWidth)")
     assert len(widths) == 4
@@ -89,12 +89,12 @@ def test_all_pictures_load(browser, page):
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-def test_the_page_is_as_wide_as_the_screen(browser, page, width):
+def test_the_page_does_not_scroll_sideways(browser, page, width):
     show(browser, page, width)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
 
 
-def test_no_word_on_the_console_and_no_request_beside_the_page(browser, page):
+def test_the_page_logs_nothing_and_requests_nothing_else(browser, page):
     browser.get_log("performance"), browser.get_log("browser")
     show(browser, page)
     press(browser, "comparisons", 2)
@@ -105,8 +105,8 @@ def test_no_word_on_the_console_and_no_request_beside_the_page(browser, page):
     assert [url for url in asked if not url.startswith(("data:", page.as_uri()))] == []
 
 
-def test_a_request_would_be_stopped(browser, page):
-    """The page's own policy: what a label might smuggle in cannot load."""
+def test_the_content_security_policy_blocks_requests(browser, page):
+    """A label cannot make the page load anything."""
     show(browser, page)
     script = "const image = new Image(); image.onerror = () => done('stopped'); image.onload = () => done('loaded'); image.src = arguments[0]"
     picture = (page.parent / "figures" / "paired.png").as_uri()

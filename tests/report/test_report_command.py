@@ -1,4 +1,4 @@
-"""`cracklab report` from the outside: what it writes of real and of drawn runs, and what it says to a wrong call."""
+"""`cracklab report` as a command: output for real and for random runs, and error messages for invalid arguments."""
 
 import json
 import re
@@ -28,7 +28,7 @@ def study(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def runs(study) -> pd.DataFrame:
-    """What test_metrics.json of every run says, read without the code under test."""
+    """IoU of every run from test_metrics.json, read without the code under test."""
     rows = []
     for path in study.glob("runs/*/test_metrics.json"):
         labels = dict(part.split("=") for part in path.parent.name.split(","))
@@ -44,7 +44,7 @@ def page(folder: Path) -> str:
     return (folder / "report" / "report.html").read_text()
 
 
-def test_a_real_run(tiny_run, tmp_path, capsys):
+def test_a_real_run_gives_the_numbers_of_its_files(tiny_run, tmp_path, capsys):
     assert main(["report", str(tiny_run), "--out", str(tmp_path / "out")]) == 0
     metrics = json.loads((tiny_run / "test_metrics.json").read_text())
     ranking = pd.read_csv(tmp_path / "out/tables/ranking.csv")
@@ -63,14 +63,14 @@ def test_a_real_run(tiny_run, tmp_path, capsys):
     assert not (tiny_run / "report").exists()
 
 
-def test_a_real_run_by_a_protocol(tiny_run, tmp_path):
+def test_a_real_run_can_be_ranked_by_a_protocol(tiny_run, tmp_path):
     assert main(["report", str(tiny_run), "--out", str(tmp_path / "out"), "--metric", "deepcrack_pooled/f1"]) == 0
     values = json.loads((tiny_run / "protocols.json").read_text())["deepcrack_pooled"]["values"]
     assert pd.read_csv(tmp_path / "out/tables/ranking.csv")["mean"].item() == pytest.approx(values["f1"])
     assert "protocol deepcrack_pooled: Counts of all images added up" in (tmp_path / "out/report.md").read_text()
 
 
-def test_the_ranking_is_the_mean_of_the_runs(study, runs):
+def test_the_ranking_has_mean_ranks_and_wins_of_the_runs(study, runs):
     ranking = table(study, "ranking").set_index("method")
     expected = runs.groupby("loss")["iou"].agg(["mean", "std", "count"])
     assert list(ranking.index) == list(expected["mean"].sort_values(ascending=False).index)
@@ -97,7 +97,7 @@ def test_comparisons_are_paired_by_fold_and_seed(study, runs):
     assert len(found) == 6
 
 
-def test_comparisons_over_images_pool_the_counts_of_the_runs_of_both(study):
+def test_comparisons_over_images_pool_the_counts_of_common_blocks(study):
     found = table(study, "comparisons").set_index(["better", "worse"]).loc[("focal", "bce")]
     pooled = {}
     for loss in ("focal", "bce"):
@@ -112,7 +112,7 @@ def test_comparisons_over_images_pool_the_counts_of_the_runs_of_both(study):
     assert 0 < found["images_low"] < found["images_difference"] < found["images_high"]
 
 
-def test_superiority_and_epochs_to_a_target(study):
+def test_convergence_has_superiority_and_epochs_to_the_target(study):
     curves = {}
     for path in study.glob("runs/*/metrics.csv"):
         labels = dict(part.split("=") for part in path.parent.name.split(","))
@@ -135,14 +135,14 @@ def test_superiority_and_epochs_to_a_target(study):
         assert row["epochs"] == pytest.approx(np.median(needed) if needed else np.nan, nan_ok=True)
 
 
-def test_an_unfinished_study_names_what_is_missing(study):
+def test_an_unfinished_study_lists_its_missing_runs(study):
     for name in ("report.html", "report.md"):
         text = unescape((study / "report" / name).read_text())
         assert "Unfinished: 1 of 40 runs are missing." in text
         assert f"{GONE} (failed: error: no space left)" in text
 
 
-def test_the_page_needs_nothing_else(study):
+def test_the_page_is_self_contained(study):
     text = page(study)
     assert re.findall(r'(?:src|href)="(?!data:|#)[^"]*"', text) == []
     assert "Four losses" in text
@@ -150,11 +150,20 @@ def test_the_page_needs_nothing_else(study):
     assert len(re.findall(r"<img ", text)) == len(re.findall(r'<img [^>]*alt="[^"]+"', text)) == 4
 
 
-def test_every_table_and_figure_is_written_in_every_form(study):
-    shown = set(re.findall(r'<table id="table-(\w+)"', page(study)))
-    assert shown == {"ranking", "comparisons", "metrics", "convergence", "worst_images", "costs", "environment", "runs"}
+def test_every_table_and_figure_is_written_in_every_format(study):
+    on_page = set(re.findall(r'<table id="table-(\w+)"', page(study)))
+    assert on_page == {
+        "ranking",
+        "comparisons",
+        "metrics",
+        "convergence",
+        "worst_images",
+        "costs",
+        "environment",
+        "runs",
+    }
     for ending in ("csv", "tex"):
-        assert {path.stem for path in (study / "report/tables").glob(f"*.{ending}")} == shown
+        assert {path.stem for path in (study / "report/tables").glob(f"*.{ending}")} == on_page
     tex = (study / "report/tables/runs.tex").read_text()
     assert r"seed\_everything=1" in tex
     assert tex.count(r"\\") == 39 + 1
@@ -165,7 +174,7 @@ def test_every_table_and_figure_is_written_in_every_form(study):
     assert drawn == {"paired", "critical_difference", "learning_curves"}
 
 
-def test_numbers_say_what_they_are(study):
+def test_the_page_explains_its_numbers(study):
     text = unescape(page(study))
     assert (
         "IoU (test/iou, higher is better): pooled over all pixels of a run's test images, at the checkpoint's threshold"
@@ -184,7 +193,7 @@ def test_the_same_runs_give_the_same_bytes(study, tmp_path, capsys):
         assert (tmp_path / file).read_bytes() == (study / "report" / file).read_bytes(), file
 
 
-def test_a_kfold_folder_is_one_method(tmp_path, capsys):
+def test_a_kfold_folder_is_one_method_with_an_interval(tmp_path, capsys):
     runs = []
     for fold in range(5):
         write_run(tmp_path / "cv" / f"fold_{fold}", "dice", 0.6 + 0.01 * fold, fold=fold, epochs=2)
@@ -195,7 +204,7 @@ def test_a_kfold_folder_is_one_method(tmp_path, capsys):
     assert not (tmp_path / "cv/report/tables/comparisons.csv").exists()
 
 
-def test_folds_of_repeats_are_said_to_share_images(tmp_path):
+def test_a_caution_says_that_repeats_divide_the_same_images(tmp_path):
     runs = []
     for repeat in range(2):
         for fold in range(2):
@@ -204,10 +213,10 @@ def test_folds_of_repeats_are_said_to_share_images(tmp_path):
             runs.append(PlannedRun(name, name, {"repeat": repeat, "fold": fold}, {"data.fold": fold}))
     Study(tmp_path).write_plan(StudyPlan("kfold", {}, {"repeat": [0, 1], "fold": [0, 1]}, runs), {})
     assert main(["report", str(tmp_path)]) == 0
-    assert "Folds of every repeat count as folds of their own" in (tmp_path / "report/report.md").read_text()
+    assert "The folds of every repeat count as separate folds" in (tmp_path / "report/report.md").read_text()
 
 
-def test_run_folders_are_named_by_what_differs_in_their_configurations(tmp_path):
+def test_run_folders_are_named_by_the_differences_of_their_configurations(tmp_path):
     made = [
         write_run(tmp_path / "a", "dice", 0.6, seed=1, epochs=2),
         write_run(tmp_path / "b", "dice", 0.6, seed=2, epochs=2),
@@ -222,15 +231,15 @@ def test_run_folders_are_named_by_what_differs_in_their_configurations(tmp_path)
     assert "e (not tested)" in (tmp_path / "out/report.md").read_text()
 
 
-def test_runs_that_nothing_tells_apart_go_by_their_folders(tmp_path):
+def test_runs_with_equal_configurations_are_named_by_their_folders(tmp_path):
     for name in ("x", "y"):
         write_run(tmp_path / "both" / name, "dice", 0.6, epochs=2)
     assert main(["report", str(tmp_path / "both")]) == 0
     assert set(table(tmp_path / "both", "ranking")["method"]) == {"x", "y"}
 
 
-def test_other_test_images_are_no_pairs_but_compared_image_by_image(tmp_path, capsys):
-    """Folds made otherwise: each image is scored once by either, in another company."""
+def test_runs_with_different_test_images_are_compared_only_image_by_image(tmp_path, capsys):
+    """Folds over photos against folds over images: both methods scored every image once, in different folds."""
     for kind, level, images in (("photo", 0.6, 30), ("image", 0.63, 30)):
         for fold in range(5):
             folder = write_run(tmp_path / kind / f"fold_{fold}", "dice", level, fold=fold, images=images, epochs=2)
@@ -238,7 +247,7 @@ def test_other_test_images_are_no_pairs_but_compared_image_by_image(tmp_path, ca
             (folder / "config.yaml").write_text(text.replace("folds: 5", f"folds: 5\n  fold_by: {kind}"))
     whole = [pd.read_csv(path) for path in sorted((tmp_path / "image").glob("*/per_image.csv"))]
     mixed = pd.concat(whole).reset_index(drop=True)
-    mixed["group"] = mixed["id"]  # to a run with folds made image by image, each is a photo of its own
+    mixed["group"] = mixed["id"]  # folds over images have one group per image
     for fold in range(5):
         mixed.iloc[fold::5].to_csv(tmp_path / "image" / f"fold_{fold}" / "per_image.csv", index=False)
     assert main(["report", str(tmp_path / "photo"), str(tmp_path / "image"), "--out", str(tmp_path / "out")]) == 0
@@ -250,15 +259,15 @@ def test_other_test_images_are_no_pairs_but_compared_image_by_image(tmp_path, ca
     assert (found["pairs"].item(), found["images"].item()) == (0, 30)
 
 
-def test_folders_that_hold_a_test_alone_give_what_there_is(tmp_path, capsys):
+def test_folders_with_test_results_only_give_a_shorter_report(tmp_path, capsys):
     made = [write_run(tmp_path / name, "dice", level, epochs=2) for name, level in (("a", 0.6), ("b", 0.7))]
     for folder in made:
         for name in ("config.yaml", "environment.json", "metrics.csv", "resources.csv", "protocols.json"):
             (folder / name).unlink()
         images = pd.read_csv(folder / "per_image.csv")
-        images.drop(columns=["group", "tp"]).to_csv(folder / "per_image.csv", index=False)  # several classes have no tp
+        images.drop(columns=["group", "tp"]).to_csv(folder / "per_image.csv", index=False)  # as with several classes
     assert main(["report", *map(str, made), "--out", str(tmp_path / "out")]) == 0
-    assert "b and a: no difference that these runs can show" in capsys.readouterr().out
+    assert "b and a: these runs show no difference" in capsys.readouterr().out
     written = {path.stem for path in (tmp_path / "out/tables").glob("*.csv")}
     assert written == {"ranking", "comparisons", "metrics", "runs"}
     assert {path.stem for path in (tmp_path / "out/figures").iterdir()} == {"paired"}
@@ -276,7 +285,7 @@ def test_a_grid_of_two_numbers_has_a_heat_map(tmp_path):
     assert table(folder, "ranking")["method"][0] == "beta=2, sigma=0.25"
 
 
-def test_axes_that_are_not_compared_make_blocks(tmp_path):
+def test_axes_that_are_not_compared_become_part_of_the_block(tmp_path):
     runs = []
     for net, loss, seed in [(n, lo, s) for n in ("unet", "segformer", "fpn") for lo in ("dice", "bce") for s in (1, 2)]:
         name = f"net={net},loss={loss},seed_everything={seed}"
@@ -291,7 +300,7 @@ def test_axes_that_are_not_compared_make_blocks(tmp_path):
     assert set(ranking["design"]) == {"3 settings of net x 2 seeds"}
 
 
-def test_labels_are_text_wherever_they_stand(tmp_path):
+def test_labels_are_escaped_in_every_format(tmp_path):
     evil = "<script>alert(1)</script>|50% & a_b"
     runs = [PlannedRun(f"run{i}", f"runs/{i}", {"loss": label}, {}) for i, label in enumerate((evil, "dice"))]
     for i in range(2):
@@ -308,7 +317,7 @@ def test_labels_are_text_wherever_they_stand(tmp_path):
     ("arguments", "says"),
     [
         ([], "required: DIR"),
-        (["{study}/nowhere"], "nowhere is no folder"),
+        (["{study}/nowhere"], "nowhere is not a folder"),
         (["{empty}"], "no run with test_metrics.json"),
         (["{study}", "--metric", "test/io"], "did you mean 'test/iou'?"),
         (["{study}", "--metric", "iou"], "give a key of test_metrics.json"),
@@ -322,7 +331,7 @@ def test_labels_are_text_wherever_they_stand(tmp_path):
         (["{broken}"], "cannot be read"),
     ],
 )
-def test_a_wrong_call_is_one_message(study, tmp_path, capsys, arguments, says):
+def test_invalid_arguments_give_one_message_and_write_nothing(study, tmp_path, capsys, arguments, says):
     (tmp_path / "empty").mkdir()
     broken = write_run(tmp_path / "broken", "dice", 0.6, epochs=2)
     (broken / "test_metrics.json").write_text("{")

@@ -1,9 +1,12 @@
-"""Parts of a report by themselves: what keys mean, names of methods, stretches of ranks, tables."""
+"""Parts of a report: metric keys, names of methods, groups of ranks, tables."""
 
 import numpy as np
 import pytest
+from report_cases import write_run
 
 from cracklab.errors import ConfigError
+from cracklab.report.analysis import Analysis
+from cracklab.report.collection import collect
 from cracklab.report.figures import cliques
 from cracklab.report.labels import differing, flat, method, short
 from cracklab.report.metric import parse_metric
@@ -30,7 +33,7 @@ from cracklab.report.table import Table, number, spread, words
         ("scsegamba/iou", "IoU", "higher", "points", None, "Warning"),
     ],
 )
-def test_what_a_key_means(key, name, better, unit, columns, how):
+def test_a_key_has_a_name_direction_unit_columns_and_protocol(key, name, better, unit, columns, how):
     found = parse_metric(key)
     assert (found.quantity.name, found.quantity.better, found.quantity.unit) == (name, better, unit)
     assert (found.per_image.columns if found.per_image else None) == columns
@@ -39,18 +42,18 @@ def test_what_a_key_means(key, name, better, unit, columns, how):
 
 
 @pytest.mark.parametrize("key", ["iou", "val/iou", "test/", "test/threshold", "test/width_px", "nothing/iou"])
-def test_what_is_no_score(key):
+def test_a_key_that_is_not_a_score_is_refused(key):
     with pytest.raises(ConfigError):
         parse_metric(key)
 
 
-def test_values_of_single_images_from_counts_and_from_columns():
+def test_image_values_come_from_counts_or_from_columns():
     pooled, mean = parse_metric("test/iou").per_image.value, parse_metric("test/hd95_px").per_image.value
     assert pooled(np.array(6.0), np.array(1.0), np.array(3.0), np.array(90.0), 2) == pytest.approx(0.6)
     assert mean(np.array(9.0), 3) == 3
 
 
-def test_an_argument_counts_only_among_runs_that_have_it():
+def test_an_argument_makes_methods_only_among_runs_of_its_class():
     def config(loss: str, lr: float, **options: float) -> dict:
         return {
             "model": {"loss": {"class_path": f"x.{loss}", "init_args": options}, "optimizer": {"class_path": "A", "init_args": {"lr": lr}}},
@@ -65,7 +68,7 @@ def test_an_argument_counts_only_among_runs_that_have_it():
     assert differing([two[0], two[0]]) == []
 
 
-def test_names_of_methods():
+def test_a_method_is_named_by_its_labels():
     assert short(["model.loss", "a.lr", "b.lr"]) == {"model.loss": "loss", "a.lr": "a.lr", "b.lr": "b.lr"}
     assert method({"loss": "dice"}, ["loss"]) == "dice"
     assert method({"beta": "2.0"}, ["beta"]) == "beta=2.0"
@@ -76,14 +79,26 @@ def test_names_of_methods():
     assert method({"loss": "dice", "alpha": "-"}, ["loss", "alpha"]) == "dice"
 
 
-def test_stretches_of_ranks_that_do_not_differ():
+def test_runs_with_equal_test_images_are_paired_and_share_their_ids(tmp_path):
+    for name, images in (("a", 30), ("b", 30), ("c", 27)):
+        write_run(tmp_path / name, name, 0.6, images=images, epochs=2)
+    metric = parse_metric("test/iou")
+    found = collect([tmp_path], metric)
+    a, b, c = (run.images for run in found.runs)
+    assert a.ids is b.ids  # one tuple for all runs: 1,000 runs with the same test images hold their ids once
+    assert a.groups is b.groups
+    assert a.ids != c.ids
+    assert [sorted(runs) for runs in Analysis(found, metric).blocks.values()] == [["a", "b"], ["c"]]
+
+
+def test_cliques_are_maximal_groups_of_ranks_within_the_distance():
     demsar = np.array([1.964, 2.000, 2.893, 3.143])
-    assert cliques(demsar, 1.25) == [(0, 3)]  # the Nemenyi test of his example finds none: 3.143 - 1.964 < 1.25
+    assert cliques(demsar, 1.25) == [(0, 3)]  # one group, as in his example: 3.143 - 1.964 < 1.25
     assert cliques(demsar, 1.0) == [(0, 2), (2, 3)]
     assert cliques(np.array([1.0, 3.0, 5.0]), 1.5) == []
 
 
-def test_a_table_in_all_its_forms():
+def test_a_table_writes_texts_markdown_csv_latex_and_sort_keys():
     rows = [
         {"m": "a|b", "x": 0.123456, "low": 0.1, "high": 0.2},
         {"m": "c_d", "x": None, "low": float("nan"), "high": None},

@@ -1,4 +1,4 @@
-"""Statistics of runs against published examples, closed forms and SciPy's other ways to the same number."""
+"""Statistics of runs against published examples, closed forms and independent computations."""
 
 import math
 from dataclasses import replace
@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from cracklab.report.sentences import sentence
 from cracklab.report.statistics import (
     Interval,
     Quantity,
@@ -23,7 +24,6 @@ from cracklab.report.statistics import (
     least_pairs,
     mean_interval,
     seed_noise,
-    sentence,
 )
 
 IOU = Quantity("IoU", "higher", "points", 100)
@@ -47,13 +47,13 @@ def table(values: dict[str, list[float]], folds: int, seeds: int = 1) -> pd.Data
     return pd.DataFrame(values, index=pd.MultiIndex.from_product([range(folds), range(seeds)], names=["fold", "seed"]))
 
 
-def test_average_ranks_and_friedman_of_demsar():
+def test_average_ranks_and_friedman_are_those_of_demsar():
     ranks = average_ranks(DEMSAR, IOU)
     printed = {"C4.5+m+cf": 1.964, "C4.5+m": 2.000, "C4.5+cf": 2.893, "C4.5": 3.143}
     assert list(ranks.average) == list(printed)
     assert ranks.average == pytest.approx(printed, abs=5e-4)
     assert ranks.critical_difference == pytest.approx(1.25, abs=5e-3)
-    k, n = 4, 14  # his chi2 of 9.28 has no correction for ties, SciPy's has one: sum of t^3 - t over tied ranks
+    k, n = 4, 14  # his chi2 of 9.28 is not corrected for ties, SciPy's is: sum of t^3 - t over tied ranks
     ties = 60 + 3 * 6
     assert ranks.p_friedman == pytest.approx(stats.chi2.sf(9.28 / (1 - ties / (n * (k**3 - k))), k - 1), rel=5e-3)
 
@@ -61,11 +61,11 @@ def test_average_ranks_and_friedman_of_demsar():
 @pytest.mark.parametrize(
     ("methods", "q"), [(2, 1.960), (3, 2.343), (4, 2.569), (5, 2.728), (6, 2.850), (7, 2.949), (8, 3.031), (10, 3.164)]
 )
-def test_critical_values_of_nemenyi(methods, q):
+def test_critical_difference_has_the_published_quantiles(methods, q):
     assert critical_difference(methods, 10) == pytest.approx(q * math.sqrt(methods * (methods + 1) / 60), rel=5e-4)
 
 
-def test_signed_ranks_of_demsar():
+def test_signed_ranks_are_those_of_demsar():
     (one,) = compare(DEMSAR[["C4.5", "C4.5+m"]], IOU)  # Table 2: R+ = 93, R- = 12
     assert (one.first, one.second, one.pairs) == ("C4.5+m", "C4.5", 14)
     assert one.rank_biserial == pytest.approx((93 - 12) / 105)
@@ -91,7 +91,7 @@ def test_p_with_zeros_and_ties_is_that_of_all_sign_flips():
     assert one.p == pytest.approx((abs(sums) >= abs(signed.sum()) - 1e-9).mean())
 
 
-def test_holm_of_a_textbook():
+def test_holm_steps_down_from_the_smallest_p():
     base = np.arange(8) / 7
     scores = table({"a": list(base), "b": list(base + 0.1), "c": list(base + 0.3 * (base - 0.4))}, 8)
     found = compare(scores, IOU)
@@ -109,12 +109,12 @@ def test_no_test_of_five_pairs_can_show_a_difference():
     assert (five.p, six.p) == (2 * 0.5**5, 2 * 0.5**6)
     assert not five.significant
     assert six.significant
-    assert "too few pairs for a test, 6 are needed" in sentence(five, IOU)
+    assert "too few pairs for a test, at least 6 are needed" in sentence(five, IOU)
     assert [least_pairs(m) for m in (1, 3, 15)] == [6, 7, 10]
     assert all(m * 2 * 0.5 ** least_pairs(m) < 0.05 <= m * 2 * 0.5 ** (least_pairs(m) - 1) for m in range(1, 50))
 
 
-def test_the_interval_of_a_normal_sample_is_nearly_students():
+def test_the_interval_of_a_large_normal_sample_is_nearly_students():
     values = np.random.default_rng(1).normal(5, 2, 40)
     found = mean_interval(values, range(40))
     low, high = stats.t.interval(0.95, 39, values.mean(), stats.sem(values))
@@ -131,14 +131,14 @@ def test_an_interval_of_few_clusters_is_wider_than_the_plain_percentile_and_with
     assert coverage_at_most(5) == 1 - 2 / 2**5
 
 
-def test_intervals_hold_the_truth_as_often_as_they_say():
+def test_intervals_have_their_nominal_coverage():
     rng = np.random.default_rng(3)
     hits = []
     for _ in range(120):
         fold, seed = rng.normal(0, 1, 8).repeat(3), rng.normal(0, 0.5, 24)
         found = mean_interval(fold + seed, np.arange(8).repeat(3))
         hits.append(found.low <= 0 <= found.high)
-    assert 0.90 <= np.mean(hits) <= 1  # 0.84 where rows are taken for independent
+    assert 0.90 <= np.mean(hits) <= 1  # 0.84 if rows are treated as independent
 
 
 def test_clusters_are_resampled_whole():
@@ -148,7 +148,7 @@ def test_clusters_are_resampled_whole():
     assert one_each == thrice
 
 
-def test_a_ratio_of_sums_is_resampled_as_one():
+def test_a_ratio_is_resampled_by_its_sums():
     tp, union = np.array([50.0, 2, 30, 9, 40, 3]), np.array([60.0, 20, 35, 30, 45, 10])
     found = bootstrap_interval([tp, union], list("abcdef"), lambda hits, of: hits / of)
     assert found.value == tp.sum() / union.sum()
@@ -162,11 +162,11 @@ def test_one_cluster_has_no_interval():
     assert "no interval, n = 1 seed" in sentence(one, IOU)
 
 
-def test_seeds_are_the_clusters_where_there_is_one_fold():
+def test_seeds_are_the_clusters_if_there_is_one_fold():
     (one,) = compare(table({"a": [0.7, 0.71, 0.72], "b": [0.6, 0.65, 0.61]}, 1, 3), IOU)
     assert one.difference.clusters == 3
     assert one.design == "3 seeds"
-    assert "whole range" in sentence(one, IOU)  # not an interval: it holds the truth with probability 3/4
+    assert "whole range" in sentence(one, IOU)  # contains the truth with probability 3/4 only
 
 
 def test_seed_noise_is_the_pooled_standard_deviation():
@@ -175,7 +175,7 @@ def test_seed_noise_is_the_pooled_standard_deviation():
     assert seed_noise(table({"a": [1.0, 2]}, 2)) is None
 
 
-def test_what_is_missing_in_one_is_left_out_of_both():
+def test_a_block_that_one_method_lacks_is_left_out():
     scores = table({"a": [0.5, 0.6, 0.7, 0.9], "b": [0.4, 0.5, np.nan, 0.8], "c": [np.nan] * 4}, 4)
     (one,) = compare(scores, IOU)
     assert (one.pairs, one.design) == (3, "3 folds")
@@ -192,7 +192,7 @@ def test_the_better_one_comes_first(quantity, winner):
     assert firsts(scores, quantity)[winner] == 3
 
 
-def test_wins_and_superiority_share_ties():
+def test_wins_are_shared_among_ties():
     scores = table({"a": [3.0, 1, 2, np.nan], "b": [1.0, 1, 3, 9], "c": [2.0, 1, 3, 9]}, 4)
     assert firsts(scores, IOU) == pytest.approx({"a": 1 + 1 / 3, "b": 1 / 3 + 0.5, "c": 1 / 3 + 0.5})
     assert sum(firsts(scores, IOU).values()) == 3
@@ -206,7 +206,7 @@ def test_epochs_to_a_target_count_from_one():
     assert epochs_to(values, [4, 9, 14, 19, 24], 0.45, IOU) == 15
 
 
-def test_designs_in_words():
+def test_a_design_is_described_by_its_counts():
     full = table({"a": [0.0] * 6}, 2, 3)
     assert design(full) == "2 folds x 3 seeds"
     assert design(full.iloc[:5]) == "5 runs over 2 folds"
@@ -214,7 +214,7 @@ def test_designs_in_words():
     assert design(full.rename_axis(index=["encoder x fold", "seed"])) == "2 settings of encoder x fold x 3 seeds"
 
 
-def test_sentences():
+def test_a_sentence_states_verdict_difference_interval_and_design():
     rng = np.random.default_rng(0)
     base = rng.normal(0.7, 0.02, 15)
     scores = table({"dice": list(base), "hybrid": list(base + rng.normal(0.012, 0.004, 15))}, 5, 3)
@@ -223,13 +223,13 @@ def test_sentences():
     assert sentence(one, IOU).startswith("hybrid beats dice by 1.")
     assert sentence(one, IOU).endswith("n = 5 folds x 3 seeds)")
     less = replace(one, p_holm=0.2, seed_noise=0.011)
-    assert sentence(less, IOU).startswith("hybrid and dice: no difference that these runs can show (")
+    assert sentence(less, IOU).startswith("hybrid and dice: these runs show no difference (")
     assert "seed noise 1.1 points" in sentence(less, IOU)
     assert "favour of hybrid" in sentence(less, IOU)
     assert "1.2 px HD95 in favour" in sentence(replace(less, difference=Interval(1.2, -1, 2, 5)), HD95)
 
 
-def test_equal_scores_are_no_difference():
+def test_equal_scores_show_no_difference():
     (one,) = compare(table({"a": [0.5] * 7, "b": [0.5] * 7}, 7), IOU)
     assert (one.p, one.rank_biserial, one.superiority, one.difference.value) == (1, 0, 0.5, 0)
     assert not one.significant

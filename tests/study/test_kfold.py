@@ -1,4 +1,4 @@
-"""`cracklab kfold` from the outside: killed in the middle, started again, and compared with the same by hand."""
+"""`cracklab kfold` from the command line: killed, started again, and compared with the same runs by hand."""
 
 import csv
 import json
@@ -17,7 +17,7 @@ from support import QUICKSTART, ROOT
 from cracklab import run_folder
 from cracklab.cli import main
 from cracklab.study.aggregate import aggregate
-from cracklab.study.command import rehearse
+from cracklab.study.command import plan_study
 from cracklab.study.folder import Study
 from cracklab.study.inputs import read_inputs
 from cracklab.synthetic.draw import draw
@@ -42,7 +42,7 @@ TABLES = ("runs.csv", "summary.json", "summary.csv", "summary.md", "out_of_fold.
 
 @pytest.fixture(scope="module")
 def kfold(tmp_path_factory):
-    """Two folds. The command was killed in the second epoch of the last fold, and the same command typed again."""
+    """Two folds; the command was killed in the second epoch of the last fold, then started again."""
     out = tmp_path_factory.mktemp("kfold") / "cross"
     marker = out.parent / "killed"
     call = ["kfold", *TINY, "--folds", "2", "--out", str(out), "--trainer.callbacks=support.KillStudyOnce"]
@@ -57,14 +57,14 @@ def kfold(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", environment["PYTHONPATH"])
         assert main(call) == 0
-    assert (out / "fold_0" / run_folder.TEST_METRICS).stat().st_mtime_ns == first, "a finished fold was run again"
+    assert (out / "fold_0" / run_folder.TEST_METRICS).stat().st_mtime_ns == first, "a finished fold ran again"
     assert marker.exists(), "the run survived the kill of its parent"
     return out, call
 
 
 @pytest.fixture(scope="module")
 def by_hand(kfold, tmp_path_factory):
-    """The same folds as ordinary runs, without folds.json, never killed; in a folder that is otherwise the study's."""
+    """The same folds as ordinary runs, without folds.json, never killed; their folder has the study's other files."""
     out, _ = kfold
     other = tmp_path_factory.mktemp("by hand") / "cross"
     for fold in range(2):
@@ -88,22 +88,22 @@ def test_a_fold_by_hand_gives_the_same_numbers(kfold, by_hand):
             assert (kfold[0] / f"fold_{fold}" / name).read_bytes() == (by_hand / f"fold_{fold}" / name).read_bytes()
 
 
-def test_tables_are_the_same_bytes_as_without_the_kill(kfold, by_hand):
+def test_tables_are_the_same_bytes_as_without_a_kill(kfold, by_hand):
     for name in TABLES:
         assert (kfold[0] / name).read_bytes() == (by_hand / name).read_bytes()
 
 
-def test_the_cut_run_went_on_from_its_epoch(kfold):
+def test_the_killed_run_resumed_from_its_last_epoch(kfold):
     log = (kfold[0] / "jobs" / "fold_1.log").read_text()
     assert [line.count("--ckpt_path") for line in log.splitlines() if line.startswith("$ cracklab fit")] == [0, 1]
     assert [row["epoch"] for row in csv.DictReader((kfold[0] / "fold_1" / run_folder.METRICS).open())] == ["0", "1"]
 
 
-def test_nothing_half_written_is_left(kfold):
+def test_no_half_written_file_is_left(kfold):
     assert not [path for path in kfold[0].rglob(".*")]
 
 
-def test_out_of_fold_rows_hold_every_image_once_and_the_test_set_never(kfold):
+def test_out_of_fold_rows_hold_every_image_once_without_the_test_set(kfold):
     out, _ = kfold
     rows = list(csv.DictReader((out / "out_of_fold.csv").open()))
     ids = [row["id"] for row in rows]
@@ -117,15 +117,14 @@ def test_out_of_fold_rows_hold_every_image_once_and_the_test_set_never(kfold):
     assert os.uname().nodename not in text
 
 
-def test_every_fold_is_an_ordinary_run_in_one_group(kfold):
+def test_every_fold_is_an_ordinary_run_in_one_wandb_group(kfold):
     for fold in range(2):
         config = yaml.safe_load((kfold[0] / f"fold_{fold}" / run_folder.CONFIG).read_text())
         assert config["data"]["fold"] == fold
         assert (config["wandb"]["group"], config["wandb"]["job_type"]) == ("cross", f"fold_{fold}")
 
 
-def test_a_finished_study_is_left_alone(kfold, capsys):
-    """Without PyTorch being imported, in a moment."""
+def test_a_finished_study_runs_nothing_again_and_does_not_import_pytorch(kfold, capsys):
     out, call = kfold
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file() and "fold_" in str(path)}
     program = "import sys; from cracklab.cli import main; main(sys.argv[1:]); assert 'torch' not in sys.modules"
@@ -135,7 +134,7 @@ def test_a_finished_study_is_left_alone(kfold, capsys):
     assert before == {path: path.stat().st_mtime_ns for path in before}
 
 
-def test_another_configuration_in_the_same_folder_is_refused(kfold, capsys):
+def test_other_arguments_for_the_same_folder_are_refused(kfold, capsys):
     out, call = kfold
     before = (out / "study.yaml").read_bytes()
     with pytest.raises(SystemExit) as end:
@@ -150,14 +149,17 @@ def test_another_configuration_in_the_same_folder_is_refused(kfold, capsys):
     [
         (["--model.loss", "distance_awre"], ["distance_awre", "distance_aware"]),
         (["--model.loss", "distance_aware", "--model.loss.sigma", "-1"], ["sigma", "-1"]),
-        (["--data.batch_sise=4"], ["data.batch_sise", "data.batch_size"]),
+        (["--data.batch_sise=4"], ["'data.batch_sise'", "'data.batch_size'"]),  # nearest to an option of fit
+        (["--jbos=2"], ["'jbos'", "did you mean 'jobs'"]),  # nearest to an option of kfold
+        (["--fold", "3"], ["'fold'", "did you mean 'folds'"]),
+        (["--cpus-per-jobs=2"], ["'cpus_per_jobs'", "did you mean 'cpus_per_job'"]),
         (["--data.layout=folders", "--data.root=/nowhere/at/all"], ["/nowhere/at/all"]),
         (["--folds", "20"], ["14 photos", "20"]),
-        (["--folds", "sources"], ["two sources"]),
+        (["--folds", "sources"], ["at least two sources"]),
         (["--data.fold=1"], ["--data.fold"]),
     ],
 )
-def test_a_wrong_call_is_one_message_before_anything_is_written(capsys, tmp_path, arguments, words):
+def test_an_invalid_call_is_one_message_before_anything_is_written(capsys, tmp_path, arguments, words):
     with pytest.raises(SystemExit) as end:
         main(["kfold", *TINY, *arguments, "--out", str(tmp_path / "out")])
     assert end.value.code == 2
@@ -180,11 +182,11 @@ def test_each_source_is_held_out_once(capsys, tmp_path, monkeypatch):
     call = ["kfold", *own, "--config", str(config), "--folds=sources", "--out", str(tmp_path / "out"), "--dry-run"]
     assert main(call) == 0
     assert "3 fold = 3 runs" in capsys.readouterr().out
-    planner = rehearse("kfold", read_inputs("kfold", call[1:-4], "sources"))
-    planner.folds["folds.json"](tmp_path / "folds.json")
+    planner = plan_study("kfold", read_inputs("kfold", call[1:-4], "sources"))
+    planner.fold_writers["folds.json"](tmp_path / "folds.json")
     images = json.loads((tmp_path / "folds.json").read_text())["images"]
     assert {name.rstrip("012345"): one["fold"] for name, one in images.items()} == {"north": 0, "south": 1, "west": 2}
-    assert planner.plan.runs[2].overlay == {
+    assert planner.plan.runs[2].overrides == {
         "data.fold": 2,
         "data.folds": 3,
         "data.fold_by": "source",
@@ -192,21 +194,21 @@ def test_each_source_is_held_out_once(capsys, tmp_path, monkeypatch):
     }
 
 
-def test_an_axis_that_changes_what_folds_are_made_of_has_folds_of_its_own(tmp_path):
+def test_an_axis_that_changes_the_photos_gets_its_own_folds(tmp_path):
     write_photos(tmp_path / "data", "wall-")
     grid = {"data.group": ["(.+)", "wall-(.)"], "data.batch_size": [2, 4], "seed_everything": [1, 2]}
     config = tmp_path / "grid.yaml"
     config.write_text(yaml.safe_dump({"study": {"grid": grid, "folds": 2}}, sort_keys=False))
     own = [argument for argument in TINY if not argument.startswith("--data.layout")]
     call = [*own, "--config", str(config), "--data.layout=folders", f"--data.root={tmp_path / 'data'}"]
-    planner = rehearse("study", read_inputs("study", call))
-    files = [run.overlay["data.folds_file"] for run in planner.plan.runs]
+    planner = plan_study("study", read_inputs("study", call))
+    files = [run.overrides["data.folds_file"] for run in planner.plan.runs]
     assert files == ["folds_data.group=.+.json"] * 8 + ["folds_data.group=wall-_..json"] * 8
-    assert sorted(planner.folds) == sorted(set(files))
+    assert sorted(planner.fold_writers) == sorted(set(files))
 
 
 def write_photos(root, stem: str, first: int = 0) -> None:
-    """Six photos with masks."""
+    """Write six photos with masks."""
     for i in range(6):
         image, mask = draw(first + i, size=(32, 32))
         for kind, picture in (("images", image), ("masks", (mask > 0).astype(np.uint8) * 255)):
@@ -214,7 +216,7 @@ def write_photos(root, stem: str, first: int = 0) -> None:
             cv2.imwrite(str(root / kind / f"{stem}{i}.png"), picture)
 
 
-def test_a_dry_run_shows_the_plan_and_writes_nothing(capsys, tmp_path):
+def test_a_dry_run_prints_the_plan_and_writes_nothing(capsys, tmp_path):
     assert main(["kfold", *TINY, "--folds=3", "--repeats=2", "--out", str(tmp_path / "out"), "--dry-run"]) == 0
     shown = capsys.readouterr().out
     assert "2 repeat x 3 fold = 6 runs; 0 finished, 6 to do" in shown

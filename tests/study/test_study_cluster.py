@@ -1,4 +1,4 @@
-"""Studies on a real Ray cluster of two nodes and a real SLURM, both on this machine, with a node or a task lost in mid-run."""
+"""Studies on a real Ray cluster of two nodes and on a real SLURM, both on this machine; a node or a task is lost during a run."""
 
 import os
 import shutil
@@ -30,7 +30,7 @@ def environment():
 
 @pytest.fixture(scope="module")
 def by_hand(tmp_path_factory) -> Path:
-    """The runs of the study as ordinary runs."""
+    """The runs of the study, as ordinary runs."""
     folder = tmp_path_factory.mktemp("by hand")
     for seed in (1, 2):
         out = folder / "runs" / f"seed_everything={seed}"
@@ -52,8 +52,8 @@ def start(folder: Path, environment, *more: str) -> subprocess.Popen[str]:
     )
 
 
-def under_way(folder: Path, process: subprocess.Popen[str], number: int) -> list[Path]:
-    """Wait until so many runs have an epoch behind them, and many before them."""
+def running(folder: Path, process: subprocess.Popen[str], number: int) -> list[Path]:
+    """Wait until `number` runs have finished an epoch and have many left; return their folders."""
     while process.poll() is None:
         tables = folder.glob("study/runs/*/metrics.csv")
         found = [path.parent for path in tables if 2 <= len(path.read_text().splitlines()) < 30]
@@ -77,7 +77,7 @@ def fits(study: Path) -> int:
     return sum(log.read_text().count("$ cracklab fit") for log in study.glob("jobs/*.log"))
 
 
-def test_a_ray_cluster_loses_a_node(tmp_path, environment, by_hand, monkeypatch):
+def test_the_run_of_a_lost_ray_node_resumes_on_another(tmp_path, environment, by_hand, monkeypatch):
     pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 
@@ -86,7 +86,7 @@ def test_a_ray_cluster_loses_a_node(tmp_path, environment, by_hand, monkeypatch)
     try:
         second = cluster.add_node(num_cpus=1)
         process = start(tmp_path, environment, "--executor=ray", f"--address={cluster.address}")
-        under_way(tmp_path, process, 2)  # one on each node
+        running(tmp_path, process, 2)  # one on each node
         cluster.remove_node(second, allow_graceful=False)
         output, _ = process.communicate()
     finally:
@@ -98,7 +98,7 @@ def test_a_ray_cluster_loses_a_node(tmp_path, environment, by_hand, monkeypatch)
 
 @pytest.fixture(scope="module")
 def slurm(tmp_path_factory, environment):
-    """A controller and a node of SLURM; yields the environment in which they are found."""
+    """A controller and a node of SLURM; yields the environment variables that commands need to find them."""
     if os.geteuid() or not shutil.which("slurmctld") or not shutil.which("munged"):
         pytest.skip("needs root, and the packages slurm-wlm and munge")
     folder, host = tmp_path_factory.mktemp("slurm"), socket.gethostname()
@@ -153,11 +153,11 @@ PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
         daemon.wait(30)
 
 
-def test_a_task_of_a_slurm_array_is_cancelled(tmp_path, environment, slurm, by_hand):
+def test_a_cancelled_slurm_task_is_a_failed_run_that_the_next_start_resumes(tmp_path, environment, slurm, by_hand):
     pytest.importorskip("submitit")
-    asked = ["--executor=slurm", "--slurm", "time=60", "cpus_per_task=1"]
-    process = start(tmp_path, slurm, *asked)
-    victim = under_way(tmp_path, process, 1)[0]
+    options = ["--executor=slurm", "--slurm", "time=60", "cpus_per_task=1"]
+    process = start(tmp_path, slurm, *options)
+    victim = running(tmp_path, process, 1)[0]
     number = [one.folder for one in Study(tmp_path / "study").plan.runs].index(f"runs/{victim.name}")
     tasks = subprocess.run(
         ["squeue", "-h", "--array", "-o", "%i"], env=slurm, capture_output=True, text=True, check=True
@@ -167,7 +167,7 @@ def test_a_task_of_a_slurm_array_is_cancelled(tmp_path, environment, slurm, by_h
     assert process.returncode == 1, output
     assert f"{victim.name} failed" in output
     assert "1 of 2 runs are finished" in output
-    again = start(tmp_path, slurm, *asked)
+    again = start(tmp_path, slurm, *options)
     output, _ = again.communicate()
     assert again.returncode == 0, output
     assert "1 finished, 1 to do" in output
@@ -175,10 +175,10 @@ def test_a_task_of_a_slurm_array_is_cancelled(tmp_path, environment, slurm, by_h
     assert_same_tables(tmp_path / "study", by_hand)
 
 
-def test_a_preempted_task_goes_back_into_the_queue(tmp_path, environment, slurm, by_hand):
+def test_a_preempted_slurm_task_is_requeued_and_resumes(tmp_path, environment, slurm, by_hand):
     pytest.importorskip("submitit")
     process = start(tmp_path, slurm, "--executor=slurm", "--slurm", "time=60", "array_parallelism=1")
-    under_way(tmp_path, process, 1)
+    running(tmp_path, process, 1)
     task = subprocess.run(
         ["squeue", "-h", "-t", "R", "-o", "%i"], env=slurm, capture_output=True, text=True, check=True
     )
@@ -189,7 +189,7 @@ def test_a_preempted_task_goes_back_into_the_queue(tmp_path, environment, slurm,
     assert_same_tables(tmp_path / "study", by_hand)
 
 
-def test_two_processes_of_one_run_under_srun(tmp_path, slurm):
+def test_srun_starts_two_processes_of_one_run(tmp_path, slurm):
     out = tmp_path / "run"
     call = ["fit", *TINY, "--trainer.devices=2", "--trainer.strategy=ddp", "--out", str(out)]
     done = subprocess.run(
@@ -203,10 +203,10 @@ def test_two_processes_of_one_run_under_srun(tmp_path, slurm):
     assert '"processes": 2' in (out / run_folder.ENVIRONMENT).read_text()
 
 
-def test_two_processes_of_one_run_under_torchrun(tmp_path, environment):
+def test_torchrun_starts_two_processes_of_one_run(tmp_path, environment):
     out = tmp_path / "run"
     call = ["fit", *TINY, "--trainer.devices=2", "--trainer.strategy=ddp", "--out", str(out)]
-    launcher = ["-m", "torch.distributed.run", "--nproc-per-node=2", "-m", "cracklab"]  # what `torchrun` calls
+    launcher = ["-m", "torch.distributed.run", "--nproc-per-node=2", "-m", "cracklab"]  # the same as `torchrun`
     done = subprocess.run(
         [sys.executable, *launcher, *call], env=environment, capture_output=True, text=True, check=False
     )

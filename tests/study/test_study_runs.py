@@ -1,4 +1,4 @@
-"""`cracklab study` from the outside: a run that fails, shards, claims."""
+"""`cracklab study` from the command line: failing runs, shards, locks."""
 
 import csv
 import threading
@@ -10,11 +10,14 @@ import yaml
 from support import ROOT
 
 from cracklab.cli import main
-from cracklab.study import work as works
+from cracklab.study import execute as execution
+from cracklab.study import worker
+from cracklab.study.execute import execute
+from cracklab.study.executors.local import job_environments
 from cracklab.study.folder import PlannedRun, RunStatus, Study, StudyPlan
-from cracklab.study.local import environments
-from cracklab.study.work import work
-from cracklab.study.worker import Outcome, arguments_of, perform
+from cracklab.study.inputs import read_inputs
+from cracklab.study.plan import axes_of, runs_of
+from cracklab.study.worker import RunOutcome, arguments_of, clean_up, perform
 
 BASE = """
 study:
@@ -41,7 +44,7 @@ def config(tmp_path, monkeypatch):
     return path
 
 
-def test_a_run_that_fails_is_reported_with_its_last_lines(config, tmp_path, capsys):
+def test_a_failed_run_is_reported_with_its_last_lines(config, tmp_path, capsys):
     out = tmp_path / "study"
     with pytest.raises(SystemExit) as end:
         main(["study", "--config", str(config), "--out", str(out), "--shard", "1/2"])
@@ -56,9 +59,36 @@ def test_a_run_that_fails_is_reported_with_its_last_lines(config, tmp_path, caps
     assert [Study(out).status(run).state for run in Study(out).plan.runs] == ["failed", "new"]
 
 
+@pytest.mark.parametrize("grid", ["", "  grid: {}\n"])
+def test_a_study_without_grid_and_folds_is_refused_before_anything_is_written(tmp_path, capsys, grid):
+    config = tmp_path / "empty.yaml"
+    config.write_text(f"study:\n  base: {ROOT / 'configs' / 'quickstart.yaml'}\n{grid}")
+    with pytest.raises(SystemExit) as end:
+        main(["study", "--config", str(config), "--out", str(tmp_path / "study"), "--dry-run"])
+    assert end.value.code == 2
+    shown = capsys.readouterr()
+    assert shown.err == "error: study.grid is empty: give keys with values, or study.folds\n"
+    assert not shown.out
+    assert not (tmp_path / "study").exists()
+
+
+def test_a_missing_checkpoint_in_any_cell_is_refused_before_anything_is_written(config, tmp_path, capsys):
+    content = yaml.safe_load(config.read_text())
+    missing = str(tmp_path / "missing.ckpt")
+    content["study"]["grid"] = {"weights": {"random": {"model.weights": None}, "missing": {"model.weights": missing}}}
+    config.write_text(yaml.safe_dump(content, sort_keys=False))
+    with pytest.raises(SystemExit) as end:
+        main(["study", "--config", str(config), "--out", str(tmp_path / "study")])
+    assert end.value.code == 2
+    shown = capsys.readouterr()
+    assert shown.err.count("error: ") == 1
+    assert missing in shown.err
+    assert not (tmp_path / "study").exists()
+
+
 @pytest.mark.slow
-def test_two_at_once_of_which_one_fails(config, tmp_path, capsys):
-    """The other goes on; it is in the tables, and the failed one is tried again by the next start."""
+def test_a_failed_run_does_not_stop_the_other_and_is_retried_by_the_next_start(config, tmp_path, capsys):
+    """Two at once; the tables hold the finished one."""
     out = tmp_path / "study"
     for finished in (0, 1):
         with pytest.raises(SystemExit) as end:
@@ -79,7 +109,7 @@ def test_two_at_once_of_which_one_fails(config, tmp_path, capsys):
 
 @pytest.fixture
 def study(tmp_path):
-    """Two runs, of which nothing is done."""
+    """Two new runs."""
     found = Study(tmp_path / "study")
     runs = [PlannedRun(name, f"runs/{name}", {"a": name}, {"model.loss": name}) for name in ("bce", "dice")]
     found.write_plan(
@@ -96,7 +126,7 @@ def finish(study: Study, run: PlannedRun) -> None:
     study.write_status(run, RunStatus("finished", 5.0))
 
 
-def test_a_run_is_called_with_what_was_asked_and_its_overlay_last(study):
+def test_a_run_gets_the_requested_arguments_then_its_overrides(study):
     run = study.plan.runs[0]
     arguments = arguments_of(study, run)
     assert arguments[:6] == [
@@ -113,66 +143,65 @@ def test_a_run_is_called_with_what_was_asked_and_its_overlay_last(study):
     assert arguments_of(study, run)[-2:] == ["--ckpt_path", str(study.folder / "runs/bce/checkpoints/last.ckpt")]
 
 
-def test_a_claimed_run_is_left_to_its_owner(study):
-    with study.claim("bce") as claim:
-        assert claim is not None
-        with study.claim("bce") as second:
+def test_a_run_that_another_process_has_locked_is_skipped(study):
+    with study.lock("bce") as first:
+        assert first is not None
+        with study.lock("bce") as second:
             assert second is None
-        assert perform(str(study.folder), "bce", {}) == Outcome("bce", "claimed")
-    with study.claim("bce") as third:
+        assert perform(str(study.folder), "bce", {}) == RunOutcome("bce", "locked")
+    with study.lock("bce") as third:
         assert third is not None
 
 
-def test_two_workers_share_a_study(study, monkeypatch, capsys):
-    """Each run is done once; who comes second waits for what the other has claimed."""
-    monkeypatch.setattr(works, "POLL_S", 0.01)
+def test_two_processes_perform_each_run_once(study, monkeypatch, capsys):
+    """The second one waits for the run that the first has locked."""
+    monkeypatch.setattr(execution, "POLL_S", 0.01)
     done: list[tuple[str, str]] = []
-    both_began = threading.Barrier(2)
+    started = threading.Event()
 
     def executor(who: str):
         def go(study: Study, runs):
             for run in runs:
-                with study.claim(run.name) as claim:
-                    if claim is None:
-                        yield Outcome(run.name, "claimed")
+                with study.lock(run.name) as lock:
+                    if lock is None:
+                        yield RunOutcome(run.name, "locked")
                         continue
                     if study.status(run).state == "new":
-                        if not done:
-                            both_began.wait(10)
+                        started.set()
                         done.append((who, run.name))
                         time.sleep(0.3)
                         finish(study, run)
-                yield Outcome(run.name, "finished")
+                yield RunOutcome(run.name, "finished")
 
         return go
 
-    first = threading.Thread(target=work, args=(study, study.plan.runs, executor("first")))
+    first = threading.Thread(target=execute, args=(study, study.plan.runs, executor("first")))
     first.start()
-    both_began.wait(10)
-    outcomes = work(Study(study.folder), study.plan.runs, executor("second"))
+    assert started.wait(60)
+    outcomes = execute(Study(study.folder), study.plan.runs, executor("second"))
     first.join()
     assert sorted(name for _, name in done) == ["bce", "dice"]
     assert {outcome.state for outcome in outcomes} == {"finished"}
 
 
-def test_others_go_on_when_a_run_fails(study):
+def test_a_failed_run_does_not_stop_the_others(study):
     def executor(study: Study, runs):
-        yield Outcome("bce", "failed", lines=["out of memory"])
+        yield RunOutcome("bce", "failed", lines=["out of memory"])
         finish(study, runs[1])
-        yield Outcome("dice", "finished")
+        yield RunOutcome("dice", "finished")
 
-    assert [outcome.state for outcome in work(study, study.plan.runs, executor)] == ["failed", "finished"]
+    assert [outcome.state for outcome in execute(study, study.plan.runs, executor)] == ["failed", "finished"]
 
 
-def test_a_full_disk_ends_the_work(study):
+def test_a_full_disk_stops_the_study(study):
     def executor(study: Study, runs):
-        yield Outcome("bce", "failed", lines=["No space left on device"], full=True)
+        yield RunOutcome("bce", "failed", lines=["No space left on device"], disk_full=True)
         pytest.fail("another run was started")
 
-    assert [outcome.name for outcome in work(study, study.plan.runs, executor)] == ["bce"]
+    assert [outcome.name for outcome in execute(study, study.plan.runs, executor)] == ["bce"]
 
 
-def test_what_is_finished_has_its_files(study):
+def test_a_run_whose_test_outputs_are_gone_is_not_finished(study):
     first, second = study.plan.runs
     finish(study, first)
     finish(study, second)
@@ -183,46 +212,60 @@ def test_what_is_finished_has_its_files(study):
 
 
 def test_half_written_files_of_a_killed_run_are_removed(study):
-    from cracklab.study.worker import clear
-
     run = study.plan.runs[0]
-    left = [study.path(run) / "checkpoints" / ".last.123.ckpt", study.path(run) / ".metrics.9.csv"]
-    for path in left:
+    leftovers = [study.path(run) / "checkpoints" / ".last.123.ckpt", study.path(run) / ".metrics.9.csv"]
+    for path in leftovers:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     (study.path(run) / "checkpoints/last.ckpt").touch()
-    clear(study, run)
-    assert not [path for path in left if path.exists()]
+    clean_up(study, run)
+    assert not [path for path in leftovers if path.exists()]
     assert (study.path(run) / "checkpoints/last.ckpt").exists()
 
 
-def test_a_run_without_a_checkpoint_starts_again_under_its_wandb_id(study):
-    from cracklab.study.worker import clear
-
+def test_a_run_without_a_checkpoint_starts_again_with_its_wandb_id(study):
     folder = study.path(study.plan.runs[0])
     for name in ("config.yaml", "panels/a.png", "wandb/run_id"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
-    clear(study, study.plan.runs[0])
+    clean_up(study, study.plan.runs[0])
     assert [path.relative_to(folder).as_posix() for path in folder.rglob("*")] == ["wandb", "wandb/run_id"]
+
+
+def test_a_run_does_not_inherit_the_seed_of_its_study_or_the_tasks_of_slurm(study, monkeypatch):
+    for name in ("PL_GLOBAL_SEED", "PL_SEED_WORKERS", "SLURM_NTASKS"):
+        monkeypatch.setenv(name, "7")
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    seen = {}
+    monkeypatch.setattr(worker.subprocess, "Popen", lambda command, env, **more: seen.update(env) or Ended())
+    assert perform(str(study.folder), "bce", {"OMP_NUM_THREADS": "3"}).state == "finished"
+    assert not seen.keys() & {"PL_GLOBAL_SEED", "PL_SEED_WORKERS", "SLURM_NTASKS"}
+    assert (seen["WANDB_MODE"], seen["OMP_NUM_THREADS"]) == ("disabled", "3")
+
+
+class Ended:
+    """A process that has ended well."""
+
+    def wait(self, timeout=None):
+        return 0
+
+    def poll(self):
+        return 0
 
 
 def test_jobs_at_once_share_cores_and_gpus(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2, 5")
-    assert environments(1) == [{}]
-    assert [one["CUDA_VISIBLE_DEVICES"] for one in environments(3)] == ["2", "5", "2"]
-    assert all(int(one["OMP_NUM_THREADS"]) >= 1 for one in environments(3))
+    assert job_environments(1) == [{}]
+    assert [one["CUDA_VISIBLE_DEVICES"] for one in job_environments(3)] == ["2", "5", "2"]
+    assert all(int(one["OMP_NUM_THREADS"]) >= 1 for one in job_environments(3))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    assert environments(2) == [{}, {}]
+    assert job_environments(2) == [{}, {}]
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs" / "studies").glob("*.yaml")), ids=lambda path: path.stem)
-def test_every_study_that_is_shipped_can_be_planned(path: Path):
-    from cracklab.study.inputs import read_inputs
-    from cracklab.study.plan import axes_of, runs_of
-
+def test_every_shipped_study_can_be_planned(path: Path):
     if "study" not in yaml.safe_load(path.read_text()):
         pytest.skip("a sweep of W&B")
     inputs = read_inputs("study", ["--config", str(path)])

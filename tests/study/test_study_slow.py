@@ -1,4 +1,4 @@
-"""What takes minutes: random kills, a full disk, data that vanish, two real starts at once, W&B."""
+"""Studies in real processes, which takes minutes: random kills, a full disk, missing data, two starts at once, W&B."""
 
 import csv
 import json
@@ -57,43 +57,43 @@ def tables(folder: Path) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in TABLES if (folder / name).is_file()}
 
 
-def test_killed_ten_times_at_random(tmp_path):
-    """The study's process, or that of a run, by SIGKILL; the tables are those of a study that was left in peace."""
+def test_tables_are_the_same_bytes_after_ten_random_kills(tmp_path):
+    """SIGKILL hits the study's process, or a run's."""
     call = ["kfold", *TINY, *EPOCHS, "--folds=2", "--jobs=2"]
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    began = time.monotonic()
+    started = time.monotonic()
     process = start(*call, "--out", str(whole))
     output, _ = process.communicate()
     assert process.returncode == 0, output
-    lasts = time.monotonic() - began
+    seconds = time.monotonic() - started
     rng, kills = random.Random(7), 0
     while kills < 10:
         cut = tmp_path / f"cut {kills}"
-        kills += kill_until_done([*call, "--out", str(cut)], rng, lasts)
+        kills += kill_until_done([*call, "--out", str(cut)], rng, seconds)
         assert tables(whole) == tables(cut)
         assert len(tables(cut)) == len(TABLES)
         assert not list(cut.rglob(".*"))
 
 
-def kill_until_done(call: list[str], rng: random.Random, lasts: float) -> int:
-    """Start and kill a study until it is done; returns the number of kills."""
+def kill_until_done(call: list[str], rng: random.Random, seconds: float) -> int:
+    """Start and kill a study until it finishes; return the number of kills."""
     for kills in range(100):
         process = start(*call)
         try:
-            process.communicate(timeout=rng.uniform(0.05, 0.6) * lasts)
+            process.communicate(timeout=rng.uniform(0.05, 0.6) * seconds)
         except subprocess.TimeoutExpired:
             lists = [path.read_text() for path in Path(f"/proc/{process.pid}/task").glob("*/children")]
             children = [int(pid) for pid in " ".join(lists).split()]
-            # every third kill hits a run alone, which then has failed until the next start
-            alone = children and kills % 3 == 2
-            os.kill(rng.choice(children) if alone else process.pid, signal.SIGKILL)
+            # every third kill hits only a run, which then counts as failed until the next start
+            only_run = children and kills % 3 == 2
+            os.kill(rng.choice(children) if only_run else process.pid, signal.SIGKILL)
             process.communicate()
-            if not alone:
+            if not only_run:
                 time.sleep(1)
-                assert all("zombie" in status(pid) for pid in children), "runs go on without their study"
+                assert all("zombie" in status(pid) for pid in children), "runs outlived their study"
         if process.returncode == 0:
             return kills
-    pytest.fail("it does not come to an end")
+    pytest.fail("the study did not finish after 100 starts")
 
 
 def status(pid: int) -> str:
@@ -103,7 +103,7 @@ def status(pid: int) -> str:
         return "zombie"
 
 
-def test_two_starts_at_once_do_every_run_once(tmp_path, grid):
+def test_two_starts_at_once_perform_every_run_once(tmp_path, grid):
     call = ["study", *TINY, "--config", grid, "--out", str(tmp_path / "study")]
     both = [start(*call), start(*call)]
     outputs = [process.communicate()[0] for process in both]
@@ -115,7 +115,7 @@ def test_two_starts_at_once_do_every_run_once(tmp_path, grid):
 
 
 def test_ctrl_c_ends_the_run_too(tmp_path, grid):
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit that it is ignored
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs of a shell ignore SIGINT
     call = ["study", *TINY, *EPOCHS, "--config", grid, "--out", str(tmp_path / "study")]
     process = start(*call)
     study = Study(tmp_path / "study")
@@ -124,14 +124,15 @@ def test_ctrl_c_ends_the_run_too(tmp_path, grid):
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate()
     assert process.returncode == 1
-    assert output.strip().endswith("stopped: the same command goes on")
+    assert output.strip().endswith("stopped: start the same command again to resume")
     assert "Traceback" not in output
-    with study.claim(study.plan.runs[0].name) as claim:
-        assert claim is not None, "the run goes on without its study"
+    with study.lock(study.plan.runs[0].name) as lock:
+        assert lock is not None, "the run outlived its study"
     assert study.status(study.plan.runs[0]).state == "new"
 
 
-def folders(root: Path) -> Path:
+def write_folders(root: Path) -> Path:
+    """Write ten photos with masks."""
     for kind in ("images", "masks"):
         (root / kind).mkdir(parents=True)
     for i in range(10):
@@ -141,9 +142,9 @@ def folders(root: Path) -> Path:
     return root
 
 
-def test_data_that_vanish_are_a_clear_end_and_come_back(tmp_path, monkeypatch, capfd):
+def test_missing_data_is_one_message_and_the_study_resumes_when_it_is_back(tmp_path, monkeypatch, capfd):
     monkeypatch.setenv("PYTHONPATH", ENVIRONMENT["PYTHONPATH"])
-    data = folders(tmp_path / "data")
+    data = write_folders(tmp_path / "data")
     own = [argument for argument in TINY if not argument.startswith("--data.layout")]
     call = ["kfold", *own, "--data.layout=folders", f"--data.root={data}", "--folds=2", "--out", str(tmp_path / "out")]
     assert main([*call, "--shard=1/2"]) == 0
@@ -163,7 +164,7 @@ def test_data_that_vanish_are_a_clear_end_and_come_back(tmp_path, monkeypatch, c
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of two megabytes."""
+    """A file system of 2 MB."""
     place = tmp_path / "disk"
     place.mkdir()
     mounted = subprocess.run(
@@ -175,7 +176,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
-def test_a_full_disk_is_a_clear_end_and_nothing_is_half_written(small_disk, monkeypatch, capfd):
+def test_a_full_disk_is_one_message_and_no_file_is_half_written(small_disk, monkeypatch, capfd):
     monkeypatch.setenv("PYTHONPATH", ENVIRONMENT["PYTHONPATH"])
     out, ballast = small_disk / "out", small_disk / "ballast"
     wide = ["--model.net.width=200"]  # checkpoints of 200 kB
@@ -186,7 +187,7 @@ def test_a_full_disk_is_a_clear_end_and_nothing_is_half_written(small_disk, monk
     assert end.value.code == 1
     shown = capfd.readouterr().err
     assert "No space left on device" in shown
-    assert f"the disk of {out} is full: make room, and start the same command again" in shown
+    assert f"the disk of {out} is full: free some space, and start the same command again" in shown
     assert not list(out.rglob(".*"))
     for path in out.rglob("*.csv"):
         assert path.read_text().endswith("\n")
@@ -196,8 +197,8 @@ def test_a_full_disk_is_a_clear_end_and_nothing_is_half_written(small_disk, monk
     shutil.rmtree(out)
 
 
-def test_a_run_of_two_processes(tmp_path):
-    """Fit and test in one process are two in two: Lightning starts the same command again for the second."""
+def test_a_run_in_two_processes_fits_and_tests_in_both(tmp_path):
+    """Lightning starts the same command again for the second process."""
     out = tmp_path / "out"
     call = [
         "kfold",
@@ -218,7 +219,7 @@ def test_a_run_of_two_processes(tmp_path):
     assert ids == sorted(name for name, image in folds.items() if image["fold"] == 0)
 
 
-def test_one_group_in_wandb_a_job_a_fold_and_a_summary(tmp_path):
+def test_wandb_shows_one_group_with_a_job_per_fold_and_a_summary(tmp_path):
     from test_loggers import Offline
 
     free = {name: value for name, value in ENVIRONMENT.items() if not name.startswith("WANDB_")}
@@ -242,7 +243,7 @@ def test_one_group_in_wandb_a_job_a_fold_and_a_summary(tmp_path):
     assert len(data) == len(rows)
 
 
-def test_repeats_have_folds_of_their_own_and_score_every_image_once_each(tmp_path):
+def test_each_repeat_has_other_folds_and_scores_every_image_once(tmp_path):
     out = tmp_path / "out"
     process = start("kfold", *TINY, "--folds=2", "--repeats=2", "--trainer.max_epochs=1", "--out", str(out))
     output = process.communicate()[0]

@@ -1,4 +1,4 @@
-"""Tables from run folders, against SciPy and pandas; bytes that do not depend on who was first."""
+"""Tables from run folders, compared with SciPy and pandas; their bytes depend on neither order nor times."""
 
 import csv
 import json
@@ -12,40 +12,40 @@ import pytest
 from scipy import stats
 
 from cracklab.errors import RunError
-from cracklab.study.aggregate import aggregate, spread
+from cracklab.study.aggregate import aggregate, statistics_of
 from cracklab.study.folder import RunStatus, Study, StudyPlan
 from cracklab.study.plan import axes_of, fold_axis, runs_of
 
 SCORES = np.random.default_rng(0).random((2, 3, 2))
-"""loss, seed, fold."""
+"""Scores by loss, seed and fold."""
 
 
-def test_spread_against_scipy():
+def test_statistics_match_scipy():
     values = np.random.default_rng(1).normal(0.7, 0.05, 5)
-    found = spread(values.tolist())
+    found = statistics_of(values.tolist())
     low, high = stats.t.interval(0.95, 4, values.mean(), stats.sem(values))
     expected = {"n": 5, "mean": values.mean(), "std": values.std(ddof=1), "low": low, "high": high}
     assert found == pytest.approx(expected, rel=1e-12)
 
 
-def test_spread_leaves_out_what_could_not_be_measured():
-    assert spread([0.5, None, 0.7])["n"] == 2
-    assert spread([0.5, None]) == {"n": 1, "mean": 0.5, "std": None, "low": None, "high": None}
-    assert spread([None]) == {"n": 0, "mean": None, "std": None, "low": None, "high": None}
+def test_statistics_ignore_missing_values():
+    assert statistics_of([0.5, None, 0.7])["n"] == 2
+    assert statistics_of([0.5, None]) == {"n": 1, "mean": 0.5, "std": None, "low": None, "high": None}
+    assert statistics_of([None]) == {"n": 0, "mean": None, "std": None, "low": None, "high": None}
 
 
 def make(folder: Path, command: str, axes) -> Study:
-    """A study whose runs are finished, with numbers of our own in the place of training."""
+    """Return a study whose runs are finished, with given scores in place of training."""
     study = Study(folder)
     runs = runs_of(command, axes)
     for run in runs:
         if "fold" in run.labels:
             place = f"repeat_{run.labels['repeat']}/" if "repeat" in run.labels else ""
-            run.overlay["data.folds_file"] = f"{place}folds.json"
+            run.overrides["data.folds_file"] = f"{place}folds.json"
             images = {f"i{i}": {"photo": f"i{i}", "fold": i % 2} for i in range(7)} | {
                 "t": {"photo": "t", "fold": None}
             }
-            path = study.folder / run.overlay["data.folds_file"]
+            path = study.folder / run.overrides["data.folds_file"]
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps({"folds": 2, "images": images}))
     study.write_plan(
@@ -75,8 +75,8 @@ def study(tmp_path):
     return make(tmp_path / "study", "study", axes | {"fold": fold_axis(2, False)})
 
 
-def test_a_cell_is_over_seeds_and_folds(study):
-    assert aggregate(study) == 12
+def test_a_cell_holds_the_statistics_over_seeds_and_folds(study):
+    assert aggregate(study) == 12  # 2 losses x 3 seeds x 2 folds
     table = pd.read_csv(study.folder / "summary.csv").set_index(["loss", "metric"])
     content = json.loads((study.folder / "summary.json").read_text())
     assert (content["runs"], content["finished"]) == (12, 12)
@@ -92,7 +92,7 @@ def test_a_cell_is_over_seeds_and_folds(study):
         assert len(cell["runs"]) == 6
 
 
-def test_runs_have_a_row_each_in_the_order_of_the_plan(study):
+def test_every_run_has_a_row_in_the_order_of_the_plan(study):
     aggregate(study)
     rows = list(csv.DictReader((study.folder / "runs.csv").open()))
     assert [row["run"] for row in rows] == [run.name for run in study.plan.runs]
@@ -111,14 +111,14 @@ def test_unfinished_runs_are_in_no_table(study):
     assert "10 of 12 runs" in (study.folder / "summary.md").read_text()
 
 
-def test_nothing_finished_writes_nothing(study):
+def test_without_finished_runs_nothing_is_written(study):
     for run in study.plan.runs:
         shutil.rmtree(study.path(run))
     assert aggregate(study) == 0
     assert not (study.folder / "summary.md").exists()
 
 
-def test_summary_for_people(study):
+def test_summary_md_shows_mean_and_deviation_of_every_cell_and_all_runs(study):
     aggregate(study)
     text = (study.folder / "summary.md").read_text()
     heading = next(line for line in text.splitlines() if line.startswith("| loss"))
@@ -128,7 +128,7 @@ def test_summary_for_people(study):
     assert len([line for line in text.splitlines() if line.startswith("| loss=")]) == 12
 
 
-def test_tables_are_the_same_bytes_whatever_the_order_and_the_times(study, tmp_path):
+def test_tables_depend_on_neither_order_nor_times(study, tmp_path):
     aggregate(study)
     again = tmp_path / "again"
     shutil.copytree(study.folder, again)
@@ -148,7 +148,7 @@ def kfold(tmp_path):
     return make(tmp_path / "kfold", "kfold", axes)
 
 
-def test_out_of_fold_rows_are_those_of_the_run_that_held_the_image_out(kfold):
+def test_out_of_fold_rows_come_from_the_run_that_held_out_the_image(kfold):
     aggregate(kfold)
     assert not (kfold.folder / "out_of_fold.csv").exists()
     for repeat in range(2):
@@ -161,23 +161,23 @@ def test_out_of_fold_rows_are_those_of_the_run_that_held_the_image_out(kfold):
             assert row["group"] == "wall, north"
 
 
-def test_out_of_fold_waits_for_all_folds(kfold):
+def test_out_of_fold_is_written_once_all_folds_are_finished(kfold):
     kfold.write_status(kfold.plan.runs[1], RunStatus("failed"))
     aggregate(kfold)
     assert not (kfold.folder / "repeat_0" / "out_of_fold.csv").exists()
     assert (kfold.folder / "repeat_1" / "out_of_fold.csv").exists()
 
 
-def test_an_image_that_was_scored_twice_or_never_is_an_error(kfold):
+def test_an_image_scored_twice_or_never_is_an_error(kfold):
     path = kfold.path(kfold.plan.runs[0]) / "per_image.csv"
     path.write_text(path.read_text().replace("i2", "i1"))
     with pytest.raises(RunError, match=r"repeat_0/fold_0.*folds\.json, each once: i2"):
         aggregate(kfold)
 
 
-def test_one_cell_where_only_folds_differ(kfold):
+def test_runs_that_differ_only_in_repeat_and_fold_are_one_cell(kfold):
     aggregate(kfold)
     content = json.loads((kfold.folder / "summary.json").read_text())
     assert [cell["labels"] for cell in content["cells"]] == [{}]
-    assert content["cells"][0]["metrics"]["test/iou"]["n"] == 4
+    assert content["cells"][0]["metrics"]["test/iou"]["n"] == 4  # 2 repeats x 2 folds
     assert math.isclose(content["cells"][0]["metrics"]["test/iou"]["mean"], SCORES.ravel()[:4].mean(), rel_tol=1e-12)

@@ -1,0 +1,119 @@
+"""One tested run, read from its folder: scores, scores of its images, learning curve, costs, environment."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cracklab import run_folder
+from cracklab.errors import RunError
+from cracklab.report.metric import Metric
+
+COSTS = ("seconds", "epoch_s", "images_per_s", "waiting_share", "gpu_peak_gb")
+"""Columns of metrics.csv and resources.csv that the cost table reads."""
+Intern = Callable[[tuple[str, ...]], tuple[str, ...]]
+"""Returns the first equal tuple that it was given, so that runs with the same test images share one."""
+
+
+@dataclass
+class Images:
+    """The scores of one run's test images."""
+
+    ids: tuple[str, ...]
+    groups: tuple[str, ...]
+    """The photo of each image; the image's own id if per_image.csv has no groups."""
+    values: NDArray[np.float64]
+    """(images, columns of the metric)."""
+
+
+@dataclass
+class TestedRun:
+    """One tested run."""
+
+    folder: Path
+    name: str
+    """Path below the folder of the report."""
+    labels: dict[str, str]
+    """Axis -> label, without replicates."""
+    numbers: dict[str, float]
+    """Numeric settings that the study varies, for heat maps."""
+    replicate: dict[str, str]
+    """Label of each of fold, repeat, seed_everything and data.split_seed that the run has."""
+    metrics: dict[str, float | None]
+    """test_metrics.json; also `PROTOCOL/NAME` of protocols.json if the report's metric is one of them."""
+    environment: dict[str, Any]
+    method: str = ""
+    cluster: str = ""
+    curve: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Epoch and validation score, from metrics.csv."""
+    costs: dict[str, float] = field(default_factory=dict)
+    images: Images | None = None
+
+    @property
+    def seed(self) -> str:
+        """Label of the run's seed, `-` if unknown."""
+        return self.replicate.get("seed_everything", "-")
+
+
+def read_files(run: TestedRun, metric: Metric, intern: Intern) -> None:
+    """Fill a run from the files of its folder.
+
+    Args:
+        run: a run with its folder, name and labels.
+        metric: the metric whose curve and image scores are read.
+        intern: makes runs with the same test images share their ids.
+
+    Raises:
+        RunError: if a file cannot be read.
+    """
+    try:
+        run.metrics = json.loads((run.folder / run_folder.TEST_METRICS).read_text(encoding="utf-8"))
+        if metric.curve is None:
+            run.metrics |= _protocol_values(run.folder / run_folder.PROTOCOLS)
+        if (path := run.folder / run_folder.ENVIRONMENT).is_file():
+            run.environment = json.loads(path.read_text(encoding="utf-8"))
+            run.replicate.setdefault("seed_everything", str(run.environment.get("seed", "-")))
+        if (path := run.folder / run_folder.METRICS).is_file():
+            wanted = {"epoch", "seconds", metric.curve}
+            table = pd.read_csv(path, usecols=lambda name: name in wanted)
+            run.curve = table.drop(columns="seconds", errors="ignore")
+            run.costs["epochs"] = float(len(table))
+            if "seconds" in table:
+                run.costs["seconds"] = float(table["seconds"].sum())
+        if (path := run.folder / run_folder.RESOURCES).is_file():
+            table = pd.read_csv(path, usecols=lambda name: name in COSTS)
+            for name in table.columns.intersection(list(COSTS)):
+                values = table[name]
+                run.costs[str(name)] = float(values.max() if name == "gpu_peak_gb" else values.median())
+            if "epoch_s" in table:
+                run.costs["seconds"] = float(table["epoch_s"].sum())
+        if (path := run.folder / run_folder.PER_IMAGE).is_file():
+            run.images = _images(path, metric, intern)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunError(f"{run.folder} cannot be read ({type(error).__name__}: {error}): test that run again") from None
+
+
+def _protocol_values(path: Path) -> dict[str, float | None]:
+    """Return the values of all protocols of protocols.json as `PROTOCOL/NAME`."""
+    protocols = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    values = {protocol: content.get("values", {}) for protocol, content in protocols.items()}
+    return {f"{protocol}/{key}": value for protocol in values for key, value in values[protocol].items()}
+
+
+def _images(path: Path, metric: Metric, intern: Intern) -> Images | None:
+    """Read the columns of the metric from per_image.csv; None if it has no rows or no ids."""
+    columns = metric.per_image.columns if metric.per_image else ()
+    table = pd.read_csv(path, usecols=lambda name: name in ("id", "group", *columns), dtype={"id": str, "group": str})
+    if table.empty or "id" not in table:
+        return None
+    table = table.sort_values("id", kind="stable")
+    ids = intern(tuple(map(str, table["id"])))
+    groups = intern(tuple(map(str, table["group"]))) if "group" in table else ids
+    present = [name for name in columns if name in table]
+    values = table[present].to_numpy(float) if len(present) == len(columns) else np.empty((len(ids), 0))
+    return Images(ids, groups, values)

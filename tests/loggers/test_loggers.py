@@ -1,0 +1,243 @@
+"""W&B: offline by itself, one run id across resumes; the contents of offline runs are read back from their files."""
+
+import csv
+import json
+import os
+import socket
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from support import QUICKSTART, ROOT, TINY, fit
+
+from cracklab import run_folder
+from cracklab.cli import main
+from cracklab.loggers import wandb as loggers
+from cracklab.losses import LOSSES
+
+
+@pytest.fixture
+def free(monkeypatch, tmp_path):
+    """An environment without a W&B mode or a login."""
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+
+
+def test_wandb_is_offline_without_a_key(free):
+    assert loggers.choose_mode() == "offline"
+
+
+def test_wandb_is_online_with_a_key_and_a_server(free, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
+        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
+        assert loggers.choose_mode() == "online"
+
+
+def test_wandb_is_offline_if_the_server_does_not_answer(free, monkeypatch):
+    monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    assert loggers.choose_mode() == "offline"
+
+
+def test_a_key_in_netrc_is_found(free, tmp_path):
+    (tmp_path / "netrc").write_text("machine api.wandb.ai login user password " + "x" * 40)
+    assert loggers.has_key()
+
+
+def test_disabled_wandb_is_no_logger(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    assert loggers.wandb_logger(loggers.WandbSettings(), tmp_path, "run") is False
+
+
+def test_every_run_folder_has_its_own_wandb_id(tmp_path):
+    first = loggers.run_id(tmp_path / "a")
+    assert loggers.run_id(tmp_path / "a") == first != loggers.run_id(tmp_path / "b")
+
+
+def records(file: Path) -> Iterator[bytes]:
+    """The records of a .wandb file: LevelDB's log format, blocks of 32 KiB behind a header of 7 bytes."""
+    data, block, at, parts = file.read_bytes(), 32768, 7, b""
+    while at + 7 <= len(data):
+        left = block - at % block
+        if left < 7:
+            at += left
+            continue
+        _, length, kind = struct.unpack("<IHB", data[at : at + 7])
+        parts += data[at + 7 : at + 7 + length]
+        at += 7 + length
+        if kind in (1, 4):  # whole, or the last part
+            yield parts
+            parts = b""
+
+
+class Offline:
+    """The contents of all offline runs below a run folder."""
+
+    def __init__(self, folder: Path) -> None:
+        from wandb.proto.wandb_internal_pb2 import Record
+
+        self.rows, self.ids, self.axes, self.artifacts = [], set(), {}, {}
+        self.config, self.summary = {}, {}
+        for file in sorted(folder.glob("wandb/offline-run-*/*.wandb")):
+            for record in map(Record.FromString, records(file)):
+                match record.WhichOneof("record_type"):
+                    case "history":
+                        self.rows.append(values(record.history.item))
+                    case "run":
+                        self.ids.add(record.run.run_id)
+                        self.group, self.job_type = record.run.run_group, record.run.job_type
+                    case "metric":
+                        self.axes[record.metric.name or record.metric.glob_name] = record.metric
+                    case "config":
+                        self.config |= values(record.config.update)
+                    case "summary":
+                        self.summary |= values(record.summary.update)
+                    case "artifact":
+                        self.artifacts[record.artifact.name] = record.artifact
+
+    def curve(self, name: str) -> list[float]:
+        return [row[name] for row in self.rows if name in row]
+
+    def table(self, name: str) -> tuple[list[str], list[list], list[str]]:
+        """Columns and rows of a table, and the paths of what it shows, on disk."""
+        artifact = next(a for key, a in self.artifacts.items() if name.replace("/", "") in key)
+        entries = {entry.path: Path(entry.local_path) for entry in artifact.manifest.contents}
+        table = json.loads(entries[f"{name}.table.json"].read_text())
+        assert all(path.is_file() for path in entries.values())
+        return table["columns"], table["data"], list(entries)
+
+
+def values(items) -> dict:
+    return {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in items}
+
+
+@pytest.fixture(scope="module")
+def offline(tmp_path_factory):
+    """The offline W&B run of a fit of two epochs, its resume in a second process and its test in a third."""
+    out = tmp_path_factory.mktemp("runs") / "wandb"
+    free = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
+    free |= {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}", "NETRC": str(out.parent / "netrc")}
+    more = [
+        "--model.net=support.TinyNet",
+        "--model.schedule=Constant",
+        "--model.loss=distance_aware",
+        "--model.loss.learnable=true",
+        "--trainer.log_every_n_steps=1",
+        "--wandb.group=cross",
+        "--wandb.job_type=fold_0",
+    ]
+    start = ["fit", "--config", str(QUICKSTART), *TINY, *more, "--out", str(out)]
+    resumed = [*start, "--ckpt_path", str(out / run_folder.LAST), "--trainer.max_epochs=3"]
+    test = ["test", "--config", str(out / run_folder.CONFIG), "--ckpt_path", str(out / run_folder.BEST)]
+    # processes of their own, as in life: within one, W&B gives every offline run of an id the same folder
+    for call in (start, resumed, test):
+        subprocess.run([sys.executable, "-m", "cracklab", *call], env=free, check=True)
+    return out, Offline(out)
+
+
+def test_a_resumed_run_continues_its_wandb_run(offline):
+    out, found = offline
+    assert found.ids == {loggers.run_id(out)}
+    assert (found.group, found.job_type) == ("cross", "fold_0")
+    assert len(found.curve("val/iou")) == len(found.curve("train/loss")) == 3
+    assert len(found.curve("train/loss/beta")) == 3
+    assert all(value > 0 for value in found.curve("resources/images_per_s"))
+    assert any(key.startswith("lr-") for row in found.rows for key in row)
+    rows = list(csv.DictReader((out / run_folder.METRICS).open()))
+    assert found.curve("val/iou") == pytest.approx([float(row["val/iou"]) for row in rows])
+
+
+def test_metrics_have_the_epoch_as_axis_and_the_best_value_as_summary(offline):
+    _, found = offline
+    assert {found.axes[name].step_metric for name in ("val/iou", "val/hd95_px", "train/loss")} == {"epoch"}
+    assert found.axes["val/iou"].summary.max
+    assert found.axes["val/iou@0.5"].summary.max
+    assert found.axes["val/hd95_px"].summary.min
+    assert found.axes["val/loss"].summary.min
+    assert found.summary["best/val/iou"] == max(found.curve("val/iou"))
+    assert "protocols/chen2023/f1" in found.summary
+    assert found.config["model"]["loss"]["class_path"].endswith("distance_aware")
+    assert found.config["data"]["batch_size"] == 8
+
+
+def test_images_are_logged_as_a_table_with_masks_maps_and_scores(offline):
+    _, found = offline
+    columns, rows, shown = found.table("val/images")
+    assert columns[:5] == ["id", "image", "probability", "distance", "weight"]
+    assert {"iou", "hd95_px", "boundary_iou", "loss"} <= set(columns)
+    assert [row[0] for row in rows] == sorted(row[0] for row in rows)
+    masks = rows[0][1]["masks"]
+    assert set(masks) == {"truth", "prediction"}
+    assert len([path for path in shown if path.endswith(".png")]) >= 6 * 3
+    assert all(isinstance(row[columns.index("iou")], float) for row in rows)
+
+
+def test_threshold_curves_and_pictures_are_logged(offline):
+    out, found = offline
+    columns, rows, _ = found.table("val/threshold_chart_table")
+    assert len(rows) == 4 * 101
+    assert {"lineKey", "lineVal"} <= set(columns)
+    keys = {key for row in found.rows for key in row}
+    for stage in ("val", "test"):
+        for name in ("threshold_curve", "precision_recall", "distance_errors"):
+            assert any(key.startswith(f"{stage}/{name}") for key in keys)
+            assert (out / run_folder.PANELS / f"{stage}_{name}.png").is_file()
+    assert any(key.startswith("val/panels") for key in keys)
+
+
+def test_the_best_checkpoint_is_an_artifact_with_its_metrics(offline):
+    out, found = offline
+    artifact = found.artifacts[f"checkpoint-{loggers.run_id(out)}"]
+    assert [entry.path for entry in artifact.manifest.contents] == ["best.ckpt"]
+    facts = json.loads(artifact.metadata)
+    content = torch.load(out / run_folder.BEST, weights_only=True)
+    assert facts["threshold"] == content["cracklab"]["threshold"]
+    assert facts["best/val/iou"] == max(found.curve("val/iou"))
+    assert facts["epoch"] == content["epoch"]
+
+
+def test_without_a_logger_every_file_is_in_the_run_folder(tiny_run):
+    assert not (tiny_run / "wandb").exists()
+    rows = list(csv.DictReader((tiny_run / run_folder.RESOURCES).open()))
+    assert [row["epoch"] for row in rows] == ["0", "1"]
+    assert all(float(row["images_per_s"]) > 0 and 0 < float(row["validation_share"]) < 1 for row in rows)
+    panels = {path.name for path in (tiny_run / run_folder.PANELS).iterdir()}
+    kinds = {f"test_{kind}_iou.png" for kind in ("worst", "median", "best")}
+    curves = {f"{stage}_{name}.png" for stage in ("val", "test") for name in ("threshold_curve", "precision_recall")}
+    assert {"epoch_0002.png", *kinds, *curves} <= panels
+
+
+def test_the_agent_of_a_sweep_sets_the_id(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_RUN_ID", "of-the-agent")
+    assert loggers.run_id(tmp_path) == "of-the-agent"
+
+
+def test_the_keys_of_the_sweep_exist(tmp_path):
+    """Run the agent's command with the first value of every parameter; the metric of the sweep must be logged."""
+    path = ROOT / "configs" / "studies" / "sweep_wandb.yaml"
+    sweep = yaml.safe_load(path.read_text())
+    chosen = {
+        name: choice["values"][0] if "values" in choice else choice["min"]
+        for name, choice in sweep["parameters"].items()
+    }
+    program, *call = [part for part in sweep["command"] if not part.startswith("${")]
+    assert program == "cracklab"
+    call += [f"--{name}={value}" for name, value in chosen.items()] + TINY + ["--model.net=support.TinyNet"]
+    assert main([*call, "--trainer.max_epochs=1", "--out", str(tmp_path / "run")]) == 0
+    assert sweep["metric"] == {"name": "best/val/iou", "goal": "maximize"}
+    resolved = yaml.safe_load((tmp_path / "run" / run_folder.CONFIG).read_text())["model"]
+    assert resolved["optimizer"]["init_args"]["lr"] == sweep["parameters"]["model.optimizer.lr"]["min"]
+    assert all(name in LOSSES for name in sweep["parameters"]["model.loss"]["values"])
+
+
+def test_tensorboard_writes_into_the_run_folder(tmp_path):
+    pytest.importorskip("tensorboard")
+    out = fit(tmp_path / "run", "--model.net=support.TinyNet", "--trainer.logger=TensorBoard", "--trainer.max_epochs=1")
+    assert list((out / "tensorboard").glob("events.out.tfevents.*"))

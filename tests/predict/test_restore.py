@@ -1,0 +1,203 @@
+"""What a checkpoint may do to the one who opens it, and what it says of where it comes from."""
+
+import pickle
+from dataclasses import replace
+
+import pytest
+import torch
+import yaml
+from support import ROOT, TINY, fit
+
+from cracklab import run_folder
+from cracklab.cli import main
+from cracklab.data.transform import EvalTransform
+from cracklab.errors import RunError
+from cracklab.predict.trained_model import restore
+
+
+class Hostile:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return open, (str(self.marker), "w")
+
+
+@pytest.fixture(scope="module")
+def small_run(tmp_path_factory):
+    return fit(tmp_path_factory.mktemp("runs") / "small", "--model.net=support.TinyNet", "--trainer.max_epochs=1")
+
+
+@pytest.fixture
+def content(small_run):
+    return torch.load(small_run / run_folder.BEST, weights_only=True)
+
+
+def ended(arguments):
+    try:
+        return main(arguments)
+    except SystemExit as end:
+        return end.code
+
+
+def commands(checkpoint, folder):
+    """Every command that takes a checkpoint."""
+    quickstart = ["--config", str(ROOT / "configs" / "quickstart.yaml"), *TINY]
+    return [
+        ["predict", "--ckpt_path", str(checkpoint), "--images", str(folder), "--out", str(folder / "out")],
+        ["export", "--ckpt_path", str(checkpoint), "--out", str(folder / "out")],
+        ["test", *quickstart, "--ckpt_path", str(checkpoint), "--out", str(folder / "out")],
+        ["validate", *quickstart, "--ckpt_path", str(checkpoint), "--out", str(folder / "out")],
+        ["fit", *quickstart, "--ckpt_path", str(checkpoint), "--out", str(folder / "out")],
+    ]
+
+
+@pytest.mark.parametrize("how", ["torch", "pickle", "within"])
+def test_a_hostile_file_is_refused_and_nothing_of_it_runs(tmp_path, capsys, content, how):
+    marker, checkpoint = tmp_path / "marker", tmp_path / "hostile.ckpt"
+    if how == "pickle":
+        checkpoint.write_bytes(pickle.dumps(Hostile(marker)))
+    else:
+        torch.save(content | {"more": Hostile(marker)} if how == "within" else Hostile(marker), checkpoint)
+    image = (ROOT / "tests" / "fixtures" / "release_0_1" / "wall.png").read_bytes()
+    (tmp_path / "photo.png").write_bytes(image)
+    for arguments in commands(checkpoint, tmp_path):
+        assert ended(arguments) == 2, arguments[0]
+        said = capsys.readouterr().err
+        assert "needs unpickling, which could run code" in said, arguments[0]
+        assert not marker.exists()
+        assert not (tmp_path / "out").exists()
+    torch.load(checkpoint, weights_only=False) if how != "pickle" else pickle.loads(checkpoint.read_bytes())
+    assert marker.exists(), "the file is harmless, so the test could not fail"
+
+
+def test_a_configuration_that_names_no_net_is_refused(tmp_path, content):
+    """What a checkpoint names is imported and called only if it is a net."""
+    marker = tmp_path / "marker"
+    for path, arguments in (
+        ("subprocess.Popen", {"args": ["touch", str(marker)]}),
+        ("os.system", {"command": f"touch {marker}"}),
+        ("pathlib.Path.touch", {"self": str(marker)}),
+        ("builtins.open", {"file": str(marker), "mode": "w"}),
+    ):
+        config = yaml.safe_load(content["cracklab"]["config"])
+        config["model"]["net"] = {"class_path": path, "init_args": arguments}
+        content["cracklab"]["config"] = yaml.safe_dump(config)
+        torch.save(content, tmp_path / "hostile.ckpt")
+        with pytest.raises(RunError, match="cannot be rebuilt here"):
+            restore(tmp_path / "hostile.ckpt")
+        assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda c: c["cracklab"].update(version="99.0.0"), r"written by cracklab 99\.0\.0, and this is .*: update"),
+        (lambda c: c["cracklab"].update(config=""), "holds no configuration of cracklab"),
+        (lambda c: c.pop("cracklab"), "holds no configuration of cracklab"),
+        (lambda c: c["state_dict"].pop("net.head.1.bias"), "does not fit the net .* TinyNet.*head.1.bias"),
+        (lambda c: c.pop("state_dict"), "does not fit the net"),
+        (lambda c: _in_config(c, "support.TinyNet", "elsewhere.Net"), "cannot be rebuilt here.*elsewhere"),
+    ],
+)
+def test_what_does_not_fit_is_refused(tmp_path, content, change, expected):
+    change(content)
+    torch.save(content, tmp_path / "other.ckpt")
+    with pytest.raises(RunError, match=expected):
+        restore(tmp_path / "other.ckpt")
+
+
+def _in_config(content, old, new):
+    assert old in content["cracklab"]["config"]
+    content["cracklab"]["config"] = content["cracklab"]["config"].replace(old, new)
+
+
+@pytest.mark.parametrize("value", [[1, 2], torch.zeros(3), "text"])
+def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, value):
+    torch.save(value, tmp_path / "other.ckpt")
+    with pytest.raises(RunError, match="alone: give one that"):
+        restore(tmp_path / "other.ckpt")
+
+
+def test_loss_optimizer_and_schedule_need_not_be_installed(tmp_path, content):
+    config = yaml.safe_load(content["cracklab"]["config"])
+    config["model"] |= {
+        "loss": {"class_path": "gone.Loss"},
+        "optimizer": {"class_path": "gone.SGD"},
+        "schedule": "gone.Steps",
+    }
+    content["cracklab"]["config"] = yaml.safe_dump(config)
+    torch.save(content, tmp_path / "other.ckpt")
+    assert restore(tmp_path / "other.ckpt").threshold == content["cracklab"]["threshold"]
+
+
+def test_pretrained_weights_are_not_fetched_again(tmp_path, tiny_run):
+    """A checkpoint brings its weights; the net is rebuilt without asking a hub for others."""
+    content = torch.load(tiny_run / run_folder.BEST, weights_only=True)
+    _in_config(content, "encoder_weights: null", "encoder_weights: imagenet")
+    torch.save(content, tmp_path / "pretrained.ckpt")
+    assert restore(tmp_path / "pretrained.ckpt").net is not None
+
+
+def test_a_checkpoint_says_where_it_comes_from(small_run, content):
+    restored = restore(small_run / run_folder.BEST)
+    assert restored.provenance["cracklab"] == "0.1.0"
+    assert restored.provenance["epoch"] == 0
+    assert restored.provenance["data"] == {"layout": "synthetic", "images": {"train": 24, "val": 5, "test": 7}}
+    assert len(restored.payload.data["seen"].split()) == 24
+
+
+@pytest.mark.parametrize(
+    ("crop", "resize", "kept", "expected"),
+    [
+        (384, 96, None, (0.25, 0.25)),
+        (384, (96, 192), None, (0.25, 0.5)),
+        (384, None, None, (1.0, 1.0)),
+        (None, None, None, (1.0, 1.0)),
+        (None, 96, [0.2, 0.3], (0.2, 0.3)),
+    ],
+)
+def test_the_scale_is_that_of_the_training_images(small_run, crop, resize, kept, expected):
+    restored = restore(small_run / run_folder.BEST)
+    restored.data.transform = EvalTransform(crop, resize)
+    restored.payload = replace(restored.payload, data={"scale": kept} if kept else {})
+    assert restored.scale == pytest.approx(expected)
+
+
+def test_a_scale_that_is_not_known_is_an_error(small_run):
+    restored = restore(small_run / run_folder.BEST)
+    restored.data.transform = EvalTransform(resize=96)
+    with pytest.raises(RunError, match="does not keep the scale"):
+        _ = restored.scale
+
+
+def test_testing_on_what_was_trained_on_is_refused(small_run, tmp_path, capsys):
+    """The fold that a run held out is its own; another one's images it has seen."""
+    folds = ["--data.folds=3", "--data.pool=true", "--model.net=support.TinyNet", "--trainer.max_epochs=1"]
+    out = fit(tmp_path / "fold", *folds, "--data.fold=0")
+    test = [
+        "test",
+        "--config",
+        str(out / "config.yaml"),
+        "--ckpt_path",
+        str(out / run_folder.BEST),
+        "--out",
+        str(tmp_path / "t"),
+    ]
+    assert main(test) == 0
+    capsys.readouterr()
+    assert ended([*test[:-1], str(tmp_path / "other"), "--data.fold=1"]) == 2
+    said = capsys.readouterr().err
+    assert "the checkpoint was trained on" in said
+    assert "train-0000" in said
+    assert not (tmp_path / "other" / "test_metrics.json").exists()
+
+
+def test_going_on_with_other_images_is_refused(small_run, tmp_path, capsys):
+    again = ["fit", "--config", str(small_run / "config.yaml"), "--ckpt_path", str(small_run / run_folder.LAST)]
+    again += ["--trainer.max_epochs=2", "--out", str(tmp_path / "out")]
+    assert ended([*again, "--data.layout.seed=7"]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "24 of the 24 training images of this configuration are not among them" in said

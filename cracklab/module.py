@@ -281,7 +281,7 @@ class CrackModule(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the payload from which predict, test and export rebuild the net and the data transform."""
         data = getattr(self.trainer, "datamodule", None)
-        provenance = data.provenance if isinstance(data, CrackDataModule) else {}
+        provenance = data.provenance.describe() if isinstance(data, CrackDataModule) else {}
         checkpoint[KEY] = Payload(self.config, self.evaluator.threshold, provenance).to_entry()
 
     def on_load_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
@@ -297,6 +297,6 @@ class CrackModule(pl.LightningModule):
         data = getattr(trainer, "datamodule", None)
         if trainer is not None and isinstance(data, CrackDataModule):
             if trainer.state.fn == "test":
-                data.check_unseen(payload.data)
+                data.provenance.check_unseen(payload.data)
             elif trainer.state.fn == "fit":
-                data.check_same(payload.data)
+                data.provenance.check_same(payload.data)

@@ -1,9 +1,9 @@
-"""The LightningDataModule: index, splits, cache, loaders, and the batch on its device."""
+"""The LightningDataModule: index, splits, cache, data loaders, and the batch on its device."""
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import lightning.pytorch as pl
 import numpy as np
@@ -14,81 +14,95 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from cracklab.batch import Batch, Sample
-from cracklab.data import provenance
 from cracklab.data.augment import POLICIES, Flips, Policy
 from cracklab.data.columns import describing_columns
 from cracklab.data.dataset import Collate, CrackDataset, one_thread
 from cracklab.data.duplicates import near_duplicates
 from cracklab.data.folds import SplitName, SplitPlan
 from cracklab.data.groups import KnownOverlap, check_overlap, with_groups
-from cracklab.data.images import Array, Interpolation
+from cracklab.data.images import Interpolation
 from cracklab.data.layouts import LAYOUTS, Layout
 from cracklab.data.prepared import PreparedData
+from cracklab.data.provenance import Provenance
 from cracklab.data.sampler import EpochSampler
 from cracklab.data.samples import Record, Side, Splits, raise_faults, with_ids
 from cracklab.data.statistics import Statistics, mask_statistics
 from cracklab.data.transform import MEAN, STD, EvalTransform
 from cracklab.errors import ConfigError, DataError
 
+T = TypeVar("T")
+
 LAYOUTS.fill()
 POLICIES.fill()
 
 MEASURED = 300
-"""So many training masks, evenly spread, are measured for statistics."""
+"""Largest number of training masks, evenly spread, that the statistics are computed from."""
+
+if TYPE_CHECKING:
+    LayoutOrName = Layout | str
+    PolicyOrName = Policy | str
+else:  # with `str`, the command line would take a misspelt name or a wrong option for a string, without an error
+    LayoutOrName, PolicyOrName = Layout, Policy
 
 
 class CrackDataModule(pl.LightningDataModule):
     """Photos and masks, from folders to batches.
 
     Args:
-        layout: where images and masks lie and what masks mean; by name, see `cracklab/data/README.md`.
+        layout: convention of folders and masks, see `cracklab/data/README.md`: a layout, or the name of one with its defaults.
         root: folder of the data.
-        batch_size: images a step and process.
+        batch_size: number of training images per step and process.
         eval_batch_size: the same for validation and test.
-        num_workers: processes that prepare samples; any number gives the same samples.
+        num_workers: number of processes that prepare samples; the samples do not depend on it.
         channels: 3 for RGB, 1 for grey.
-        split: `official` as published, validation taken from the training photos where none is published;
-            `official-clean` leaves out training photos that the test side shows too; `holdout` makes parts of our own;
-            `auto` is `official` where a split is published, else `holdout`.
+        split: `official` is the published split, with validation from the training photos if none is published;
+            `official-clean` also leaves out training photos that the test side shows; `holdout` makes a new split;
+            `auto` is `official` if a split is published, else `holdout`.
         val_fraction: share of the images that becomes validation.
         test_fraction: share of the images that becomes the test set of a holdout.
         fold: number of the fold that is held out as the test set; None: no folds.
         folds: number of folds.
-        fold_by: folds of photos, or one fold a source.
-        folds_file: folds.json, which is read where there is one, else written.
+        fold_by: whether folds consist of photos, or each fold is one source.
+        folds_file: folds.json, which is read if it exists, else written.
         pool: make folds of the published test side too.
-        train_images: so many images train and validate, whole photos, fewer ones among more ones; None: all.
-        group: which images are of one photo: `auto` (the layout's groups, else `NAME-17` is a crop of `NAME`), a column
-            of the layout's table, or a regular expression on the stem whose group in brackets names the photo.
-        known_overlap: a published split with one photo on two sides is an error, or reported by name.
-        crop: side of the square cut from the middle of every image, px.
-        resize: (height, width) that follows, px, or the length of one side.
-        resize_side: the side whose length `resize` is, where it is one number.
-        interpolation: of photos that shrink: the mean over areas, or bicubic.
-        pad: (height, width) that images are filled up to, black, at the bottom and the right, px, or one number for both.
-        padding: pixels of the padding are background (class 0), or count nowhere.
-        coverage: share of a pixel that has to be crack where a mask shrinks; None: 0.45 of the scale, which keeps
-            lines of one pixel whole.
-        train_crop: side of the random squares that training sees, px.
-        crack_rate: share of the random squares that are placed around a crack.
-        augment: augmentation policy of training, by name.
-        maps: target maps to compute; taken from the loss.
+        train_images: use only this many training and validation images; smaller subsets are nested in larger ones. None: all.
+        group: which images are of one photo: `auto` (the layout's groups; otherwise `NAME-17` is a crop of `NAME`, and
+            near duplicates are one photo), a column of the layout's table, or a regular expression on the stem whose group
+            in brackets names the photo.
+        known_overlap: whether a published split with one photo on two sides is an error or a warning that names the files.
+        crop: side of the square cut from the centre of every image, px.
+        resize: (height, width) after the crop, px, or the length of one side.
+        resize_side: the side that a single number in `resize` refers to.
+        interpolation: interpolation of photos resized to a smaller size: area averaging or bicubic.
+        pad: (height, width) up to which images are padded, black, at the bottom and the right, px, or one number for both.
+        padding: whether padding pixels are background (class 0) or ignored.
+        coverage: share of a pixel that must be crack in a mask resized to a smaller size; None: 0.45 times the scale, which
+            keeps lines one pixel wide connected.
+        train_crop: side of the random square crops in training, px.
+        crack_rate: share of the random crops that are placed around a crack.
+        augment: augmentation policy for training: a policy, or the name of one with its defaults.
+        maps: names of the target maps to compute; the command line takes them from the loss.
         map_options: options of target maps.
-        seed: taken from `seed_everything`.
-        split_seed: other seeds, other splits and folds; the same for all runs that are to be compared.
-        cache: prepared images are kept in memory, on disk, or not at all.
-        cache_gb: most memory that the cache may take, 1e9 bytes; what is larger goes to disk.
-        pin_memory: None: where there is a GPU.
-        mean: subtracted from each channel, 0 to 1.
-        std: divided by.
+        seed: seed of order and augmentation; the command line takes it from `seed_everything`.
+        split_seed: seed of splits and folds; keep it the same for all runs that are to be compared.
+        cache: whether prepared images are kept in memory, on disk, or not at all.
+        cache_gb: the most memory that the cache may take, 1e9 bytes; a larger one goes to disk.
+        pin_memory: whether batches are copied to pinned memory; None: if there is a GPU.
+        mean: mean of each channel, subtracted, 0 to 1.
+        std: standard deviation of each channel, divided by, 0 to 1.
 
     Raises:
-        ConfigError: for values that cannot work.
+        ConfigError: for an unknown name, or values that cannot work.
+
+    Example:
+        >>> data = CrackDataModule("synthetic", fold=0, augment="strong", cache="none")
+        >>> data.num_classes, data.class_names
+        (1, ('crack',))
     """
 
     def __init__(
         self,
-        layout: Layout,
+        layout: LayoutOrName,
         root: str | None = None,
         batch_size: int = 16,
         eval_batch_size: int = 16,
@@ -114,7 +128,7 @@ class CrackDataModule(pl.LightningDataModule):
         coverage: float | None = None,
         train_crop: int | None = None,
         crack_rate: float = 0.5,
-        augment: Policy = Flips(),  # noqa: B008 - never changed, and the CLI shows it
+        augment: PolicyOrName = Flips(),  # noqa: B008 - immutable, and the command line shows its options
         maps: Sequence[str] = (),
         map_options: dict[str, float] | None = None,
         seed: int = 0,
@@ -126,13 +140,15 @@ class CrackDataModule(pl.LightningDataModule):
         std: tuple[float, float, float] = STD,
     ) -> None:
         super().__init__()
+        layout, augment = _by_name(layout, LAYOUTS), _by_name(augment, POLICIES)
         if root is None and layout.needs_root:
             raise ConfigError(
-                f"data.root is not set: the layout {type(layout).__qualname__!r} reads a folder, give it with --data.root PATH"
+                f"data.root is not set, but the layout {type(layout).__qualname__!r} reads a folder: set it with --data.root PATH"
             )
         if min(batch_size, eval_batch_size) < 1 or num_workers < 0:
             raise ConfigError(
-                f"data.batch_size {batch_size}, data.eval_batch_size {eval_batch_size} and data.num_workers {num_workers} are too small"
+                f"data.batch_size {batch_size} and data.eval_batch_size {eval_batch_size} must be at least 1, and data.num_workers "
+                f"{num_workers} at least 0"
             )
         self.layout, self.root = layout, Path(root or ".").expanduser()
         self.batch_size, self.eval_batch_size, self.num_workers = batch_size, eval_batch_size, num_workers
@@ -151,100 +167,84 @@ class CrackDataModule(pl.LightningDataModule):
         self._resume: tuple[int, int] | None = None
         self._prepared: PreparedData | None = None
         self.records: list[Record] = []
-        """The index after `setup`: every pair, with its id and its photo."""
+        """The index of all pairs, with ids and groups; empty before `setup`."""
         self.splits = Splits((), (), ())
-        """What each image serves for, after `setup`."""
+        """The side of each image; empty before `setup`."""
 
     # -- index and splits -------------------------------------------------------------------------------------------
 
     def setup(self, stage: str) -> None:
-        """Index, read and split the data, once; `fit`, `validate`, `test` and `predict` need the same.
+        """Index, read and split the data on the first call; every stage needs the same.
 
         Raises:
-            DataError: for everything that would spoil training.
+            DataError: for faults of the data that would spoil training.
         """
         if self._prepared is None:
             found, problems = self.layout.index(self.root)
             raise_faults(problems)
             self.records = with_ids(found)
             self._prepared = PreparedData(self.records, self.layout, self.transform, self.cache, self.cache_gb)
-            duplicates = near_duplicates(self._prepared.thumbnails) if self.group == "auto" else ()
+            duplicates = near_duplicates(self.prepared.thumbnails) if self.group == "auto" else ()
             self.records = with_groups(self.records, self.group, self.split_plan.parts, duplicates)
-            self.splits = self.split_plan.assign(self.records, self._prepared.shares)
+            self.splits = self.split_plan.assign(self.records, self.prepared.shares)
             check_overlap(self.records, self.splits, self.accepted_overlap)
             counts = ", ".join(f"{len(positions)} {side}" for side, positions in self.splits.by_side().items())
             rank_zero_info(f"data: {counts} images")
 
     @property
+    def prepared(self) -> PreparedData:
+        """All pairs, prepared, with their crack shares and thumbnails.
+
+        Raises:
+            RuntimeError: before `setup`.
+        """
+        if self._prepared is None:
+            raise RuntimeError('the data is not read yet: call setup("fit") first')
+        return self._prepared
+
+    @property
     def accepted_overlap(self) -> KnownOverlap:
-        """`report` only for a published split that is used as it is: splits of ours never share a photo."""
+        """`known_overlap` for a published split that is used as it is; `error` for the splits that we make."""
         ours = self.split_plan.fold is not None or self.split_plan.split in ("holdout", "official-clean")
         return "error" if ours else self.known_overlap
 
     def ids(self, side: Side) -> list[str]:
-        """Names of the images of one side, in the order of its loader."""
+        """Return the ids of the images of one side, in the order of its data loader."""
         return [self.records[i].id for i in self.splits.by_side()[side]]
 
     @property
     def fold_of(self) -> dict[int, int]:
-        """Position in the index -> fold, of all images that folds are made of; after `setup`."""
-        assert self._prepared is not None, "setup comes first"
-        return self.split_plan.folds_of(self.records, self._prepared.shares)
+        """Position in the index -> fold, for the images in folds."""
+        return self.split_plan.folds_of(self.records, self.prepared.shares)
 
     @cached_property
     def statistics(self) -> Statistics:
-        """Crack share and widths of the training side, before augmentation."""
+        """Crack share and crack widths of the training images, before augmentation."""
         step = max(1, len(self.splits.train) // MEASURED)
-        assert self._prepared is not None, "setup comes first"
-        pairs = self._prepared.pairs
-        return mask_statistics(pairs[i][1] for i in self.splits.train[::step])
+        return mask_statistics(self.prepared.pairs[i][1] for i in self.splits.train[::step])
 
     @cached_property
-    def provenance(self) -> dict[str, Any]:
-        """What a checkpoint records of this data; see `cracklab.data.provenance`."""
-        return provenance.describe(self.layout, self.records, self.splits, self.transform, self.thumbnails)
+    def provenance(self) -> Provenance:
+        """Description of the data for a checkpoint, and its checks against other checkpoints."""
+        thumbnails = self.prepared.thumbnails
+        return Provenance(self.layout, self.records, self.splits, self.transform, thumbnails, self.accepted_overlap)
 
     def require_maps(self, names: Sequence[str]) -> None:
         """Compute these target maps too; the CLI sets `maps` from the loss, and a training in Python needs no link."""
         self.maps = tuple(dict.fromkeys([*self.maps, *names]))
 
     def describing_columns(self) -> dict[str, dict[str, float | str]]:
-        """Return what per_image.csv tells of each image beside its scores, by id: photo, source, scale."""
+        """Return the columns of per_image.csv that describe an image, by id: photo, source, scale."""
         return describing_columns(self.records, keeps_size=self.transform.resize is None)
 
-    def check_unseen(self, trained_on: Mapping[str, Any]) -> None:
-        """Refuse test images that a checkpoint with this provenance was trained on.
-
-        A published split that leaks may be used with `known_overlap="report"`.
-
-        Raises:
-            DataError: names such images.
-        """
-        if self.accepted_overlap != "report":
-            provenance.check_unseen(trained_on, self.records, self.splits.test, self.thumbnails)
-
-    def check_same(self, trained_on: Mapping[str, Any]) -> None:
-        """Refuse to resume a run whose provenance names other training images.
-
-        Raises:
-            RunError: states the numbers of images.
-        """
-        provenance.check_same(trained_on, self.splits.train, self.thumbnails)
-
-    @property
-    def thumbnails(self) -> list[Array]:
-        """A thumbnail (32, 32) uint8 of every image of the index, as it is on disk."""
-        assert self._prepared is not None, "setup comes first"
-        return self._prepared.thumbnails
-
-    # -- loaders ----------------------------------------------------------------------------------------------------
+    # -- data loaders ----------------------------------------------------------------------------------------------------
 
     def resume(self, epoch: int, batches: int) -> None:
-        """Let training begin in the middle: the next loader's first batch is number `batches` of `epoch`."""
+        """Let the next training data loader start in the middle of an epoch, after this number of batches."""
         self._resume = epoch, batches
 
     def train_dataloader(self) -> DataLoader[Sample]:
-        """Augmented samples in the order of (seed, epoch)."""
+        """Return the data loader of augmented training samples, in an order that depends on (seed, epoch) only."""
         positions = [i for i in self.splits.train for _ in range(self.records[i].weight)]
         data = self.dataset(positions, self.augment)
         sampler = EpochSampler(data, self.seed, True, *self._processes())
@@ -256,18 +256,22 @@ class CrackDataModule(pl.LightningDataModule):
         return self._loader(data, sampler, self.batch_size, drop_last=len(sampler) > self.batch_size)
 
     def val_dataloader(self) -> DataLoader[Sample]:
-        """Validation images, as they are."""
+        """Return the data loader of validation images, without augmentation."""
         return self._evaluation("val")
 
     def test_dataloader(self) -> DataLoader[Sample]:
-        """Test images, as they are."""
+        """Return the data loader of test images, without augmentation."""
         return self._evaluation("test")
 
     def dataset(self, positions: Sequence[int], policy: Policy | None = None) -> CrackDataset:
-        """Samples of some positions in the index; without a policy as evaluation sees them."""
-        assert self._prepared is not None, "setup comes first"
+        """Return the data set of some positions in the index; without a policy, for evaluation.
+
+        Args:
+            positions: positions in the index.
+            policy: augmentation policy; None: neither random crops nor augmentation.
+        """
         return CrackDataset(
-            self._prepared.pairs,
+            self.prepared.pairs,
             [record.id for record in self.records],
             positions,
             self.transform,
@@ -283,9 +287,9 @@ class CrackDataModule(pl.LightningDataModule):
     def _evaluation(self, side: Side) -> DataLoader[Sample]:
         data = self.dataset(self.splits.by_side()[side])
         if not len(data):
-            raise DataError(f"there is no {side} image: set data.split to 'holdout', or data.fold")
-        if self.maps and self._prepared is not None:
-            data.cached_maps = self._prepared.maps(data, side)
+            raise DataError(f"there are no {side} images: set data.split to 'holdout', or set data.fold")
+        if self.maps:
+            data.cached_maps = self.prepared.maps(data, side)
         return self._loader(data, EpochSampler(data, self.seed, False, *self._processes()), self.eval_batch_size)
 
     def _loader(
@@ -301,17 +305,19 @@ class CrackDataModule(pl.LightningDataModule):
             pin_memory=self.pin_memory,
             collate_fn=Collate(),
             worker_init_fn=one_thread,
-            generator=torch.Generator().manual_seed(self.seed),  # else each epoch would draw from the global one
+            generator=torch.Generator().manual_seed(
+                self.seed
+            ),  # otherwise each epoch would draw from the global generator
         )
 
     def _processes(self) -> tuple[int, int]:
-        """Number of processes, and this one's."""
+        """Return the number of processes, and the rank of this one."""
         return (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)
 
     # -- on the device ----------------------------------------------------------------------------------------------
 
     def on_after_batch_transfer(self, batch: Mapping[str, Any], dataloader_idx: int) -> Batch:
-        """Integers to what a net takes: images normalised, masks one channel a class."""
+        """Convert a collated batch to the inputs of net and loss: normalised images, and masks with a channel per class."""
         mask: Tensor = batch["mask"]
         if self.num_classes > 1:
             mask = mask == torch.arange(self.num_classes, device=mask.device, dtype=mask.dtype)[:, None, None]
@@ -325,5 +331,10 @@ class CrackDataModule(pl.LightningDataModule):
         )
 
     def as_photo(self, image: Tensor) -> NDArray[np.uint8]:
-        """A normalised image (C_in, H, W) of a batch as (H, W, 3) uint8 RGB, to be looked at."""
+        """Convert a normalised image (C_in, H, W) of a batch back to a picture (H, W, 3) uint8 RGB."""
         return self.transform.denormalise(image)
+
+
+def _by_name(given: T | str, registry: Mapping[str, type[T]]) -> T:
+    """Return an object as it is; for a registered name, make one with the defaults of its class."""
+    return registry[given]() if isinstance(given, str) else given

@@ -1,6 +1,8 @@
 import hashlib
 import warnings
+from typing import get_type_hints
 
+import cv2
 import lightning.pytorch as pl
 import numpy as np
 import pytest
@@ -8,8 +10,11 @@ import torch
 from data_cases import pair, write
 from torch.utils.data import DataLoader
 
-from cracklab.data import cache
+from cracklab.data import cache, dataset
+from cracklab.data.augment import POLICIES, Flips, Policy
+from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.dataset import Collate
+from cracklab.data.layouts import LAYOUTS, Layout
 from cracklab.data.sampler import EpochSampler
 from cracklab.errors import ConfigError, DataError
 
@@ -41,8 +46,6 @@ def ready(make_data, **options):
 
 @pytest.mark.parametrize("augment", ["flips", "strong"])
 def test_any_number_of_workers_gives_the_same_bytes(make_data, augment):
-    from cracklab.data.augment import POLICIES
-
     expected = None
     for workers in (0, 1, 2, 4):
         loader = ready(make_data, num_workers=workers, augment=POLICIES[augment]()).train_dataloader()
@@ -107,8 +110,6 @@ def test_with_and_without_a_cache_samples_are_the_same(make_data, tmp_path, monk
 
 @pytest.mark.parametrize("where", ["memory", "disk"])
 def test_maps_of_validation_images_are_computed_once_and_are_the_same(make_data, where, tmp_path, monkeypatch):
-    from cracklab.data import dataset
-
     monkeypatch.setattr(cache, "disk_folder", lambda: tmp_path)
     expected = epoch_of(ready(make_data, cache="none").val_dataloader(), 0)
     calls = []
@@ -209,8 +210,6 @@ def test_sizes_off_the_multiple_are_padded_and_not_valid(make_data):
 
 
 def test_class_indices_become_one_channel_a_class(make_data, tmp_path):
-    import cv2
-
     mask = np.random.default_rng(0).integers(0, 4, (32, 32)).astype(np.uint8)
     for stem in "abcdefgh":
         write(tmp_path, stem, *pair(ord(stem), 32, 32))
@@ -289,6 +288,39 @@ def test_overfitting_a_batch_works(make_data):
     assert shown[0][1] == shown[1][1]
 
 
+# -- names in place of objects --------------------------------------------------------------------------------------
+
+
+def test_a_layout_and_a_policy_may_be_given_by_name(photos):
+    by_name = CrackDataModule(root=str(photos), layout="folders", augment="strong", seed=3, cache="none")
+    by_class = CrackDataModule(
+        LAYOUTS["folders"](), root=str(photos), augment=POLICIES["strong"](), seed=3, cache="none"
+    )
+    for data in (by_name, by_class):
+        data.setup("fit")
+    assert by_name.splits == by_class.splits
+    assert epoch_of(by_name.train_dataloader(), 1) == epoch_of(by_class.train_dataloader(), 1)
+
+
+def test_synthetic_data_need_no_root():
+    data = CrackDataModule("synthetic")
+    assert vars(data.layout) == vars(LAYOUTS["synthetic"]())
+    assert isinstance(data.augment, Flips)
+
+
+def test_misspelt_names_are_refused_with_the_nearest():
+    with pytest.raises(ConfigError, match="no layout is called 'deepcrak'; did you mean 'deepcrack'"):
+        CrackDataModule("deepcrak")
+    with pytest.raises(ConfigError, match="no augmentation policy is called 'flip'; did you mean 'flips'"):
+        CrackDataModule("synthetic", augment="flip")
+
+
+def test_the_command_line_takes_no_name_for_a_plain_string():
+    """A union with str would accept `--data.layout deepcrak` and invalid options of a layout without an error."""
+    hints = get_type_hints(CrackDataModule.__init__)
+    assert (hints["layout"], hints["augment"]) == (Layout, Policy)
+
+
 # -- wrong settings -------------------------------------------------------------------------------------------------
 
 
@@ -301,17 +333,22 @@ def test_settings_that_cannot_work_are_refused_at_once(make_data):
         make_data(crop=0)
 
 
+def test_loaders_before_setup_are_refused_with_the_remedy(make_data):
+    with pytest.raises(RuntimeError, match=r'call setup\("fit"\) first'):
+        make_data().train_dataloader()
+
+
 def test_a_side_without_images_is_an_error_with_the_remedy(make_data, tmp_path):
     for stem in "abc":
         write(tmp_path / "train", stem, *pair(ord(stem)))
     data = make_data("folders", root=str(tmp_path))
     data.setup("test")
-    with pytest.raises(DataError, match=r"no test image: set data\.split to 'holdout'"):
+    with pytest.raises(DataError, match=r"there are no test images: set data\.split to 'holdout'"):
         data.test_dataloader()
 
 
-def test_deepcrack_as_published(make_data, deepcrack):
-    data = make_data("deepcrack", root=str(deepcrack), crop=384, resize=96, known_overlap="report")
+def test_deepcrack_as_published(deepcrack):
+    data = CrackDataModule(layout="deepcrack", root=str(deepcrack), crop=384, resize=96, known_overlap="report")
     with pytest.warns(UserWarning, match=r"images of 4 photos(?s:.*)11158\.jpg; test: .*11216\.jpg"):
         data.setup("fit")
     assert [len(data.ids(side)) for side in ("train", "val", "test")] == [270, 30, 237]

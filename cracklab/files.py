@@ -75,6 +75,7 @@ def write_image(path: Path, image: NDArray[np.uint8] | NDArray[np.uint16], quali
     import cv2  # not needed by those who write tables only
 
     pixels = image if image.ndim == 2 else image[..., ::-1]
+    options = (cv2.IMWRITE_JPEG_QUALITY, quality) if path.suffix.lower() in (".jpg", ".jpeg") else ()
     with atomic_write(path) as temporary:
-        if not cv2.imwrite(str(temporary), pixels, (cv2.IMWRITE_JPEG_QUALITY, quality)):
+        if not cv2.imwrite(str(temporary), pixels, options):
             raise DataError(f"{path} could not be written: check the free space and the permissions of its folder")

@@ -1,1 +1,1 @@
-"""From a checkpoint to a folder that predicts without PyTorch."""
+"""Export of a checkpoint to a folder that predicts without PyTorch."""

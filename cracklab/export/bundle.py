@@ -1,40 +1,43 @@
-"""Crack masks of photos by model.onnx, with onnxruntime, NumPy and OpenCV alone.
+"""Predict crack masks of photos with model.onnx; needs onnxruntime, NumPy and OpenCV alone.
 
     python run.py PHOTO [PHOTO ...] --out MASKS
 
-writes MASKS/NAME.png, of the photo's own size: 0 / 255 for crack or not, else the index of the most probable class. A photo
-of any size goes through in tiles. The exit code is 1 if a photo failed.
+writes MASKS/NAME.png in the photo's own size: 0 / 255 for crack or not, else the index of the most probable class. Photos of
+any size are scored in tiles. The exit code is 1 if a photo failed.
 """
 
 import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 import onnxruntime
 
-from cracklab.predict.tiles import Floats, Photo, Tiling, probabilities  # `cracklab export` puts that file in here
+if TYPE_CHECKING:
+    from cracklab.predict.tiles import Floats, Photo, Tiling, mask_of, tiled_probabilities
+else:  # this file runs only as BUNDLE/run.py, beside the copy of tiles.py that `cracklab export` puts there
+    from tiles import Floats, Photo, Tiling, mask_of, tiled_probabilities
 
 
 class Model:
-    """The net, and how photos are prepared for it.
+    """The net, with the settings for preparing its photos.
 
     Args:
-        path: model.onnx, which holds the settings among its metadata.
+        path: model.onnx; its metadata holds the settings.
     """
 
     def __init__(self, path: Path) -> None:
         self.session: Any = onnxruntime.InferenceSession(str(path), providers=onnxruntime.get_available_providers())
         settings = json.loads(self.session.get_modelmeta().custom_metadata_map["cracklab"])
-        self.channels, self.classes, self.threshold = settings["channels"], settings["classes"], settings["threshold"]
+        self.channels, self.threshold = settings["channels"], settings["threshold"]
         self.scale, self.interpolation = settings["scale"], settings["interpolation"]
         self.tiling = Tiling(settings["tile"], settings["overlap"])
 
-    def at_its_scale(self, photo: Photo) -> Photo:
-        """A photo (H, W, 3) RGB at the scale at which the net saw the training images."""
+    def at_net_scale(self, photo: Photo) -> Photo:
+        """Return a photo (H, W, 3) RGB at the scale at which the net saw the training images."""
         height, width = photo.shape[:2]
         size = max(1, round(width * self.scale[1])), max(1, round(height * self.scale[0]))
         if size == (width, height):
@@ -44,20 +47,20 @@ class Model:
         return np.asarray(cv2.resize(photo, size, interpolation=how), np.uint8)
 
     def score(self, tiles: Photo) -> Floats:
-        """Probabilities (B, C, h, w) of tiles (B, h, w, 3) uint8 RGB."""
+        """Return the probabilities (B, C, h, w) of tiles (B, h, w, 3) uint8 RGB."""
         if self.channels == 1:
             planes = np.stack([cv2.cvtColor(tile, cv2.COLOR_RGB2GRAY)[None] for tile in tiles])
         else:
             planes = np.ascontiguousarray(tiles.transpose(0, 3, 1, 2))
-        found: Floats = self.session.run(["probability"], {"image": planes})[0]
-        return found
+        scores: Floats = self.session.run(["probability"], {"image": planes})[0]
+        return scores
 
     def mask(self, photo: Photo) -> Photo:
-        """(H, W) uint8 of a photo (H, W, 3) RGB."""
+        """Return the mask (H, W) uint8 of a photo (H, W, 3) RGB."""
         mask = np.empty(photo.shape[:2], np.uint8)
         size = (photo.shape[0], photo.shape[1])
-        for rows, scores in probabilities(self.score, self.at_its_scale(photo), size, self.tiling):
-            mask[rows] = (scores[0] > self.threshold) * np.uint8(255) if self.classes == 1 else scores.argmax(0)
+        for rows, scores in tiled_probabilities(self.score, self.at_net_scale(photo), size, self.tiling):
+            mask[rows] = mask_of(scores, self.threshold)
         return mask
 
 
@@ -68,10 +71,9 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     targets = [options.out / f"{path.stem}.png" for path in options.photos]
-    if len(set(targets)) < len(targets) or {one.resolve() for one in targets} & {
-        one.resolve() for one in options.photos
-    }:
-        parser.error("two masks of one name, or a mask in place of a photo: choose another --out")
+    photos = {path.resolve() for path in options.photos}
+    if len(set(targets)) < len(targets) or photos & {target.resolve() for target in targets}:
+        parser.error("two masks would have the same name, or a mask would overwrite a photo: choose another --out")
     model = Model(Path(__file__).with_name("model.onnx"))
     options.out.mkdir(parents=True, exist_ok=True)
     failed = 0
@@ -80,7 +82,7 @@ def main() -> int:
         if photo is not None and cv2.imwrite(str(target), model.mask(np.asarray(photo[..., ::-1], np.uint8))):
             print(target)
         else:
-            print(f"{path} cannot be read, or {target} not be written", file=sys.stderr)
+            print(f"{path} cannot be read, or {target} cannot be written", file=sys.stderr)
             failed += 1
     return int(failed > 0)
 

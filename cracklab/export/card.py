@@ -1,4 +1,4 @@
-"""The model card of a bundle: what it is, what it was trained on, how good it is, what it is not for."""
+"""The model card of a bundle: the model, its training data, its scores, its intended use and its limits."""
 
 import json
 from collections.abc import Mapping
@@ -12,20 +12,19 @@ from cracklab.predict.tiles import GRID
 SHOWN = ("iou", "dice", "precision", "recall", "iou_image", "dice_image", "hd95_px", "boundary_iou", "cl_dice")
 """Scores of test_metrics.json that a card shows."""
 
-
 RUN = """\
     pip install onnxruntime numpy opencv-python-headless
     python run.py PHOTO [PHOTO ...] --out MASKS
     sha256sum -c SHA256SUMS"""
 USE = (
-    "To point people who inspect walls, floors and pavements to what looks like the training images' cracks, on photos of a "
-    "like distance, resolution, material and light. Its masks are to be looked at by a person."
+    "For people who inspect walls, floors and pavements: it points to places that look like the cracks of the training images, "
+    "on photos of similar distance, resolution, material and light. A person has to look at its masks."
 )
 LIMITS = (
-    "Unknown on other materials, cameras and scales than those of the data above: a photo taken from twice the distance shows "
-    "cracks at half the width. Joints, cables, stains, scratches and shadows may be taken for cracks, and cracks finer than "
-    "about one pixel at the net's scale are lost. A mask says nothing about depth, cause or danger, and is no measurement "
-    "unless its scale and its error on such photos are known. Not for decisions on safety without inspection."
+    "Its scores on other materials, cameras and scales than those of the data above are unknown: a photo taken from twice the "
+    "distance shows cracks at half the width. It may mistake joints, cables, stains, scratches and shadows for cracks, and it "
+    "loses cracks finer than about one pixel at the net's scale. A mask says nothing about depth, cause or danger, and is no "
+    "measurement unless its scale and its error on such photos are known. Not for decisions on safety without inspection."
 )
 
 
@@ -33,17 +32,17 @@ def model_card(
     settings: Mapping[str, Any],
     origin: Mapping[str, Any],
     training: Mapping[str, Any],
-    checkpoint: str,
+    checkpoint: str | Path,
     difference: float,
 ) -> str:
-    """README.md of a bundle, Markdown.
+    """Return README.md of a bundle, Markdown.
 
     Args:
-        settings: how photos are predicted.
-        origin: what is known of the checkpoint.
+        settings: of the prediction.
+        origin: file and provenance of the checkpoint.
         training: the configuration of the run.
-        checkpoint: where the checkpoint lies; metrics are those of its run folder.
-        difference: from PyTorch, in probability.
+        checkpoint: path of the checkpoint; the scores are those of its run folder.
+        difference: largest difference from PyTorch, in probability.
     """
     several = settings["classes"] > 1
     net, scale = training["model"]["net"], settings["scale"]
@@ -54,16 +53,16 @@ def model_card(
         f"# {training.get('name', 'run')}: {what} in photos": [
             f"{_name(net)} ({arguments}), trained by cracklab {origin['cracklab']} with the loss "
             f"{_name(training['model']['loss'])}, epoch {origin['epoch']}. ONNX opset {settings['opset']}; differs from PyTorch "
-            f"by at most {difference:.1g} in probability on three drawn walls.",
+            f"by at most {difference:.1g} in probability on three synthetic walls.",
             RUN,
         ],
         "## Input and output": [
             f"`image`: (batch, {settings['channels']}, height, width) uint8, {'RGB' if settings['channels'] == 3 else 'grey'}, "
             f"sides multiples of {GRID} px. `probability`: (batch, {settings['classes']}, height, width) float32. `mask`: "
-            f"(batch, 1, height, width) uint8, {'class index' if several else '0 or 255'}: {cut}. Normalisation, probabilities "
-            f"and the cut are inside. Photos have to be brought to {scale[0]:.4g} of their height and {scale[1]:.4g} of their "
-            f"width first, the scale of the training; `run.py` does that, in tiles of {settings['tile']} px that share "
-            f"{settings['overlap']} px{_why(settings)}.",
+            f"(batch, 1, height, width) uint8, {'class index' if several else '0 or 255'}: {cut}. The file includes "
+            f"normalisation, probabilities and the mask's rule. Resize photos to {scale[0]:.4g} of their height and "
+            f"{scale[1]:.4g} of their width first, the scale of the training images. `run.py` does that, and scores tiles of "
+            f"{settings['tile']} px that overlap by {settings['overlap']} px{_reason(settings)}.",
         ],
         "## Data": [_data(origin, training)],
         "## Metrics": _metrics(run_folder.run_of(checkpoint), settings),
@@ -74,14 +73,14 @@ def model_card(
 
 
 def _wrapped(text: str) -> str:
-    """A paragraph in lines; code and tables as they are."""
+    """Return a paragraph wrapped at 120 characters; leave code and tables as they are."""
     return text if text.startswith((" ", "|")) else fill(text, 120, subsequent_indent="  " * text.startswith("- "))
 
 
-def _why(settings: Mapping[str, Any]) -> str:
+def _reason(settings: Mapping[str, Any]) -> str:
     if settings["reach"] is None:
-        return " (the net looks at the whole picture, so tiles and one pass differ)"
-    return f", twice as far as an edge is felt ({settings['reach']} px)"
+        return " (the net looks at the whole image, so tiles and one pass differ)"
+    return f", twice the net's reach of {settings['reach']} px"
 
 
 def _data(origin: Mapping[str, Any], training: Mapping[str, Any]) -> str:
@@ -90,7 +89,7 @@ def _data(origin: Mapping[str, Any], training: Mapping[str, Any]) -> str:
     keys = ("split", "fold", "crop", "resize", "train_crop", "channels")
     chosen = ", ".join(f"`data.{key}` {data[key]}" for key in keys if data.get(key) is not None)
     leaks = (
-        " The published split is used as it is, and may show a photo on two sides."
+        " The published split is used unchanged and may have one photo on two sides."
         if data["known_overlap"] == "report"
         else ""
     )
@@ -98,13 +97,13 @@ def _data(origin: Mapping[str, Any], training: Mapping[str, Any]) -> str:
 
 
 def _metrics(folder: Path | None, settings: Mapping[str, Any]) -> list[str]:
-    """Scores of the run's test, where there is one and it was at this threshold."""
+    """Return the scores of the run's test, or a sentence that the checkpoint was not tested at this threshold."""
     path = None if folder is None else folder / run_folder.TEST_METRICS
     if folder is None or path is None or not path.is_file():
         return ["Not tested: `cracklab test` was not run for this checkpoint."]
     scores = json.loads(path.read_text(encoding="utf-8"))
     if settings["threshold"] is not None and scores.get("test/threshold") != settings["threshold"]:
-        return ["Not tested: the run's test was of another checkpoint, at another threshold."]
+        return ["Not tested: the run's test used another threshold, so it was of another checkpoint."]
     rows = [(name, scores.get(f"test/{name}")) for name in SHOWN]
     table = [f"| {name} | {value:.4f} |" for name, value in rows if value is not None]
     cut = "" if settings["threshold"] is None else ", at the threshold above, which validation chose"

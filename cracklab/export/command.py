@@ -1,6 +1,5 @@
 """`cracklab export`: a folder that predicts without PyTorch, verified against it."""
 
-import ast
 import json
 import os
 import shutil
@@ -17,44 +16,44 @@ from cracklab.command_parser import CommandParser
 from cracklab.errors import RunError
 from cracklab.export.card import model_card
 from cracklab.export.model import OPSET, Deployed, ExportError, compare, to_onnx
-from cracklab.predict.scorer import Scorer
-from cracklab.predict.settings import choose_tiling, sha256
+from cracklab.predict.predictor import Predictor
+from cracklab.predict.settings import sha256, tiling_settings
 from cracklab.predict.trained_model import TrainedModel, restore
 from cracklab.warning_filters import filter_warnings
 
-TILES = "from cracklab.predict.tiles import "
-"""How the line of the bundle's script begins in whose place the tiles' source is put."""
+SOURCES = {"run.py": ("cracklab.export", "bundle.py"), "tiles.py": ("cracklab.predict", "tiles.py")}
+"""Source files in a bundle, and the package and file that each is a copy of."""
 
 
 def parser() -> CommandParser:
-    """The command's arguments."""
+    """Return the parser of the command's arguments."""
     arguments = CommandParser("export", __doc__)
     arguments.add_argument(
         "--ckpt_path", required=True, help="checkpoint of a run, for instance RUN/checkpoints/best.ckpt"
     )
-    arguments.add_argument("--out", type=Path, required=True, help="folder to make; one that is there has to be empty")
+    arguments.add_argument("--out", type=Path, required=True, help="folder of the bundle; it must be new or empty")
     return arguments
 
 
 def run(command: str, args: Sequence[str]) -> int:
-    """Write a bundle whole, or nothing; returns 1 where the net cannot be exported, or says something else in ONNX."""
+    """Write a bundle whole or not at all; return 1 if the net cannot be exported or predicts differently in ONNX."""
     filter_warnings()
     options = parser().parse(args)
     if options.out.exists() and not (options.out.is_dir() and not any(options.out.iterdir())):
-        raise RunError(f"--out {options.out} is there and not empty: choose another folder")
-    restored = restore(options.ckpt_path)
-    beside = options.out.absolute().with_name(f".{options.out.name}.{os.getpid()}")
-    beside.mkdir(parents=True)
+        raise RunError(f"--out {options.out} exists and is not an empty folder: choose another folder")
+    model = restore(options.ckpt_path)
+    temporary = options.out.absolute().with_name(f".{options.out.name}.{os.getpid()}")
+    temporary.mkdir(parents=True)
     try:
-        difference = write_bundle(beside, restored, options.ckpt_path)
+        difference = write_bundle(temporary, model)
         if options.out.is_dir():
             options.out.rmdir()
-        beside.rename(options.out)
+        temporary.rename(options.out)
     except ExportError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
     print(
         f"ONNX opset {OPSET}, any size; differs from PyTorch by at most {difference:.1g} in probability on three images"
     )
@@ -62,57 +61,39 @@ def run(command: str, args: Sequence[str]) -> int:
     return 0
 
 
-def write_bundle(folder: Path, restored: TrainedModel, checkpoint: str) -> float:
-    """Write the files of a bundle; returns the largest difference in probability from PyTorch.
+def write_bundle(folder: Path, model: TrainedModel) -> float:
+    """Write the files of a bundle; return the largest difference in probability from PyTorch.
 
     Raises:
-        ExportError: where the net cannot be written, or differs.
+        ExportError: if the net cannot be written as ONNX, or predicts differently there.
     """
-    settings = settings_of(restored)
-    origin = {"file": Path(checkpoint).name, "sha256": sha256(checkpoint), **restored.provenance}
-    deployed = Deployed(restored)
+    settings = bundle_settings(model)
+    origin = {"file": Path(model.path).name, "sha256": sha256(model.path), **model.provenance}
+    deployed = Deployed(model)
     to_onnx(deployed, folder / "model.onnx", {"cracklab": json.dumps(settings)})
     difference = compare(deployed, folder / "model.onnx")
-    training = {**restored.config, "data": {**restored.config["data"], "root": None}}  # a path of the one who trained
+    training = {**model.config, "data": {**model.config["data"], "root": None}}  # a path on the training machine
     content = {"predict": settings, "checkpoint": origin, "training": training}
     (folder / "config.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
-    (folder / "run.py").write_text(script(), encoding="utf-8")
-    (folder / "README.md").write_text(model_card(settings, origin, training, checkpoint, difference), encoding="utf-8")
+    for name, (package, source) in SOURCES.items():
+        (folder / name).write_bytes(files(package).joinpath(source).read_bytes())
+    (folder / "README.md").write_text(model_card(settings, origin, training, model.path, difference), encoding="utf-8")
     sums = [f"{sha256(path)}  {path.name}\n" for path in sorted(folder.iterdir())]
     (folder / "SHA256SUMS").write_text("".join(sums), encoding="utf-8")
     return difference
 
 
-def settings_of(restored: TrainedModel) -> dict[str, Any]:
-    """What the bundle's script needs to know; kept in the model's metadata."""
-    several = restored.data.num_classes > 1
+def bundle_settings(model: TrainedModel) -> dict[str, Any]:
+    """Return the settings that run.py reads from the metadata of model.onnx."""
+    several = model.data.num_classes > 1
     return {
         "cracklab": __version__,
         "opset": OPSET,
-        "channels": restored.transform.channels,
-        "classes": restored.data.num_classes,
-        "class_names": list(restored.data.class_names),
-        "threshold": None if several else restored.threshold,
-        "scale": list(restored.scale),
-        "interpolation": restored.transform.interpolation,
-        **choose_tiling(Scorer([restored], ["the checkpoint"])),
+        "channels": model.transform.channels,
+        "classes": model.data.num_classes,
+        "class_names": list(model.data.class_names),
+        "threshold": None if several else model.threshold,
+        "scale": list(model.scale),
+        "interpolation": model.transform.interpolation,
+        **tiling_settings(Predictor([model], "cpu")),
     }
-
-
-def script() -> str:
-    """run.py: the script of `bundle.py`, with the source of the tiles in place of its import."""
-    text = files("cracklab.export").joinpath("bundle.py").read_text(encoding="utf-8")
-    tiles = files("cracklab.predict").joinpath("tiles.py").read_text(encoding="utf-8")
-    body = ast.parse(tiles).body
-    first = next(node for node in body[1:] if not isinstance(node, ast.Import | ast.ImportFrom))
-    code = "\n".join(tiles.splitlines()[first.lineno - 1 :])
-    line = next(line for line in text.splitlines() if line.startswith(TILES))
-    for old, new in (
-        (f"\n{line}\n", f"from numpy.typing import NDArray\n\n{code}\n"),
-        (
-            "import sys\n",
-            "import sys\nfrom collections.abc import Callable, Iterator\nfrom dataclasses import dataclass\n",
-        ),
-    ):
-        text = text.replace(old, new, 1)
-    return text

@@ -1,4 +1,4 @@
-"""The net as ONNX, with what comes before and after it, and the comparison with PyTorch."""
+"""The net as ONNX, from grey levels to probabilities and masks, and the comparison with PyTorch."""
 
 import logging
 import warnings
@@ -18,15 +18,15 @@ from cracklab.predict.trained_model import TrainedModel
 from cracklab.synthetic.draw import draw
 
 OPSET = 18
-"""Version of the ONNX operators."""
+"""Version of the ONNX operator set."""
 SIZES = ((128, 160), (256, 192), (96, 320))
-"""Sizes of the drawn walls that both are compared on, px."""
+"""Sizes of the synthetic walls on which both are compared, px."""
 TOLERANCE = 1e-4
-"""Largest difference in probability that passes."""
+"""Largest difference in probability that is accepted."""
 
 
 class ExportError(CracklabError):
-    """A net that ONNX cannot hold, or that says something else there."""
+    """A net that cannot be written as ONNX, or that predicts differently there."""
 
 
 class Deployed(nn.Module):
@@ -41,7 +41,7 @@ class Deployed(nn.Module):
         self.memory_format = model.memory_format
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Normalise, score, cut at the threshold."""
+        """Normalise, compute probabilities, and apply the threshold."""
         image = self.transform.normalise(image).contiguous(memory_format=self.memory_format)
         probability = probabilities(self.net(image).float())
         if probability.shape[1] == 1:
@@ -50,7 +50,7 @@ class Deployed(nn.Module):
 
 
 def to_onnx(deployed: Deployed, path: Path, metadata: dict[str, str]) -> None:
-    """Write a net of any batch and image size, sides multiples of 32 px.
+    """Write a net as ONNX, for batches of any size and images whose sides are multiples of 32 px.
 
     Raises:
         ExportError: with the exporter's reason.
@@ -72,7 +72,7 @@ def to_onnx(deployed: Deployed, path: Path, metadata: dict[str, str]) -> None:
                 dynamic_shapes={"image": {0: batch, 2: GRID * rows, 3: GRID * columns}},
             )
         program.save(str(path), external_data=False)
-    except Exception as error:  # what the exporter raises depends on where in the net it ends
+    except Exception as error:  # the exporter raises many types
         said = " ".join(str(error).split())[:400]
         raise ExportError(f"{type(deployed.net).__name__} cannot be written as ONNX: {said}") from error
     model = onnx.load(str(path))
@@ -82,10 +82,10 @@ def to_onnx(deployed: Deployed, path: Path, metadata: dict[str, str]) -> None:
 
 
 def compare(deployed: Deployed, path: Path) -> float:
-    """The largest difference in probability between the file in onnxruntime and PyTorch, on three drawn walls.
+    """Return the largest difference in probability between onnxruntime and PyTorch, on three synthetic walls.
 
     Raises:
-        ExportError: where it is above 1e-4, or a mask differs where the probability is not that near to the threshold.
+        ExportError: if it is above 1e-4, or a mask differs at a pixel whose probability is not within 2e-4 of the threshold.
     """
     session: Any = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     largest = 0.0
@@ -99,8 +99,8 @@ def compare(deployed: Deployed, path: Path) -> float:
         margin = abs(ordered - deployed.threshold) if len(ordered[0]) == 1 else ordered[:, -1:] - ordered[:, -2:-1]
         if not difference <= TOLERANCE or (mask != expected_mask)[margin > 2 * TOLERANCE].any():
             raise ExportError(
-                f"the exported net differs from PyTorch by {difference:.2g} in probability on a drawn wall of "
-                f"{size[1]} x {size[0]} px, and {TOLERANCE} is the most that passes: nothing was written"
+                f"the exported net differs from PyTorch by {difference:.2g} in probability on a synthetic wall of "
+                f"{size[1]} x {size[0]} px, and at most {TOLERANCE} is accepted: nothing was written"
             )
         largest = max(largest, difference)
     return largest

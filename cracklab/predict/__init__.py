@@ -1,1 +1,1 @@
-"""From a checkpoint to masks of photos."""
+"""Prediction of photos from checkpoints."""

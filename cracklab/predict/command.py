@@ -1,32 +1,29 @@
 """`cracklab predict`: masks and overlays for photos, from checkpoints alone."""
 
-import argparse
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-import torch
 
 from cracklab.command_parser import CommandParser
 from cracklab.data.images import Array, read_image
 from cracklab.data.photos import Photo, check_outputs, find_photos
-from cracklab.errors import ConfigError, CracklabError
-from cracklab.predict import settings as settings_file
-from cracklab.predict.scorer import Scorer, load
-from cracklab.predict.tiles import GRID, Tiling, probabilities
-from cracklab.predict.writers import WRITERS, Result, is_done, outputs, write
+from cracklab.errors import CracklabError
+from cracklab.predict import settings as folder_settings
+from cracklab.predict.prediction import SUFFIXES, Kind, is_done, output_files
+from cracklab.predict.predictor import Predictor, load
+from cracklab.predict.tiles import Tiling
 from cracklab.progress import Progress
 from cracklab.warning_filters import filter_warnings
 
-AHEAD = 72_000_000
-"""While one photo is scored, the next is read and the last is written, where the three have at most so many pixels."""
+MAX_PIXELS_AT_ONCE = 72_000_000
+"""While one photo is scored, the next is read and the last is written, if the three have at most this number of pixels."""
 
 
 def parser() -> CommandParser:
-    """The command's arguments."""
+    """Return the parser of the command's arguments."""
     arguments = CommandParser("predict", __doc__)
     add = arguments.add_argument
     add(
@@ -40,7 +37,7 @@ def parser() -> CommandParser:
         "--out",
         type=Path,
         required=True,
-        help="folder for NAME.png (mask) and NAME_overlay.jpg; goes on where it stopped",
+        help="folder for NAME.png (mask) and NAME_overlay.jpg; a second start predicts the missing photos",
     )
     add("--probability", action="store_true", help="write NAME_probability.png too: 16 bit, 65535 for 1")
     add(
@@ -50,39 +47,42 @@ def parser() -> CommandParser:
         "--tta",
         choices=["none", "flips"],
         default="none",
-        help="score mirrored forms too, and take the mean: 4 x the time",
+        help="flips: score mirrored forms too and take the mean, in 4 x the time",
     )
     add(
         "--tile",
         type=int,
-        help="side of the tiles, px at the net's scale (default: 512, more where the net reaches far)",
+        help="side of the tiles, px at the net's scale (default: 512; more for a net of large reach)",
     )
-    add("--overlap", type=int, help="what tiles share, px (default: twice the net's reach, which is measured)")
-    add("--batch_size", type=int, help="tiles at a time (default: 1, on a GPU 8)")
-    add("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda, cuda:1, mps")
+    add("--overlap", type=int, help="of neighbouring tiles, px (default: twice the net's reach, which is measured)")
+    add("--batch_size", type=int, help="number of tiles at a time (default: 8 on a GPU, else 1)")
+    add("--device", help="cpu, cuda, cuda:1, mps (default: cuda if there is a GPU, else cpu)")
     return arguments
 
 
 def run(command: str, args: Sequence[str]) -> int:
-    """Predict every photo that is not done yet; returns 1 if some of them failed."""
+    """Predict every photo that is not done yet; return 1 if some of them failed."""
     filter_warnings()
     options = parser().parse(args)
-    check(options)
-    kinds = [kind for kind in WRITERS if getattr(options, kind, True)]
+    kinds = [kind for kind in SUFFIXES if getattr(options, kind, True)]
     photos = find_photos(options.images, options.out)
-    files = {photo.name: outputs(options.out, photo.name, kinds) for photo in photos}
+    files = {photo.name: output_files(options.out, photo.name, kinds) for photo in photos}
     check_outputs([(photo, files[photo.name]) for photo in photos])
-    scorer = load(options.ckpt_path, options.device, options.tta == "flips")
-    settings = settings_file.settle(
-        options.out, options.ckpt_path, scorer, options.tile, options.overlap, options.tta == "flips"
+    predictor = load(
+        options.ckpt_path,
+        options.device,
+        flips=options.tta == "flips",
+        tile=options.tile,
+        overlap=options.overlap,
+        batch_size=options.batch_size,
     )
-    batch = options.batch_size or (1 if scorer.device.type == "cpu" else 8)
-    tiling = settings_file.tiling(settings, batch)
-    print(settings_file.as_text(settings), flush=True)
+    settings = folder_settings.settings_of(options.out, predictor, options.tile, options.overlap)
+    predictor.tiling = Tiling(settings["tile"], settings["overlap"], predictor.batch_size)
+    print(folder_settings.as_text(settings), flush=True)
     missing = [photo for photo in photos if not is_done(photo.path, files[photo.name])]
     if len(missing) < len(photos):
         print(f"{len(photos) - len(missing)} of {len(photos)} photos are done already", flush=True)
-    failed = predict(missing, scorer, tiling, options.out, kinds)
+    failed = predict(missing, predictor, options.out, kinds)
     print(f"{len(missing) - len(failed)} of {len(missing)} photos predicted, in {options.out}", flush=True)
     if failed:
         reasons = [f"  {photo.path}: {reason}" for photo, reason in failed.items()]
@@ -90,34 +90,16 @@ def run(command: str, args: Sequence[str]) -> int:
     return 1 if failed else 0
 
 
-def check(options: argparse.Namespace) -> None:
-    """Refuse numbers that cannot work.
-
-    Raises:
-        ConfigError: naming them.
-    """
-    if options.tile is not None and (options.tile < 2 * GRID or options.tile % GRID):
-        raise ConfigError(f"--tile {options.tile}: a multiple of {GRID} px is needed, at least {2 * GRID}")
-    if options.overlap is not None and not 0 <= options.overlap <= (options.tile or settings_file.TILE) - GRID:
-        raise ConfigError(f"--overlap {options.overlap}: from 0 px to {GRID} px less than a tile is needed")
-    if options.batch_size is not None and options.batch_size < 1:
-        raise ConfigError(f"--batch_size {options.batch_size}: 1 or more is needed")
-    try:
-        torch.zeros(1, device=options.device)
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"--device {options.device} cannot be used: {str(error).splitlines()[0]}") from error
-
-
-def predict(photos: Sequence[Photo], scorer: Scorer, tiling: Tiling, out: Path, kinds: list[str]) -> dict[Photo, str]:
-    """Predict and write photos; the next is read and the last is written meanwhile, where memory allows.
+def predict(photos: Sequence[Photo], predictor: Predictor, out: Path, kinds: Sequence[Kind]) -> dict[Photo, str]:
+    """Predict and write photos; meanwhile read the next one and write the last one, if memory allows.
 
     Returns:
         The photos that failed, with the reason.
     """
     failed: dict[Photo, str] = {}
     sizes = [photo.size() for photo in photos]
-    tiles = [tiling.number(scorer.scaled_size(*size)) if all(size) else 0 for size in sizes]
-    pixels = [height * width or AHEAD + 1 for height, width in sizes]  # what cannot be told may be large
+    tiles = [predictor.tiling.count(predictor.scaled_size(*size)) if all(size) else 0 for size in sizes]
+    pixels = [height * width or MAX_PIXELS_AT_ONCE + 1 for height, width in sizes]  # an unknown size may be large
     with (
         Progress(len(photos), "photos", sum(tiles)) as progress,
         ThreadPoolExecutor(1) as reader,
@@ -130,15 +112,18 @@ def predict(photos: Sequence[Photo], scorer: Scorer, tiling: Tiling, out: Path, 
             try:
                 image = reading.result()
                 reading = None
-                if i + 1 < len(photos) and sum(pixels[max(i - 1, 0) : i + 2]) <= AHEAD:
+                if i + 1 < len(photos) and sum(pixels[max(i - 1, 0) : i + 2]) <= MAX_PIXELS_AT_ONCE:
                     reading = reader.submit(read_image, str(photos[i + 1].path))
-                result = scored(scorer, image, tiling, "probability" in kinds, progress.advance)
+                prediction = predictor.predict(
+                    image, keep_probability="uint16" if "probability" in kinds else None, on_tiles=progress.advance
+                )
                 if writing is not None:
                     writing.result()
-                writing = writer.submit(_guarded, failed, photo, write, out, photo.name, kinds, result)
-                del image, result
-            except Exception as error:  # whatever is wrong with one photo, the others are done
-                failed[photo] = reason(error)
+                save = partial(prediction.save, out, kinds, photo.name, reuse_photo=True)
+                writing = writer.submit(_guarded, failed, photo, save)
+                del image, prediction, save
+            except Exception as error:  # a photo that fails does not stop the others
+                failed[photo] = one_line(error)
                 reading = None
             if reading is None and writing is not None:
                 writing.result()
@@ -146,32 +131,19 @@ def predict(photos: Sequence[Photo], scorer: Scorer, tiling: Tiling, out: Path, 
     return failed
 
 
-def scored(scorer: Scorer, photo: Array, tiling: Tiling, probability: bool, advance: Callable[[int], None]) -> Result:
-    """Mask, and on request probabilities, of a photo (H, W, 3) RGB."""
-
-    def score(tiles: Array) -> Any:
-        scores = scorer(tiles)
-        advance(len(tiles))
-        return scores
-
-    size = (photo.shape[0], photo.shape[1])
-    mask = np.empty(size, np.uint8)
-    sure = np.empty(size, np.uint16) if probability else None
-    for rows, scores in probabilities(score, scorer.at_its_scale(photo), size, tiling):
-        mask[rows] = (scores[0] > scorer.threshold) * np.uint8(255) if scorer.classes == 1 else scores.argmax(0)
-        if sure is not None:
-            sure[rows] = np.rint(scores.max(0) * 65535)
-    return Result(photo, mask, sure, scorer.classes > 1)
-
-
-def _guarded(failed: dict[Photo, str], photo: Photo, work: Callable[..., None], *arguments: Any) -> None:
+def _guarded(failed: dict[Photo, str], photo: Photo, work: Callable[[], Any]) -> None:
     try:
-        work(*arguments)
-    except Exception as error:  # named at the end, with the others
-        failed[photo] = reason(error)
+        work()
+    except Exception as error:  # reported at the end
+        failed[photo] = one_line(error)
 
 
-def reason(error: Exception) -> str:
-    """What went wrong, in one line."""
-    said = " ".join(str(error).split())
-    return said if isinstance(error, CracklabError | OSError) else f"{type(error).__name__}: {said}"
+def one_line(error: Exception) -> str:
+    """Return an error as one line, with its type unless the message is meant for users.
+
+    Example:
+        >>> one_line(ValueError("too  large"))
+        'ValueError: too large'
+    """
+    message = " ".join(str(error).split())
+    return message if isinstance(error, CracklabError | OSError) else f"{type(error).__name__}: {message}"

@@ -1,4 +1,4 @@
-"""Centre lines of a mask, with the width along them, as GeoJSON."""
+"""Centre lines of cracks, with the width along them, as GeoJSON."""
 
 import json
 from pathlib import Path
@@ -6,20 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from cracklab.data.images import Array
 from cracklab.files import write_text
-from cracklab.measure import Line, measure_mask
+from cracklab.measure import Line, Measurement
 
 FRAME = "px of the upright photo: x to the right, y down, the centre of the top left pixel at (0, 0)"
-"""GeoJSON's own coordinates are degrees on the earth; these are not."""
+"""The frame of the coordinates, stated in the file, since GeoJSON's own are degrees on the earth."""
 
 
-def write_centre_lines(path: Path, mask: Array) -> None:
-    """One feature a line between tips and branch points; lines of one crack share its number, 1 is the longest crack.
-
-    Of several classes, everything but the first is crack.
-    """
-    measured = measure_mask(mask > 0)
+def write_centre_lines(path: Path, measured: Measurement) -> None:
+    """Write one feature per line between tips and branch points; lines of a crack share its number, 1 is the longest crack."""
     features = [feature(number, line) for number, crack in enumerate(measured.cracks, 1) for line in crack.lines]
     content = {
         "type": "FeatureCollection",
@@ -31,7 +26,14 @@ def write_centre_lines(path: Path, mask: Array) -> None:
 
 
 def feature(crack: int, line: Line) -> dict[str, Any]:
-    """A line with its length, its median and largest width, and the width at each of its vertices, px."""
+    """Return a line as a GeoJSON feature: length, median and largest width, and the width at each vertex, px.
+
+    Example:
+        >>> points = np.array([[0.0, 5.0], [3.0, 9.0]])
+        >>> line = Line(points, width_px=np.array([2.0, 4.0]), clear=np.array([True, True]))
+        >>> feature(1, line)["properties"]
+        {'crack': 1, 'length_px': 5.0, 'width_p50_px': 3.0, 'width_max_px': 4.0, 'width_px': [2.0, 4.0]}
+    """
     return {
         "type": "Feature",
         "properties": {

@@ -1,74 +1,96 @@
-"""predict.json: what made the masks of a folder, so that a second start goes on with the same."""
+"""predict.json: the settings that the masks of a folder were made with, so that a second start uses the same ones."""
 
 import hashlib
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from cracklab import __version__
 from cracklab.errors import RunError
 from cracklab.files import write_json
-from cracklab.predict.scorer import Scorer, reach
-from cracklab.predict.tiles import GRID, Tiling
+from cracklab.predict.predictor import Predictor
 
 NAME = "predict.json"
-TILE = 512
-"""Side of tiles where nothing is said, px; a net that reaches further gets larger ones."""
-LARGEST = 1024
-"""Side of the largest tiles that are chosen by themselves, px."""
-UNKNOWN = 128
-"""Overlap for nets that look at the whole picture, so that no overlap makes tiles exact, px."""
 
 
-def settle(
-    folder: Path, checkpoints: Sequence[str], scorer: Scorer, tile: int | None, overlap: int | None, flips: bool
-) -> dict[str, Any]:
-    """The settings of a folder: those of predict.json where there is one, else new ones, which are written there.
+def settings_of(folder: Path, predictor: Predictor, tile: int | None, overlap: int | None) -> dict[str, Any]:
+    """Return the settings of a folder: those in predict.json, or those of the predictor, which are then written there.
+
+    Args:
+        folder: of the masks.
+        predictor: makes the masks.
+        tile: as asked for; None: any.
+        overlap: as asked for; None: any.
 
     Raises:
-        RunError: where the folder's masks were made by other checkpoints or in another way.
+        RunError: if the masks in the folder were made by other checkpoints or with other settings.
     """
-    asked: dict[str, Any] = {"sha256": sorted(sha256(path) for path in checkpoints), "flips": flips}
-    asked |= {name: value for name, value in (("tile", tile), ("overlap", overlap)) if value is not None}
     path = folder / NAME
+    checksums = [sha256(model.path) for model in predictor.models]
     if path.is_file():
         settings = _read(path)
-        made = {**settings, "sha256": sorted(one["sha256"] for one in settings["checkpoints"])}
-        for name, value in asked.items():
-            if made.get(name) != value:
-                what = "other checkpoints" if name == "sha256" else f"{name} {made.get(name)} instead of {value}"
+        before = {**settings, "sha256": sorted(entry["sha256"] for entry in settings["checkpoints"])}
+        now = {"sha256": sorted(checksums), "flips": predictor.flips, "tile": tile, "overlap": overlap}
+        for name, value in now.items():
+            if value is not None and before[name] != value:
+                what = "other checkpoints" if name == "sha256" else f"{name} {before[name]} instead of {value}"
                 raise RunError(f"the masks in {folder} were made with {what} ({path}): choose another --out")
         return settings
     settings = {
         "cracklab": __version__,
         "checkpoints": [
-            {"path": str(one), "sha256": sha256(one), "threshold": member.threshold, **member.provenance}
-            for one, member in zip(checkpoints, scorer.members, strict=True)
+            {"path": str(model.path), "sha256": checksum, "threshold": model.threshold, **model.provenance}
+            for model, checksum in zip(predictor.models, checksums, strict=True)
         ],
-        "threshold": scorer.threshold if scorer.classes == 1 else None,
-        "classes": list(scorer.class_names),
-        "scale": list(scorer.scale),
-        "flips": flips,
-        **choose_tiling(scorer, tile, overlap),
+        "threshold": predictor.threshold if predictor.num_classes == 1 else None,
+        "classes": list(predictor.class_names),
+        "scale": list(predictor.scale),
+        "flips": predictor.flips,
+        **tiling_settings(predictor, overlap),
     }
     write_json(path, settings)
     return settings
 
 
-def tiling(settings: dict[str, Any], batch: int) -> Tiling:
-    """Where tiles lie, by the settings of a folder."""
-    return Tiling(settings["tile"], settings["overlap"], batch)
+def tiling_settings(predictor: Predictor, overlap: int | None = None) -> dict[str, int | None]:
+    """Return tile, overlap and reach, px; the reach is None if the overlap was asked for, and so not derived from it."""
+    tiling = predictor.tiling
+    return {
+        "tile": tiling.tile,
+        "overlap": tiling.overlap,
+        "reach": predictor.reach if overlap is None else None,
+    }
 
 
-def choose_tiling(scorer: Scorer, tile: int | None = None, overlap: int | None = None) -> dict[str, int | None]:
-    """Tile, overlap and reach, px. Twice the reach as overlap: in its middle, neither tile's edge is felt."""
-    distance = reach(scorer) if overlap is None else None
-    if overlap is None:
-        overlap = UNKNOWN if distance is None else 2 * distance
-    if tile is None:
-        tile = min(LARGEST, max(TILE, -(-3 * overlap // GRID) * GRID))
-    return {"tile": tile, "overlap": min(overlap, tile - GRID), "reach": distance}
+def sha256(path: str | Path) -> str:
+    """Return the checksum of a file, hexadecimal.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.NamedTemporaryFile() as file:
+        ...     sha256(file.name)[:8]  # of no bytes
+        'e3b0c442'
+    """
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def as_text(settings: dict[str, Any]) -> str:
+    """Return the line that is printed before the first photo.
+
+    Example:
+        >>> settings = {"checkpoints": [{}], "threshold": 0.4, "scale": [0.25, 0.25], "tile": 512, "overlap": 6, "reach": 3}
+        >>> as_text(settings)
+        "1 checkpoint, threshold 0.400; photos at 0.25 of their size; tiles of 512 px, overlap 6 px, twice the net's reach of 3 px"
+    """
+    count = len(settings["checkpoints"])
+    scale, overlap, reach = settings["scale"], settings["overlap"], settings["reach"]
+    threshold = f"threshold {settings['threshold']:.3f}" if settings["threshold"] is not None else "most probable class"
+    reason = f"twice the net's reach of {reach} px" if reach is not None else "not from its reach: edges may show"
+    return (
+        f"{f'mean of {count} checkpoints' if count > 1 else '1 checkpoint'}, {threshold}{' (mean)' * (count > 1)}; "
+        f"photos at {scale[0]:.3g} of their size; tiles of {settings['tile']} px, overlap {overlap} px, {reason}"
+    )
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -78,21 +100,3 @@ def _read(path: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(f"{path} cannot be read ({error}): choose another --out, or remove it with its masks") from error
     return settings
-
-
-def sha256(path: str | Path) -> str:
-    """Checksum of a file."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def as_text(settings: dict[str, Any]) -> str:
-    """What is said before the first photo."""
-    many = len(settings["checkpoints"])
-    scale, overlap, distance = settings["scale"], settings["overlap"], settings["reach"]
-    threshold = f"threshold {settings['threshold']:.3f}" if settings["threshold"] is not None else "the likeliest class"
-    felt = f"twice the net's reach of {distance} px" if distance is not None else "not from its reach: edges may show"
-    return (
-        f"{f'mean of {many} checkpoints' if many > 1 else '1 checkpoint'}, {threshold}{' (mean)' * (many > 1)}; "
-        f"photos at {scale[0]:.3g} of their size; tiles of {settings['tile']} px, overlap {overlap} px, {felt}"
-    )

@@ -1,9 +1,9 @@
-"""Probabilities of a photo of any size, from top to bottom: memory holds a band of tiles, whatever the photo's size.
+"""Tiled prediction of a photo of any size, from top to bottom, with one band of tiles in memory.
 
-NumPy and OpenCV alone, since an exported bundle carries this file along. MONAI's sliding window holds probabilities and
-weights of the whole photo; its tiles at the end lie off the net's grid, and its weights have a floor that lets the very
-edge of a tile count where four tiles meet. Here tiles lie on the grid, and weights fall to zero: one pass over the whole
-photo and tiles of it differ by no more than the net's reach explains.
+This file needs NumPy and OpenCV alone, since `cracklab export` copies it into a bundle. MONAI's sliding window is not used for
+three reasons. It keeps probabilities and weights of the whole photo in memory. Its last tiles are off the net's grid. Its weights
+have a positive minimum, so that the very edge of a tile counts where four tiles meet. Here every tile is on the grid and weights
+fall to zero at its edge, so that tiles and one pass over the whole photo differ by no more than the net's reach explains.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,22 +16,29 @@ from numpy.typing import NDArray
 Photo = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 Score = Callable[[Photo], Floats]
-"""Tiles (B, h, w, 3) uint8 RGB to probabilities (B, C, h, w)."""
+"""A function from tiles (B, h, w, 3) uint8 RGB to probabilities (B, C, h, w)."""
 
 GRID = 32
-"""Tiles begin and end at multiples of this, px: a net that halves five times then sees every pixel in the same phase."""
+"""Tiles begin and end at multiples of this, px, so that a net which halves five times sees every pixel in the same phase."""
 ROWS = 64
-"""So many rows of probabilities, at the net's scale, are brought to the photo's size at once."""
+"""Number of rows of probabilities, at the net's scale, that are resized to the photo's size at once."""
 
 
 @dataclass(frozen=True)
 class Tiling:
-    """Where tiles lie, and how much each counts; the same along both axes.
+    """The position and the weight of each tile; the same rule along both axes.
 
     Args:
         tile: side of a tile, px at the net's scale, a multiple of 32.
-        overlap: what neighbours share at least, px.
-        batch: tiles that the net gets at a time.
+        overlap: least overlap of neighbouring tiles, px.
+        batch: number of tiles that the net gets at a time.
+
+    Example:
+        >>> tiling = Tiling(tile=128, overlap=32)
+        >>> tiling.starts(300)  # a side of 300 px is padded to 320 px
+        [0, 96, 192]
+        >>> tiling.count((300, 40))
+        3
     """
 
     tile: int = 512
@@ -39,17 +46,17 @@ class Tiling:
     batch: int = 1
 
     def starts(self, side: int) -> list[int]:
-        """First pixels of the tiles along a side of a photo, evenly spread; the last may end past the photo."""
+        """Return the first pixel of each tile along a side of a photo, evenly spread; the last tile may end past the photo."""
         free = (-(-side // GRID) * GRID - self.length(side)) // GRID
         gaps = -(-free // max((self.tile - self.overlap) // GRID, 1))
         return [GRID * (i * free // gaps) for i in range(gaps + 1)] if gaps else [0]
 
     def length(self, side: int) -> int:
-        """Length of the tiles along a side, px: a photo smaller than a tile is one tile."""
+        """Return the length of the tiles along a side, px; a side shorter than a tile is one tile."""
         return min(self.tile, -(-side // GRID) * GRID)
 
     def weights(self, side: int) -> list[Floats]:
-        """How much each tile counts at its pixels: nothing at its edge, all in its middle; they add up to 1."""
+        """Return the weight of each tile at each of its pixels: nearly 0 at its edge, 1 where no other tile is; sums are 1."""
         length, starts = self.length(side), self.starts(side)
         inside = np.minimum(np.arange(length), np.arange(length)[::-1]) + 0.5
         one = np.minimum(inside / max(self.overlap, 1), 1) ** 4
@@ -58,35 +65,56 @@ class Tiling:
             total[start : start + length] += one
         return [(one / total[start : start + length]).astype(np.float32) for start in starts]
 
-    def number(self, size: tuple[int, int]) -> int:
-        """Number of tiles of a photo of this size (height, width), px at the net's scale."""
+    def count(self, size: tuple[int, int]) -> int:
+        """Return the number of tiles of a photo of size (height, width), px at the net's scale."""
         return len(self.starts(size[0])) * len(self.starts(size[1]))
 
 
-def probabilities(score: Score, image: Photo, size: tuple[int, int], tiling: Tiling) -> Iterator[tuple[slice, Floats]]:
-    """Rows of a photo and their probabilities (C, rows, W), from top to bottom.
+def tiled_probabilities(
+    score: Score, image: Photo, size: tuple[int, int], tiling: Tiling
+) -> Iterator[tuple[slice, Floats]]:
+    """Yield rows of a photo and their probabilities (C, rows, W), from top to bottom.
 
-    The image is scored in overlapping tiles that fade into each other; the probabilities are brought to the photo's size
+    The image is scored in overlapping tiles that fade into each other. The probabilities are resized to the photo's size
     (bilinear).
 
     Args:
-        score: what scores a batch of tiles.
+        score: scores a batch of tiles.
         image: (h, w, 3) uint8 RGB, the photo at the net's scale.
         size: (H, W) of the photo, px.
-        tiling: where tiles lie.
+        tiling: position and weight of the tiles.
+
+    Example:
+        >>> def brightness(tiles):
+        ...     return tiles[..., 0][:, None].astype(np.float32) / 255
+        >>> photo = np.full((100, 40, 3), 51, np.uint8)
+        >>> for rows, probabilities in tiled_probabilities(brightness, photo, (200, 80), Tiling(64, 32)):
+        ...     print(rows.start, rows.stop, probabilities.shape, probabilities.mean().round(3))
+        0 63 (1, 63, 80) 0.2
+        63 127 (1, 64, 80) 0.2
+        127 200 (1, 73, 80) 0.2
     """
-    yield from brought_back(bands(score, image, tiling), (image.shape[0], image.shape[1]), size)
+    yield from resize_rows(score_bands(score, image, tiling), (image.shape[0], image.shape[1]), size)
 
 
-def bands(score: Score, image: Photo, tiling: Tiling) -> Iterator[Floats]:
-    """Probabilities (C, rows, W) of an image (H, W, 3), some rows at a time; valid until the next are asked for."""
+def score_bands(score: Score, image: Photo, tiling: Tiling) -> Iterator[Floats]:
+    """Yield probabilities (C, rows, W) of an image (H, W, 3), at most 64 rows at a time.
+
+    Each array is a view into a buffer, valid until the next one is asked for.
+
+    Example:
+        >>> def brightness(tiles):
+        ...     return tiles[..., 0][:, None].astype(np.float32) / 255
+        >>> [rows.shape for rows in score_bands(brightness, np.zeros((100, 40, 3), np.uint8), Tiling(64, 0))]
+        [(1, 64, 40), (1, 36, 40)]
+    """
     height, width = image.shape[:2]
     down, across = tiling.length(height), tiling.length(width)
     tops, lefts = tiling.starts(height), tiling.starts(width)
-    columns, weights = mirrored(np.arange(lefts[-1] + across), width), tiling.weights(width)
+    columns, weights = reflected(np.arange(lefts[-1] + across), width), tiling.weights(width)
     sums = np.zeros((0, 0, 0), np.float32)
     for top, end, fade in zip(tops, [*tops[1:], height], tiling.weights(height), strict=True):
-        band = image[mirrored(np.arange(top, top + down), height)]
+        band = image[reflected(np.arange(top, top + down), height)]
         for first in range(0, len(lefts), tiling.batch):
             part = range(first, min(first + tiling.batch, len(lefts)))
             scores = score(np.stack([band[:, columns[lefts[i] : lefts[i] + across]] for i in part]))
@@ -100,20 +128,39 @@ def bands(score: Score, image: Photo, tiling: Tiling) -> Iterator[Floats]:
         sums[:, down - (end - top) :] = 0
 
 
-def mirrored(index: NDArray[np.int64], side: int) -> NDArray[np.int64]:
-    """Indices past the end of a side turned back into it, as in a mirror; black there would look like a crack."""
+def reflected(index: NDArray[np.int64], side: int) -> NDArray[np.int64]:
+    """Reflect indices past the end of a side back into it; black padding there would look like a crack.
+
+    Example:
+        >>> reflected(np.arange(6), 4)
+        array([0, 1, 2, 3, 2, 1])
+    """
     period = max(2 * (side - 1), 1)
     return np.minimum(index % period, period - index % period) if side > 1 else np.zeros_like(index)
 
 
-def brought_back(
+def resize_rows(
     chunks: Iterator[Floats], scaled: tuple[int, int], size: tuple[int, int]
 ) -> Iterator[tuple[slice, Floats]]:
-    """Chunks of rows (C, rows, w) of probabilities of size `scaled`, bilinearly at `size`; pixels are where OpenCV has them."""
+    """Resize probabilities that arrive some rows at a time, bilinearly, with OpenCV's convention for pixel centres.
+
+    Args:
+        chunks: rows (C, rows, w), from top to bottom.
+        scaled: (h, w) of all rows together, px.
+        size: (H, W) after resizing, px.
+
+    Yields:
+        Rows of the result and their values (C, rows, W).
+
+    Example:
+        >>> rows = np.array([[[0.0], [1.0]]], np.float32)
+        >>> [values[0, :, 0].tolist() for _, values in resize_rows(iter([rows]), (2, 1), (4, 1))]
+        [[0.0, 0.25, 0.75, 1.0]]
+    """
     source = np.clip((np.arange(size[0]) + 0.5) * scaled[0] / size[0] - 0.5, 0, scaled[0] - 1)
     above = source.astype(np.int64)
     share = (source - above).astype(np.float32)[:, None]
-    known, done, held = 0, 0, None
+    known, done, held = 0, 0, None  # rows that have arrived, rows that were yielded, the last row of the chunk before
     for chunk in chunks:
         rows = chunk
         if scaled[1] != size[1]:
@@ -130,3 +177,22 @@ def brought_back(
         if end > done:
             yield slice(done, end), rows[:, here] * (1 - share[done:end]) + rows[:, below] * share[done:end]
         done, held = end, rows[:, -1:].copy()
+
+
+def mask_of(probabilities: Floats, threshold: float | None) -> Photo:
+    """Return the mask (H, W) uint8 of probabilities (C, H, W): 0 / 255 for one class, the most probable class for several.
+
+    Args:
+        probabilities: of one class, or of several that sum to 1.
+        threshold: a pixel above it is 255; ignored for several classes.
+
+    Example:
+        >>> mask_of(np.array([[[0.2, 0.5, 0.7]]], np.float32), threshold=0.5)
+        array([[  0,   0, 255]], dtype=uint8)
+        >>> mask_of(np.array([[[0.6, 0.1]], [[0.4, 0.9]]], np.float32), threshold=None)
+        array([[0, 1]], dtype=uint8)
+    """
+    if len(probabilities) > 1:
+        return np.asarray(probabilities.argmax(0), np.uint8)
+    assert threshold is not None
+    return np.asarray((probabilities[0] > threshold) * np.uint8(255))

@@ -1,4 +1,4 @@
-"""Net, data transform and threshold from a checkpoint alone."""
+"""A trained model, rebuilt from a checkpoint alone: net, data transform and threshold."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,18 +21,29 @@ from cracklab.models.pretrained import without_downloads
 
 @dataclass
 class TrainedModel:
-    """The content of a checkpoint, rebuilt: a net in evaluation mode, and what photos and probabilities need.
+    """A net in evaluation mode, with the data transform and the threshold that its photos and probabilities need.
 
     Attributes:
-        net: from normalised images (B, C_in, H, W) to logits (B, C, H, W).
+        path: file of the checkpoint.
+        net: maps normalised images (B, C_in, H, W) to logits (B, C, H, W).
         data: the data module of the run, for its transform and its classes.
         threshold: the probability threshold that validation chose.
         config: the configuration of the run.
-        payload: what cracklab keeps in a checkpoint.
+        payload: the part of the checkpoint that is cracklab's own.
         epoch: the epoch of the checkpoint, from 0.
         memory_format: of the images that the net gets.
+
+    Example:
+        >>> from cracklab.data.layouts.synthetic import Synthetic
+        >>> data = CrackDataModule(Synthetic(), crop=128, resize=32)
+        >>> model = TrainedModel("best.ckpt", nn.Identity(), data, 0.4, {}, Payload(config="", threshold=0.4))
+        >>> model.probabilities(torch.zeros(1, 1, 1, 2)).tolist()  # the sigmoid of 0
+        [[[[0.5, 0.5]]]]
+        >>> model.scale  # 128 px in the photo are 32 px in the net
+        (0.25, 0.25)
     """
 
+    path: str | Path
     net: nn.Module
     data: CrackDataModule
     threshold: float
@@ -47,24 +58,24 @@ class TrainedModel:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """Where the weights come from, for files that people read: version, epoch, and the data without fingerprints."""
+        """Version, epoch and training data of the weights, for files that people read; without fingerprints of images."""
         data = {key: value for key, value in self.payload.data.items() if key != "seen"}
         return {"cracklab": self.payload.version, "epoch": self.epoch, "data": data}
 
     @property
     def transform(self) -> EvalTransform:
-        """How photos were prepared in training."""
+        """The transform that photos went through in training."""
         return self.data.transform
 
     @property
     def scale(self) -> tuple[float, float]:
         """(vertical, horizontal) scale at which the net saw the training images: px in the net over px in the file.
 
-        With `data.crop` that is `data.resize` over the crop. Without, it is what `data.resize` made of the training
-        images, whatever their size was, which the checkpoint keeps: a larger photo is not squeezed into their size.
+        With `data.crop` it is `data.resize` over the crop. Without a crop it is the scale that `data.resize` meant for the
+        training images, which the checkpoint keeps. A larger photo is not squeezed into the size of the training images.
 
         Raises:
-            RunError: for a checkpoint that does not keep it.
+            RunError: if the checkpoint does not keep the scale.
         """
         if self.transform.resize is None:
             return 1.0, 1.0
@@ -82,7 +93,7 @@ class TrainedModel:
 def restore(checkpoint: str | Path) -> TrainedModel:
     """Rebuild the net and the data transform from the configuration in a checkpoint, and load the weights.
 
-    Loss, optimizer and schedule are ignored: they need not be installed where photos are predicted.
+    Loss, optimizer and schedule are ignored, so that they need not be installed where photos are predicted.
 
     Raises:
         RunError: if the file is missing, damaged, needs unpickling, is not cracklab's, of a newer version, was trained
@@ -95,7 +106,7 @@ def restore(checkpoint: str | Path) -> TrainedModel:
         )
     payload = Payload.from_checkpoint(content, checkpoint)
     config = yaml.safe_load(payload.config)
-    net, data = _built(config, checkpoint)
+    net, data = _build(config, checkpoint)
     try:
         net.load_state_dict(net_weights(content))
     except RuntimeError as error:
@@ -104,11 +115,12 @@ def restore(checkpoint: str | Path) -> TrainedModel:
             f"installed here: {' '.join(str(error).split())[:300]}"
         ) from error
     memory_format = torch.channels_last if config["model"].get("channels_last") else torch.contiguous_format
-    return TrainedModel(net.eval(), data, payload.threshold, config, payload, content.get("epoch"), memory_format)
+    epoch = content.get("epoch")
+    return TrainedModel(checkpoint, net.eval(), data, payload.threshold, config, payload, epoch, memory_format)
 
 
-def _built(config: Mapping[str, Any], checkpoint: str | Path) -> tuple[nn.Module, CrackDataModule]:
-    """The net, without its pretrained weights, and the data module."""
+def _build(config: Mapping[str, Any], checkpoint: str | Path) -> tuple[nn.Module, CrackDataModule]:
+    """Return the net, without its pretrained weights, and the data module."""
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(nn.Module, "net")
     parser.add_class_arguments(CrackDataModule, "data")

@@ -54,32 +54,29 @@ def child(job: dict) -> dict:
 
     from cracklab.data.photos import Photo
     from cracklab.predict.command import predict
-    from cracklab.predict.scorer import load
-    from cracklab.predict.settings import choose_tiling
+    from cracklab.predict.predictor import load
     from cracklab.predict.tiles import Tiling
 
     torch.set_num_threads(job["threads"])
-    scorer = load([job["checkpoint"]])
-    scorer.scale = 1.0, 1.0
+    predictor = load(job["checkpoint"], "cpu")
+    predictor.scale = 1.0, 1.0
     before = resident("VmRSS")
-    chosen = choose_tiling(scorer) if job["way"] == "chosen" else {}
-    net = scorer.members[0].net
+    if job["way"] in ("MONAI", "same tiles"):
+        predictor.tiling = Tiling(TILE, int(TILE * SHARE))
+    elif job["way"] == "whole":
+        predictor.tiling = Tiling(100_000, 0)
+    tiling = predictor.tiling  # chosen here if it was not set
+    net = predictor.models[0].net
     spent: list[float] = []
     net.register_forward_pre_hook(lambda *_: spent.append(-time.perf_counter()))
     net.register_forward_hook(lambda *_: spent.append(spent.pop() + time.perf_counter()))
     photo = Photo(Path(job["photo"]), "photo")
-    if job["way"] in ("MONAI", "same tiles"):
-        tiling = Tiling(TILE, int(TILE * SHARE))
-    elif job["way"] == "whole":
-        tiling = Tiling(100_000, 0)
-    else:
-        tiling = Tiling(chosen["tile"], chosen["overlap"])
     Path("/proc/self/clear_refs").write_text("5")  # VmHWM starts again
     start = time.perf_counter()
     if job["way"] == "MONAI":
-        monai_whole(scorer, photo.path, Path(job["out"]))
+        monai_whole(predictor, photo.path, Path(job["out"]))
     else:
-        assert not predict([photo], scorer, tiling, Path(job["out"]), job.get("kinds", KINDS))
+        assert not predict([photo], predictor, Path(job["out"]), job.get("kinds", KINDS))
     return {
         "seconds": time.perf_counter() - start,
         "net": sum(spent),
@@ -87,11 +84,11 @@ def child(job: dict) -> dict:
         "peak": resident("VmHWM") - before,
         "tile": tiling.tile,
         "overlap": tiling.overlap,
-        "threshold": scorer.threshold,
+        "threshold": predictor.threshold,
     }
 
 
-def monai_whole(scorer: object, photo: Path, out: Path) -> None:
+def monai_whole(predictor: object, photo: Path, out: Path) -> None:
     """What one writes at first: the whole photo as a normalised tensor, MONAI's inferer, a mask and an overlay."""
     import torch
     from monai.inferers import sliding_window_inference
@@ -101,11 +98,11 @@ def monai_whole(scorer: object, photo: Path, out: Path) -> None:
 
     image = read_image(str(photo))
     with torch.inference_mode():
-        whole = scorer.transform.normalise(torch.from_numpy(scorer.transform.planes(image))[None])
+        whole = predictor.transform.normalise(torch.from_numpy(predictor.transform.planes(image))[None])
         found = sliding_window_inference(
-            whole, (TILE, TILE), 1, scorer.members[0].probabilities, overlap=SHARE, mode="gaussian"
+            whole, (TILE, TILE), 1, predictor.models[0].probabilities, overlap=SHARE, mode="gaussian"
         )
-    mask = (found[0, 0] > scorer.threshold).numpy()
+    mask = (found[0, 0] > predictor.threshold).numpy()
     cv2.imwrite(str(out / "photo.png"), mask.astype(np.uint8) * 255)
     cv2.imwrite(str(out / "photo_overlay.jpg"), pictures.overlay(image, mask)[..., ::-1])
 

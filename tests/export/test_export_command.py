@@ -1,4 +1,4 @@
-"""`cracklab export`: a bundle that predicts as cracklab does, without PyTorch and cracklab."""
+"""`cracklab export`: a bundle predicts as cracklab does, without PyTorch and cracklab."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ import onnxruntime
 import pytest
 import torch
 import yaml
-from support import fit
+from support import ROOT, fit
 from torch import nn
 
 from cracklab import run_folder
@@ -24,24 +24,27 @@ from cracklab.synthetic.draw import draw
 
 BLOCKED = ("torch", "cracklab", "lightning", "yaml", "scipy", "PIL", "onnx", "skimage", "monai")
 ALONE = f"""
-import importlib.abc, runpy, sys
+import importlib.abc, os, runpy, sys
 class Blocker(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] in {BLOCKED!r}:
             raise ImportError(name + " is not installed here")
 sys.meta_path.insert(0, Blocker())
 sys.argv = sys.argv[1:]
+folder = os.path.dirname(sys.argv[0])
+sys.path.insert(0, folder)  # as Python does for a script
 try:
     runpy.run_path(sys.argv[0], run_name="__main__")
 finally:
     assert not set({BLOCKED!r}) & set(sys.modules)
+    assert sys.modules["tiles"].__file__ == os.path.join(folder, "tiles.py")
 """
-"""Runs a script where nothing but onnxruntime, NumPy and OpenCV can be imported."""
+"""Runs a script without the current folder and PYTHONPATH, where only onnxruntime, NumPy and OpenCV can be imported."""
 
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory):
-    """A run of TinyNet, tested and exported, and the bundle; the data is seen at half its size."""
+    """A run of TinyNet that sees its data at half their size, tested, and its bundle."""
     folder = tmp_path_factory.mktemp("export")
     out = fit(
         folder / "run", "--model.net=support.TinyNet", "--trainer.max_epochs=8", "--data.crop=64", "--data.resize=32"
@@ -52,7 +55,7 @@ def bundle(tmp_path_factory):
     return out, folder / "bundle"
 
 
-def ended(arguments):
+def exit_code(arguments):
     try:
         return main(arguments)
     except SystemExit as end:
@@ -62,14 +65,21 @@ def ended(arguments):
 def test_the_bundle_is_complete_and_its_checksums_are_right(bundle):
     _, folder = bundle
     files = {path.name for path in folder.iterdir()}
-    assert files == {"model.onnx", "config.yaml", "README.md", "SHA256SUMS", "run.py"}
+    assert files == {"model.onnx", "config.yaml", "README.md", "SHA256SUMS", "run.py", "tiles.py"}
     sums = dict(line.split("  ")[::-1] for line in (folder / "SHA256SUMS").read_text().splitlines())
     assert set(sums) == files - {"SHA256SUMS"}
     for name, sum in sums.items():
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == sum
 
 
-def test_the_model_says_what_pytorch_says_at_any_size(bundle):
+def test_the_scripts_of_a_bundle_are_the_files_of_the_package(bundle):
+    _, folder = bundle
+    package = ROOT / "cracklab"
+    assert (folder / "run.py").read_bytes() == (package / "export" / "bundle.py").read_bytes()
+    assert (folder / "tiles.py").read_bytes() == (package / "predict" / "tiles.py").read_bytes()
+
+
+def test_onnx_gives_the_probabilities_and_masks_of_pytorch_at_any_size(bundle):
     out, folder = bundle
     restored = restore(out / run_folder.BEST)
     session = onnxruntime.InferenceSession(str(folder / "model.onnx"))
@@ -87,8 +97,8 @@ def test_the_model_says_what_pytorch_says_at_any_size(bundle):
     assert onnx.load(str(folder / "model.onnx")).opset_import[0].version == 18
 
 
-def test_run_py_alone_makes_the_masks_that_predict_makes(bundle, tmp_path):
-    """In a process that cannot import PyTorch or cracklab, on a photo of many tiles."""
+def test_the_script_makes_the_masks_of_predict_without_pytorch_and_cracklab(bundle, tmp_path):
+    """In a process that cannot import either, on a photo of several tiles."""
     out, folder = bundle
     photos = tmp_path / "photos"
     photos.mkdir()
@@ -129,10 +139,10 @@ def test_run_py_alone_makes_the_masks_that_predict_makes(bundle, tmp_path):
     assert {key: described[key] for key in ("tile", "overlap", "scale", "threshold")} == {
         key: settings[key] for key in ("tile", "overlap", "scale", "threshold")
     }
-    assert settings["tile"] < 650, "the photo is one tile, so that the test says nothing of tiles"
+    assert settings["tile"] < 650, "the photo is a single tile, so the test does not test tiles"
 
 
-def test_run_py_names_a_photo_that_fails_and_writes_over_none(bundle, tmp_path):
+def test_the_script_names_a_photo_that_fails_and_overwrites_none(bundle, tmp_path):
     _, folder = bundle
     cv2.imwrite(str(tmp_path / "a.png"), draw(3, (40, 40))[0])
     (tmp_path / "b.jpg").write_text("no photo")
@@ -147,7 +157,7 @@ def test_run_py_names_a_photo_that_fails_and_writes_over_none(bundle, tmp_path):
     assert (tmp_path / "a.png").read_bytes() == before
 
 
-def test_the_card_holds_data_metrics_and_limits(bundle):
+def test_the_card_states_data_scores_protocols_and_limits(bundle):
     out, folder = bundle
     card = (folder / "README.md").read_text()
     scores = json.loads((out / run_folder.TEST_METRICS).read_text())
@@ -168,7 +178,7 @@ def test_the_card_holds_data_metrics_and_limits(bundle):
     assert max(map(len, card.splitlines())) <= 120
 
 
-def test_the_configuration_says_where_the_model_comes_from_without_paths(bundle):
+def test_the_configuration_states_the_provenance_of_the_model_without_paths(bundle):
     out, folder = bundle
     content = yaml.safe_load((folder / "config.yaml").read_text())
     assert content["checkpoint"]["sha256"] == hashlib.sha256((out / run_folder.BEST).read_bytes()).hexdigest()
@@ -180,7 +190,7 @@ def test_the_configuration_says_where_the_model_comes_from_without_paths(bundle)
 
 
 class Drifting(nn.Module):
-    """Says something else while it is exported."""
+    """A net that computes something else while it is exported."""
 
     def __init__(self, in_channels: int = 3, classes: int = 1, by: float = 0.1) -> None:
         super().__init__()
@@ -191,7 +201,7 @@ class Drifting(nn.Module):
 
 
 class Unwritable(Drifting):
-    """Depends on values in a way that no graph can hold."""
+    """A net with a branch on values, which no graph can express."""
 
     def forward(self, image):
         return self.conv(image) * (1.0 if float(image.mean().item()) > 0 else 2.0)
@@ -203,12 +213,12 @@ class Unwritable(Drifting):
 def test_an_export_that_fails_leaves_nothing(tmp_path, capsys, net, said):
     out = fit(tmp_path / "run", f"--model.net={__name__}.{net}", "--trainer.max_epochs=1")
     before = set(tmp_path.iterdir())
-    assert ended(["export", "--ckpt_path", str(out / run_folder.BEST), "--out", str(tmp_path / "bundle")]) == 1
+    assert exit_code(["export", "--ckpt_path", str(out / run_folder.BEST), "--out", str(tmp_path / "bundle")]) == 1
     assert said in capsys.readouterr().err
     assert set(tmp_path.iterdir()) == before
 
 
-def test_a_difference_that_is_just_too_large_fails(bundle, monkeypatch, tmp_path):
+def test_a_difference_just_above_the_tolerance_fails(bundle):
     out, folder = bundle
     deployed = export_model.Deployed(restore(out / run_folder.BEST))
     assert export_model.compare(deployed, folder / "model.onnx") < export_model.TOLERANCE
@@ -219,7 +229,7 @@ def test_a_difference_that_is_just_too_large_fails(bundle, monkeypatch, tmp_path
 
 
 @pytest.mark.slow
-def test_grey_and_untested_nets_are_exported_too(tmp_path):
+def test_nets_of_one_channel_and_untested_ones_are_exported(tmp_path):
     out = fit(tmp_path / "run", "--model.net=support.TinyNet", "--trainer.max_epochs=1", "--data.channels=1")
     folder = tmp_path / "empty"
     folder.mkdir()
@@ -230,9 +240,28 @@ def test_grey_and_untested_nets_are_exported_too(tmp_path):
     assert subprocess.run(command, capture_output=True).returncode == 0
 
 
-def test_a_folder_that_is_not_empty_is_left_alone(bundle, capsys):
+def test_a_folder_that_is_not_empty_is_refused_and_stays_as_it_was(bundle, capsys):
     out, folder = bundle
     before = {path: os.stat(path).st_mtime_ns for path in folder.iterdir()}
-    assert ended(["export", "--ckpt_path", str(out / run_folder.BEST), "--out", str(folder)]) == 2
-    assert "not empty" in capsys.readouterr().err
+    assert exit_code(["export", "--ckpt_path", str(out / run_folder.BEST), "--out", str(folder)]) == 2
+    assert "is not an empty folder: choose another" in capsys.readouterr().err
     assert {path: os.stat(path).st_mtime_ns for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--ckpt_path", "a.ckpt", "--out", "b", "--outt", "c"], "no option is called '--outt'; did you mean '--out'?"),
+        (["--ckpt-path", "a.ckpt", "--out", "b", "c"], "no option is called 'c'"),
+        (["--ckpt-path", "a.ckpt"], "arguments are required: --out"),
+        (["--ckpt-path", "/nowhere/a.ckpt", "--out", "b"], "checkpoint /nowhere/a.ckpt does not exist"),
+    ],
+)
+def test_a_wrong_call_ends_in_one_message_and_writes_nothing(tmp_path, monkeypatch, capsys, arguments, expected):
+    monkeypatch.chdir(tmp_path)
+    assert exit_code(["export", *arguments]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert len(said.err.splitlines()) == 1
+    assert expected in said.err
+    assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""`cracklab predict` on photos of any size, from the checkpoint alone."""
+"""`cracklab predict` on photos of any size, from checkpoints alone."""
 
 import json
 import os
@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from predict_cases import exit_code, predict_call, read
 from support import ROOT, TinyNet, fit
 
 from cracklab import run_folder
 from cracklab.cli import main
-from cracklab.predict.command import scored
-from cracklab.predict.scorer import load
+from cracklab.predict.prediction import Prediction
+from cracklab.predict.predictor import load
 from cracklab.predict.tiles import Tiling
 from cracklab.predict.trained_model import restore
-from cracklab.predict.writers import Result, write
 from cracklab.synthetic.draw import draw
 
 SIZES = {"wall": (97, 130), "tiny": (20, 33), "large": (300, 210)}
@@ -36,45 +36,14 @@ def photos(tmp_path):
     return folder
 
 
-@pytest.fixture(scope="module")
-def small_run(tmp_path_factory):
-    """A run of TinyNet, whose reach is 3 px."""
-    return fit(tmp_path_factory.mktemp("runs") / "small", "--model.net=support.TinyNet", "--trainer.max_epochs=1")
-
-
-def call(checkpoint, photos, out, *more):
-    return [
-        "predict",
-        "--ckpt_path",
-        str(checkpoint),
-        "--images",
-        str(photos),
-        "--out",
-        str(out),
-        "--device=cpu",
-        *more,
-    ]
-
-
 def predict(folder, photos, out, *more):
-    return main(call(folder / run_folder.BEST, photos, out, *more))
+    return main(predict_call(folder / run_folder.BEST, photos, out, *more))
 
 
-def ended(arguments):
-    """Exit code of a call."""
-    try:
-        return main(arguments)
-    except SystemExit as end:
-        return end.code
-
-
-def probabilities(scorer, photo, tiling):
-    """(H, W), from 0 to 1, to 1 / 65535."""
-    return scored(scorer, photo.copy(), tiling, True, lambda tiles: None).probability / 65535
-
-
-def read(path):
-    return cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+def probabilities(predictor, photo, tiling):
+    """Return the probabilities (H, W) of a photo."""
+    predictor.tiling = tiling
+    return predictor.predict(photo).probability
 
 
 def test_masks_have_the_photos_own_size_and_stem(tiny_run, photos, tmp_path):
@@ -92,13 +61,13 @@ def test_masks_have_the_photos_own_size_and_stem(tiny_run, photos, tmp_path):
         assert read(out / f"{name}_overlay.jpg").shape == (*size, 3)
 
 
-def test_the_overlay_shows_the_photo_and_the_mask(tmp_path):
+def test_the_overlay_file_blends_the_mask_over_the_photo(tmp_path):
     photo = draw(2, (300, 210))[0]
     mask = np.zeros(photo.shape[:2], np.uint8)
     mask[240:280, 50:90] = 255
-    write(tmp_path, "a", ["overlay"], Result(photo.copy(), mask, None, several=False))
+    Prediction(photo.copy(), mask, None).save(tmp_path, ["overlay"], "a")
     overlay = read(tmp_path / "a_overlay.jpg")[..., ::-1].astype(int)
-    near = cv2.dilate(mask, np.ones((17, 17))) > 0  # blocks of JPEG's colours
+    near = cv2.dilate(mask, np.ones((17, 17))) > 0  # JPEG stores colours in blocks of 16 px
     assert np.abs(overlay - photo)[~near].mean() < 3
     inside = cv2.erode(mask, np.ones((17, 17))) > 0
     expected = 0.4 * photo[inside] + 0.6 * np.array([213, 94, 0])
@@ -106,11 +75,11 @@ def test_the_overlay_shows_the_photo_and_the_mask(tmp_path):
 
 
 def test_centre_lines_have_the_length_and_width_of_the_mask(tmp_path):
-    """A slanted strip of 80 x 5 px, against what was drawn."""
+    """A slanted strip of 80 x 5 px, against the numbers that it was drawn with."""
     y, x = np.mgrid[:100, :120] - 20
     along, across = 0.8 * x + 0.6 * y, 0.8 * y - 0.6 * x  # from (20, 20) to (84, 68)
     mask = 255 * ((along >= 0) & (along <= 80) & (abs(across) <= 2.5)).astype(np.uint8)
-    write(tmp_path, "a", ["centre_lines"], Result(np.zeros((100, 120, 3), np.uint8), mask, None, several=False))
+    Prediction(np.zeros((100, 120, 3), np.uint8), mask, None).save(tmp_path, ["centre_lines"], "a")
     content = json.loads((tmp_path / "a.geojson").read_text())
     assert content["type"] == "FeatureCollection"
     assert content["size_px"] == [120, 100]
@@ -126,7 +95,7 @@ def test_centre_lines_have_the_length_and_width_of_the_mask(tmp_path):
 
 
 def test_a_photo_of_the_training_size_is_scored_as_test_scores_it(tiny_run):
-    """The same net, transform and threshold: the mask is the one that the evaluator saw."""
+    """The same net, transform and threshold give the probabilities that the evaluator got."""
     restored = restore(tiny_run / run_folder.BEST)
     restored.data.setup("test")
     batch = next(iter(restored.data.test_dataloader()))
@@ -134,34 +103,35 @@ def test_a_photo_of_the_training_size_is_scored_as_test_scores_it(tiny_run):
     with torch.inference_mode():
         expected = restored.probabilities(batch["image"])[0, 0].numpy()
     photo = restored.data.as_photo(batch["image"][0])
-    np.testing.assert_allclose(probabilities(load([tiny_run / run_folder.BEST]), photo, Tiling()), expected, atol=2e-5)
+    found = probabilities(load(tiny_run / run_folder.BEST, "cpu"), photo, Tiling())
+    np.testing.assert_allclose(found, expected, atol=2e-5)
 
 
 def test_the_scale_of_training_is_used(tiny_run):
-    """A photo twice as large, reduced by half as in training, scores like the photo itself."""
-    scorer = load([tiny_run / run_folder.BEST])
+    """A photo enlarged by two and seen at half its size scores like the photo itself."""
+    predictor = load(tiny_run / run_folder.BEST, "cpu")
     photo, _ = draw(3, (128, 96))
     large = photo.repeat(2, axis=0).repeat(2, axis=1)
-    here = probabilities(scorer, photo, Tiling())
-    unscaled = probabilities(scorer, large, Tiling())
-    scorer.scale = 0.5, 0.5
-    reduced = probabilities(scorer, large, Tiling())
+    here = probabilities(predictor, photo, Tiling())
+    unscaled = probabilities(predictor, large, Tiling())
+    predictor.scale = 0.5, 0.5
+    reduced = probabilities(predictor, large, Tiling())
     assert reduced.shape == (256, 192)
     error, without = (
         np.abs(scores[32:-32:2, 32:-32:2] - here[16:-16, 16:-16]).mean() for scores in (reduced, unscaled)
     )
     assert error < 0.03, "interpolated back, so not equal"
-    assert without > 1.5 * error, "the scale makes no difference here, so the test could not fail"
+    assert without > 1.5 * error, "the scale makes no difference, so the test could not fail"
 
 
 def test_a_net_trained_on_whole_photos_resized_sees_others_at_that_scale(tmp_path):
     """Drawn walls of 64 x 64 as 32 x 16: a photo of 200 x 100 is seen at 100 x 25, not squeezed into 32 x 16."""
     out = fit(tmp_path / "r", "--model.net=support.TinyNet", "--trainer.max_epochs=1", "--data.resize=[32,16]")
-    assert load([out / run_folder.BEST]).scaled_size(200, 100) == (100, 25)
+    assert load(out / run_folder.BEST, "cpu").scaled_size(200, 100) == (100, 25)
 
 
-def test_depth_format_and_orientation_of_photos(small_run, tmp_path):
-    """The same pixels in other files give the same probabilities; a turned file some that stand upright."""
+def test_bit_depth_format_and_orientation_of_a_photo_do_not_change_its_mask(small_run, tmp_path):
+    """The same pixels in other formats give the same probabilities; those of a turned file are upright."""
     image, _ = draw(5, (96, 128))
     plain = tmp_path / "photos"
     plain.mkdir()
@@ -169,7 +139,7 @@ def test_depth_format_and_orientation_of_photos(small_run, tmp_path):
     cv2.imwrite(str(plain / "sixteen.png"), image[..., ::-1].astype(np.uint16) * 257)
     cv2.imwrite(str(plain / "tiff.TIF"), image[..., ::-1].astype(np.uint16) * 257)
     exif = Image.Exif()
-    exif[0x0112] = 6  # stored lying on its side
+    exif[0x0112] = 6  # stored a quarter turn off
     Image.fromarray(np.ascontiguousarray(np.rot90(image))).save(
         plain / "phone.jpg", quality=100, subsampling=0, exif=exif
     )
@@ -183,10 +153,10 @@ def test_depth_format_and_orientation_of_photos(small_run, tmp_path):
     assert np.abs(phone - eight).mean() < eight.std() / 10
 
 
-def test_tiling_does_not_show(small_run, tmp_path):
-    """Default overlap, from the net's reach: masks of tiles and of one pass agree."""
+def test_tiles_and_one_pass_give_the_same_mask(small_run, tmp_path):
+    """With the default overlap, which follows from the net's reach."""
     photo, _ = draw(3, (256, 192))
-    scorer = load([small_run / run_folder.BEST])
+    predictor = load(small_run / run_folder.BEST, "cpu")
     (tmp_path / "photos").mkdir()
     cv2.imwrite(str(tmp_path / "photos" / "a.png"), photo[..., ::-1])
     assert predict(small_run, tmp_path / "photos", tmp_path / "out", "--tile=64", "--probability") == 0
@@ -194,16 +164,16 @@ def test_tiling_does_not_show(small_run, tmp_path):
     assert 1 <= found["reach"] <= 3
     assert found["overlap"] == 2 * found["reach"]
     tiled = read(tmp_path / "out" / "a_probability.png") / 65535
-    once = probabilities(scorer, photo, Tiling(256, 0))
+    once = probabilities(predictor, photo, Tiling(256, 0))
     assert np.abs(once - tiled).max() < 0.02
-    assert ((once > scorer.threshold) == (tiled > scorer.threshold)).mean() > 0.999
+    assert ((once > predictor.threshold) == (tiled > predictor.threshold)).mean() > 0.999
 
 
 def test_a_damaged_photo_is_named_and_the_others_are_done(small_run, photos, tmp_path, capsys):
     (photos / "broken.jpg").write_bytes((photos / "wall.png").read_bytes()[:60])
     (photos / "text.png").write_text("no photo at all")
     out = tmp_path / "masks"
-    assert ended(call(small_run / run_folder.BEST, photos, out)) == 1
+    assert exit_code(predict_call(small_run / run_folder.BEST, photos, out)) == 1
     said = capsys.readouterr()
     assert "2 failed:" in said.err
     assert "broken.jpg" in said.err
@@ -214,13 +184,13 @@ def test_a_damaged_photo_is_named_and_the_others_are_done(small_run, photos, tmp
 
 def test_a_photo_whose_results_cannot_be_written_is_named_and_the_others_are_done(small_run, photos, tmp_path, capsys):
     (tmp_path / "masks" / "wall.png").mkdir(parents=True)
-    assert ended(call(small_run / run_folder.BEST, photos, tmp_path / "masks")) == 1
+    assert exit_code(predict_call(small_run / run_folder.BEST, photos, tmp_path / "masks")) == 1
     assert "wall.png" in capsys.readouterr().err
     assert (tmp_path / "masks" / "large.png").is_file()
-    assert not list((tmp_path / "masks").glob(".*")), "nothing half written is left"
+    assert not list((tmp_path / "masks").glob(".*")), "no partly written file is left"
 
 
-def test_a_second_start_does_what_is_missing(small_run, photos, tmp_path, capsys):
+def test_a_second_start_predicts_missing_and_changed_photos_alone(small_run, photos, tmp_path, capsys):
     out = tmp_path / "out"
     assert predict(small_run, photos, out) == 0
     first = {path: path.stat().st_mtime_ns for path in out.iterdir()}
@@ -235,17 +205,17 @@ def test_a_second_start_does_what_is_missing(small_run, photos, tmp_path, capsys
     assert "3 of 3 photos predicted" in said
     changed = {path.name for path in out.iterdir() if path.stat().st_mtime_ns != first.get(path)}
     assert changed == {f"{name}{end}" for name in ("wall", "tiny", "new") for end in (".png", "_overlay.jpg")}
-    assert predict(small_run, photos, out, "--probability") == 0, "what is asked for now is missing"
+    assert predict(small_run, photos, out, "--probability") == 0, "a file of a further kind is missing"
     assert len(list(out.glob("*_probability.png"))) == 4
 
 
 @pytest.mark.slow  # starts a process
-def test_a_killed_start_leaves_whole_files_and_is_gone_on_with(small_run, tmp_path):
+def test_after_a_kill_all_files_are_whole_and_a_second_start_finishes(small_run, tmp_path):
     photos, out = tmp_path / "photos", tmp_path / "out"
     photos.mkdir()
     for seed in range(12):
         cv2.imwrite(str(photos / f"{seed:02}.png"), draw(seed, (128, 160))[0])
-    arguments = [sys.executable, "-m", "cracklab", *call(small_run / run_folder.BEST, photos, out)]
+    arguments = [sys.executable, "-m", "cracklab", *predict_call(small_run / run_folder.BEST, photos, out)]
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, env=environment)
     for line in process.stdout:
@@ -260,54 +230,56 @@ def test_a_killed_start_leaves_whole_files_and_is_gone_on_with(small_run, tmp_pa
     assert len(list(out.glob("[0-9]*.png"))) == 12
 
 
-def test_another_checkpoint_or_another_way_in_the_same_folder_is_refused(small_run, tiny_run, photos, tmp_path, capsys):
+def test_another_checkpoint_or_other_settings_in_the_same_folder_are_refused(
+    small_run, tiny_run, photos, tmp_path, capsys
+):
     out = tmp_path / "out"
     assert predict(small_run, photos, out) == 0
     before = {path: path.read_bytes() for path in out.iterdir()}
     for arguments in (
-        call(tiny_run / run_folder.BEST, photos, out),
-        call(small_run / run_folder.BEST, photos, out, "--tta=flips"),
-        call(small_run / run_folder.BEST, photos, out, "--overlap=96"),
+        predict_call(tiny_run / run_folder.BEST, photos, out),
+        predict_call(small_run / run_folder.BEST, photos, out, "--tta=flips"),
+        predict_call(small_run / run_folder.BEST, photos, out, "--overlap=96"),
     ):
-        assert ended(arguments) == 2
+        assert exit_code(arguments) == 2
         assert "choose another --out" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in out.iterdir()} == before
 
 
 def test_checkpoints_and_flips_are_averaged(small_run, tmp_path):
-    """The mean of probabilities, computed here by hand; the threshold is the mean of theirs."""
+    """Against the mean of eight probabilities computed here; the threshold is the mean of both thresholds."""
     content = torch.load(small_run / run_folder.BEST, weights_only=True)
     content["cracklab"]["threshold"] = 0.2
     content["state_dict"]["net.head.1.bias"] += 1
     torch.save(content, tmp_path / "other.ckpt")
     paths = [small_run / run_folder.BEST, tmp_path / "other.ckpt"]
     photo, _ = draw(3, (64, 96))
-    both = load(paths, flips=True)
-    assert both.threshold == pytest.approx((load(paths[:1]).threshold + 0.2) / 2)
+    both = load(paths, "cpu", flips=True)
+    assert both.threshold == pytest.approx((load(paths[:1], "cpu").threshold + 0.2) / 2)
     expected = np.zeros((64, 96))
     for path in paths:
         for turn in (np.s_[:], np.s_[::-1], np.s_[:, ::-1], np.s_[::-1, ::-1]):
-            one = probabilities(load([path]), np.ascontiguousarray(photo[turn]), Tiling())
+            one = probabilities(load(path, "cpu"), photo[turn], Tiling())
             expected += one[turn] / 8
     np.testing.assert_allclose(probabilities(both, photo, Tiling()), expected, atol=1e-4)
 
 
-def test_checkpoints_that_do_not_belong_together_are_refused(small_run, tmp_path, photos, capsys):
+def test_checkpoints_with_different_transforms_are_refused(small_run, tmp_path, photos, capsys):
     content = torch.load(small_run / run_folder.BEST, weights_only=True)
     content["cracklab"]["config"] = content["cracklab"]["config"].replace("- 0.485", "- 0.5")
     torch.save(content, tmp_path / "other.ckpt")
-    arguments = call(small_run / run_folder.BEST, photos, tmp_path / "out")
+    arguments = predict_call(small_run / run_folder.BEST, photos, tmp_path / "out")
     arguments.insert(3, str(tmp_path / "other.ckpt"))
-    assert ended(arguments) == 2
+    assert exit_code(arguments) == 2
     assert "differ in the data transform" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
-def test_several_classes_become_their_indices(tmp_path, photos):
-    """The mask holds the index of the most probable class, and a pixel of the probability map what it was."""
-    content = torch.load(fit_classes(tmp_path) / run_folder.BEST, weights_only=True)
+def test_the_mask_of_several_classes_holds_their_indices(classes_run, tmp_path, photos):
+    """The mask holds the index of the most probable class, and the probability map the probability of that class."""
+    content = torch.load(classes_run / run_folder.BEST, weights_only=True)
     assert "num_classes" in content["cracklab"]["config"]
-    assert predict(tmp_path / "classes", photos, tmp_path / "out", "--probability") == 0
+    assert predict(classes_run, photos, tmp_path / "out", "--probability") == 0
     mask, sure = read(tmp_path / "out" / "large.png"), read(tmp_path / "out" / "large_probability.png") / 65535
     assert mask.shape == SIZES["large"]
     assert set(np.unique(mask)) <= {0, 1, 2}
@@ -315,54 +287,43 @@ def test_several_classes_become_their_indices(tmp_path, photos):
     assert json.loads((tmp_path / "out" / "predict.json").read_text())["threshold"] is None
 
 
-def fit_classes(folder):
-    """A run of three classes on a dozen drawn masks."""
-    for seed in range(12):
-        image, mask = draw(seed, (64, 64))
-        mask[:20] += 1
-        for name, array in (("images", image[..., ::-1]), ("masks", mask)):
-            (folder / "data" / name).mkdir(parents=True, exist_ok=True)
-            cv2.imwrite(str(folder / "data" / name / f"{seed}.png"), array)
-    config = ROOT / "configs" / "base.yaml"
-    arguments = ["fit", "--config", str(config), "--config", str(ROOT / "configs" / "data" / "folders.yaml")]
-    arguments += ["--data.root", str(folder / "data"), "--data.layout.num_classes=3", "--model.net=support.TinyNet"]
-    arguments += ["--model.loss=dice", "--trainer.max_epochs=1", "--data.num_workers=0", "--data.batch_size=4"]
-    arguments += ["--trainer.enable_progress_bar=false", "--trainer.accelerator=cpu", "--data.group=(.*)"]
-    assert main([*arguments, "--out", str(folder / "classes")]) == 0
-    return folder / "classes"
-
-
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
+        (["--probabilty"], "no option is called '--probabilty'; did you mean '--probability'?"),
+        (["--centre-lines", "--batch-sise=2"], "no option is called '--batch_sise'; did you mean '--batch_size'?"),
+        (["--tta=flip"], "--tta is 'flip'; did you mean 'flips'?"),
+        (["--tile", "large"], "--tile: invalid int value: 'large'"),
+        (["--out"], "--out: expected one argument"),
         (["--images", "/nowhere"], "/nowhere names no photo"),
         (["--ckpt_path", "missing.ckpt"], "missing.ckpt does not exist"),
-        (["--overlap", "-1"], "--overlap -1"),
-        (["--overlap", "512"], "--overlap 512"),
-        (["--tile", "100"], "--tile 100: a multiple of 32"),
-        (["--batch_size", "0"], "--batch_size 0"),
-        (["--device", "quantum"], "--device quantum cannot be used"),
+        (["--overlap", "-1"], "overlap is -1: give 0 to 480 px"),
+        (["--overlap", "512"], "overlap is 512: give 0 to 480 px"),
+        (["--tile", "100"], "tile is 100: give a multiple of 32 px"),
+        (["--batch_size", "0"], "batch_size is 0: give 1 or more"),
+        (["--device", "quantum"], "device 'quantum' cannot be used"),
     ],
 )
-def test_wrong_calls(small_run, photos, tmp_path, capsys, arguments, expected):
-    assert ended(call(small_run / run_folder.BEST, photos, tmp_path / "masks", *arguments)) == 2
+def test_a_wrong_call_ends_in_one_message_and_writes_nothing(small_run, photos, tmp_path, capsys, arguments, expected):
+    assert exit_code(predict_call(small_run / run_folder.BEST, photos, tmp_path / "masks", *arguments)) == 2
     said = capsys.readouterr().err
     assert expected in said
+    assert len(said.splitlines()) == 1
     assert "Traceback" not in said
     assert not (tmp_path / "masks").exists()
 
 
-def test_grey_nets_predict_too(tmp_path, photos):
-    out = fit(tmp_path / "grey", "--data.channels=1", "--model.net=support.TinyNet", "--trainer.max_epochs=1")
-    assert predict(out, photos, tmp_path / "masks") == 0
+def test_nets_of_one_channel_predict_colour_photos(grey_run, tmp_path, photos):
+    assert predict(grey_run, photos, tmp_path / "masks") == 0
+    assert {path.stem for path in (tmp_path / "masks").glob("*.png")} == set(SIZES)
 
 
 def test_a_checkpoint_elsewhere_is_enough(small_run, photos, tmp_path):
-    """Neither the run folder nor the data is looked at."""
+    """Neither the run folder nor the data is read."""
     shutil.copy(small_run / run_folder.BEST, tmp_path / "alone.ckpt")
-    assert main(call(tmp_path / "alone.ckpt", photos, tmp_path / "masks")) == 0
+    assert main(predict_call(tmp_path / "alone.ckpt", photos, tmp_path / "masks")) == 0
     assert (tmp_path / "masks" / "wall.png").is_file()
 
 
-def test_the_small_net_is_the_one_of_the_tests(small_run):
+def test_the_net_is_rebuilt_from_its_class_path(small_run):
     assert isinstance(restore(small_run / run_folder.BEST).net, TinyNet)

@@ -1,4 +1,4 @@
-"""Which photos are found, and that no name leads out of the folder of results."""
+"""Which photos are found, and that no file is written outside of the output folder."""
 
 import os
 
@@ -8,7 +8,7 @@ import pytest
 
 from cracklab.data.photos import check_outputs, find_photos
 from cracklab.errors import DataError
-from cracklab.predict.writers import WRITERS, Result, outputs, write
+from cracklab.predict.prediction import SUFFIXES, Prediction, output_files
 
 GREY = np.full((20, 24, 3), 120, np.uint8)
 
@@ -23,14 +23,14 @@ def names(places, out):
     return {photo.path.name: photo.name for photo in find_photos([str(place) for place in places], out)}
 
 
-def test_folders_are_searched_to_the_bottom_without_hidden_files_and_results(tmp_path):
+def test_folders_are_searched_recursively_without_hidden_files_and_results(tmp_path):
     photos, out = tmp_path / "photos", tmp_path / "photos" / "masks"
     save(photos / "a.JPG", photos / "east" / "b.png", photos / "._a.jpg", photos / ".trash" / "c.png", out / "a.png")
     (photos / "notes.txt").write_text("not a photo")
     assert names([photos], out) == {"a.JPG": "a", "b.png": "east/b"}
 
 
-def test_names_that_differ_in_their_ending_keep_it(tmp_path):
+def test_photos_that_differ_in_their_ending_alone_keep_it(tmp_path):
     save(tmp_path / "a.jpg", tmp_path / "a.png", tmp_path / "b.jpg", tmp_path / "east" / "a.jpg", tmp_path / "c.1.png")
     found = {
         str(photo.path.relative_to(tmp_path)): photo.name for photo in find_photos([str(tmp_path)], tmp_path / "out")
@@ -44,7 +44,7 @@ def test_names_that_differ_in_their_ending_keep_it(tmp_path):
     }
 
 
-def test_files_folders_and_patterns_in_one_call(tmp_path, monkeypatch):
+def test_files_folders_and_patterns_can_be_mixed(tmp_path, monkeypatch):
     save(tmp_path / "a" / "x.png", tmp_path / "b" / "y.png", tmp_path / "b" / "deep" / "z.png", tmp_path / "w.png")
     monkeypatch.chdir(tmp_path)
     assert names(["w.png", "a", "b/**/*.png", "a/x.png"], tmp_path / "out") == {
@@ -59,18 +59,18 @@ def test_files_folders_and_patterns_in_one_call(tmp_path, monkeypatch):
         find_photos(["*/../y.png"], tmp_path / "out")
 
 
-def test_what_would_be_written_twice_or_over_a_photo_is_refused(tmp_path):
+def test_a_file_that_would_be_written_twice_or_over_a_photo_is_refused(tmp_path):
     save(
         tmp_path / "a" / "x.png",
         tmp_path / "b" / "x.jpg",
         tmp_path / "c" / "x.png",
         tmp_path / "c" / "x_probability.jpg",
     )
-    kinds = list(WRITERS)
+    kinds = list(SUFFIXES)
 
     def check(places, out):
         photos = find_photos([str(place) for place in places], out)
-        check_outputs([(photo, outputs(out, photo.name, kinds)) for photo in photos])
+        check_outputs([(photo, output_files(out, photo.name, kinds)) for photo in photos])
 
     check([tmp_path / "a", tmp_path / "b"], tmp_path / "out")
     with pytest.raises(DataError, match=r"x\.png and .*x\.png would both become"):
@@ -92,13 +92,13 @@ def test_odd_names_stay_in_the_folder(tmp_path, name):
     os.rename(photos / "a.png", photos / name)
     before = {path for path in tmp_path.rglob("*")}
     (photo,) = find_photos([str(photos / name)], out)
-    write(out, photo.name, list(WRITERS), result())
+    prediction().save(out, list(SUFFIXES), photo.name)
     new = {path for path in tmp_path.rglob("*")} - before - {out}
-    assert len(new) == len(WRITERS)
+    assert len(new) == len(SUFFIXES)
     assert all(path.parent == out for path in new)
 
 
-def test_links_that_lead_out_are_refused(tmp_path):
+def test_links_that_lead_out_of_the_folder_are_refused(tmp_path):
     photos, out, elsewhere = tmp_path / "photos", tmp_path / "out", tmp_path / "elsewhere"
     save(photos / "east" / "a.png", photos / "east" / "deep" / "b.png", photos / "c.png")
     out.mkdir()
@@ -109,8 +109,8 @@ def test_links_that_lead_out_are_refused(tmp_path):
     found = {photo.path.name: photo.name for photo in find_photos([str(photos)], out)}
     for name in (found["a.png"], found["b.png"]):
         with pytest.raises(DataError, match="leads out of"):
-            write(out, name, list(WRITERS), result())
-    write(out, found["c.png"], ["mask"], result())
+            prediction().save(out, list(SUFFIXES), name)
+    prediction().save(out, ["mask"], found["c.png"])
     assert [path.name for path in elsewhere.iterdir()] == ["kept.png"]
     assert (elsewhere / "kept.png").read_bytes() == b"kept", "a link is replaced, not followed"
     assert not (out / "c.png").is_symlink()
@@ -123,5 +123,5 @@ def test_folders_behind_links_are_not_searched(tmp_path):
     assert names([photos], tmp_path / "out") == {"a.png": "a"}
 
 
-def result():
-    return Result(GREY.copy(), np.zeros((20, 24), np.uint8), np.zeros((20, 24), np.uint16), several=False)
+def prediction():
+    return Prediction(GREY.copy(), np.zeros((20, 24), np.uint8), np.zeros((20, 24), np.uint16))

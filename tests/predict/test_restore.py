@@ -1,4 +1,4 @@
-"""What a checkpoint may do to the one who opens it, and what it says of where it comes from."""
+"""Restoring checkpoints: hostile and unsuitable files are refused; provenance, scale and training images are known."""
 
 import pickle
 from dataclasses import replace
@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 import yaml
+from predict_cases import exit_code
 from support import ROOT, TINY, fit
 
 from cracklab import run_folder
@@ -16,7 +17,7 @@ from cracklab.predict.trained_model import restore
 
 
 class Hostile:
-    """Creates a file when it is unpickled."""
+    """An object that creates a file when it is unpickled."""
 
     def __init__(self, marker):
         self.marker = marker
@@ -25,25 +26,13 @@ class Hostile:
         return open, (str(self.marker), "w")
 
 
-@pytest.fixture(scope="module")
-def small_run(tmp_path_factory):
-    return fit(tmp_path_factory.mktemp("runs") / "small", "--model.net=support.TinyNet", "--trainer.max_epochs=1")
-
-
 @pytest.fixture
 def content(small_run):
     return torch.load(small_run / run_folder.BEST, weights_only=True)
 
 
-def ended(arguments):
-    try:
-        return main(arguments)
-    except SystemExit as end:
-        return end.code
-
-
 def commands(checkpoint, folder):
-    """Every command that takes a checkpoint."""
+    """Return a call of every command that takes a checkpoint."""
     quickstart = ["--config", str(ROOT / "configs" / "quickstart.yaml"), *TINY]
     return [
         ["predict", "--ckpt_path", str(checkpoint), "--images", str(folder), "--out", str(folder / "out")],
@@ -55,7 +44,7 @@ def commands(checkpoint, folder):
 
 
 @pytest.mark.parametrize("how", ["torch", "pickle", "within"])
-def test_a_hostile_file_is_refused_and_nothing_of_it_runs(tmp_path, capsys, content, how):
+def test_a_hostile_file_is_refused_and_none_of_its_code_runs(tmp_path, capsys, content, how):
     marker, checkpoint = tmp_path / "marker", tmp_path / "hostile.ckpt"
     if how == "pickle":
         checkpoint.write_bytes(pickle.dumps(Hostile(marker)))
@@ -64,7 +53,7 @@ def test_a_hostile_file_is_refused_and_nothing_of_it_runs(tmp_path, capsys, cont
     image = (ROOT / "tests" / "fixtures" / "release_0_1" / "wall.png").read_bytes()
     (tmp_path / "photo.png").write_bytes(image)
     for arguments in commands(checkpoint, tmp_path):
-        assert ended(arguments) == 2, arguments[0]
+        assert exit_code(arguments) == 2, arguments[0]
         said = capsys.readouterr().err
         assert "needs unpickling, which could run code" in said, arguments[0]
         assert not marker.exists()
@@ -73,8 +62,8 @@ def test_a_hostile_file_is_refused_and_nothing_of_it_runs(tmp_path, capsys, cont
     assert marker.exists(), "the file is harmless, so the test could not fail"
 
 
-def test_a_configuration_that_names_no_net_is_refused(tmp_path, content):
-    """What a checkpoint names is imported and called only if it is a net."""
+def test_a_configuration_whose_net_is_no_module_is_refused(tmp_path, content):
+    """A class path in a checkpoint is called only if it is a net."""
     marker = tmp_path / "marker"
     for path, arguments in (
         ("subprocess.Popen", {"args": ["touch", str(marker)]}),
@@ -102,7 +91,7 @@ def test_a_configuration_that_names_no_net_is_refused(tmp_path, content):
         (lambda c: _in_config(c, "support.TinyNet", "elsewhere.Net"), "cannot be rebuilt here.*elsewhere"),
     ],
 )
-def test_what_does_not_fit_is_refused(tmp_path, content, change, expected):
+def test_a_checkpoint_that_does_not_fit_is_refused(tmp_path, content, change, expected):
     change(content)
     torch.save(content, tmp_path / "other.ckpt")
     with pytest.raises(RunError, match=expected):
@@ -115,7 +104,7 @@ def _in_config(content, old, new):
 
 
 @pytest.mark.parametrize("value", [[1, 2], torch.zeros(3), "text"])
-def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, value):
+def test_a_file_that_is_not_a_checkpoint_is_refused(tmp_path, value):
     torch.save(value, tmp_path / "other.ckpt")
     with pytest.raises(RunError, match="alone: give one that"):
         restore(tmp_path / "other.ckpt")
@@ -133,15 +122,15 @@ def test_loss_optimizer_and_schedule_need_not_be_installed(tmp_path, content):
     assert restore(tmp_path / "other.ckpt").threshold == content["cracklab"]["threshold"]
 
 
-def test_pretrained_weights_are_not_fetched_again(tmp_path, tiny_run):
-    """A checkpoint brings its weights; the net is rebuilt without asking a hub for others."""
+def test_pretrained_weights_are_not_downloaded_again(tmp_path, tiny_run):
+    """A checkpoint has its weights, so the net is rebuilt without those of a hub."""
     content = torch.load(tiny_run / run_folder.BEST, weights_only=True)
     _in_config(content, "encoder_weights: null", "encoder_weights: imagenet")
     torch.save(content, tmp_path / "pretrained.ckpt")
     assert restore(tmp_path / "pretrained.ckpt").net is not None
 
 
-def test_a_checkpoint_says_where_it_comes_from(small_run, content):
+def test_the_provenance_of_a_checkpoint_names_version_epoch_and_data(small_run, content):
     restored = restore(small_run / run_folder.BEST)
     assert restored.provenance["cracklab"] == "0.1.0"
     assert restored.provenance["epoch"] == 0
@@ -166,15 +155,15 @@ def test_the_scale_is_that_of_the_training_images(small_run, crop, resize, kept,
     assert restored.scale == pytest.approx(expected)
 
 
-def test_a_scale_that_is_not_known_is_an_error(small_run):
+def test_an_unknown_scale_is_an_error(small_run):
     restored = restore(small_run / run_folder.BEST)
     restored.data.transform = EvalTransform(resize=96)
     with pytest.raises(RunError, match="does not keep the scale"):
         _ = restored.scale
 
 
-def test_testing_on_what_was_trained_on_is_refused(small_run, tmp_path, capsys):
-    """The fold that a run held out is its own; another one's images it has seen."""
+def test_testing_on_training_images_is_refused(small_run, tmp_path, capsys):
+    """A run may be tested on the fold that it held out; it was trained on the images of the other folds."""
     folds = ["--data.folds=3", "--data.pool=true", "--model.net=support.TinyNet", "--trainer.max_epochs=1"]
     out = fit(tmp_path / "fold", *folds, "--data.fold=0")
     test = [
@@ -188,16 +177,16 @@ def test_testing_on_what_was_trained_on_is_refused(small_run, tmp_path, capsys):
     ]
     assert main(test) == 0
     capsys.readouterr()
-    assert ended([*test[:-1], str(tmp_path / "other"), "--data.fold=1"]) == 2
+    assert exit_code([*test[:-1], str(tmp_path / "other"), "--data.fold=1"]) == 2
     said = capsys.readouterr().err
     assert "the checkpoint was trained on" in said
     assert "train-0000" in said
     assert not (tmp_path / "other" / "test_metrics.json").exists()
 
 
-def test_going_on_with_other_images_is_refused(small_run, tmp_path, capsys):
+def test_resuming_with_other_images_is_refused(small_run, tmp_path, capsys):
     again = ["fit", "--config", str(small_run / "config.yaml"), "--ckpt_path", str(small_run / run_folder.LAST)]
     again += ["--trainer.max_epochs=2", "--out", str(tmp_path / "out")]
-    assert ended([*again, "--data.layout.seed=7"]) == 2
+    assert exit_code([*again, "--data.layout.seed=7"]) == 2
     said = " ".join(capsys.readouterr().err.split())
     assert "24 of the 24 training images of this configuration are not among them" in said

@@ -12,14 +12,14 @@ from monai.inferers import sliding_window_inference
 from scipy import ndimage
 from torch import nn
 
-from cracklab.predict.scorer import reach
-from cracklab.predict.tiles import GRID, Tiling, bands, brought_back, mirrored, probabilities
+from cracklab.predict.reach import measure_reach
+from cracklab.predict.tiles import GRID, Tiling, reflected, resize_rows, score_bands, tiled_probabilities
 
 RNG = np.random.default_rng(0)
 
 
 def blurred(radius):
-    """Probabilities that look `radius` px around, black beyond the tile, as a net with padding does: red and its rest."""
+    """Return a score of two classes, a mean of red over `radius` px and its rest, black beyond the tile as with padding."""
 
     def score(tiles):
         size = 2 * radius + 1
@@ -32,7 +32,7 @@ def blurred(radius):
 def whole(score, photo, tiling):
     found = np.full((2, *photo.shape[:2]), np.nan, np.float32)
     seen = np.zeros(photo.shape[0], int)
-    for rows, scores in probabilities(score, photo, photo.shape[:2], tiling):
+    for rows, scores in tiled_probabilities(score, photo, photo.shape[:2], tiling):
         found[:, rows] = scores
         seen[rows] += 1
     assert (seen == 1).all()
@@ -41,7 +41,7 @@ def whole(score, photo, tiling):
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 700), st.integers(2, 8), st.integers(0, 100))
-def test_tiles_cover_a_side_on_the_grid_and_share_the_overlap(side, units, overlap):
+def test_tiles_are_on_the_grid_and_overlap_enough_and_their_weights_add_up_to_1(side, units, overlap):
     tiling = Tiling(GRID * units, min(overlap, GRID * (units - 1)))
     starts, length = tiling.starts(side), tiling.length(side)
     assert starts[0] == 0
@@ -57,14 +57,14 @@ def test_tiles_cover_a_side_on_the_grid_and_share_the_overlap(side, units, overl
 
 
 @pytest.mark.parametrize("batch", [1, 3])
-def test_tiles_do_not_show_with_twice_the_reach(batch):
+def test_tiles_with_an_overlap_of_twice_the_reach_give_the_result_of_one_pass(batch):
     photo = RNG.integers(0, 256, (250, 190, 3), np.uint8)
     score = blurred(8)
     once = whole(score, photo, Tiling(256, 0))
     tiled = whole(score, photo, Tiling(64, 16, batch))
     assert np.abs(once - tiled).max() < 5e-3
     too_little = whole(score, photo, Tiling(64, 0))
-    assert np.abs(once - too_little).max() > 0.05, "overlap makes no difference here, so the test could not fail"
+    assert np.abs(once - too_little).max() > 0.05, "the overlap makes no difference, so the test could not fail"
 
 
 def test_a_net_that_halves_five_times_sees_every_pixel_in_the_same_phase():
@@ -80,8 +80,8 @@ def test_a_net_that_halves_five_times_sees_every_pixel_in_the_same_phase():
     np.testing.assert_allclose(whole(score, photo, Tiling(96, 20)), once, rtol=1e-5)
 
 
-def test_a_photo_that_is_tiles_scores_as_monais_sliding_window_scores_it():
-    """Where no tile's edge is felt the weights do not matter: both are the net's own value."""
+def test_tiles_score_as_monais_sliding_window_does():
+    """Where no edge of a tile is felt, the weights do not matter and both give the net's own value."""
     torch.manual_seed(0)
     net = nn.Conv2d(3, 2, 9, padding=4).eval()
     photo = RNG.integers(0, 256, (192, 256, 3), np.uint8)
@@ -94,17 +94,16 @@ def test_a_photo_that_is_tiles_scores_as_monais_sliding_window_scores_it():
     with torch.inference_mode():
         image = torch.from_numpy(photo).permute(2, 0, 1)[None].float() / 255
         theirs = sliding_window_inference(image, (64, 64), 1, net, overlap=0.5, mode="gaussian")[0].numpy()
-    # MONAI's weights have a floor, so that it differs a little from one pass where four tiles meet
+    # MONAI's weights have a positive minimum, so it differs a little from one pass where four tiles meet
     assert np.abs(tiled - theirs)[:, 4:-4, 4:-4].mean() < 1e-3
     with torch.inference_mode():
         once = net(image)[0].numpy()
     assert np.abs(tiled - once).max() < 1e-3
 
 
-def test_memory_holds_a_band_and_no_more():
-    """What is handed out are a few rows at a time, whatever the height."""
+def test_at_most_64_rows_are_yielded_at_a_time():
     photo = np.zeros((2000, 100, 3), np.uint8)
-    sizes = [chunk.shape for chunk in bands(blurred(1), photo, Tiling(128, 32))]
+    sizes = [chunk.shape for chunk in score_bands(blurred(1), photo, Tiling(128, 32))]
     assert sum(shape[1] for shape in sizes) == 2000
     assert max(shape[1] for shape in sizes) <= 64
 
@@ -112,29 +111,29 @@ def test_memory_holds_a_band_and_no_more():
 @pytest.mark.parametrize(
     ("scaled", "size"), [((25, 40), (100, 163)), ((64, 64), (33, 47)), ((7, 9), (7, 90)), ((1, 1), (5, 4))]
 )
-def test_probabilities_are_brought_back_as_opencv_resizes(scaled, size):
+def test_rows_are_resized_as_opencv_resizes_the_whole(scaled, size):
     values = RNG.random((2, *scaled)).astype(np.float32)
     found = np.zeros((2, *size), np.float32)
     cuts = sorted({0, scaled[0] // 3, scaled[0] // 2, scaled[0]})
-    for rows, part in brought_back(iter([values[:, a:b] for a, b in pairwise(cuts)]), scaled, size):
+    for rows, part in resize_rows(iter([values[:, a:b] for a, b in pairwise(cuts)]), scaled, size):
         found[:, rows] = part
     expected = np.stack([cv2.resize(one, size[::-1], interpolation=cv2.INTER_LINEAR) for one in values])
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("side", [1, 2, 5])
-def test_indices_past_the_end_are_mirrored_as_numpy_pads(side):
+def test_indices_past_the_end_are_reflected_as_numpy_pads(side):
     expected = np.pad(np.arange(side), (0, 9), mode="reflect")
-    np.testing.assert_array_equal(mirrored(np.arange(side + 9), side), expected)
+    np.testing.assert_array_equal(reflected(np.arange(side + 9), side), expected)
 
 
 @pytest.mark.parametrize("radius", [3, 40])
-def test_the_reach_is_that_of_the_net(radius):
-    """A mean over 2 r + 1 px stops to feel an edge at r px away; a little before, its change is below what counts."""
-    assert radius * 0.7 <= reach(blurred(radius)) <= radius
+def test_the_reach_of_a_mean_is_its_radius(radius):
+    """A mean over 2 r + 1 px feels an edge up to r px away; the last of these changes are too small to count."""
+    assert radius * 0.7 <= measure_reach(blurred(radius)) <= radius
 
 
-def test_a_net_that_looks_at_the_whole_picture_has_no_reach():
+def test_a_net_that_looks_at_the_whole_image_has_no_reach():
     def score(tiles):
         brightness = tiles.mean((1, 2, 3), keepdims=True) / 255
         return np.broadcast_to(brightness, (len(tiles), 1, *tiles.shape[1:3])).astype(np.float32)
@@ -143,6 +142,6 @@ def test_a_net_that_looks_at_the_whole_picture_has_no_reach():
         values = tiles[..., 0] / 255.0
         return (values - values.mean((1, 2), keepdims=True) + 0.5).astype(np.float32)[:, None]
 
-    wide = reach(by_its_own_mean)
+    wide = measure_reach(by_its_own_mean)
     assert wide is None or wide > 0
-    assert reach(score) is None
+    assert measure_reach(score) is None

@@ -1,0 +1,236 @@
+"""The predictor: cracks in photos of any size, from one checkpoint or the mean of several."""
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from statistics import fmean
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cracklab.data.images import Array, read_image, resize_image
+from cracklab.errors import ConfigError, DataError, RunError
+from cracklab.predict.prediction import Prediction, check_scale
+from cracklab.predict.reach import check_tiling, choose_tiling, measure_reach
+from cracklab.predict.tiles import Floats, Tiling, mask_of, tiled_probabilities
+from cracklab.predict.trained_model import TrainedModel, restore
+
+FLIPS: tuple[tuple[int, ...], ...] = ((), (3,), (2,), (2, 3))
+"""Axes of (B, C, H, W) to flip: none, left to right, upside down, both."""
+
+
+class Predictor:
+    """One trained model, or the mean of several, that predicts photos of any size.
+
+    Transform, scale and threshold come from the checkpoints. Photos are scored in overlapping tiles.
+
+    Args:
+        models: the trained models; several have to agree in data transform, scale and classes. Their nets are moved to the
+            device.
+        device: cpu, cuda, cuda:1, mps; None: cuda if there is a GPU, else cpu.
+        flips: score four mirrored forms of each tile and take the mean, at four times the cost.
+        tile: side of the tiles, px at the net's scale, a multiple of 32; None: 512, or more for a net of large reach.
+        overlap: of neighbouring tiles, px; None: twice the net's reach, which is measured before the first photo.
+        batch_size: number of tiles at a time; None: 8 on a GPU, else 1.
+        mm_per_px: scale of the photos; None: cracks are measured in px alone.
+
+    Attributes:
+        threshold: probability above which a pixel is crack: the mean of the thresholds that validation chose.
+        scale: (vertical, horizontal) scale at which the nets see a photo, px in the net over px in the photo.
+        transform: how photos were prepared in training.
+        num_classes: number of classes; 1 for crack or not.
+        class_names: their names.
+
+    Raises:
+        ConfigError: for an option that cannot work.
+        RunError: for models whose probabilities cannot be averaged.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[TrainedModel],
+        device: str | None = None,
+        *,
+        flips: bool = False,
+        tile: int | None = None,
+        overlap: int | None = None,
+        batch_size: int | None = None,
+        mm_per_px: float | None = None,
+    ) -> None:
+        check_tiling(tile, overlap, batch_size)
+        check_scale(mm_per_px)
+        _check_agreement(models)
+        self.models, self.flips, self.mm_per_px = list(models), flips, mm_per_px
+        self.device = _usable(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self._tile, self._overlap = tile, overlap
+        self.batch_size = batch_size or (1 if self.device.type == "cpu" else 8)
+        first = self.models[0]
+        self.transform, self.scale = first.transform, first.scale
+        self.num_classes, self.class_names = first.data.num_classes, first.data.class_names
+        self.threshold = fmean(model.threshold for model in self.models)
+        for model in self.models:
+            model.net.to(self.device).to(memory_format=torch.channels_last)
+            model.memory_format = torch.channels_last  # a tenth faster on a CPU too
+
+    @cached_property
+    def reach(self) -> int | None:
+        """Reach of the nets, px at their scale, measured on first use; see `measure_reach`."""
+        return measure_reach(self.score)
+
+    @cached_property
+    def tiling(self) -> Tiling:
+        """The tiling of every photo, chosen on first use; see `choose_tiling`."""
+        reach = self.reach if self._overlap is None else None
+        return choose_tiling(reach, self._tile, self._overlap, self.batch_size)
+
+    def predict(
+        self,
+        photo: str | Path | Array,
+        *,
+        mm_per_px: float | None = None,
+        keep_probability: Literal["float32", "uint16"] | None = "float32",
+        on_tiles: Callable[[int], None] = lambda tiles: None,
+    ) -> Prediction:
+        """Return the cracks of a photo.
+
+        Args:
+            photo: a file, or an array (H, W, 3) uint8 RGB or (H, W) uint8 grey. A file is turned upright by its EXIF; 16 bits
+                become 8. An array is not copied.
+            mm_per_px: scale of this photo; None: that of the predictor.
+            keep_probability: dtype in which the result keeps probabilities; uint16 takes half the memory, None takes none.
+            on_tiles: called with the number of tiles that were scored, after each batch of them.
+
+        Raises:
+            ConfigError: for a scale that is not positive.
+            DataError: for a file that cannot be read, or an array of another dtype or shape.
+        """
+        scale = self.mm_per_px if mm_per_px is None else mm_per_px
+        check_scale(scale)
+        path = Path(photo) if isinstance(photo, str | Path) else None
+        image = rgb_photo(photo) if path is None else read_image(str(path))
+        size = (image.shape[0], image.shape[1])
+        mask = np.empty(size, np.uint8)
+        kept: NDArray[Any] | None = None if keep_probability is None else np.empty(size, keep_probability)
+
+        def score(tiles: Array) -> Floats:
+            scores = self.score(tiles)
+            on_tiles(len(tiles))
+            return scores
+
+        for rows, scores in tiled_probabilities(score, self.at_net_scale(image), size, self.tiling):
+            mask[rows] = mask_of(scores, self.threshold)
+            if kept is not None:
+                kept[rows] = np.rint(scores.max(0) * 65535) if keep_probability == "uint16" else scores.max(0)
+        return Prediction(image, mask, kept, self.num_classes, path, scale)
+
+    def scaled_size(self, height: int, width: int) -> tuple[int, int]:
+        """Return the size, px, at which the nets see a photo of this size."""
+        return max(1, round(height * self.scale[0])), max(1, round(width * self.scale[1]))
+
+    def at_net_scale(self, photo: Array) -> Array:
+        """Return a photo (H, W, 3) at the scale at which the nets saw the training images."""
+        return resize_image(photo, *self.scaled_size(*photo.shape[:2]), self.transform.interpolation)
+
+    @torch.inference_mode()
+    def score(self, tiles: Array) -> Floats:
+        """Return the probabilities (B, C, h, w) of tiles (B, h, w, 3) uint8 RGB: the mean over models and flips."""
+        planes = torch.from_numpy(np.stack([self.transform.planes(tile) for tile in tiles]))
+        image = self.transform.normalise(planes.to(self.device))
+        flips = FLIPS if self.flips else FLIPS[:1]
+        total = torch.zeros(())
+        for model in self.models:
+            for axes in flips:
+                flipped = image.flip(axes) if axes else image
+                scores = model.probabilities(flipped)
+                total = total + (scores.flip(axes) if axes else scores).cpu()
+        return np.asarray((total / (len(self.models) * len(flips))).numpy(), np.float32)
+
+
+def load(
+    checkpoints: str | Path | Sequence[str | Path],
+    device: str | None = None,
+    *,
+    flips: bool = False,
+    tile: int | None = None,
+    overlap: int | None = None,
+    batch_size: int | None = None,
+    mm_per_px: float | None = None,
+) -> Predictor:
+    """Load a predictor from checkpoints alone; neither the run folder nor its data is needed.
+
+    Args:
+        checkpoints: path of a checkpoint, for instance RUN/checkpoints/best.ckpt, or several paths, whose probabilities are
+            averaged.
+        device: see `Predictor`, as are all further arguments.
+        flips: score mirrored forms too.
+        tile: side of the tiles, px.
+        overlap: of neighbouring tiles, px.
+        batch_size: number of tiles at a time.
+        mm_per_px: scale of the photos.
+
+    Raises:
+        ConfigError: for an option that cannot work.
+        RunError: for a checkpoint that cannot be restored, or several that cannot be averaged.
+    """
+    paths = [checkpoints] if isinstance(checkpoints, str | Path) else list(checkpoints)
+    if not paths:
+        raise ConfigError("no checkpoint is given: give at least one, for instance RUN/checkpoints/best.ckpt")
+    return Predictor(
+        [restore(path) for path in paths],
+        device,
+        flips=flips,
+        tile=tile,
+        overlap=overlap,
+        batch_size=batch_size,
+        mm_per_px=mm_per_px,
+    )
+
+
+def rgb_photo(photo: Any) -> Array:
+    """Return an array of a photo as (H, W, 3) uint8 RGB.
+
+    Raises:
+        DataError: for anything but uint8 of shape (H, W, 3), or of shape (H, W), which is grey.
+
+    Example:
+        >>> rgb_photo(np.zeros((4, 5), np.uint8)).shape
+        (4, 5, 3)
+        >>> rgb_photo(np.zeros((4, 5, 3), np.float32))
+        Traceback (most recent call last):
+        cracklab.errors.DataError: the photo is float32 of shape (4, 5, 3): give uint8, 0 to 255, of shape (height, width, 3) for RGB or (height, width) for grey
+    """
+    expected = "uint8, 0 to 255, of shape (height, width, 3) for RGB or (height, width) for grey"
+    if not isinstance(photo, np.ndarray):
+        raise DataError(f"the photo is a {type(photo).__name__}: give a path, or a NumPy array of {expected}")
+    if photo.dtype != np.uint8 or photo.ndim not in (2, 3) or photo.shape[2:] not in ((), (3,)) or not photo.size:
+        raise DataError(f"the photo is {photo.dtype} of shape {photo.shape}: give {expected}")
+    if photo.ndim == 2:
+        return np.asarray(cv2.cvtColor(photo, cv2.COLOR_GRAY2RGB), np.uint8)
+    return np.ascontiguousarray(photo)
+
+
+def _check_agreement(models: Sequence[TrainedModel]) -> None:
+    first = models[0]
+    for model in models[1:]:
+        for what, ours, theirs in (
+            ("the data transform", first.transform, model.transform),
+            ("the scale of the photos", first.scale, model.scale),
+            ("the classes", first.data.class_names, model.data.class_names),
+        ):
+            if ours != theirs:
+                raise RunError(
+                    f"checkpoints {first.path} and {model.path} differ in {what} ({ours} and {theirs}), so that their "
+                    "probabilities cannot be averaged: give checkpoints that were trained on the same data"
+                )
+
+
+def _usable(device: str) -> torch.device:
+    """Return a device if tensors can be made on it."""
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"device {device!r} cannot be used: {str(error).splitlines()[0]}") from error
+    return torch.device(device)

@@ -18,7 +18,7 @@ def photos(tmp_path):
 
 @pytest.fixture
 def make_data():
-    """Make a data module of a layout by its name; `layout_options` go to the layout."""
+    """A function that makes a data module from the name of a layout; `layout_options` go to the layout."""
 
     def make(layout="synthetic", layout_options=None, **options):
         if layout == "synthetic" and layout_options is None:

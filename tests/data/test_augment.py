@@ -18,7 +18,7 @@ def example():
 
 
 @pytest.mark.parametrize("name", list(POLICIES))
-def test_policies_are_pure_and_keep_labels(name, example):
+def test_a_policy_depends_on_its_generator_alone_keeps_labels_and_does_not_modify_its_input(name, example):
     image, mask = example
     mask = np.where(np.arange(48) > 44, 255, mask).astype(np.uint8)
     before = image.copy(), mask.copy()
@@ -42,7 +42,7 @@ def test_policies_are_pure_and_keep_labels(name, example):
 
 
 @pytest.mark.parametrize("name", list(POLICIES))
-def test_policies_travel_to_workers(name, example):
+def test_a_pickled_policy_gives_the_same_samples(name, example):
     policy = POLICIES[name]()
     moved = pickle.loads(pickle.dumps(policy))
     np.testing.assert_array_equal(
@@ -51,14 +51,14 @@ def test_policies_travel_to_workers(name, example):
 
 
 @pytest.mark.parametrize("name", list(POLICIES))
-def test_chance_comes_from_the_generator_alone(name, example):
+def test_policies_do_not_use_the_global_generator(name, example):
     policy = POLICIES[name]()
     before = np.random.get_state()[1].copy()
     policy(*example, np.random.default_rng(0))
     np.testing.assert_array_equal(np.random.get_state()[1], before)
 
 
-def test_flips_reach_all_eight_symmetries_with_image_and_mask_together():
+def test_flips_reach_all_eight_symmetries_and_move_image_and_mask_together():
     image = np.arange(12, dtype=np.uint8).reshape(3, 4)
     policy = POLICIES["flips"](brightness=0, contrast=0, cast=0, noise=0)
     seen = set()
@@ -70,25 +70,26 @@ def test_flips_reach_all_eight_symmetries_with_image_and_mask_together():
     assert {content for _, content in seen} == expected
 
 
-def test_flips_change_light_contrast_and_colour_within_their_bounds():
+def test_flips_change_light_within_their_bounds_in_half_of_the_cases():
     grey = np.full((8, 8, 3), 128, np.uint8)
     policy = POLICIES["flips"](brightness=0.1, contrast=0.2, cast=0.1, noise=0)
     means = np.array([policy(grey, grey[..., 0], np.random.default_rng(s))[0].mean((0, 1)) for s in range(200)])
-    assert 0.3 < (means != 128).any(axis=1).mean() < 0.7
+    assert 0.3 < (means != 128).any(axis=1).mean() < 0.7  # half of the cases
+    # contrast and cast scale around 127.5, so the change of 128 is that of brightness, at most 0.1 of the range
     assert np.abs(means - 128).max() <= 0.1 * 255 + 1
     assert np.abs(means - 128).max() > 0.08 * 255
 
 
-def test_noise_has_the_stated_strength():
+def test_flips_add_noise_up_to_the_given_strength_in_a_quarter_of_the_cases():
     grey = np.full((64, 64, 3), 128, np.uint8)
     policy = POLICIES["flips"](brightness=0, contrast=0, cast=0, noise=0.05)
     spread = np.array([policy(grey, grey[..., 0], np.random.default_rng(s))[0].std() for s in range(200)])
-    assert 0.15 < (spread > 0).mean() < 0.35
-    assert 0.04 * 255 < spread.max() < 0.055 * 255
+    assert 0.15 < (spread > 0).mean() < 0.35  # a quarter of the cases
+    assert 0.04 * 255 < spread.max() < 0.055 * 255  # the standard deviation is uniform up to 0.05 of the range
 
 
-def test_steps_draw_independently_of_each_other(example):
-    """With one seed for every step, flips, light and noise would always come together."""
+def test_steps_of_a_policy_are_drawn_independently(example):
+    """With the same seed for every step, flips, light and noise would always occur together."""
     policy = POLICIES["strong"]()
     image = np.full((32, 32, 3), 128, np.uint8)
     draws = [policy(image, image[..., 0] // 128, np.random.default_rng(s))[0] for s in range(60)]
@@ -98,7 +99,7 @@ def test_steps_draw_independently_of_each_other(example):
 
 
 @pytest.mark.parametrize("name", ["ozcan2024", "krasniqi2026", "strong"])
-def test_warps_keep_lines_of_one_pixel_whole(name):
+def test_warps_keep_lines_of_one_pixel_connected(name):
     mask = np.zeros((160, 160), np.uint8)
     cv2.polylines(mask, [np.array([[60, 50], [80, 80], [95, 110]])], False, 1, 1)
     image = np.zeros((160, 160, 3), np.uint8)
@@ -108,12 +109,13 @@ def test_warps_keep_lines_of_one_pixel_whole(name):
     assert np.mean(parts) < 1.5
 
 
-def test_warped_classes_keep_their_share(example):
-    """A thin class is widened where it is crack against ground, not where it is one of several classes."""
+def test_warps_widen_a_thin_class_only_if_it_is_the_only_class(example):
+    """A thin class is widened if it is crack against background, not if it is one of several classes."""
     mask = np.zeros((160, 160), np.uint8)
     mask[40:120, 60:64] = 1
     image = np.zeros((160, 160, 3), np.uint8)
     policy = POLICIES["ozcan2024"]()
+    # mean area of class 1 by the number of classes
     areas = {
         classes: np.mean([(policy(image, mask, np.random.default_rng(s), classes)[1] == 1).sum() for s in range(40)])
         for classes in (1, 3)
@@ -122,8 +124,8 @@ def test_warped_classes_keep_their_share(example):
     assert areas[1] > 1.05 * areas[3]
 
 
-def test_chen2023_has_every_range_of_the_figure():
-    """Noise and blur always, hue or brightness half of the time each, never both."""
+def test_chen2023_has_all_ranges_of_the_figure():
+    """Noise and blur are always applied, hue or brightness in half of the cases each, and never both."""
     policy = POLICIES["chen2023"]()
     noise, blur = policy._compose.transforms[-2:]
     assert noise.std_range == pytest.approx((10**0.5 / 255, 50**0.5 / 255))
@@ -136,6 +138,6 @@ def test_chen2023_has_every_range_of_the_figure():
     assert [step.p for step in policy._compose.transforms[:2]] == [0.5, 0.5]
 
 
-def test_a_misspelt_policy_is_refused_with_the_nearest():
+def test_a_misspelt_policy_is_refused_with_the_nearest_name():
     with pytest.raises(ConfigError, match="did you mean 'strong'"):
         POLICIES["stron"]

@@ -13,7 +13,7 @@ from cracklab.errors import DataError
 
 @pytest.fixture(autouse=True)
 def places(tmp_path, monkeypatch):
-    """Both places inside of the test's own folder."""
+    """The folders of stores in memory and on disk, inside of the test's own folder."""
     memory, disk = tmp_path / "memory", tmp_path / "disk"
     memory.mkdir()
     monkeypatch.setattr(cache, "memory_folder", lambda: memory)
@@ -32,7 +32,7 @@ def stores(folder):
 
 
 @pytest.mark.parametrize("place", ["memory", "disk"])
-def test_arrays_come_back_as_they_were_and_cannot_be_written_to(place):
+def test_a_store_returns_equal_read_only_arrays(place):
     store = cache.open_store("k", 20, arrays, place, 1)
     assert len(store) == 20
     for index in (19, 0, 7):
@@ -43,7 +43,7 @@ def test_arrays_come_back_as_they_were_and_cannot_be_written_to(place):
                 found[...] = 0
 
 
-def test_made_once_and_shared():
+def test_a_store_is_made_once_per_key():
     made = []
     first = cache.open_store("k", 3, lambda i: made.append(i) or arrays(i), "memory", 1)
     again = cache.open_store("k", 3, lambda i: made.append(i) or arrays(i), "memory", 1)
@@ -53,7 +53,7 @@ def test_made_once_and_shared():
     assert len(other) == 3
 
 
-def test_the_last_one_out_removes_it_from_memory_but_not_from_disk(places):
+def test_the_last_user_removes_a_store_in_memory_but_not_on_disk(places):
     memory, disk = places
     first, again = (cache.open_store("k", 3, arrays, "memory", 1) for _ in range(2))
     kept = cache.open_store("k", 3, arrays, "disk", 1)
@@ -67,11 +67,11 @@ def test_the_last_one_out_removes_it_from_memory_but_not_from_disk(places):
     assert stores(disk)
 
 
-def test_it_travels_by_the_name_of_its_folder(places):
+def test_a_pickled_store_holds_only_the_name_of_its_folder(places):
     store = cache.open_store("k", 3, arrays, "memory", 1)
     store[0]
     data = pickle.dumps(store)
-    assert len(data) < 1000
+    assert len(data) < 1000  # bytes: without the arrays
     moved = pickle.loads(data)
     del store
     gc.collect()
@@ -81,8 +81,9 @@ def test_it_travels_by_the_name_of_its_folder(places):
     assert not stores(places[0])
 
 
-def test_what_exceeds_the_bound_on_memory_goes_to_disk(places):
+def test_a_store_above_the_memory_limit_goes_to_disk_with_a_warning(places):
     memory, disk = places
+    # 50 arrays of 1000 bytes do not fit into 20000 bytes
     with pytest.warns(UserWarning, match=r"more than data\.cache_gb 2e-05"):
         store = cache.open_store("k", 50, lambda i: [np.full(1000, i % 256, np.uint8)], "memory", limit_gb=20e-6)
     assert not stores(memory)
@@ -90,7 +91,7 @@ def test_what_exceeds_the_bound_on_memory_goes_to_disk(places):
     assert store[49][0][0] == 49
 
 
-def test_nothing_is_left_of_a_failure_and_all_faults_come_at_once(places):
+def test_a_failure_leaves_no_files_and_lists_all_errors(places):
     def make(index):
         if index % 4 == 0:
             raise DataError(f"file {index} is broken")
@@ -109,7 +110,7 @@ def test_nothing_is_left_of_a_failure_and_all_faults_come_at_once(places):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="killed with a signal of POSIX")
-def test_what_a_killed_process_left_is_cleared_by_the_next_but_not_what_is_in_use(places):
+def test_files_of_a_killed_process_are_removed_but_not_a_store_in_use(places):
     script = """
         import os, signal, sys
         from pathlib import Path
@@ -129,7 +130,7 @@ def test_what_a_killed_process_left_is_cleared_by_the_next_but_not_what_is_in_us
     assert len(store) == len(in_use)
 
 
-def test_two_processes_at_once_make_it_once(places):
+def test_two_processes_at_once_make_a_store_once(places):
     script = """
         import sys
         from pathlib import Path

@@ -20,7 +20,7 @@ from cracklab.errors import ConfigError, DataError
 
 
 def fingerprint(batch):
-    """A hash of everything in a batch."""
+    """Return a hash of everything in a batch."""
     digest = hashlib.sha256(repr((batch["id"], batch["size"].tolist(), batch["valid"] is None)).encode())
     for tensor in (batch["image"], batch["mask"], *batch["maps"].values()):
         digest.update(tensor.contiguous().numpy().tobytes())
@@ -41,7 +41,7 @@ def ready(make_data, **options):
     return data
 
 
-# -- invariant 1 ----------------------------------------------------------------------------------------------------
+# -- samples depend on seed, epoch and index only ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("augment", ["flips", "strong"])
@@ -63,7 +63,7 @@ def test_spawned_workers_give_the_same_bytes(make_data):
 
 
 def samples_by_step(data, batch_size, processes=1, rank=0):
-    """For each step of epoch 3, the samples of one process as a set of bytes."""
+    """Return the samples of one process in each step of epoch 3, as sets of bytes."""
     samples = data.dataset(data.splits.train, data.augment)
     sampler = EpochSampler(samples, data.seed, num_replicas=processes, rank=rank)
     sampler.set_epoch(3)
@@ -80,7 +80,7 @@ def test_two_processes_see_in_each_step_the_set_that_one_sees(make_data):
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_resumed_epoch_goes_on_with_the_very_next_batch(make_data, workers):
+def test_a_resumed_epoch_continues_with_the_next_batch(make_data, workers):
     whole = ready(make_data).train_dataloader()
     expected = [epoch_of(whole, epoch) for epoch in (2, 3)]
     data = ready(make_data, num_workers=workers)
@@ -91,7 +91,7 @@ def test_a_resumed_epoch_goes_on_with_the_very_next_batch(make_data, workers):
     assert epoch_of(loader, 3) == expected[1]
 
 
-def test_the_global_generators_are_left_alone(make_data):
+def test_loaders_do_not_change_the_global_generators(make_data):
     data = ready(make_data)
     torch.manual_seed(3)
     before = torch.get_rng_state(), np.random.get_state()[1].copy()
@@ -102,14 +102,14 @@ def test_the_global_generators_are_left_alone(make_data):
     np.testing.assert_array_equal(np.random.get_state()[1], before[1])
 
 
-def test_with_and_without_a_cache_samples_are_the_same(make_data, tmp_path, monkeypatch):
+def test_samples_are_the_same_with_and_without_a_cache(make_data, tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "disk_folder", lambda: tmp_path)
     epochs = [epoch_of(ready(make_data, cache=where).train_dataloader(), 1) for where in ("memory", "disk", "none")]
     assert epochs[0] == epochs[1] == epochs[2]
 
 
 @pytest.mark.parametrize("where", ["memory", "disk"])
-def test_maps_of_validation_images_are_computed_once_and_are_the_same(make_data, where, tmp_path, monkeypatch):
+def test_maps_of_validation_images_are_computed_only_once(make_data, where, tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "disk_folder", lambda: tmp_path)
     expected = epoch_of(ready(make_data, cache="none").val_dataloader(), 0)
     calls = []
@@ -118,12 +118,14 @@ def test_maps_of_validation_images_are_computed_once_and_are_the_same(make_data,
     data = ready(make_data, cache=where)
     for _ in range(3):
         assert epoch_of(data.val_dataloader(), 0) == expected
-    assert len(calls) == 3
+    assert len(calls) == 3  # once for each validation image
 
 
-def test_the_bound_on_memory_holds_for_images_and_maps_together(make_data, tmp_path, monkeypatch):
+def test_the_memory_limit_holds_for_images_and_maps_together(make_data, tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "disk_folder", lambda: tmp_path)
-    images = 21 * (48 * 64 * 4 + 1024 + 64) / 1e9
+    images = (
+        21 * (48 * 64 * 4 + 1024 + 64) / 1e9
+    )  # RGB and mask, thumbnail, and the share in 64 bytes, of 13 + 3 + 5 images
     data = ready(make_data, cache_gb=1.1 * images)
     data.val_dataloader()
     stores = data._prepared._stores
@@ -135,17 +137,17 @@ def test_the_bound_on_memory_holds_for_images_and_maps_together(make_data, tmp_p
 # -- splits ---------------------------------------------------------------------------------------------------------
 
 
-def test_folders_are_split_by_photo(make_data, photos):
+def test_crops_of_one_photo_are_on_one_side(make_data, photos):
     data = make_data("folders", root=str(photos), val_fraction=0.25, test_fraction=0.25)
     data.setup("fit")
     names = {side: {name[0] for name in data.ids(side)} for side in ("train", "val", "test")}
-    assert {side: len(data.ids(side)) for side in names} == {"train": 12, "val": 6, "test": 6}
-    assert sum(map(len, names.values())) == 8
+    assert {side: len(data.ids(side)) for side in names} == {"train": 12, "val": 6, "test": 6}  # of 24 images
+    assert sum(map(len, names.values())) == 8  # each of the eight photos is on one side
     seen = [name for batch in data.val_dataloader() for name in batch["id"]]
     assert seen == data.ids("val")
 
 
-def test_splits_do_not_depend_on_the_resize_nor_on_the_seed_of_training(make_data, photos):
+def test_splits_depend_neither_on_resize_and_crop_nor_on_the_training_seed(make_data, photos):
     found = []
     for options in ({}, {"resize": 20, "seed": 5}, {"cache": "none", "crop": 30}):
         data = make_data("folders", root=str(photos), fold=1, folds=4, **options)
@@ -154,7 +156,7 @@ def test_splits_do_not_depend_on_the_resize_nor_on_the_seed_of_training(make_dat
     assert found[0] == found[1] == found[2]
 
 
-def test_leaks_are_reported_by_name_or_refused(make_data, tmp_path):
+def test_a_leaking_split_is_refused_or_reported_by_name(make_data, tmp_path):
     for split, stem in (("train", "a-1"), ("train", "b-1"), ("train", "c-1"), ("test", "a-2"), ("test", "d")):
         write(tmp_path / split, stem, *pair(10 * ord(stem[0]) + ord(stem[-1])))
     with pytest.raises(DataError, match=r"photo 'a'.*a-1\.png.*a-2\.png"):
@@ -168,14 +170,14 @@ def test_leaks_are_reported_by_name_or_refused(make_data, tmp_path):
     assert sorted(clean.ids("train") + clean.ids("val")) == ["b-1", "c-1"]
 
 
-def test_every_fault_is_named_at_once(make_data, photos):
+def test_all_unpaired_files_are_listed_in_one_error(make_data, photos):
     (photos / "masks/a-1.png").unlink()
     (photos / "images/b-2.png").unlink()
     with pytest.raises(DataError, match=r"2 faults(?s:.*)a-1\.png.*no mask(?s:.*)b-2\.png.*no image"):
         make_data("folders", root=str(photos)).setup("fit")
 
 
-def test_every_file_that_does_not_decode_is_named_at_once(make_data, photos):
+def test_all_unreadable_files_are_listed_in_one_error(make_data, photos):
     (photos / "images/a-1.png").write_bytes(b"nonsense")
     (photos / "masks/c-3.png").write_bytes((photos / "masks/c-3.png").read_bytes()[:60])
     for where in ("memory", "none"):
@@ -186,7 +188,7 @@ def test_every_file_that_does_not_decode_is_named_at_once(make_data, photos):
 # -- batches --------------------------------------------------------------------------------------------------------
 
 
-def test_a_batch_is_as_the_contract_says(make_data):
+def test_a_batch_has_the_documented_shapes_and_types(make_data):
     data = ready(make_data, train_crop=None)
     raw = next(iter(data.train_dataloader()))
     batch = data.on_after_batch_transfer(raw, 0)
@@ -199,17 +201,17 @@ def test_a_batch_is_as_the_contract_says(make_data):
     np.testing.assert_array_equal(photo, raw["image"][1].permute(1, 2, 0))
 
 
-def test_sizes_off_the_multiple_are_padded_and_not_valid(make_data):
+def test_images_are_padded_to_a_multiple_of_32_and_the_padding_is_not_valid(make_data):
     data = make_data(layout_options={"train": 3, "val": 1, "test": 1, "size": (40, 50)})
     data.setup("fit")
     batch = data.on_after_batch_transfer(next(iter(data.val_dataloader())), 0)
-    assert batch["image"].shape == (1, 3, 64, 64)
+    assert batch["image"].shape == (1, 3, 64, 64)  # the next multiples of 32 of 40 and 50
     assert batch["valid"].dtype == torch.float32
     assert batch["valid"].sum() == 40 * 50
     assert batch["size"].tolist() == [[40, 50]]
 
 
-def test_class_indices_become_one_channel_a_class(make_data, tmp_path):
+def test_class_indices_become_one_channel_per_class(make_data, tmp_path):
     mask = np.random.default_rng(0).integers(0, 4, (32, 32)).astype(np.uint8)
     for stem in "abcdefgh":
         write(tmp_path, stem, *pair(ord(stem), 32, 32))
@@ -229,12 +231,12 @@ def test_grey_images_have_one_channel(make_data):
     assert data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0)["image"].shape[1] == 1
 
 
-def test_the_last_training_batch_is_dropped_only_where_it_is_not_the_only_one(make_data):
+def test_an_incomplete_training_batch_is_dropped_unless_it_is_the_only_one(make_data):
     sizes = [[len(b["id"]) for b in ready(make_data, batch_size=n).train_dataloader()] for n in (4, 13, 20)]
-    assert sizes == [[4, 4, 4], [13], [13]]
+    assert sizes == [[4, 4, 4], [13], [13]]  # of 13 training images
 
 
-def test_statistics_are_of_the_training_side_as_the_net_sees_it(make_data, photos):
+def test_statistics_are_of_the_resized_training_masks(make_data, photos):
     data = make_data("folders", root=str(photos), resize=20, val_fraction=0.25, test_fraction=0.25)
     data.setup("fit")
     masks = [data.dataset([data.splits.train[i]])[0]["mask"].numpy() for i in range(12)]
@@ -247,7 +249,7 @@ def test_statistics_are_of_the_training_side_as_the_net_sees_it(make_data, photo
 
 
 class Recorder(pl.LightningModule):
-    """Notes what it is shown."""
+    """A module that records the batches it is trained on."""
 
     def __init__(self):
         super().__init__()
@@ -272,7 +274,7 @@ def train(data, **options):
     return module.shown
 
 
-def test_lightning_moves_the_epoch_on_and_leaves_the_sampler(make_data):
+def test_lightning_sets_the_epoch_and_keeps_the_sampler(make_data):
     shown = train(ready(make_data))
     loader = ready(make_data)
     for epoch in (0, 1):
@@ -282,7 +284,7 @@ def test_lightning_moves_the_epoch_on_and_leaves_the_sampler(make_data):
         assert [step for step in shown if step[0] == epoch] == expected
 
 
-def test_overfitting_a_batch_works(make_data):
+def test_overfit_batches_repeats_the_same_batch(make_data):
     shown = train(ready(make_data), overfit_batches=1)
     assert len(shown) == 2
     assert shown[0][1] == shown[1][1]
@@ -302,20 +304,20 @@ def test_a_layout_and_a_policy_may_be_given_by_name(photos):
     assert epoch_of(by_name.train_dataloader(), 1) == epoch_of(by_class.train_dataloader(), 1)
 
 
-def test_synthetic_data_need_no_root():
+def test_synthetic_data_needs_no_root():
     data = CrackDataModule("synthetic")
     assert vars(data.layout) == vars(LAYOUTS["synthetic"]())
     assert isinstance(data.augment, Flips)
 
 
-def test_misspelt_names_are_refused_with_the_nearest():
+def test_misspelt_names_are_refused_with_the_nearest_name():
     with pytest.raises(ConfigError, match="no layout is called 'deepcrak'; did you mean 'deepcrack'"):
         CrackDataModule("deepcrak")
     with pytest.raises(ConfigError, match="no augmentation policy is called 'flip'; did you mean 'flips'"):
         CrackDataModule("synthetic", augment="flip")
 
 
-def test_the_command_line_takes_no_name_for_a_plain_string():
+def test_the_command_line_sees_no_str_in_the_types_of_layout_and_policy():
     """A union with str would accept `--data.layout deepcrak` and invalid options of a layout without an error."""
     hints = get_type_hints(CrackDataModule.__init__)
     assert (hints["layout"], hints["augment"]) == (Layout, Policy)
@@ -324,7 +326,7 @@ def test_the_command_line_takes_no_name_for_a_plain_string():
 # -- wrong settings -------------------------------------------------------------------------------------------------
 
 
-def test_settings_that_cannot_work_are_refused_at_once(make_data):
+def test_invalid_settings_are_refused_at_construction(make_data):
     with pytest.raises(ConfigError, match=r"data\.root is not set.*'folders'"):
         make_data("folders")
     with pytest.raises(ConfigError, match=r"data\.batch_size 0"):
@@ -333,7 +335,7 @@ def test_settings_that_cannot_work_are_refused_at_once(make_data):
         make_data(crop=0)
 
 
-def test_loaders_before_setup_are_refused_with_the_remedy(make_data):
+def test_a_loader_before_setup_is_an_error_with_the_remedy(make_data):
     with pytest.raises(RuntimeError, match=r'call setup\("fit"\) first'):
         make_data().train_dataloader()
 
@@ -347,10 +349,11 @@ def test_a_side_without_images_is_an_error_with_the_remedy(make_data, tmp_path):
         data.test_dataloader()
 
 
-def test_deepcrack_as_published(deepcrack):
+def test_deepcrack_by_name_has_its_published_split(deepcrack):
     data = CrackDataModule(layout="deepcrack", root=str(deepcrack), crop=384, resize=96, known_overlap="report")
     with pytest.warns(UserWarning, match=r"images of 4 photos(?s:.*)11158\.jpg; test: .*11216\.jpg"):
         data.setup("fit")
+    # 10 % of the 300 published training images become validation
     assert [len(data.ids(side)) for side in ("train", "val", "test")] == [270, 30, 237]
     assert 0.02 < data.statistics.crack_share < 0.06
     assert next(iter(data.test_dataloader()))["image"].shape == (16, 3, 96, 96)

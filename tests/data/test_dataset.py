@@ -34,7 +34,7 @@ def same(a, b):
         assert torch.equal(x, y)
 
 
-def test_a_sample_follows_from_seed_epoch_and_index_in_any_order():
+def test_a_sample_depends_on_seed_epoch_and_index_only():
     content = pairs()
     options = {"crop": 32, "maps": ["signed_distance", "tips"], "seed": 4}
     forwards = {key: dataset(content, **options)[key] for key in [(0, 1), (0, 2), (1, 1)]}
@@ -47,14 +47,14 @@ def test_a_sample_follows_from_seed_epoch_and_index_in_any_order():
     same(other[3], other[0, 3])
 
 
-def test_an_image_that_stands_twice_is_augmented_twice():
+def test_a_repeated_image_is_augmented_differently_each_time():
     data = dataset(pairs(), positions=[2, 2])
     assert len(data) == 2
     assert data[0, 0]["id"] == data[0, 1]["id"] == "photo2"
     assert any(not torch.equal(data[e, 0]["image"], data[e, 1]["image"]) for e in range(3))
 
 
-def test_evaluation_shows_images_as_they_are():
+def test_evaluation_neither_crops_nor_augments():
     content = pairs()
     sample = dataset(content, policy=None, crop=8)[0, 3]
     np.testing.assert_array_equal(sample["image"].permute(1, 2, 0), content[3][0])
@@ -63,7 +63,7 @@ def test_evaluation_shows_images_as_they_are():
     assert (sample["size"], sample["maps"]) == ((40, 56), {})
 
 
-def test_shapes_and_types():
+def test_a_sample_has_the_documented_shapes_and_types():
     sample = dataset(pairs(), transform=EvalTransform(channels=1), maps=["distance"])[0, 0]
     assert (sample["image"].shape[0], sample["image"].dtype) == (1, torch.uint8)
     assert (sample["mask"].shape[0], sample["mask"].dtype) == (1, torch.uint8)
@@ -75,14 +75,14 @@ def test_shapes_and_types():
 
 
 @pytest.mark.parametrize("policy", ["flips", "strong"])
-def test_maps_are_of_the_mask_that_the_net_sees(policy):
+def test_maps_are_computed_from_the_augmented_mask(policy):
     sample = dataset(pairs(), policy, crop=32, maps=["distance", "skeleton"], map_options={"radius": 1})[3, 2]
     expected = compute_maps(sample["mask"][0].numpy(), ["distance", "skeleton"], options={"radius": 1})
     for name, values in expected.items():
         np.testing.assert_array_equal(sample["maps"][name], values)
 
 
-def test_ignored_pixels_are_not_valid_and_count_in_no_map():
+def test_ignored_pixels_are_not_valid_and_do_not_enter_maps():
     content = pairs(1)
     content[0][1][:, :30] = 255
     sample = dataset(content, policy=None, maps=["distance"])[0]
@@ -92,7 +92,7 @@ def test_ignored_pixels_are_not_valid_and_count_in_no_map():
     np.testing.assert_array_equal(sample["maps"]["distance"], expected)
 
 
-def test_several_classes_have_a_map_each():
+def test_each_class_has_its_own_map():
     mask = np.random.default_rng(0).integers(0, 4, (20, 24)).astype(np.uint8)
     sample = dataset([(np.zeros((20, 24, 3), np.uint8), mask)], None, num_classes=4, maps=["signed_distance"])[0]
     assert sample["mask"].max() == 3
@@ -103,7 +103,7 @@ def test_several_classes_have_a_map_each():
 
 @given(height=st.integers(1, 50), width=st.integers(1, 50), side=st.integers(1, 50), seed=st.integers(0, 999))
 @settings(deadline=None)
-def test_windows_lie_inside(height, width, side, seed):
+def test_random_windows_are_inside_the_image(height, width, side, seed):
     rng = np.random.default_rng(seed)
     mask = (rng.random((height, width)) < 0.05).astype(np.uint8)
     rows, columns = random_window(mask, side, 0.5, rng)
@@ -111,7 +111,7 @@ def test_windows_lie_inside(height, width, side, seed):
     assert min(rows.start, columns.start) >= 0
 
 
-def test_windows_find_cracks_at_the_set_rate_and_crack_free_ones_stay_in():
+def test_random_windows_contain_cracks_at_the_given_rate_but_not_always():
     mask = np.zeros((200, 200), np.uint8)
     mask[100, 100] = 1
 
@@ -119,13 +119,13 @@ def test_windows_find_cracks_at_the_set_rate_and_crack_free_ones_stay_in():
         rng = np.random.default_rng(0)
         return np.mean([mask[random_window(mask, 20, crack_rate, rng)].any() for _ in range(400)])
 
-    by_chance = 20 * 20 / 181**2
+    by_chance = 20 * 20 / 181**2  # of 181 x 181 positions of the window, 20 x 20 contain the pixel
     assert rate(0) == pytest.approx(by_chance, abs=0.02)
     assert rate(0.6) == pytest.approx(0.6 + 0.4 * by_chance, abs=0.06)
     assert rate(1) == 1
 
 
-def test_windows_around_cracks_are_placed_evenly():
+def test_the_crack_pixel_is_uniformly_distributed_in_windows_around_cracks():
     mask = np.zeros((200, 200), np.uint8)
     mask[100, 60] = 1
     rng = np.random.default_rng(0)
@@ -134,7 +134,7 @@ def test_windows_around_cracks_are_placed_evenly():
     assert offsets.min() == 0
     assert offsets.max() == 19
     counts = np.stack([np.bincount(offsets[:, axis], minlength=20) for axis in (0, 1)])
-    assert counts.min() > 60
+    assert counts.min() > 60  # 2000 windows over 20 offsets: 100 expected
     assert counts.max() < 150
 
 
@@ -153,15 +153,14 @@ def test_a_batch_of_one_size_is_not_padded():
 def test_a_batch_of_several_sizes_is_padded_at_the_bottom_and_the_right():
     samples = [dataset(pairs(1, h, w), None, maps=["distance"])[0] for h, w in ((20, 70), (33, 40))]
     batch = Collate(32)(samples)
-    assert batch["image"].shape == (2, 3, 64, 96)
+    assert batch["image"].shape == (2, 3, 64, 96)  # the next multiples of 32 of 33 and 70
     assert batch["size"].tolist() == [[20, 70], [33, 40]]
     for i, (height, width) in enumerate(batch["size"].tolist()):
         inside = torch.zeros(64, 96, dtype=torch.bool)
         inside[:height, :width] = True
         assert torch.equal(batch["valid"][i, 0], inside)
-        for key in ("mask",):
-            assert torch.equal(batch[key][i][:, :height, :width], samples[i][key])
-            assert not batch[key][i][:, ~inside].any()
+        assert torch.equal(batch["mask"][i][:, :height, :width], samples[i]["mask"])
+        assert not batch["mask"][i][:, ~inside].any()
         assert torch.equal(batch["maps"]["distance"][i][:, :height, :width], samples[i]["maps"]["distance"])
         assert not batch["maps"]["distance"][i][:, ~inside].any()
     image = samples[0]["image"].numpy()

@@ -29,24 +29,24 @@ COPIES = {
 
 
 @pytest.mark.parametrize("kind", COPIES)
-def test_copies_are_found_and_nothing_else(walls, kind):
+def test_a_changed_copy_is_the_only_duplicate(walls, kind):
     copy = COPIES[kind](walls[4])
     found = near_duplicates([thumbnail(np.ascontiguousarray(image)) for image in (*walls, copy)])
     assert found == [(4, 12)]
 
 
-def test_even_surfaces_are_like_nothing():
+def test_uniform_images_have_no_duplicates():
     assert near_duplicates([np.full((32, 32), level, np.uint8) for level in (0, 0, 200)]) == []
     assert near_duplicates([]) == []
 
 
-def test_in_blocks_as_in_one(walls, monkeypatch):
+def test_the_block_size_does_not_change_the_result(walls, monkeypatch):
     small = [thumbnail(image) for image in (*walls, walls[2], walls[9])]
     monkeypatch.setattr("cracklab.data.duplicates.BLOCK", 3)
     assert near_duplicates(small) == [(2, 12), (9, 13)]
 
 
-def test_auto_joins_them_into_one_photo_and_other_rules_do_not():
+def test_auto_groups_duplicates_as_one_photo_but_other_rules_do_not():
     records = [Record(f"{stem}.jpg", "m") for stem in ("a-1", "a-2", "b-1", "b-2", *"cdefghij")]
     joined = with_groups(records, "auto", duplicates=[(1, 2), (3, 4)])
     assert [record.group for record in joined] == [*"aaaaa", *"defghij"]

@@ -36,12 +36,12 @@ def groups_of(found, positions):
 # -- groups ---------------------------------------------------------------------------------------------------------
 
 
-def test_auto_takes_numbered_names_for_crops_of_a_photo():
+def test_auto_groups_numbered_names_as_crops_of_a_photo():
     found = with_groups(records("7Q3A-1", "7Q3A-20", "7Q3A", "IMG_6512-2", "wall_3", "x-y"), "auto")
     assert [record.group for record in found] == ["7Q3A", "7Q3A", "7Q3A", "IMG_6512", "wall_3", "x-y"]
 
 
-def test_auto_refuses_numbered_names_that_are_no_crops():
+def test_auto_refuses_numbered_names_that_cannot_be_crops():
     with pytest.raises(DataError, match=r"200 of 200.*'crack'.*data\.group to '\(\.\+\)'"):
         with_groups(records(*(f"crack-{i}" for i in range(1, 201))), "auto")
     with pytest.raises(DataError, match=r"3 photos in 12 images.*5 parts"):
@@ -53,7 +53,7 @@ def test_auto_keeps_the_groups_of_the_layout():
     assert [record.group for record in found] == ["site 7", "site 7", "b", "c", "d"]
 
 
-def test_groups_by_regular_expression():
+def test_a_regular_expression_names_the_photos():
     found = with_groups(records("s1_p2_c3", "s1_p2_c4", "s2_p1_c1"), r"(s\d+_p\d+)_")
     assert [record.group for record in found] == ["s1_p2", "s1_p2", "s2_p1"]
     assert [r.group for r in with_groups(records("crack-1", "crack-2"), "(.+)")] == ["crack-1", "crack-2"]
@@ -63,7 +63,7 @@ def test_groups_by_regular_expression():
         with_groups(records("a"), "(a")
 
 
-def test_groups_by_column():
+def test_a_column_names_the_photos():
     found = with_groups([*records("a", columns={"site": "x"}), *records("b", columns={"site": "y"})], "site")
     assert [record.group for record in found] == ["x", "y"]
     with pytest.raises(ConfigError, match=r"'sight' is neither a column of the data \(it has: site\)"):
@@ -75,7 +75,7 @@ def test_groups_by_column():
 
 @given(sizes=st.lists(st.integers(1, 9), min_size=6, max_size=40), folds=st.integers(2, 6), seed=st.integers(0, 99))
 @settings(max_examples=60, deadline=None)
-def test_parts_are_disjoint_by_photo_and_none_is_empty(sizes, folds, seed):
+def test_parts_share_no_photo_and_none_is_empty(sizes, folds, seed):
     groups = [f"g{number}" for number, size in enumerate(sizes) for _ in range(size)]
     shares = np.random.default_rng(seed).random(len(groups))
     part = allocate(groups, shares, [1 / folds] * folds, seed)
@@ -103,7 +103,7 @@ def test_fewer_photos_than_parts_are_refused():
         allocate(["a", "b", "a"], np.zeros(3), [1 / 3] * 3, 0)
 
 
-def test_folds_hold_out_each_image_once_and_never_choose_on_it():
+def test_each_image_is_tested_in_one_fold_and_no_photo_is_on_two_sides():
     found = index(crops(12, 3, split="train"), records("t-1", "t-2", "p3-9", split="test"))
     shares = np.random.default_rng(0).random(len(found))
     held_out = Counter()
@@ -116,10 +116,10 @@ def test_folds_hold_out_each_image_once_and_never_choose_on_it():
         assert all(found[i].split == "train" for positions in splits.by_side().values() for i in positions)
         held_out.update(splits.test)
     assert set(held_out.values()) == {1}
-    assert len(held_out) == 36
+    assert len(held_out) == 36  # 12 photos of 3 crops, without the published test side
 
 
-def test_five_rotations_of_70_10_20():
+def test_five_folds_split_70_10_20_percent():
     found = index(crops(50, 2))
     splits = assign(found, np.zeros(100), fold=2, folds=5, val_fraction=0.1)
     assert [len(positions) for positions in splits.by_side().values()] == [70, 10, 20]
@@ -131,14 +131,14 @@ def test_a_fold_out_of_range_is_refused(fold):
         assign(index(crops(9, 2)), np.zeros(18), fold=fold, folds=5)
 
 
-def test_an_official_test_set_stays_untouched_unless_pooled():
+def test_the_official_test_set_is_in_no_fold_unless_pooled():
     found = index(crops(12, 3, split="train"), records("t-1", "t-2", "u-1", "v", split="test"))
     held_out = [assign(found, np.zeros(40), fold=fold, folds=3, pool=True).test for fold in range(3)]
-    assert sorted(i for part in held_out for i in part) == list(range(40))
+    assert sorted(i for part in held_out for i in part) == list(range(40))  # 12 x 3 training and 4 test images
     check_overlap(found, assign(found, np.zeros(40), fold=0, folds=3, pool=True))
 
 
-def test_one_fold_a_source():
+def test_folds_by_source_hold_out_one_source_each():
     found = index(records("a", "b", "c", source="x"), records("d", "e", "f", "g", source="y"))
     splits = assign(found, np.zeros(7), fold=1, folds=2, fold_by="source", val_fraction=0.2)
     assert {found[i].source for i in splits.test} == {"y"}
@@ -152,13 +152,13 @@ def test_one_fold_a_source():
 
 @pytest.fixture
 def kept(tmp_path):
-    """An index, its crack shares, and options that keep its folds in a file."""
+    """An index, its crack shares, and options that keep the folds in a file."""
     found = index(crops(9, 2, split="train"), records("t", split="test"))
     shares = np.random.default_rng(0).random(len(found))
     return found, shares, {"fold": 2, "folds": 3, "folds_file": str(tmp_path / "runs" / "folds.json")}
 
 
-def test_folds_are_written_once_with_every_image_and_reused(kept):
+def test_the_file_of_folds_is_written_once_and_reused(kept):
     found, shares, options = kept
     splits = assign(found, shares, **options)
     content = json.loads(Path(options["folds_file"]).read_text())
@@ -178,7 +178,7 @@ def changed(options, change):
     path.write_text(json.dumps(content))
 
 
-def test_folds_that_do_not_fit_the_data_are_refused(kept):
+def test_a_file_of_folds_that_does_not_fit_the_data_is_refused(kept):
     found, shares, options = kept
     assign(found, shares, **options)
     with pytest.raises(DataError, match=r"folds\.json' holds images that are gone: p0-1: restore the data, or remove"):
@@ -198,7 +198,7 @@ def test_folds_that_do_not_fit_the_data_are_refused(kept):
         (lambda content: content.pop("folds"), "cannot be read as a file of folds"),
     ],
 )
-def test_folds_that_were_spoilt_are_refused(kept, change, message):
+def test_a_damaged_file_of_folds_is_refused(kept, change, message):
     found, shares, options = kept
     assign(found, shares, **options)
     changed(options, change)
@@ -212,19 +212,23 @@ def test_folds_that_were_spoilt_are_refused(kept, change, message):
 def test_official_takes_validation_from_the_training_photos():
     found = index(crops(20, 3, split="train"), records("t1", "t2", split="test"))
     splits = assign(found, np.zeros(62), "official", val_fraction=0.1)
-    assert [len(positions) for positions in splits.by_side().values()] == [54, 6, 2]
+    assert [len(positions) for positions in splits.by_side().values()] == [
+        54,
+        6,
+        2,
+    ]  # 10 % of 60: two photos of 3 crops
     assert not groups_of(found, splits.train) & groups_of(found, splits.val)
     assert {found[i].split for i in splits.test} == {"test"}
     assert assign(found, np.zeros(62), "auto", val_fraction=0.1) == splits
 
 
-def test_official_with_all_three_sides_is_taken_as_it_is():
+def test_official_with_all_three_sides_is_used_unchanged():
     found = index(records("a", "b", split="train"), records("c", split="val"), records("d", split="test"))
     splits = assign(found, np.zeros(4), "official")
     assert splits.by_side() == {"train": (0, 1), "val": (2,), "test": (3,)}
 
 
-def test_holdout_by_fractions():
+def test_holdout_has_the_given_fractions_and_shares_no_photo():
     found = index(crops(50, 2))
     splits = assign(found, np.zeros(100), "holdout", val_fraction=0.1, test_fraction=0.2)
     assert [len(positions) for positions in splits.by_side().values()] == [70, 10, 20]
@@ -238,12 +242,12 @@ def test_official_without_a_published_split_is_refused():
         assign(index(crops(9, 2)), np.zeros(18), "official")
 
 
-def test_fractions_that_leave_nothing_are_refused():
+def test_fractions_without_training_images_are_refused():
     with pytest.raises(ConfigError, match=r"val_fraction 0\.6 and data\.test_fraction 0\.5"):
         assign(index(crops(9, 2)), np.zeros(18), "holdout", val_fraction=0.6, test_fraction=0.5)
 
 
-def test_overlaps_are_errors_that_name_every_file_or_warnings_that_do():
+def test_an_overlap_is_an_error_or_a_warning_that_names_every_file():
     found = index(records("a-1", "a-2", "b", "c", "d", split="train"), records("a-3", "e", split="test"))
     splits = assign(found, np.zeros(7), "official", val_fraction=0.3)
     with pytest.raises(DataError, match=r"photo 'a'.*a-1\.jpg, /d/a-2\.jpg.*test: /d/a-3\.jpg"):
@@ -252,7 +256,7 @@ def test_overlaps_are_errors_that_name_every_file_or_warnings_that_do():
         check_overlap(found, splits, "report")
 
 
-def test_official_clean_leaves_out_training_photos_that_the_test_side_shows():
+def test_official_clean_leaves_out_training_photos_of_the_test_side():
     found = index(records("a-1", "a-2", "b", "c", "d", split="train"), records("a-3", "e", split="test"))
     splits = assign(found, np.zeros(7), "official-clean", val_fraction=0.3)
     check_overlap(found, splits)
@@ -269,6 +273,7 @@ def test_deepcrack_has_101_training_photos_of_which_three_leak(deepcrack):
     by_side = {side: [r for r in found if r.split == side] for side in ("train", "test")}
     assert {side: len(part) for side, part in by_side.items()} == {"train": 300, "test": 237}
     train, test = ({r.group for r in part} for part in by_side.values())
+    # the facts of the published data set: 101 photos in 300 crops, three of which are in the test set too, with 19 crops
     assert len(train) == 101
     assert len(train & test) == 3
     assert sum(r.group in train for r in by_side["test"]) == 19
@@ -282,12 +287,12 @@ def test_deepcrack_has_101_training_photos_of_which_three_leak(deepcrack):
         check_overlap(found, assign(found, shares, fold=fold))
 
 
-def test_names_that_start_anew_on_each_side_are_no_photos():
+def test_names_that_restart_on_each_side_are_different_photos():
     found = with_groups(records("001", "002", "7-1", split="train") + records("001", "7-2", split="test"), "auto")
     assert [record.group for record in found] == ["train/001", "train/002", "train/7", "test/001", "test/7"]
 
 
-def test_sources_have_photos_of_their_own():
+def test_equal_names_in_two_sources_are_different_photos():
     found = with_groups(records("1-1", "2", "3", source="x") + records("1-2", "4", source="y"), "auto")
     assert [record.group for record in found] == ["x/1", "x/2", "x/3", "y/1", "y/4"]
     assert [r.group for r in with_groups(found, "(.)")] == ["x/1", "x/2", "x/3", "y/1", "y/4"]

@@ -29,27 +29,27 @@ def photo(shape=(40, 60), seed=0):
 # -- photos ---------------------------------------------------------------------------------------------------------
 
 
-def test_colours_come_in_the_order_red_green_blue(tmp_path):
+def test_photos_are_read_as_red_green_blue(tmp_path):
     image = photo()
     Image.fromarray(image).save(tmp_path / "a.png")
     np.testing.assert_array_equal(read_image(str(tmp_path / "a.png")), image)
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "LA", "1"])
-def test_every_mode_comes_as_three_channels(tmp_path, mode):
+def test_photos_of_every_mode_are_read_as_three_channels(tmp_path, mode):
     image = Image.fromarray(np.repeat(crack()[..., None] * 255, 3, axis=2)).convert(mode)
     image.save(tmp_path / "a.png")
     np.testing.assert_array_equal(read_image(str(tmp_path / "a.png")), np.asarray(image.convert("RGB")))
 
 
-def test_sixteen_bits_are_brought_to_eight(tmp_path):
+def test_16_bit_photos_are_divided_by_256(tmp_path):
     values = np.arange(40 * 60, dtype=np.uint16).reshape(40, 60) * 27
     cv2.imwrite(str(tmp_path / "a.png"), values)
     np.testing.assert_array_equal(read_image(str(tmp_path / "a.png"))[..., 1], values // 256)
 
 
 @pytest.mark.parametrize("exif", range(1, 9))
-def test_photos_and_masks_are_turned_upright(tmp_path, exif):
+def test_photos_and_masks_are_rotated_upright_as_by_pillow(tmp_path, exif):
     mask = crack()
     tags = Image.Exif()
     tags[0x0112] = exif
@@ -57,7 +57,7 @@ def test_photos_and_masks_are_turned_upright(tmp_path, exif):
     stored.save(tmp_path / "a.png", exif=tags)
     stored.save(tmp_path / "a.jpg", exif=tags, quality=100)
     assert orientation((tmp_path / "a.jpg").read_bytes()) == exif
-    # Pillow's own way of turning is the oracle
+    # the oracle is Pillow's own rotation
     expected = np.asarray(ImageOps.exif_transpose(Image.open(tmp_path / "a.jpg")))
     np.testing.assert_allclose(read_image(str(tmp_path / "a.jpg"))[..., 0], expected, atol=2)
     np.testing.assert_array_equal(read_mask(str(tmp_path / "a.jpg")), expected >= 128)
@@ -65,7 +65,7 @@ def test_photos_and_masks_are_turned_upright(tmp_path, exif):
 
 
 @pytest.mark.parametrize("ending", ["jpg", "png"])
-def test_truncated_files_are_refused_by_name(tmp_path, ending):
+def test_a_truncated_file_is_refused_by_name(tmp_path, ending):
     path = tmp_path / f"a.{ending}"
     Image.fromarray(photo((200, 200))).save(path)
     data = path.read_bytes()
@@ -75,8 +75,8 @@ def test_truncated_files_are_refused_by_name(tmp_path, ending):
 
 
 @pytest.mark.parametrize("ending", ["jpg", "png"])
-def test_data_after_the_end_of_an_image_do_no_harm(tmp_path, ending):
-    """Phones append a film to a photo; headers hold a thumbnail, which has an end of its own."""
+def test_data_after_the_end_marker_is_ignored_but_truncation_is_found(tmp_path, ending):
+    """Phones append a video to a photo, and headers hold a thumbnail, which has its own end marker."""
     thumbnail = cv2.imencode(".jpg", photo((20, 20)))[1].tobytes()
     header = b"\xff\xe1" + (len(thumbnail) + 2).to_bytes(2, "big") + thumbnail
     path = tmp_path / f"a.{ending}"
@@ -90,7 +90,7 @@ def test_data_after_the_end_of_an_image_do_no_harm(tmp_path, ending):
         read_image(str(path))
 
 
-def test_files_that_are_no_images_are_refused_by_name(tmp_path):
+def test_files_that_are_not_images_are_refused_by_name(tmp_path):
     (tmp_path / "a.png").write_text("not an image")
     (tmp_path / "b.png").write_bytes(b"")
     with pytest.raises(DataError, match=r"a\.png.*decoded"):
@@ -124,7 +124,7 @@ ENCODINGS = {
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_encodings_are_detected(encoding):
+def test_every_encoding_of_a_mask_is_detected(encoding):
     mask = crack()
     expected = {"empty": mask * 0, "full": mask * 0 + 1}.get(encoding, mask)
     found, _ = binarise(ENCODINGS[encoding](mask), "a.png")
@@ -132,25 +132,25 @@ def test_encodings_are_detected(encoding):
     assert found.dtype == np.uint8
 
 
-def test_a_mask_kept_as_jpeg_is_read(tmp_path):
+def test_a_jpeg_mask_is_read_with_few_wrong_pixels(tmp_path):
     Image.fromarray(crack() * 255).save(tmp_path / "a.jpg", quality=60)
     assert (read_mask(str(tmp_path / "a.jpg")) != crack()).mean() < 0.01
 
 
-def test_palettes_are_read_by_their_colours(tmp_path):
+def test_a_palette_mask_is_read_by_its_colours(tmp_path):
     image = Image.fromarray(crack(), mode="P")
     image.putpalette([0, 0, 0, 200, 30, 30])
     image.save(tmp_path / "a.png")
     np.testing.assert_array_equal(read_mask(str(tmp_path / "a.png")), crack())
 
 
-def test_inverted_on_request(tmp_path):
+def test_invert_swaps_crack_and_background(tmp_path):
     Image.fromarray((1 - crack()) * 255).save(tmp_path / "a.png")
     np.testing.assert_array_equal(read_mask(str(tmp_path / "a.png"), invert=True), crack())
 
 
 def with_values(*values):
-    """Labels in blocks, as no interpolation makes them."""
+    """Labels in blocks, which no interpolation produces."""
     return np.repeat(np.repeat(np.array(values, np.uint8)[None], 8, axis=1), 8, axis=0)
 
 
@@ -176,7 +176,7 @@ def test_ambiguous_masks_are_refused_with_values_and_remedy(kind):
 # -- class indices --------------------------------------------------------------------------------------------------
 
 
-def test_class_indices_and_ignored_pixels(tmp_path):
+def test_class_indices_are_read_and_the_ignored_value_becomes_255(tmp_path):
     values = np.random.default_rng(0).integers(0, 5, (9, 7)).astype(np.uint8)
     Image.fromarray(values).save(tmp_path / "a.png")
     found = read_classes(str(tmp_path / "a.png"), 4, ignore=4)
@@ -185,7 +185,7 @@ def test_class_indices_and_ignored_pixels(tmp_path):
         read_classes(str(tmp_path / "a.png"), 4)
 
 
-def test_palette_images_give_their_indices(tmp_path):
+def test_a_palette_image_of_classes_is_read_by_its_indices(tmp_path):
     values = np.random.default_rng(0).integers(0, 4, (9, 7)).astype(np.uint8)
     image = Image.fromarray(values, mode="P")
     image.putpalette([10, 20, 30, 200, 100, 0, 5, 5, 5, 9, 9, 9])
@@ -196,7 +196,7 @@ def test_palette_images_give_their_indices(tmp_path):
 # -- resizing -------------------------------------------------------------------------------------------------------
 
 
-def test_masks_shrink_by_the_area_that_is_crack():
+def test_a_smaller_mask_is_crack_where_the_covered_area_reaches_the_threshold():
     mask = np.random.default_rng(0).integers(0, 2, (24, 36)).astype(np.uint8)
     share = mask.reshape(8, 3, 12, 3).mean(axis=(1, 3))
     for coverage in (0.2, 0.5, 0.7):
@@ -205,19 +205,19 @@ def test_masks_shrink_by_the_area_that_is_crack():
 
 @pytest.mark.parametrize("side", [40, 64, 86, 128, 171, 200])
 @pytest.mark.parametrize("seed", range(3))
-def test_lines_of_one_pixel_stay_whole_at_any_scale(side, seed):
+def test_lines_of_one_pixel_stay_connected_at_any_scale(side, seed):
     mask = np.zeros((256, 256), np.uint8)
     points = np.random.default_rng(seed).integers(20, 236, (5, 2)).astype(np.int32)
     cv2.polylines(mask, [points], False, 1, 1)
     assert cv2.connectedComponents(resize_mask(mask, side, side))[0] == 2
 
 
-def test_several_classes_shrink_to_the_one_that_covers_most():
+def test_a_pixel_of_a_smaller_mask_gets_the_class_that_covers_most_of_it():
     mask = np.array([[0, 0, 2, 2], [0, 1, 2, 255], [1, 1, 255, 255], [0, 1, 255, 2]], np.uint8)
     np.testing.assert_array_equal(resize_mask(mask, 2, 2, num_classes=3), [[0, 2], [1, 255]])
 
 
-def test_thin_lines_stay_whole_when_they_shrink():
+def test_a_thin_line_stays_connected_where_nearest_neighbour_breaks_it():
     mask = np.zeros((256, 256), np.uint8)
     cv2.polylines(mask, [np.array([[10, 20], [120, 90], [240, 200]])], False, 1, 2)
     count = lambda m: cv2.connectedComponents(m)[0] - 1  # noqa: E731 - one expression
@@ -226,7 +226,7 @@ def test_thin_lines_stay_whole_when_they_shrink():
     assert count(resize_mask(mask, 64, 64)) == 1
 
 
-def test_growing_and_keeping_the_size():
+def test_a_larger_mask_keeps_its_share_and_an_equal_size_returns_the_same_array():
     mask, image = crack(), photo()
     assert resize_mask(mask, 40, 60) is mask
     assert resize_image(image, 40, 60) is image
@@ -235,7 +235,7 @@ def test_growing_and_keeping_the_size():
     assert set(np.unique(grown)) == {0, 1}
 
 
-def test_photos_shrink_by_the_mean_over_areas():
+def test_a_smaller_photo_is_the_mean_over_areas():
     image = photo((40, 60))
     expected = image.reshape(10, 4, 15, 4, 3).mean(axis=(1, 3))
     np.testing.assert_allclose(resize_image(image, 10, 15), expected, atol=0.51)

@@ -13,12 +13,12 @@ masks = hnp.arrays(bool, st.tuples(st.integers(1, 24), st.integers(1, 24)))
 
 
 def edt(where):
-    """Distance to the nearest True, by SciPy; the diagonal to nothing."""
+    """Return the distance to the nearest True, by SciPy; the diagonal if there is none."""
     return ndimage.distance_transform_edt(~where) if where.any() else np.full(where.shape, np.hypot(*where.shape))
 
 
 def brute_outline(inside, outside):
-    """Pixels of the class with a neighbour above, below, left or right that is not of it."""
+    """Return the pixels inside with a 4-neighbour outside."""
     found = np.zeros_like(inside)
     for y, x in np.argwhere(inside):
         for b, a in ((y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)):
@@ -29,7 +29,7 @@ def brute_outline(inside, outside):
 
 @given(mask=masks, data=st.data())
 @settings(max_examples=60, deadline=None)
-def test_distances_equal_scipys(mask, data):
+def test_distances_equal_those_of_scipy(mask, data):
     valid = data.draw(st.none() | hnp.arrays(bool, mask.shape))
     counts = np.ones_like(mask) if valid is None else valid
     inside, outside = mask & counts, ~mask & counts
@@ -42,9 +42,9 @@ def test_distances_equal_scipys(mask, data):
 
 
 @pytest.mark.parametrize("fill", [False, True])
-def test_a_distance_to_nothing_is_the_diagonal(fill):
+def test_a_distance_without_a_target_is_the_diagonal(fill):
     maps = compute_maps(np.full((6, 8), fill), list(MAPS))
-    assert np.all(maps["distance"] == (0 if fill else 10))
+    assert np.all(maps["distance"] == (0 if fill else 10))  # the diagonal of 6 x 8
     assert np.all(maps["interior_distance"] == (10 if fill else 0))
     assert np.all(maps["signed_distance"] == (-10 if fill else 10))
     assert np.all(maps["boundary_distance"] == 10)
@@ -53,14 +53,14 @@ def test_a_distance_to_nothing_is_the_diagonal(fill):
 
 
 def bar():
-    """A line three pixels wide, with ends well inside; its centre line is row 20."""
+    """Return a line three pixels wide, with ends far from the border; its skeleton is in row 20."""
     mask = np.zeros((41, 60), bool)
     mask[19:22, 10:50] = True
     return mask
 
 
 def ends_of(mask, border=3):
-    """Skeleton pixels with one neighbour, found one by one."""
+    """Return the skeleton pixels with one neighbour, found one by one."""
     line = thin(mask)
     height, width = mask.shape
     found = []
@@ -71,7 +71,7 @@ def ends_of(mask, border=3):
     return found
 
 
-def test_tips_are_gaussians_at_the_ends_of_the_centre_line():
+def test_tips_are_gaussians_at_the_end_points_of_the_skeleton():
     mask = bar()
     ends = ends_of(mask)
     assert len(ends) == 2
@@ -92,14 +92,14 @@ def test_overlapping_tips_are_clipped_to_one():
 
 
 @pytest.mark.parametrize(("column", "tips"), [(2, 1), (3, 2)])
-def test_ends_within_three_pixels_of_the_border_do_not_count(column, tips):
+def test_end_points_less_than_three_pixels_from_the_border_are_ignored(column, tips):
     mask = np.zeros((30, 30), bool)
     mask[15, column:20] = True
     distance = compute_maps(mask, ["tip_distance"])["tip_distance"][0]
     assert (distance == 0).sum() == tips
 
 
-def test_skeleton_is_dilated_by_the_cross_and_stays_inside():
+def test_the_skeleton_is_dilated_by_the_cross_within_the_class():
     mask = bar()
     line = thin(mask)
     for radius in (0, 1, 2):
@@ -109,17 +109,17 @@ def test_skeleton_is_dilated_by_the_cross_and_stays_inside():
     assert compute_maps(mask, ["skeleton"])["skeleton"].sum() > line.sum()
 
 
-def test_pixels_that_are_not_valid_are_neither_class_nor_rest():
+def test_pixels_that_are_not_valid_are_neither_inside_nor_outside():
     mask, valid = np.zeros((9, 9), bool), np.ones((9, 9), bool)
     mask[4, 4] = mask[0, 0] = True
     valid[0, :] = False
     maps = compute_maps(mask, ["distance", "interior_distance"], valid)
-    assert maps["distance"][0, 1, 1] == pytest.approx(np.sqrt(18))
-    assert maps["distance"][0, 0, 0] > 5
+    assert maps["distance"][0, 1, 1] == pytest.approx(np.sqrt(18))  # to (4, 4); (0, 0) is not valid
+    assert maps["distance"][0, 0, 0] > 5  # to (4, 4), too
     assert maps["interior_distance"][0, 0, 0] == 0
 
 
-def test_classes_are_mapped_one_by_one_in_c_order():
+def test_each_class_is_mapped_separately_and_maps_are_c_contiguous():
     mask = np.asfortranarray(np.random.default_rng(0).random((3, 12, 20)) < 0.2)
     maps = compute_maps(mask, list(MAPS), valid=np.ones((1, 12, 20)))
     for name, values in maps.items():
@@ -131,7 +131,7 @@ def test_classes_are_mapped_one_by_one_in_c_order():
 
 
 @pytest.mark.parametrize("kind", [bool, np.uint8, np.float32])
-def test_masks_may_be_of_any_kind(kind):
+def test_masks_of_any_dtype_give_the_same_maps(kind):
     mask = bar()
     np.testing.assert_array_equal(
         compute_maps(mask.astype(kind), ["signed_distance"])["signed_distance"],
@@ -139,7 +139,7 @@ def test_masks_may_be_of_any_kind(kind):
     )
 
 
-def test_unknown_names_are_refused_with_the_nearest():
+def test_unknown_maps_and_options_are_refused_with_the_nearest_name():
     with pytest.raises(ConfigError, match="'distanc'; did you mean 'distance'"):
         compute_maps(bar(), ["distanc"])
     with pytest.raises(ConfigError, match="'radios'; did you mean 'radius'"):

@@ -20,7 +20,7 @@ STUDIES = sorted(path for path in (CONFIGS / "studies").glob("*.yaml") if "study
 
 
 def data_of(paper, root, **changes):
-    """The data module of a configuration over base.yaml."""
+    """Return the data module of a paper's configuration over base.yaml."""
     parts = [yaml.safe_load((CONFIGS / name).read_text())["data"] for name in ("base.yaml", f"papers/{paper}.yaml")]
     merged = parts[0] | parts[1] | {"root": str(root), "resize": None, "cache": "none", "num_workers": 0} | changes
     parser = ArgumentParser(exit_on_error=False)
@@ -31,7 +31,7 @@ def data_of(paper, root, **changes):
 
 
 def photo(path, mask_path, seed, size=(32, 40), cracks=((10, 20),)):
-    """A photo of noise, and a mask with a line from the left in every span of columns."""
+    """Write a photo of noise, and a mask with horizontal lines in spans of columns."""
     path.parent.mkdir(parents=True, exist_ok=True)
     mask_path.parent.mkdir(parents=True, exist_ok=True)
     blocks = np.random.default_rng(seed).integers(0, 256, (size[0] // 4, size[1] // 4, 3), dtype=np.uint8)
@@ -47,17 +47,17 @@ def sizes(data):
 
 
 @pytest.mark.filterwarnings("ignore:images of 21 photos")
-def test_facades_are_87_and_21_and_260_samples(tmp_path):
+def test_krasniqi2026_has_87_training_and_21_test_photos_and_260_samples(tmp_path):
     for seed in range(108):
         folder = tmp_path / ("train" if seed < 87 else "valid")
         photo(folder / f"f{seed}.jpg", folder / f"f{seed}_mask.png", seed)
     data = data_of("krasniqi2026/facade", tmp_path)
     assert sizes(data) == {"train": 87, "val": 21, "test": 21}
-    assert len(data.train_dataloader()) * data.batch_size == 260
+    assert len(data.train_dataloader()) * data.batch_size == 260  # 87 x 3 = 261, less an incomplete batch
 
 
 @pytest.mark.slow
-def test_squares_of_crack500_are_1481_and_494(tmp_path):
+def test_chen2023_cuts_crack500_into_squares_without_empty_ones(tmp_path):
     for seed in range(250):
         stem = tmp_path / "traindata" / f"20160222_{seed:06d}"
         photo(
@@ -79,13 +79,13 @@ def test_squares_of_crack500_are_1481_and_494(tmp_path):
 
 
 @pytest.mark.slow
-def test_pipes_are_1612_and_403_each_four_times(tmp_path):
+def test_deopujari2025_has_1612_and_403_pipes_each_four_times_per_epoch(tmp_path):
     for seed in range(2015):
         folder = tmp_path / ("old" if seed < 900 else "new")
         photo(folder / "images" / f"{seed}.png", folder / "masks" / f"{seed}.png", seed, (16, 20), [(2, 9)])
     data = data_of("deopujari2025/pipes", tmp_path)
     found = sizes(data)
-    assert found["test"] == 403
+    assert found["test"] == 403  # 20 % of 2015
     assert found["train"] + found["val"] == 1612
     assert len(data.train_dataloader()) == 4 * found["train"] // 16
     assert next(iter(data.val_dataloader()))["image"].shape[1] == 1
@@ -99,7 +99,7 @@ def test_the_protocol_that_a_configuration_names_exists(path):
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
-def test_the_losses_of_a_study_can_be_built(path):
+def test_all_losses_of_a_study_can_be_built(path):
     losses = yaml.safe_load(path.read_text())["study"]["grid"].get("loss", {})
     for overlay in losses.values():
         options = {key.removeprefix("model.loss."): value for key, value in overlay.items() if key != "model.loss"}

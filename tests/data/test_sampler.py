@@ -13,13 +13,13 @@ def of_epoch(sampler, epoch):
 
 
 @given(number=st.integers(1, 60), epoch=st.integers(0, 9), seed=st.integers(0, 2**32 - 1))
-def test_an_epoch_shows_every_sample_once_and_names_itself(number, epoch, seed):
+def test_an_epoch_has_every_sample_once_with_its_own_number(number, epoch, seed):
     order = of_epoch(EpochSampler(range(number), seed), epoch)
     assert sorted(index for _, index in order) == list(range(number))
     assert {e for e, _ in order} == {epoch}
 
 
-def test_the_order_follows_from_seed_and_epoch_alone():
+def test_the_order_depends_on_seed_and_epoch_only():
     a, b = EpochSampler(range(40), seed=3), EpochSampler(range(40), seed=3)
     of_epoch(b, 5)
     assert of_epoch(a, 2) == of_epoch(b, 2)
@@ -30,7 +30,7 @@ def test_the_order_follows_from_seed_and_epoch_alone():
 
 @pytest.mark.parametrize("number", [12, 13])
 @pytest.mark.parametrize("processes", [2, 3])
-def test_each_step_sees_the_same_set_on_any_number_of_processes(number, processes):
+def test_each_step_sees_the_same_samples_for_any_number_of_processes(number, processes):
     whole = of_epoch(EpochSampler(range(number)), 4)
     parts = [of_epoch(EpochSampler(range(number), num_replicas=processes, rank=rank), 4) for rank in range(processes)]
     assert len({len(part) for part in parts}) == 1
@@ -43,7 +43,7 @@ def test_each_step_sees_the_same_set_on_any_number_of_processes(number, processe
     assert {sample for part in parts for sample in part} == set(whole)
 
 
-def test_more_processes_than_samples_all_get_one():
+def test_each_process_gets_a_sample_even_if_there_are_fewer_samples():
     assert [list(EpochSampler(range(2), num_replicas=5, rank=r, shuffle=False)) for r in range(5)] == [
         [(0, 0)],
         [(0, 1)],
@@ -53,7 +53,7 @@ def test_more_processes_than_samples_all_get_one():
     ]
 
 
-def test_a_resumed_epoch_goes_on_where_it_stopped_and_the_next_is_whole():
+def test_a_resumed_epoch_skips_what_was_seen_and_the_next_is_complete():
     sampler = EpochSampler(range(20), seed=1)
     whole = of_epoch(sampler, 3)
     resumed = EpochSampler(range(20), seed=1)
@@ -65,6 +65,6 @@ def test_a_resumed_epoch_goes_on_where_it_stopped_and_the_next_is_whole():
     assert of_epoch(resumed, 4) == of_epoch(sampler, 4)
 
 
-def test_lightning_leaves_it_in_place_and_a_loader_takes_it():
+def test_a_data_loader_accepts_the_sampler():
     loader = DataLoader(np.arange(5), sampler=EpochSampler(range(5)), collate_fn=list, batch_size=2)
     assert len(loader) == 3

@@ -11,7 +11,7 @@ def sides(data):
 
 
 @pytest.mark.parametrize("split", [{"split": "holdout"}, {"fold": 1, "folds": 3}])
-def test_fewer_images_are_among_more_and_the_test_side_stays(photos, make_data, split):
+def test_smaller_subsets_are_nested_and_the_test_side_is_unchanged(photos, make_data, split):
     options = {"root": str(photos), "val_fraction": 0.25, "test_fraction": 0.25, **split}
     everything = sides(make_data("folders", **options))
     number = len(everything["train"] | everything["val"])
@@ -25,22 +25,23 @@ def test_fewer_images_are_among_more_and_the_test_side_stays(photos, make_data, 
     assert found[-1] == everything
 
 
-def test_photos_come_one_after_another_in_the_order_of_the_seed(photos, make_data):
+def test_subsets_are_taken_photo_by_photo_in_an_order_given_by_the_seed(photos, make_data):
     def photos_of(seed):
         data = make_data("folders", root=str(photos), split="holdout", split_seed=seed, train_images=6)
         data.setup("fit")
         return [data.records[i].group for i in data.splits.train]
 
-    assert all(len(set(photos_of(seed))) == 2 for seed in range(3))  # five images of photos with three
+    assert all(len(set(photos_of(seed))) == 2 for seed in range(3))  # five training images from photos of three
     assert len({tuple(photos_of(seed)) for seed in range(6)}) > 1
 
 
-def test_a_published_split_keeps_its_proportion(make_data):
+def test_subsets_keep_the_proportion_of_training_and_validation(make_data):
     options = {"train": 40, "val": 0, "test": 5, "size": (32, 32)}
     counts = {}
     for number in (2, 10, 20, 40):
         found = sides(make_data("synthetic", options, train_images=number, cache="none"))
         counts[number] = [len(found[side]) for side in ("train", "val", "test")]
+    # 10 % of the 40 training images become validation, at least one
     assert counts == {2: [1, 1, 5], 10: [9, 1, 5], 20: [18, 2, 5], 40: [36, 4, 5]}
 
 

@@ -1,6 +1,5 @@
 """Pictures of a few images: the same ones while a run trains; the worst, median and best ones after a test."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,7 +14,7 @@ from cracklab.files import write_image
 from cracklab.loggers import media
 from cracklab.metrics.aggregate import Row
 from cracklab.metrics.scores import SCORES
-from cracklab.pictures.examples import Example, evaluated, example
+from cracklab.pictures.examples import Example, evenly_spaced, example_from_batch, predict_examples
 from cracklab.registry import nearest
 
 
@@ -57,10 +56,10 @@ class Panels(pl.Callback):
             return
         if not self._chosen:
             ids = data.ids("val")[:: trainer.world_size]  # what this process sees
-            self._chosen = set(spread(ids, self.images))
+            self._chosen = set(evenly_spaced(ids, self.images))
         for i, name in enumerate(batch["id"]):
             if name in self._chosen:
-                self._examples[name] = example(pl_module.loss, data, batch, outputs["probabilities"], i)
+                self._examples[name] = example_from_batch(pl_module.loss, data, batch, outputs["probabilities"], i)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Draw them at the threshold that this validation chose."""
@@ -89,20 +88,15 @@ class Panels(pl.Callback):
             ]
             raise ConfigError(f"panels.by: the test did not compute {self.by!r}{nearest(self.by, columns)}")
         for kind, chosen in extremes(pl_module.result.rows, self.by, self.images).items():
-            examples = evaluated(trainer, pl_module, chosen)
+            examples = predict_examples(trainer, pl_module, chosen)
             titles = {name: f"{name}  {self.by} {_text(rows[name], self.by)}" for name in chosen}
             _show(
                 trainer, f"test/{kind}", _sheet(examples, pl_module, titles), f"test_{kind}_{self.by.replace('/', '_')}"
             )
             media.log_examples(trainer, f"test/{kind}_images", examples, rows, pl_module.result.threshold)
-        for one in evaluated(trainer, pl_module, spread(sorted(rows), self.images)):
+        for one in predict_examples(trainer, pl_module, evenly_spaced(sorted(rows), self.images)):
             strip = np.concatenate(list(one.tiles(pl_module.result.threshold, pl_module.evaluation.tolerance_px)), 1)
             write_image(Path(trainer.default_root_dir) / run_folder.EXAMPLES / f"{quote(one.id, safe='')}.png", strip)
-
-
-def spread(ids: Sequence[str], number: int) -> list[str]:
-    """So many ids, spread evenly from the first to the last."""
-    return [ids[i] for i in np.linspace(0, len(ids) - 1, min(number, len(ids))).round().astype(int)]
 
 
 def extremes(rows: list[Row], by: str, number: int) -> dict[str, list[str]]:
@@ -122,7 +116,7 @@ def extremes(rows: list[Row], by: str, number: int) -> dict[str, list[str]]:
 def _sheet(examples: list[Example], pl_module: Any, titles: dict[str, str]) -> pictures.Image:
     tolerance = pl_module.evaluation.tolerance_px
     rows = [one.row(pl_module.result.threshold, tolerance, titles[one.id]) for one in examples]
-    return pictures.stacked([*rows, pictures.legend(rows[0].shape[1], tolerance)])
+    return pictures.stack_rows([*rows, pictures.legend(rows[0].shape[1], tolerance)])
 
 
 def _show(trainer: pl.Trainer, name: str, picture: pictures.Image, file: str) -> None:

@@ -103,7 +103,7 @@ def sheet(report: Report, data: CrackDataModule) -> pictures.Image | None:
         ("extreme", cracked[:half] + cracked[half:][-half:]),
         ("typical", cracked[middle : middle + COLUMNS]),
     ]
-    return pictures.stacked([_row(kind, row, data) for kind, row in rows if row])
+    return pictures.stack_rows([_row(kind, row, data) for kind, row in rows if row])
 
 
 def _row(kind: str, row: Sequence[Examined], data: CrackDataModule) -> pictures.Image:
@@ -119,6 +119,6 @@ def _tile(one: Examined, data: CrackDataModule) -> pictures.Image:
     crack = ((mask > 0) & (mask != IGNORE)).astype(np.uint8)
     outlined = image.copy()
     outlined[cv2.dilate(crack, np.ones((3, 3), np.uint8)) > crack] = pictures.MISSED
-    both = np.concatenate([outlined, pictures.as_picture(crack > 0)])
+    both = np.concatenate([outlined, pictures.mask_image(crack > 0)])
     scale = TILE / both.shape[1]
     return np.asarray(cv2.resize(both, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)

@@ -52,7 +52,7 @@ def log_examples(
                 one.id,
                 wandb.Image(one.photo, masks=overlays),
                 wandb.Image(probability),
-                *(wandb.Image(pictures.as_map(values)) for values in one.maps.values()),
+                *(wandb.Image(pictures.heatmap(values)) for values in one.maps.values()),
                 *(rows[one.id].get(score) for score in scores),
             )
         _log(logger, {name: table}, trainer.global_step)

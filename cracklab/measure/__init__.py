@@ -1,6 +1,6 @@
 """Length, width, direction, tips and branch points of cracks, from masks."""
 
-from cracklab.measure.measurement import Crack, Line, Measurement, figures
+from cracklab.measure.measurement import Crack, Line, Measurement, summarize
 from cracklab.measure.trace import measure_mask
 
-__all__ = ["Crack", "Line", "Measurement", "figures", "measure_mask"]
+__all__ = ["Crack", "Line", "Measurement", "measure_mask", "summarize"]

@@ -1,13 +1,11 @@
-"""Measurements made on predictions against those made on the truth: the error that an inspector asks for."""
+"""Errors of measurements on predicted masks, compared with measurements on the true masks."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from cracklab.measure.measurement import Measurement
-
-Row = Mapping[str, Any]
+from cracklab.measure.measurement import Measurement, Row
 
 WIDTHS = ("width_p50", "width_p95", "width_max")
 COLUMNS = (
@@ -15,13 +13,25 @@ COLUMNS = (
     *(f"{name}{end}" for name in WIDTHS for end in ("_px", "_error_px")),
     *("cracks", "true_cracks"),
 )
+"""Columns of comparison.csv."""
 
 
-def row(name: str, measured: Measurement, truth: Measurement) -> Row:
-    """Figures of one photo and their errors; None where one side has none."""
-    found, true = measured.figures(), truth.figures()
+def comparison_row(id: str, measurement: Measurement, truth: Measurement) -> Row:
+    """Return the row of a photo in comparison.csv: predicted minus true; None if one of the masks has no crack.
+
+    `length_error` is relative to the true length.
+
+    Example:
+        >>> from cracklab.measure import measure_mask
+        >>> truth, prediction = np.zeros((20, 80), bool), np.zeros((20, 80), bool)
+        >>> truth[8:12, 10:70] = prediction[8:14, 10:40] = True  # half the length, 2 px too wide
+        >>> row = comparison_row("wall", measure_mask(prediction), measure_mask(truth))
+        >>> round(row["length_error"], 2), round(row["width_p50_error_px"], 2)
+        (-0.5, 2.0)
+    """
+    found, true = measurement.summary(), truth.summary()
     values: dict[str, Any] = {
-        "id": name,
+        "id": id,
         "length_px": found["length_px"],
         "true_length_px": true["length_px"],
         "length_error": found["length_px"] / true["length_px"] - 1 if true["length_px"] else None,
@@ -35,17 +45,25 @@ def row(name: str, measured: Measurement, truth: Measurement) -> Row:
     return values
 
 
-def summary(rows: Sequence[Row]) -> dict[str, float | int | None]:
-    """Errors over photos.
+def summarize_errors(rows: Sequence[Row]) -> dict[str, float | int | None]:
+    """Return the errors over all photos, for comparison.json.
 
-    `length_error_total`: of all length together, relative: what is found too much in one photo and too little in the
-    next cancels. `length_error_abs_mean`, `_median`: the size of the relative error of a photo with cracks, 1 where none
-    of its length is found. `width_*_error_px_mean`: bias; `_abs_mean`: size, both over photos where cracks are on either
-    side. `photos_missed`: cracks, but none found; `photos_false`: none, but some found.
+    - `length_error_total`: relative error of the total length; excess in one photo cancels a deficit in another.
+    - `length_error_abs_mean`, `_median`: magnitude of the relative error of a photo with cracks; 1 if none is found.
+    - `width_*_error_px_mean`: bias; `_abs_mean`: magnitude. Both are over photos with cracks in both masks.
+    - `photos_missed`: photos with cracks of which none is found; `photos_false`: photos without cracks where one is found.
+
+    Example:
+        >>> missed = {"length_px": 0.0, "true_length_px": 50.0, "length_error": -1.0}
+        >>> excess = {"length_px": 80.0, "true_length_px": 50.0, "length_error": 0.6}
+        >>> widths = {f"{name}_error_px": None for name in WIDTHS}
+        >>> errors = summarize_errors([missed | widths, excess | widths])
+        >>> errors["photos_missed"], round(errors["length_error_total"], 2), errors["length_error_abs_mean"]
+        (1, -0.2, 0.8)
     """
 
-    def mean(values: Sequence[float], of: Any = np.mean) -> float | None:
-        return float(of(values)) if len(values) else None
+    def mean(values: Sequence[float], average: Any = np.mean) -> float | None:
+        return float(average(values)) if len(values) else None
 
     length, true = (sum(row[key] for row in rows) for key in ("length_px", "true_length_px"))
     relative = [abs(row["length_error"]) for row in rows if row["length_error"] is not None]
@@ -64,9 +82,16 @@ def summary(rows: Sequence[Row]) -> dict[str, float | int | None]:
     return result
 
 
-def as_text(result: Mapping[str, float | int | None]) -> str:
-    """The summary, one line a figure."""
-    return "\n".join(f"{name:28}{_cell(name, value)}" for name, value in result.items())
+def as_text(errors: Mapping[str, float | int | None]) -> str:
+    """Return the result of `summarize_errors` with one value a line.
+
+    Example:
+        >>> print(as_text({"photos": 2, "length_error_total": -0.2, "width_p50_error_px_mean": None}))
+        photos                      2
+        length_error_total          -20.0%
+        width_p50_error_px_mean     -
+    """
+    return "\n".join(f"{name:28}{_cell(name, value)}" for name, value in errors.items())
 
 
 def _cell(name: str, value: float | int | None) -> str:

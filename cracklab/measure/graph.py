@@ -1,4 +1,4 @@
-"""Centre lines of a mask as paths between tips and branch points, without the spurs that rough edges make."""
+"""The skeleton of a mask as a graph: branches between tips and branch points, without the spurs of rough edges."""
 
 import heapq
 from collections import defaultdict
@@ -6,27 +6,33 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from skimage.morphology import skeletonize
 
 from cracklab.geometry.masks import Map, Mask
-
-Floats = NDArray[np.float64]
-Points = NDArray[np.float64]
-"""(N, 2): x and y, px, the centre of the top left pixel at (0, 0)."""
+from cracklab.measure.lines import Floats, Points, arc_length
 
 SPUR_PX = 3.0
-"""A branch that stands out of its crack by less than this is roughness of the edge, however thin the crack, px."""
+"""A branch that extends beyond its crack by less than this is roughness of the edge, however thin the crack, px."""
 
 
-def at(depth: Map, points: Points) -> Floats:
-    """Values of a map at the pixels (N, 2)."""
+def values_at(map: Map, points: Points) -> Floats:
+    """Return the values of a map (H, W) at pixels (N, 2).
+
+    Example:
+        >>> values_at(np.array([[1, 2, 3], [4, 5, 6]], np.float32), np.array([[2.0, 0.0], [0.0, 1.0]]))
+        array([3., 4.])
+    """
     columns, rows = points.astype(int).T
-    return np.asarray(depth[rows, columns], np.float64)
+    return np.asarray(map[rows, columns], np.float64)
 
 
-class Path(NamedTuple):
-    """A chain of pixels between two nodes; a node is a tip, a branch point, or the seam of a closed line."""
+class Branch(NamedTuple):
+    """A chain of pixels between two nodes; a node is a tip, a branch point, or the seam of a closed line.
+
+    Example:
+        >>> Branch(7, 9, np.array([[0.0, 0.0], [1.0, 1.0], [2.0, 1.0]])).backwards().points.tolist()
+        [[2.0, 1.0], [1.0, 1.0], [0.0, 0.0]]
+    """
 
     start: int
     end: int
@@ -37,15 +43,22 @@ class Path(NamedTuple):
         """Length of the chain of pixel centres, px."""
         return float(np.hypot(*np.diff(self.points, axis=0).T).sum())
 
-    def backwards(self) -> "Path":
-        """The same path from its end to its start."""
-        return Path(self.end, self.start, self.points[::-1])
+    def backwards(self) -> "Branch":
+        """Return the branch from its end to its start."""
+        return Branch(self.end, self.start, self.points[::-1])
 
 
-def paths(mask: Mask) -> list[Path]:
-    """The skeleton of a mask (Lee 1994) as paths; isolated pixels have none.
+def skeleton_branches(mask: Mask) -> list[Branch]:
+    """Return the branches of a mask's skeleton (Lee 1994); isolated pixels have none.
 
-    Not that of Zhang and Suen (1984), which eats strips at 45 degrees from both ends, up to the whole of them.
+    The skeleton of Zhang and Suen (1984) is not used: it erodes strips at 45 degrees from both ends, up to all of them.
+
+    Example:
+        >>> mask = np.zeros((5, 9), bool)
+        >>> mask[1:4, 1:8] = True
+        >>> (branch,) = skeleton_branches(mask)
+        >>> branch.points[0].tolist(), branch.points[-1].tolist()
+        ([1.0, 2.0], [7.0, 2.0])
     """
     from skan import Skeleton  # its compiler takes seconds to import
 
@@ -55,71 +68,85 @@ def paths(mask: Mask) -> list[Path]:
     skeleton = Skeleton(line, keep_images=False)
     pixels = skeleton.coordinates[:, ::-1].astype(np.float64)
     chains = (skeleton.path(i) for i in range(skeleton.n_paths))
-    return [Path(int(chain[0]), int(chain[-1]), pixels[chain]) for chain in chains if len(chain) > 1]
+    return [Branch(int(chain[0]), int(chain[-1]), pixels[chain]) for chain in chains if len(chain) > 1]
 
 
-class Net:
-    """Paths and the nodes that they meet at; a node where two paths meet is dissolved as soon as others leave it."""
+class SkeletonGraph:
+    """Branches by key, and the nodes where they meet. A node is dissolved when only two branches are left there.
 
-    def __init__(self, found: Iterable[Path]) -> None:
-        self.paths: dict[int, Path] = {}
-        self.at: defaultdict[int, list[int]] = defaultdict(list)
+    Example:
+        >>> stem = Branch(0, 1, np.array([[0.0, 5.0], [5.0, 5.0]]))
+        >>> left = Branch(1, 2, np.array([[5.0, 5.0], [9.0, 1.0]]))
+        >>> right = Branch(1, 3, np.array([[5.0, 5.0], [9.0, 9.0]]))
+        >>> graph = SkeletonGraph([stem, left, right])
+        >>> graph.degree(1)
+        3
+        >>> graph.remove(2).end
+        3
+        >>> graph.branches[graph.dissolve(1)].points.tolist()
+        [[0.0, 5.0], [5.0, 5.0], [9.0, 1.0]]
+    """
+
+    def __init__(self, branches: Iterable[Branch]) -> None:
+        self.branches: dict[int, Branch] = {}
+        self.at_node: defaultdict[int, list[int]] = defaultdict(list)
         self._next = 0
-        for path in found:
-            self.add(path)
+        for branch in branches:
+            self.add(branch)
 
-    def add(self, path: Path) -> int:
-        """Add a path; returns its key."""
+    def add(self, branch: Branch) -> int:
+        """Add a branch and return its key."""
         key, self._next = self._next, self._next + 1
-        self.paths[key] = path
-        self.at[path.start].append(key)
-        self.at[path.end].append(key)
+        self.branches[key] = branch
+        self.at_node[branch.start].append(key)
+        self.at_node[branch.end].append(key)
         return key
 
-    def remove(self, key: int) -> Path:
-        """Take a path out."""
-        path = self.paths.pop(key)
-        self.at[path.start].remove(key)
-        self.at[path.end].remove(key)
-        return path
+    def remove(self, key: int) -> Branch:
+        """Remove a branch and return it."""
+        branch = self.branches.pop(key)
+        self.at_node[branch.start].remove(key)
+        self.at_node[branch.end].remove(key)
+        return branch
 
     def degree(self, node: int) -> int:
-        """How many ends of paths meet at a node."""
-        return len(self.at[node])
+        """Return the number of ends of branches at a node."""
+        return len(self.at_node[node])
 
     def dissolve(self, node: int) -> int | None:
-        """Make one path of the two that meet at a node; returns its key, or None where there are not two."""
-        if self.degree(node) != 2 or self.at[node][0] == self.at[node][1]:
+        """Merge the two branches of a node and return the key of the merged one; None if there are not just two."""
+        if self.degree(node) != 2 or self.at_node[node][0] == self.at_node[node][1]:
             return None
-        first, second = (self.remove(key) for key in tuple(self.at[node]))
+        first, second = (self.remove(key) for key in tuple(self.at_node[node]))
         first = first if first.end == node else first.backwards()
         second = second if second.start == node else second.backwards()
-        return self.add(Path(first.start, second.end, np.concatenate([first.points, second.points[1:]])))
+        return self.add(Branch(first.start, second.end, np.concatenate([first.points, second.points[1:]])))
 
     def prune(self, depth: Map) -> None:
-        """Remove spurs, the shortest first, so that of a fork at a crack's end one prong stays.
+        """Remove spurs, the shortest first, so that one prong of a fork at a crack's end is kept.
 
-        A spur is a path from a branch point to a tip whose inscribed discs reach out of the one at the branch point by
-        less than `SPUR_PX` or that one's radius. (The prongs towards the corners of a square end reach out by 0.41 of it.)
+        A spur is a branch from a branch point to a tip. Its inscribed discs extend beyond the disc of the branch point by
+        less than `SPUR_PX` or the radius of that disc. (The prongs towards the corners of a square end extend by 0.41 of
+        the radius.)
 
         Args:
             depth: (H, W), distance to the nearest pixel outside of the mask, px.
         """
-        waiting = [(path.length, key) for key, path in self.paths.items()]
+        waiting = [(branch.length, key) for key, branch in self.branches.items()]
         heapq.heapify(waiting)
         while waiting:
             _, key = heapq.heappop(waiting)
-            if key not in self.paths:
+            if key not in self.branches:
                 continue
-            path = self.paths[key]
-            if self.degree(path.start) < self.degree(path.end):
-                path = path.backwards()
-            if self.degree(path.end) != 1 or self.degree(path.start) < 3:
+            branch = self.branches[key]
+            if self.degree(branch.start) < self.degree(branch.end):
+                branch = branch.backwards()
+            if self.degree(branch.end) != 1 or self.degree(branch.start) < 3:
                 continue
-            radii = at(depth, path.points)
-            along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(path.points, axis=0).T))])
-            if (along + radii).max() - radii[0] < max(SPUR_PX, radii[0]):
+            radii = values_at(depth, branch.points)
+            extent = (arc_length(branch.points) + radii).max() - radii[0]
+            if extent < max(SPUR_PX, radii[0]):
                 self.remove(key)
-                merged = self.dissolve(path.start)
+                merged = self.dissolve(branch.start)
                 if merged is not None:
-                    heapq.heappush(waiting, (self.paths[merged].length, merged))
+                    heapq.heappush(waiting, (self.branches[merged].length, merged))

@@ -1,17 +1,24 @@
-"""What is measured of a crack and of a photo."""
+"""The result of measuring a mask: its cracks with their centre lines, and the rows of the tables."""
+
+from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cracklab.measure.graph import Floats, Points
-from cracklab.measure.lines import arc_length
+from cracklab.measure.lines import Floats, Points, arc_length
 
-LENGTHS = ("length", "gap_length", "width_p50", "width_p95", "width_max")
-"""Figures in px that have a twin in mm."""
+if TYPE_CHECKING:
+    import pandas as pd
+
+Row = Mapping[str, Any]
+"""One row of a table, by column."""
+
+SCALED = ("length", "gap_length", "width_p50", "width_p95", "width_max")
+"""Columns in px with a twin in mm."""
 
 
 @dataclass(frozen=True)
@@ -19,15 +26,20 @@ class Line:
     """A centre line between tips and branch points.
 
     Attributes:
-        points: (N, 2) x and y, px, the centre of the top left pixel at (0, 0); vertices about 1 px apart. Closed where
-            the first is the last.
-        width_px: (N,), at each vertex.
-        clear: (N,), whether a vertex is far enough from branch points for its width to be that of this line.
+        points: (N, 2) x and y, px; the centre of the top left pixel is (0, 0). Vertices are about 1 px apart. The first
+            and the last point of a closed line are equal.
+        width_px: (N,), width at each vertex.
+        width_valid: (N,), whether a vertex is far enough from tips and branch points for its width to count.
+
+    Example:
+        >>> points = np.array([[0.0, 0.0], [3.0, 4.0]])
+        >>> Line(points, width_px=np.full(2, 1.5), width_valid=np.ones(2, bool)).length_px
+        5.0
     """
 
     points: Points
     width_px: Floats
-    clear: NDArray[np.bool_]
+    width_valid: NDArray[np.bool_]
 
     @property
     def length_px(self) -> float:
@@ -37,14 +49,22 @@ class Line:
 
 @dataclass(frozen=True)
 class Crack:
-    """A connected part of a mask, or several with bridged gaps between them.
+    """A connected part of a mask, or several parts joined over bridged gaps.
 
     Attributes:
-        lines: its centre lines.
+        lines: centre lines.
         gaps: (K, 2, 2), the two ends of every bridged gap, px.
-        tips: (T, 2), px; where a crack leaves the photo counts as a tip too.
+        tips: (T, 2), px; a crack that leaves the photo has a tip at the border.
         branch_points: (B, 2), px.
-        area_px: pixels of the mask, with its small holes.
+        area_px: number of pixels, small holes included.
+
+    Example:
+        >>> points = np.array([[0.0, 0.0], [3.0, 4.0]])
+        >>> line = Line(points, width_px=np.full(2, 1.5), width_valid=np.ones(2, bool))
+        >>> gap = np.array([[[3.0, 4.0], [3.0, 6.0]]])
+        >>> crack = Crack((line,), gap, tips=points[:1], branch_points=np.empty((0, 2)), area_px=8)
+        >>> crack.length_px, crack.gap_length_px
+        (7.0, 2.0)
     """
 
     lines: tuple[Line, ...]
@@ -69,10 +89,21 @@ class Measurement:
     """The cracks of a photo, the longest first.
 
     Attributes:
-        cracks: all of them.
+        cracks: all cracks.
         height: of the photo, px.
         width: of the photo, px.
-        mm_per_px: scale; None where it is not known.
+        mm_per_px: scale; None if it is not known.
+
+    Example:
+        >>> from cracklab.measure import measure_mask
+        >>> mask = np.zeros((20, 80), bool)
+        >>> mask[8:12, 10:70] = True  # 60 px long, 4 px wide
+        >>> measurement = measure_mask(mask, mm_per_px=0.5)
+        >>> summary = measurement.summary()
+        >>> [round(summary[name]) for name in ("length_px", "length_mm", "width_p50_px")]
+        [60, 30, 4]
+        >>> measurement.to_frame()[["crack", "area_px", "tips"]].values.tolist()
+        [[1, 240, 2]]
     """
 
     cracks: tuple[Crack, ...]
@@ -80,42 +111,74 @@ class Measurement:
     width: int
     mm_per_px: float | None = None
 
-    def rows(self) -> list[dict[str, Any]]:
-        """The figures of each crack, numbered from 1, and where it is widest."""
-        return [
-            {
-                "crack": i,
-                **figures([crack], self.mm_per_px),
-                **dict(zip(("widest_x", "widest_y"), widest(crack)[0], strict=True)),
-            }
-            for i, crack in enumerate(self.cracks, 1)
-        ]
+    def summary(self) -> dict[str, Any]:
+        """Return `summarize` of all cracks together, their number, and their share of the photo's area."""
+        values = {"cracks": len(self.cracks), **summarize(self.cracks, self.mm_per_px)}
+        values["area_share"] = values["area_px"] / (self.height * self.width)
+        return values
 
-    def figures(self) -> dict[str, Any]:
-        """The figures of the photo: its cracks taken together, and the density of length in area."""
-        taken = {"cracks": len(self.cracks), **figures(self.cracks, self.mm_per_px)}
-        taken["area_share"] = taken["area_px"] / (self.height * self.width)
-        return taken
+    def crack_rows(self) -> list[dict[str, Any]]:
+        """Return `summarize` of each crack, its number, counted from 1, and its widest place, px."""
+        rows = []
+        for number, crack in enumerate(self.cracks, 1):
+            x, y = widest_place(crack)[0]
+            rows.append({"crack": number, **summarize([crack], self.mm_per_px), "widest_x": x, "widest_y": y})
+        return rows
+
+    def to_frame(self, id: str | None = None) -> pd.DataFrame:
+        """Return the cracks as a data frame: one row per crack, the columns of cracks.csv.
+
+        Missing values are NaN. Counts are int64, all other columns float64, with or without cracks.
+
+        Args:
+            id: of the photo, for the column `id`; without it, the frame has no such column.
+        """
+        import pandas as pd  # takes a second to import
+
+        types = {name: np.int64 if name in COUNTS else np.float64 for name in CRACK_COLUMNS if name != "id"}
+        frame = pd.DataFrame(self.crack_rows(), columns=list(types)).astype(types)
+        if id is not None:
+            frame.insert(0, "id", id)
+        return frame
 
 
-def widest(crack: Crack) -> tuple[tuple[float, float], float, tuple[float, float]]:
-    """Where a crack is widest: the place, the width there, px, and the direction of the line."""
-    lines = [line for line in crack.lines if line.clear.any()]
-    widths = [np.where(line.clear, line.width_px, -1) for line in lines] if lines else [x.width_px for x in crack.lines]
+def widest_place(crack: Crack) -> tuple[tuple[float, float], float, tuple[float, float]]:
+    """Return the widest place of a crack: x and y, the width, px, and the direction of the line there.
+
+    Example:
+        >>> points = np.array([[0.0, 5.0], [1.0, 5.0], [2.0, 5.0]])
+        >>> line = Line(points, width_px=np.array([2.0, 3.0, 9.0]), width_valid=np.array([True, True, False]))
+        >>> widest_place(Crack((line,), np.empty((0, 2, 2)), points[[0, -1]], np.empty((0, 2)), area_px=9))
+        ((1.0, 5.0), 3.0, (1.0, 0.0))
+    """
+    lines = [line for line in crack.lines if line.width_valid.any()]
+    widths = [np.where(line.width_valid, line.width_px, -1) for line in lines] or [x.width_px for x in crack.lines]
     line, width = max(zip(lines or crack.lines, widths, strict=True), key=lambda pair: float(pair[1].max()))
     i = int(width.argmax())
     (x, y), (across, down) = line.points[i], np.gradient(line.points, axis=0)[i]
     return (float(x), float(y)), float(width[i]), (float(across), float(down))
 
 
-def figures(cracks: Sequence[Crack], mm_per_px: float | None) -> dict[str, Any]:
-    """Length, widths, area, direction and counts of one or several cracks, in px and mm.
+def summarize(cracks: Sequence[Crack], mm_per_px: float | None) -> dict[str, Any]:
+    """Return length, widths, area, direction and counts of one or several cracks, in px and mm.
 
-    `length`: of all centre lines, bridged gaps included; `gap_length` is their part. `width_p50`, `width_p95`,
-    `width_max`: over the centre lines, each px of length once, away from branch points. `orientation_deg`: the
-    direction of the centre lines on average, 0 across the photo, 90 upright, anticlockwise, below 180; `alignment`: 1
-    where all of it has that direction, 0 where no direction prevails (mean of doubled angles, Mardia 1972). Widths and
-    direction of nothing are None, and so is everything in mm without a scale.
+    - `length`: of all centre lines and bridged gaps; `gap_length`: of the gaps.
+    - `width_p50`, `width_p95`, `width_max`: over the centre lines, weighted by length, away from branch points and tips.
+    - `orientation_deg`: mean direction of the centre lines, 0 horizontal, 90 vertical, anticlockwise, below 180.
+    - `alignment`: 1 if all centre lines have this direction, 0 if no direction prevails. Both are the mean of doubled
+      angles (Mardia 1972).
+
+    Widths and directions of no cracks are None. Without a scale, everything in mm is None.
+
+    Example:
+        >>> points = np.array([[0.0, 0.0], [3.0, 4.0]])
+        >>> line = Line(points, width_px=np.full(2, 1.5), width_valid=np.ones(2, bool))
+        >>> crack = Crack((line,), np.empty((0, 2, 2)), tips=points, branch_points=np.empty((0, 2)), area_px=8)
+        >>> values = summarize([crack], mm_per_px=0.5)
+        >>> values["length_px"], values["length_mm"], values["width_max_mm"], values["area_mm2"]
+        (5.0, 2.5, 0.75, 2.0)
+        >>> round(values["orientation_deg"], 1)  # 3 px to the right and 4 px down
+        126.9
     """
     lines = [line for crack in cracks for line in crack.lines]
     values: dict[str, Any] = {
@@ -132,29 +195,37 @@ def figures(cracks: Sequence[Crack], mm_per_px: float | None) -> dict[str, Any]:
 
 
 def _widths(lines: Sequence[Line]) -> dict[str, float | None]:
-    clear = [line.width_px[line.clear] for line in lines]
-    found = np.concatenate(clear) if clear else np.empty(0)
-    if not found.size and lines:
-        found = np.concatenate([line.width_px for line in lines])
-    if not found.size:
+    valid = [line.width_px[line.width_valid] for line in lines]
+    widths = np.concatenate(valid) if valid else np.empty(0)
+    if not widths.size and lines:
+        widths = np.concatenate([line.width_px for line in lines])
+    if not widths.size:
         return dict.fromkeys(("width_p50_px", "width_p95_px", "width_max_px"))
-    middle, high = np.percentile(found, (50, 95))
-    return {"width_p50_px": float(middle), "width_p95_px": float(high), "width_max_px": float(found.max())}
+    middle, high = np.percentile(widths, (50, 95))
+    return {"width_p50_px": float(middle), "width_p95_px": float(high), "width_max_px": float(widths.max())}
 
 
 def _direction(lines: Sequence[Line]) -> dict[str, float | None]:
     steps = np.concatenate([np.empty((0, 2)), *(np.diff(line.points, axis=0) for line in lines)])
-    across, up = steps[:, 0], -steps[:, 1]
-    lengths = np.hypot(across, up)
+    right, up = steps[:, 0], -steps[:, 1]
+    lengths = np.hypot(right, up)
     if not lengths.sum():
         return {"orientation_deg": None, "alignment": None}
-    doubled = np.sum(lengths * np.exp(2j * np.arctan2(up, across))) / lengths.sum()
+    doubled = np.sum(lengths * np.exp(2j * np.arctan2(up, right))) / lengths.sum()
     return {"orientation_deg": float(np.degrees(np.angle(doubled)) / 2 % 180), "alignment": float(abs(doubled))}
 
 
-def _in_mm(values: Mapping[str, Any], mm_per_px: float | None) -> dict[str, float | None]:
+def _in_mm(values: Row, mm_per_px: float | None) -> dict[str, float | None]:
     def scaled(value: float | None, factor: float | None) -> float | None:
         return None if value is None or factor is None else value * factor
 
     area = scaled(values["area_px"], None if mm_per_px is None else mm_per_px**2)
-    return {f"{name}_mm": scaled(values[f"{name}_px"], mm_per_px) for name in LENGTHS} | {"area_mm2": area}
+    return {f"{name}_mm": scaled(values[f"{name}_px"], mm_per_px) for name in SCALED} | {"area_mm2": area}
+
+
+COUNTS = frozenset({"crack", "cracks", "gaps", "area_px", "tips", "branch_points"})
+"""Columns of whole numbers."""
+CRACK_COLUMNS = ("id", "crack", *summarize([], None), "widest_x", "widest_y")
+"""Columns of cracks.csv."""
+PHOTO_COLUMNS = ("id", "mm_per_px", "cracks", *summarize([], None), "area_share")
+"""Columns of photos.csv."""

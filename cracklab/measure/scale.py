@@ -1,4 +1,4 @@
-"""How many millimetres a pixel is: one figure for all photos, a table, or a photo's own EXIF and a distance."""
+"""The scale of a photo, mm per px: from a table, or from its EXIF and the distance to the wall."""
 
 import csv
 import math
@@ -9,18 +9,26 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from cracklab.errors import ConfigError, DataError
 
 FILM_DIAGONAL_MM = math.hypot(36, 24)
-"""Diagonal of 35 mm film, which the equivalent focal length refers to (CIPA DCG-001)."""
+"""Diagonal of 35 mm film, to which the equivalent focal length refers (CIPA DCG-001)."""
 UNIT_MM = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}
 """Units of EXIF's FocalPlaneResolutionUnit, mm."""
 SAME_SHAPE = 0.01
-"""A photo whose ratio of sides differs by more than this share from that of the camera's own was cropped."""
+"""A photo was cropped if its aspect ratio differs by more than this share from that in its EXIF."""
 
 
-def read_table(path: Path) -> dict[str, float]:
-    """Scales from a CSV file with the columns `id` (a mask's name without its ending) and `mm_per_px`.
+def read_scales(path: Path) -> dict[str, float]:
+    r"""Read scales from a CSV file with the columns `id` (the name of a mask without its suffix) and `mm_per_px`.
 
     Raises:
         ConfigError: for a file without these columns, a repeated id, or a scale that is not a positive number.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "scales.csv"
+        ...     _ = path.write_text("id,mm_per_px\nnorth,0.4\neast/3,0.25\n")
+        ...     read_scales(path)
+        {'north': 0.4, 'east/3': 0.25}
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -41,10 +49,18 @@ def read_table(path: Path) -> dict[str, float]:
 
 
 def positive(value: str | float, name: str) -> float:
-    """A positive, finite number.
+    """Return a value as a positive, finite number.
+
+    Args:
+        value: to convert.
+        name: of the option or cell, for the message.
 
     Raises:
-        ConfigError: naming it, for anything else.
+        ConfigError: for anything else.
+
+    Example:
+        >>> positive("0.4", "--mm_per_px")
+        0.4
     """
     try:
         number = float(value)
@@ -55,21 +71,30 @@ def positive(value: str | float, name: str) -> float:
     return number
 
 
-def from_exif(photo: Path, distance_mm: float) -> float:
-    """Scale of a photo taken at right angles to the wall, from its EXIF, mm per px.
+def scale_from_exif(photo: Path, distance_mm: float) -> float:
+    """Return the scale of a photo taken at right angles to the wall, from its EXIF, mm per px.
 
         mm_per_px = distance * pixel pitch / focal length
 
-    The pitch is that of the sensor (FocalPlaneXResolution), or follows from the equivalent focal length on 35 mm film
-    and the diagonal; the latter is rounded to whole mm by cameras, 2 % for 26 mm. A photo that was reduced keeps its
-    scale right, one that was cropped is refused.
+    The pixel pitch is that of the sensor (FocalPlaneXResolution), or follows from the diagonal and the equivalent focal
+    length on 35 mm film, which cameras round to whole mm: 2 % at 26 mm. The scale of a resized photo is right; a cropped
+    photo is refused.
 
     Args:
         photo: the file.
         distance_mm: from the camera to the wall, mm.
 
     Raises:
-        DataError: for a photo without these tags, or cropped.
+        DataError: for a photo without these tags, or a cropped one.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> exif = Image.Exif()
+        >>> exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.FocalLengthIn35mmFilm] = 50
+        >>> with TemporaryDirectory() as folder:
+        ...     Image.new("RGB", (360, 240)).save(Path(folder) / "a.jpg", exif=exif)
+        ...     round(scale_from_exif(Path(folder) / "a.jpg", distance_mm=1000), 3)  # 36 mm / 360 px * 1000 / 50
+        2.0
     """
     try:
         with Image.open(photo) as image:
@@ -88,15 +113,15 @@ def from_exif(photo: Path, distance_mm: float) -> float:
     sides = sorted((number(ExifTags.Base.ExifImageWidth), number(ExifTags.Base.ExifImageHeight)))
     if sides[0] and abs(sides[1] / sides[0] - long / short) > SAME_SHAPE * long / short:
         raise DataError(
-            f"photo {str(photo)!r} is {long} x {short} px but its EXIF speaks of {sides[1]:g} x {sides[0]:g}: it was "
+            f"photo {str(photo)!r} is {long} x {short} px but its EXIF says {sides[1]:g} x {sides[0]:g}: it was "
             "cropped, so give its scale by --mm_per_px or --scale_csv"
         )
     focal, film = number(ExifTags.Base.FocalLength), number(ExifTags.Base.FocalLengthIn35mmFilm)
     resolution = number(ExifTags.Base.FocalPlaneXResolution)
     unit = UNIT_MM.get(int(number(ExifTags.Base.FocalPlaneResolutionUnit)) or 2)
     if focal and resolution and unit:
-        reduced = sides[1] / long if sides[1] else 1.0
-        return distance_mm * unit / resolution * reduced / focal
+        resized = sides[1] / long if sides[1] else 1.0
+        return distance_mm * unit / resolution * resized / focal
     if film:
         return distance_mm * FILM_DIAGONAL_MM / math.hypot(long, short) / film
     raise DataError(

@@ -1,84 +1,120 @@
 """Measurements as CSV, JSON and text."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cracklab.files import write_json, write_text
-from cracklab.measure.graph import Points
-from cracklab.measure.measurement import Crack, Measurement, figures
-
-Row = Mapping[str, Any]
+from cracklab.files import write_csv, write_json
+from cracklab.measure.lines import Points
+from cracklab.measure.measurement import CRACK_COLUMNS, PHOTO_COLUMNS, Crack, Measurement, Row
 
 DIGITS = 4
-"""Decimal places that are written."""
-CRACK_COLUMNS = ("id", "crack", *figures([], None), "widest_x", "widest_y")
-PHOTO_COLUMNS = ("id", "mm_per_px", "cracks", *figures([], None), "area_share")
+"""Decimal places in files."""
 SHOWN = (
     *("id", "crack", "cracks", "length_{}", "width_p50_{}", "width_p95_{}", "width_max_{}"),
     *("orientation_deg", "tips", "branch_points", "gaps"),
 )
-"""Columns of the table on the screen, in mm where the scale of all is known."""
+"""Columns of the table on the screen; lengths are in mm if the scale of all photos is known."""
 
 
-def photo_row(name: str, measured: Measurement) -> Row:
-    """The row of a photo."""
-    return {"id": name, "mm_per_px": measured.mm_per_px, **measured.figures()}
+def photo_row(id: str, measurement: Measurement) -> Row:
+    """Return the row of a photo in photos.csv.
+
+    Example:
+        >>> row = photo_row("wall", Measurement((), height=40, width=60, mm_per_px=0.5))
+        >>> row["id"], row["cracks"], row["length_mm"], row["width_p50_mm"]
+        ('wall', 0, 0.0, None)
+    """
+    return {"id": id, "mm_per_px": measurement.mm_per_px, **measurement.summary()}
 
 
-def crack_rows(name: str, measured: Measurement) -> list[Row]:
-    """The rows of its cracks."""
-    return [{"id": name, **row} for row in measured.rows()]
+def crack_rows(id: str, measurement: Measurement) -> list[Row]:
+    """Return the rows of a photo's cracks in cracks.csv.
+
+    Example:
+        >>> import numpy as np
+        >>> from cracklab.measure import measure_mask
+        >>> mask = np.zeros((20, 80), bool)
+        >>> mask[4, 10:70] = mask[14, 30:40] = True
+        >>> [(row["id"], row["crack"], round(row["length_px"])) for row in crack_rows("wall", measure_mask(mask))]
+        [('wall', 1, 60), ('wall', 2, 10)]
+    """
+    return [{"id": id, **row} for row in measurement.crack_rows()]
 
 
-def as_json(measured: Measurement) -> dict[str, Any]:
-    """The same with the coordinates of tips, branch points and gaps, px."""
-    cracks = [row | _places(crack) for row, crack in zip(measured.rows(), measured.cracks, strict=True)]
-    sizes = {"height": measured.height, "width": measured.width, "mm_per_px": measured.mm_per_px}
-    values: dict[str, Any] = _rounded({**sizes, **measured.figures(), "of_cracks": cracks})
+def as_json(measurement: Measurement) -> dict[str, Any]:
+    """Return a photo's entry in measurements.json, with the coordinates of tips, branch points and gaps, px.
+
+    Example:
+        >>> import numpy as np
+        >>> from cracklab.measure import measure_mask
+        >>> mask = np.zeros((20, 80), bool)
+        >>> mask[8:12, 10:70] = True
+        >>> entry = as_json(measure_mask(mask))
+        >>> first, last = np.array(entry["of_cracks"][0]["tips_xy"])
+        >>> round(float(np.hypot(*(last - first))))
+        60
+    """
+    rows = zip(measurement.crack_rows(), measurement.cracks, strict=True)
+    cracks = [row | _coordinates(crack) for row, crack in rows]
+    photo = {"height": measurement.height, "width": measurement.width, "mm_per_px": measurement.mm_per_px}
+    values: dict[str, Any] = rounded({**photo, **measurement.summary(), "of_cracks": cracks})
     return values
 
 
-def _places(crack: Crack) -> dict[str, Any]:
-    def listed(points: Points) -> list[list[float]]:
+def _coordinates(crack: Crack) -> dict[str, Any]:
+    def as_list(points: Points) -> list[list[float]]:
         return [[float(x), float(y)] for x, y in points]
 
     return {
-        "tips_xy": listed(crack.tips),
-        "branch_points_xy": listed(crack.branch_points),
-        "gaps_xy": [listed(gap) for gap in crack.gaps],
+        "tips_xy": as_list(crack.tips),
+        "branch_points_xy": as_list(crack.branch_points),
+        "gaps_xy": [as_list(gap) for gap in crack.gaps],
     }
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
+    """Return a value, or all values in mappings and lists, with floats rounded to `DIGITS`.
+
+    Example:
+        >>> rounded({"length_px": 2 / 3, "tips": 2, "tips_xy": [[1.23456, 0.0]]})
+        {'length_px': 0.6667, 'tips': 2, 'tips_xy': [[1.2346, 0.0]]}
+    """
     if isinstance(value, Mapping):
-        return {key: _rounded(item) for key, item in value.items()}
+        return {key: rounded(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_rounded(item) for item in value]
+        return [rounded(item) for item in value]
     return round(value, DIGITS) if isinstance(value, float) else value
 
 
-def write_csv(path: Path, rows: Sequence[Row], columns: Sequence[str]) -> None:
-    """Write rows whole or not at all; what is not known stays empty."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(_rounded(dict(row)) for row in rows)
-    write_text(path, text.getvalue())
+def write_tables(folder: Path, measurements: Mapping[str, Measurement]) -> None:
+    """Write `photos.csv`, `cracks.csv` and `measurements.json`.
 
+    Args:
+        folder: to write to.
+        measurements: by id.
 
-def write(folder: Path, measured: Mapping[str, Measurement]) -> None:
-    """Write `photos.csv`, `cracks.csv` and `measurements.json`."""
-    write_csv(folder / "photos.csv", [photo_row(name, one) for name, one in measured.items()], PHOTO_COLUMNS)
-    cracks = [row for name, one in measured.items() for row in crack_rows(name, one)]
-    write_csv(folder / "cracks.csv", cracks, CRACK_COLUMNS)
-    write_json(folder / "measurements.json", {name: as_json(one) for name, one in measured.items()})
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     write_tables(Path(folder), {"wall": Measurement((), height=40, width=60)})
+        ...     (Path(folder) / "photos.csv").read_text().splitlines()[1].split(",")[:4]
+        ['wall', '', '0', '0.0']
+    """
+    photos = [photo_row(id, measurement) for id, measurement in measurements.items()]
+    cracks = [row for id, measurement in measurements.items() for row in crack_rows(id, measurement)]
+    write_csv(folder / "photos.csv", PHOTO_COLUMNS, rounded(photos))
+    write_csv(folder / "cracks.csv", CRACK_COLUMNS, rounded(cracks))
+    write_json(folder / "measurements.json", {id: as_json(measurement) for id, measurement in measurements.items()})
 
 
 def as_text(rows: Sequence[Row]) -> str:
-    """Rows of photos or of cracks as a table for the screen."""
+    """Return rows of photos or of cracks as a table for the screen.
+
+    Example:
+        >>> print(as_text([photo_row("wall", Measurement((), height=40, width=60))])[:40])
+          id  cracks  length_px  width_p50_px  w
+    """
     unit = "px" if any(row["length_mm"] is None for row in rows) else "mm"
     columns = [column for name in SHOWN if rows and (column := name.format(unit)) in rows[0]]
     cells = [columns, *([_cell(row[column]) for column in columns] for row in rows)]

@@ -1,52 +1,61 @@
-"""Width along a centre line, sub-pixel."""
+"""Sub-pixel width along a centre line."""
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter1d
 from scipy.spatial import cKDTree
 
-from cracklab.measure.graph import Floats, Points
-from cracklab.measure.lines import arc_length
+from cracklab.measure.lines import Floats, Points, arc_length
 
 
-def widths(lines: list[Points], pixels: Points, depth: Floats) -> list[Floats]:
-    """Width at every vertex of the lines of one crack, px.
+def line_widths(lines: list[Points], pixels: Points, depth: Floats) -> list[Floats]:
+    """Compute the width at every vertex of the lines of one crack, px.
 
-    Twice the exact distance to the background, the usual figure, is measured to the *centre of a pixel outside*: it is
-    1 px too large for an axis-parallel crack of odd width and right for an even one, and 0.3 to 0.7 px too large in
-    between, by angle. Area has no such bias: a pixel belongs to the mask where its centre is in the crack, so that the
-    number of pixels is the crack's area on average, at any angle. Hence
+    The usual width, twice the exact distance to the background, is biased, because that distance reaches to the *centre of
+    a pixel outside*. The width is 1 px too large for an axis-parallel crack of odd width, exact for an even one, and 0.3
+    to 0.7 px too large in between, by angle. Area has no such bias at any angle: a pixel belongs to the mask if its
+    centre is in the crack, so the expected number of pixels is the crack's area. Hence
 
-        width(s) = pixels nearest to the vertices within `k` of s / length of line between these
+        width(s) = number of pixels whose nearest vertex is within `k` of s / length of line between these vertices
 
-    with k half a width, and never more than the largest inscribed disc in that reach, so that what hangs on the edge
-    does not count as width.
+    where k is half a width. The width is at most the largest inscribed disc within that reach, so that bumps on the edge
+    do not count.
 
     Args:
-        lines: (N, 2) each, vertices at equal distances.
-        pixels: (M, 2), all of the crack.
-        depth: (M,), distance of these to the nearest pixel outside.
+        lines: (N, 2) each, equally spaced vertices.
+        pixels: (M, 2), all pixels of the crack.
+        depth: (M,), distance of each pixel to the nearest pixel outside, px.
+
+    Returns:
+        (N,) for each line.
+
+    Example:
+        >>> pixels = np.array([[x, y] for x in range(30) for y in range(3)], float)
+        >>> line = np.stack([np.arange(30.0), np.ones(30)], axis=1)
+        >>> (widths,) = line_widths([line], pixels, depth=np.tile([1.0, 2.0, 1.0], 30))
+        >>> float(widths[15].round(2)), 2 * 2.0  # twice the distance in the middle is 4
+        (3.0, 4.0)
     """
     vertices = np.concatenate(lines)
     nearest = np.asarray(cKDTree(vertices).query(pixels)[1], np.intp)
-    area = _shared(lines, vertices, pixels, nearest)
+    area = _area_of_vertices(lines, vertices, pixels, nearest)
     disc = np.zeros(len(vertices))
     np.maximum.at(disc, nearest, 2 * depth)
-    found, first = [], 0
+    widths, first = [], 0
     for line in lines:
         part = slice(first, first + len(line))
         first += len(line)
         share = np.full(len(line), arc_length(line)[-1] / (len(line) - 1))
-        share[[0, -1]] /= 2
+        share[[0, -1]] /= 2  # only half a step of the line belongs to an end
         half = 1 + round(float(np.median(disc[part])) / 2)
         window = np.hanning(2 * half + 3)[1:-1]
-        mean = _summed(area[part], window) / _summed(share, window)
-        found.append(np.minimum(mean, maximum_filter1d(disc[part], 2 * half + 1)))
-    return found
+        mean = _windowed_sum(area[part], window) / _windowed_sum(share, window)
+        widths.append(np.minimum(mean, maximum_filter1d(disc[part], 2 * half + 1)))
+    return widths
 
 
-def _shared(lines: list[Points], vertices: Points, pixels: Points, nearest: NDArray[np.intp]) -> Floats:
-    """Area of the pixels of every vertex; a pixel between two vertices is shared by them, as its place between them says."""
+def _area_of_vertices(lines: list[Points], vertices: Points, pixels: Points, nearest: NDArray[np.intp]) -> Floats:
+    """Return the number of pixels of each vertex; a pixel between two vertices is divided between them in proportion."""
     count = len(vertices)
     step = np.concatenate([np.gradient(line, axis=0) for line in lines])
     square = np.maximum(np.sum(step**2, axis=1), 1e-9)  # 0 where a line turns back
@@ -60,6 +69,6 @@ def _shared(lines: list[Points], vertices: Points, pixels: Points, nearest: NDAr
     return np.asarray(np.bincount(nearest, 1 - given, count) + np.bincount(beside, given, count), np.float64)
 
 
-def _summed(values: Floats, window: Floats) -> Floats:
+def _windowed_sum(values: Floats, window: Floats) -> Floats:
     half = len(window) // 2
     return np.convolve(values, window)[half : half + len(values)]

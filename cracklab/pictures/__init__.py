@@ -1,40 +1,35 @@
-"""Pictures of predictions, shared by callbacks, prediction, reports and notebooks.
+"""Pictures of photos, masks and errors, shared by callbacks, prediction, measurement, reports and notebooks.
 
 Curves and histograms are in `cracklab.pictures.plots`, since matplotlib takes a second to import.
 """
 
+from cracklab.pictures.colours import FALSE_ALARM, HIT, MISSED, NEAR_MISS
 from cracklab.pictures.compose import (
-    FALSE,
-    HIT,
-    MISSED,
-    NEAR,
     Image,
-    Mask,
-    as_map,
-    as_picture,
     as_rgb,
-    errors,
-    kinds,
+    error_kinds,
+    error_overlay,
+    heatmap,
     legend,
+    mask_image,
     overlay,
     side_by_side,
-    stacked,
+    stack_rows,
 )
 
 __all__ = [
-    "FALSE",
+    "FALSE_ALARM",
     "HIT",
     "MISSED",
-    "NEAR",
+    "NEAR_MISS",
     "Image",
-    "Mask",
-    "as_map",
-    "as_picture",
     "as_rgb",
-    "errors",
-    "kinds",
+    "error_kinds",
+    "error_overlay",
+    "heatmap",
     "legend",
+    "mask_image",
     "overlay",
     "side_by_side",
-    "stacked",
+    "stack_rows",
 ]

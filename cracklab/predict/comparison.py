@@ -15,19 +15,16 @@ from typing import Any
 import torch
 
 from cracklab import pictures, run_folder
-from cracklab.callbacks.panels import spread
 from cracklab.data.dataset import Collate
 from cracklab.data.maps import compute_maps
 from cracklab.errors import ConfigError, CracklabError
 from cracklab.files import write_image
 from cracklab.losses import build_loss
 from cracklab.losses.distance import WeightedLoss, relative
-from cracklab.pictures.examples import Example, example
+from cracklab.pictures.colours import PREDICTION, TRUTH
+from cracklab.pictures.examples import Example, evenly_spaced, example_from_batch
 from cracklab.predict.trained_model import TrainedModel, restore
 from cracklab.warning_filters import filter_warnings
-
-TRUTH, PREDICTION = (0, 158, 115), pictures.MISSED
-"""Bluish green and vermilion of Okabe and Ito's palette."""
 
 
 def predictions(runs: Mapping[str, Sequence[Example]], thresholds: Sequence[float]) -> pictures.Image:
@@ -48,7 +45,7 @@ def predictions(runs: Mapping[str, Sequence[Example]], thresholds: Sequence[floa
         for threshold in thresholds:
             tiles = [pictures.overlay(one.photo, one.prediction(threshold), PREDICTION) for one in examples]
             rows.append(pictures.side_by_side(tiles, [f"{name}, above {threshold:g}"] * len(tiles)))
-    return pictures.stacked(rows)
+    return pictures.stack_rows(rows)
 
 
 def weights(images: Sequence[Example], loss: WeightedLoss) -> pictures.Image:
@@ -59,13 +56,13 @@ def weights(images: Sequence[Example], loss: WeightedLoss) -> pictures.Image:
         distance, weight = relative(maps["distance"])[0, 0], loss.weigh(maps)[0, 0].detach()
         tiles = [
             one.photo,
-            pictures.as_picture(one.truth),
-            pictures.as_map(distance.numpy()),
-            pictures.as_map(weight.numpy()),
+            pictures.mask_image(one.truth),
+            pictures.heatmap(distance.numpy()),
+            pictures.heatmap(weight.numpy()),
         ]
         titles = [one.id, "truth", "distance, 0 to 1", f"weight, {weight.min():.3g} to {weight.max():.3g}"]
         rows.append(pictures.side_by_side(tiles, titles))
-    return pictures.stacked(rows)
+    return pictures.stack_rows(rows)
 
 
 def images_of(restored: TrainedModel, ids: Sequence[str]) -> list[Example]:
@@ -78,7 +75,7 @@ def images_of(restored: TrainedModel, ids: Sequence[str]) -> list[Example]:
         batch = data.on_after_batch_transfer(Collate()([data.dataset([place[name]])[0, 0]]), 0)
         with torch.inference_mode():
             probabilities = restored.probabilities(batch["image"])
-        found.append(example(None, data, batch, probabilities, 0))
+        found.append(example_from_batch(None, data, batch, probabilities, 0))
     return found
 
 
@@ -102,7 +99,7 @@ def main(args: Sequence[str] | None = None) -> None:
     for folder in given.runs:
         restored = restore(folder / run_folder.BEST)
         restored.data.setup("test")
-        ids = ids or spread(restored.data.ids("test"), given.images)
+        ids = ids or evenly_spaced(restored.data.ids("test"), given.images)
         name, loss = _loss_of(restored.config)
         runs[name if name not in runs else folder.name] = images_of(restored, ids)
         if isinstance(loss, WeightedLoss) and "distance" in loss.maps:

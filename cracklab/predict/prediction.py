@@ -15,25 +15,16 @@ from cracklab import pictures
 from cracklab.data.images import Array
 from cracklab.errors import ConfigError, DataError
 from cracklab.files import write_image
+from cracklab.pictures.colours import CLASSES, CRACK
 from cracklab.registry import nearest
 
-if TYPE_CHECKING:  # both take a second to import, and masks need neither
+if TYPE_CHECKING:  # both take a second to import and are not needed for masks
     import pandas as pd
 
     from cracklab.measure import Measurement
 
 ROWS = 256
 """Number of rows of a photo that are painted at once; painting takes several times their memory."""
-COLOURS = (
-    pictures.MISSED,
-    (0, 158, 115),
-    (86, 180, 233),
-    (230, 159, 0),
-    (204, 121, 167),
-    (0, 114, 178),
-    (240, 228, 66),
-)
-"""Colours of the classes, from Okabe and Ito's palette."""
 
 Kind = Literal["probability", "overlay", "centre_lines", "mask"]
 SUFFIXES: dict[Kind, str] = {
@@ -105,17 +96,8 @@ class Prediction:
     @property
     def cracks(self) -> "pd.DataFrame":
         """One row per crack, the longest first, with the columns of `cracklab measure`; mm columns only with `mm_per_px`."""
-        import pandas as pd
-
-        from cracklab.measure.tables import CRACK_COLUMNS
-
-        columns = [
-            name
-            for name in CRACK_COLUMNS
-            if name != "id" and (self.mm_per_px is not None or not name.endswith(("_mm", "_mm2")))
-        ]
-        table = pd.DataFrame(self.measurement.rows(), columns=columns)
-        return table.astype({name: "float64" for name in columns if table[name].dtype == object})
+        table = self.measurement.to_frame()
+        return table if self.mm_per_px is not None else table.filter(regex="(?<!_mm)(?<!_mm2)$")
 
     def overlay(self) -> Array:
         """Return the photo (H, W, 3) with cracks in colour; of several classes, every one but the first."""
@@ -194,7 +176,7 @@ class Prediction:
             rows = slice(top, top + ROWS)
             part, mask = self.photo[rows], self.mask[rows]
             for index in range(1, int(mask.max()) + 1) if several else (255,):
-                colour = COLOURS[(index - 1) % len(COLOURS)] if several else COLOURS[0]
+                colour = CLASSES[(index - 1) % len(CLASSES)] if several else CRACK
                 part = pictures.overlay(part, mask == index, colour)
             canvas[rows] = part
 

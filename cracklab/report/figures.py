@@ -16,12 +16,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
+from cracklab.pictures.colours import SERIES, as_hex
 from cracklab.report.analysis import Analysis
 from cracklab.report.labels import short
 from cracklab.report.metric import Metric
 from cracklab.report.statistics import Ranks, clusters_of, mean_interval
 
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#6E6E6E")
+PALETTE = [as_hex(colour) for colour in SERIES]
 DASHES = ("-", "--", "-.", ":")
 SHOWN = len(PALETTE)
 """Methods in a figure of curves."""

@@ -68,7 +68,7 @@ def same_images(analysis: Analysis) -> Sheet | None:
         titles = [f"{method}  {_text(analysis, values.get(name))}" for name in images]
         rows.append(pictures.side_by_side([tiles[3] for tiles in tiles_of], titles))
     legend = pictures.legend(rows[0].shape[1], _tolerance(next(iter(runs.values()))))
-    return Sheet(pictures.stacked([*rows, legend]), block, images, list(strips))
+    return Sheet(pictures.stack_rows([*rows, legend]), block, images, list(strips))
 
 
 def worst_sheet(analysis: Analysis) -> tuple[str, bytes] | None:

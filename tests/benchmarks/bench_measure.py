@@ -1,9 +1,9 @@
-"""Bias of widths and lengths on strips of known size, and time and memory on large masks.
+"""Errors of lengths and widths on strips of known size, and time and memory for large masks.
 
     python tests/benchmarks/bench_measure.py
 
-A pixel is crack where its centre lies in the strip. Twice the distance map on the skeleton and the number of skeleton
-pixels are what is usually reported.
+A pixel is crack if its centre is in the strip. The usual width is twice the distance map on the skeleton, the usual length
+the number of skeleton pixels.
 """
 
 import resource
@@ -24,17 +24,17 @@ from cracklab.synthetic.draw import coverage, crack_pattern
 ANGLES = (0, 10, 26.57, 45)
 WIDTHS = (1, 2, 3, 4, 6, 9, 12)
 LENGTH = 200
-PHASES = 12
+POSITIONS = 12
 
 
 def accuracy() -> None:
-    """Mean error of width, px, and of length, %, over phases of the grid; and the largest error of a single strip."""
+    """Print mean errors of width, px, and length, %, over positions on the grid, and the largest error of one strip."""
     print("| width, px | angle | 2 d - width, px | ours, px | largest | skeleton pixels, length | ours | largest |")
     print("|---|---|---|---|---|---|---|---|")
     rng = np.random.default_rng(0)
     for width in WIDTHS:
         for angle in ANGLES:
-            errors = np.array([one(width, angle, rng.uniform(-0.5, 0.5, 2)) for _ in range(PHASES)])
+            errors = np.array([one(width, angle, rng.uniform(-0.5, 0.5, 2)) for _ in range(POSITIONS)])
             usual_width, our_width, usual_length, our_length = errors.mean(axis=0)
             largest = np.abs(errors).max(axis=0)
             print(
@@ -43,21 +43,21 @@ def accuracy() -> None:
             )
 
 
-def one(width: float, angle: float, phase: np.ndarray) -> tuple[float, float, float, float]:
-    """Errors of the usual width and of ours, px; of the usual length and of ours, relative."""
-    mask = strip(LENGTH, width, angle, phase)
+def one(width: float, angle: float, position: np.ndarray) -> tuple[float, float, float, float]:
+    """Return the errors of the usual width and of ours, px, and the relative errors of the usual length and of ours."""
+    mask = strip(LENGTH, width, angle, position)
     line = skeletonize(mask, method="lee") > 0
-    figures = measure_mask(mask).figures()
+    summary = measure_mask(mask).summary()
     return (
         2 * float(np.median(distance_to(~mask)[line])) - width,
-        figures["width_p50_px"] - width,
+        summary["width_p50_px"] - width,
         np.count_nonzero(line) / LENGTH - 1,
-        figures["length_px"] / LENGTH - 1,
+        summary["length_px"] / LENGTH - 1,
     )
 
 
 def speed() -> None:
-    """Processor seconds, one core, and peak memory beyond what was used before, of drawn cracks on 24 megapixels."""
+    """Print processor seconds on one core and the additional peak memory for drawn cracks on 24 megapixels."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print("\n| mask | crack, share | centre lines, px | processor, s | peak memory, GiB |\n|---|---|---|---|---|")
     for count in (1, 4, 16):
@@ -67,13 +67,13 @@ def speed() -> None:
             y, x = seed // 4 * 1000, seed % 4 * 1500
             mask[y : y + 1000, x : x + 1500] = coverage(cracks, (1000, 1500)) >= 0.5
         start = time.process_time()
-        length = measure_mask(mask).figures()["length_px"]
+        length = measure_mask(mask).summary()["length_px"]
         spent = time.process_time() - start
         grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20
         print(f"| 24 MP, {count} x 1.5 MP cracked | {mask.mean():.1%} | {length:.0f} | {spent:.1f} | {grown:.2f} |")
 
 
 if __name__ == "__main__":
-    measure_mask(strip(50, 3, 10))  # compiles
+    measure_mask(strip(50, 3, 10))  # compile first
     accuracy()
     speed()

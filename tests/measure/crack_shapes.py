@@ -1,4 +1,4 @@
-"""Cracks of known length and width: a pixel is crack where its centre lies in the shape."""
+"""Masks of cracks of known length and width; a pixel is crack if its centre is in the shape."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ MARGIN = 12
 
 
 def strip(length, width, angle_deg, phase=(0.0, 0.0)):
-    """A straight strip with square ends, at an angle anticlockwise from the x axis."""
+    """Return a straight strip with square ends, at an angle anticlockwise from the x axis."""
     angle = np.radians(angle_deg)
     direction = np.array([np.cos(angle), -np.sin(angle)])
     side = int(length + width) + 2 * MARGIN
@@ -17,7 +17,7 @@ def strip(length, width, angle_deg, phase=(0.0, 0.0)):
 
 
 def arc(radius, width, start_deg, span_deg, phase=(0.0, 0.0)):
-    """A part of a ring; its length is radius * span."""
+    """Return a part of a ring of the length radius * span."""
     side = int(2 * (radius + width)) + 2 * MARGIN
     y, x = np.mgrid[:side, :side]
     x, y = x - side / 2 - phase[0], side / 2 + phase[1] - y

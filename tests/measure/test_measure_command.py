@@ -1,4 +1,4 @@
-"""`cracklab measure` as it is called."""
+"""`cracklab measure` on the command line."""
 
 import csv
 import json
@@ -20,7 +20,7 @@ def save(path, mask):
 
 @pytest.fixture
 def masks(tmp_path):
-    """Two walls with a crack each, one without; and what predict leaves beside masks."""
+    """Two masks with one crack each and one without, beside pictures that `predict` writes."""
     folder = tmp_path / "masks"
     save(folder / "a.png", strip(100, 4, 20))
     save(folder / "east/b.png", strip(60, 8, 70))
@@ -31,7 +31,7 @@ def masks(tmp_path):
 
 
 def measure(*arguments):
-    """The exit code."""
+    """Run the command and return the exit code."""
     try:
         return main(["measure", *map(str, arguments)])
     except SystemExit as end:
@@ -43,7 +43,7 @@ def rows(path):
         return list(csv.DictReader(file))
 
 
-def test_tables_json_and_pictures(masks, tmp_path, capsys):
+def test_tables_json_and_pictures_are_written(masks, tmp_path, capsys):
     out = tmp_path / "out"
     assert measure(masks, "--mm_per_px", "0.5", "--out", out) == 0
     files = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
@@ -62,14 +62,14 @@ def test_tables_json_and_pictures(masks, tmp_path, capsys):
     ends = np.array(crack["tips_xy"])
     assert np.hypot(*(ends[1] - ends[0])) == pytest.approx(100, rel=0.02)
     assert "length_mm" in capsys.readouterr().out
-    shown = cv2.imread(str(out / "a_measured.jpg"))
+    picture = cv2.imread(str(out / "a_measured.jpg"))
     factor = -(-1000 // strip(100, 4, 20).shape[0])
-    assert shown.shape[1] == factor * strip(100, 4, 20).shape[1]
-    coloured = (np.ptp(shown.astype(int), axis=2) > 60).sum()
+    assert picture.shape[1] == factor * strip(100, 4, 20).shape[1]
+    coloured = (np.ptp(picture.astype(int), axis=2) > 60).sum()
     assert coloured > 100 * factor, "the centre line is drawn in colour"
 
 
-def test_short_cracks_can_be_left_out(masks, capsys):
+def test_min_length_px_ignores_short_cracks(masks, capsys):
     assert measure(masks / "east/b.png", "--min_length_px", "50") == 0
     assert "length_px" in capsys.readouterr().out
     assert measure(masks / "east/b.png", "--min_length_px", "70") == 0
@@ -84,13 +84,13 @@ def test_without_out_nothing_is_written(masks, tmp_path, monkeypatch, capsys):
     assert "length_px" in capsys.readouterr().out
 
 
-def test_a_second_run_takes_its_own_pictures_for_no_masks(masks, tmp_path):
+def test_pictures_of_an_earlier_call_are_not_taken_for_masks(masks, tmp_path):
     assert measure(masks, "--out", masks / "measured") == 0
     assert measure(masks, "--out", tmp_path / "again") == 0
     assert len(rows(tmp_path / "again/photos.csv")) == 3
 
 
-def test_scales_from_a_table_and_from_exif(masks, tmp_path):
+def test_scales_come_from_a_table_or_from_exif(masks, tmp_path):
     table = tmp_path / "scales.csv"
     table.write_text("id,mm_per_px\na,0.5\neast/b,2\nnone,1\n")
     assert measure(masks, "--scale_csv", table, "--out", tmp_path / "table", "--no_pictures") == 0
@@ -104,12 +104,13 @@ def test_scales_from_a_table_and_from_exif(masks, tmp_path):
     options = ("--photos", tmp_path / "photos", "--distance_mm", "1000")
     assert measure(masks, *options, "--out", tmp_path / "exif") == 0
     scale = {row["id"]: float(row["mm_per_px"]) for row in rows(tmp_path / "exif/photos.csv")}
+    # diagonal of the film / diagonal of the photo * distance / focal length
     assert scale["none"] == pytest.approx(43.267 / np.hypot(50, 40) * 1000 / 50, rel=1e-3)
 
 
-def test_errors_against_the_truth(masks, tmp_path, capsys):
+def test_errors_against_true_masks(masks, tmp_path, capsys):
     predicted = tmp_path / "predicted"
-    save(predicted / "a.png", strip(100, 6, 20)[2:-2, 2:-2])  # 2 px too wide, 124 x 124 as the truth
+    save(predicted / "a.png", strip(100, 6, 20)[2:-2, 2:-2])  # 2 px too wide, 124 x 124 like the truth
     truth = tmp_path / "truth"
     save(truth / "a.png", strip(100, 4, 20)[1:-1, 1:-1])
     save(predicted / "b.png", np.zeros((50, 40), bool))
@@ -120,23 +121,23 @@ def test_errors_against_the_truth(masks, tmp_path, capsys):
     result = json.loads((tmp_path / "out/comparison.json").read_text())
     assert (result["photos"], result["photos_missed"], result["photos_false"]) == (3, 1, 1)
     assert result["width_p50_error_px_mean"] == pytest.approx(2, abs=0.2)
-    assert result["length_error_abs_mean"] == pytest.approx(0.5, abs=0.01), "0 of a, 1 of b"
-    assert result["length_error_total"] == pytest.approx(0, abs=0.01), "c makes up for b"
+    assert result["length_error_abs_mean"] == pytest.approx(0.5, abs=0.01), "0 for a, 1 for b"
+    assert result["length_error_total"] == pytest.approx(0, abs=0.01), "c cancels b"
     listed = {row["id"]: row for row in rows(tmp_path / "out/comparison.csv")}
     assert listed["b"]["length_error"] == "-1.0"
     assert listed["c"]["length_error"] == listed["c"]["width_p50_error_px"] == ""
     assert "length_error_total" in capsys.readouterr().out
 
 
-def test_masks_that_fail_are_named_and_the_others_measured(masks, tmp_path, capsys):
+def test_masks_that_fail_are_listed_and_the_others_are_measured(masks, tmp_path, capsys):
     (masks / "cut.png").write_bytes((masks / "a.png").read_bytes()[:60])
     cv2.imwrite(str(masks / "photo.png"), np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8))
     save(tmp_path / "truth/a.png", strip(100, 4, 20))
     assert measure(masks, "--out", tmp_path / "out") == 1
-    said = capsys.readouterr().err
-    assert "2 of 5 failed" in said
-    assert "cut.png" in said
-    assert "photo.png" in said
+    errors = capsys.readouterr().err
+    assert "2 of 5 failed" in errors
+    assert "cut.png" in errors
+    assert "photo.png" in errors
     assert len(rows(tmp_path / "out/photos.csv")) == 3
     assert measure(masks / "a.png", masks / "none.png", "--truth", tmp_path / "truth") == 1
     assert "--truth has no image called 'none'" in capsys.readouterr().err
@@ -160,7 +161,7 @@ def test_masks_that_fail_are_named_and_the_others_measured(masks, tmp_path, caps
         (["MASKS", "--wide"], "--wide"),
     ],
 )
-def test_wrong_calls(masks, tmp_path, capsys, arguments, expected):
+def test_invalid_arguments_are_one_message_and_write_nothing(masks, tmp_path, capsys, arguments, expected):
     out = ["--out", str(tmp_path / "out")] if "--out" not in arguments else []
     before = sorted(masks.rglob("*"))
     assert measure(*(argument.replace("MASKS", str(masks)) for argument in arguments), *out) == 2
@@ -169,7 +170,7 @@ def test_wrong_calls(masks, tmp_path, capsys, arguments, expected):
     assert sorted(masks.rglob("*")) == before
 
 
-def test_a_link_does_not_lead_out_of_the_folder(masks, tmp_path, capsys):
+def test_a_link_out_of_the_folder_is_refused(masks, tmp_path, capsys):
     (tmp_path / "out").mkdir()
     (tmp_path / "elsewhere").mkdir()
     os.symlink(tmp_path / "elsewhere", tmp_path / "out/east")
@@ -179,8 +180,7 @@ def test_a_link_does_not_lead_out_of_the_folder(masks, tmp_path, capsys):
     assert {row["id"] for row in rows(tmp_path / "out/photos.csv")} == {"a", "none"}
 
 
-def test_deepcrack_predictions_too_wide_by_a_pixel(deepcrack, tmp_path):
-    """Real masks: widening them by a pixel on each side is seen in the widths, and not in the lengths."""
+def test_real_masks_dilated_by_a_pixel_are_wider_by_two_and_equally_long(deepcrack, tmp_path):
     for path in sorted((deepcrack / "test_lab").iterdir())[:60:12]:
         truth = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
         cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))

@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from cracklab.errors import ConfigError, DataError
-from cracklab.measure.scale import from_exif, read_table
+from cracklab.measure.scale import read_scales, scale_from_exif
 
 FOCAL, FILM = 0x920A, 0xA405
 RESOLUTION, UNIT = 0xA20E, 0xA210
@@ -19,18 +19,18 @@ def photo(path, size, tags):
 
 
 def test_the_focal_plane_gives_the_scale(tmp_path):
-    """A sensor of 24 x 16 mm with 6000 x 4000 px behind 50 mm, 2 m away: 4 um * 2000 / 50."""
+    """A sensor of 24 x 16 mm with 6000 x 4000 px, 50 mm, 2 m away: 4 um * 2000 / 50."""
     for unit, resolution in ((3, 2500.0), (2, 6350.0), (4, 250.0)):
         tags = {FOCAL: 50.0, RESOLUTION: resolution, UNIT: unit, WIDTH: 6000, HEIGHT: 4000}
-        path = photo(tmp_path / "a.jpg", (600, 400), tags)  # reduced to a tenth
-        assert from_exif(path, 2000) == pytest.approx(10 * 0.004 * 2000 / 50)
+        path = photo(tmp_path / "a.jpg", (600, 400), tags)  # resized to a tenth
+        assert scale_from_exif(path, 2000) == pytest.approx(10 * 0.004 * 2000 / 50)
 
 
 def test_the_equivalent_focal_length_gives_the_scale(tmp_path):
-    """36 x 24 mm on 600 x 400 px behind an equivalent of 28 mm, 1.4 m away; turned, the same."""
+    """36 x 24 mm on 600 x 400 px, equivalent of 28 mm, 1.4 m away; the same for a portrait photo."""
     for size in ((600, 400), (400, 600)):
         path = photo(tmp_path / "a.jpg", size, {FILM: 28, FOCAL: 4.5})
-        assert from_exif(path, 1400) == pytest.approx(36 / 600 * 1400 / 28)
+        assert scale_from_exif(path, 1400) == pytest.approx(36 / 600 * 1400 / 28)
 
 
 @pytest.mark.parametrize(
@@ -44,13 +44,13 @@ def test_the_equivalent_focal_length_gives_the_scale(tmp_path):
 )
 def test_photos_without_a_scale_are_refused(tmp_path, tags, expected):
     with pytest.raises(DataError, match=expected):
-        from_exif(photo(tmp_path / "a.jpg", (600, 400), tags), 2000)
+        scale_from_exif(photo(tmp_path / "a.jpg", (600, 400), tags), 2000)
 
 
-def test_a_table_gives_scales(tmp_path):
+def test_scales_are_read_from_a_table(tmp_path):
     path = tmp_path / "scales.csv"
     path.write_text("\ufeffid,mm_per_px,remark\na,0.5,\nwall/b,0.25,near\n", encoding="utf-8")
-    assert read_table(path) == {"a": 0.5, "wall/b": 0.25}
+    assert read_scales(path) == {"a": 0.5, "wall/b": 0.25}
 
 
 @pytest.mark.parametrize(
@@ -66,10 +66,10 @@ def test_a_table_gives_scales(tmp_path):
         ("", "no rows"),
     ],
 )
-def test_wrong_tables_are_refused(tmp_path, text, expected):
+def test_invalid_tables_are_refused(tmp_path, text, expected):
     path = tmp_path / "scales.csv"
     path.write_text(text)
     with pytest.raises(ConfigError, match=expected):
-        read_table(path)
+        read_scales(path)
     with pytest.raises(ConfigError, match="cannot be read"):
-        read_table(tmp_path / "missing.csv")
+        read_scales(tmp_path / "missing.csv")

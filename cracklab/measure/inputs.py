@@ -1,0 +1,136 @@
+"""The inputs of `cracklab measure`: masks, their photos, scales and true masks, found from the options."""
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cracklab.data.photos import Photo, find
+from cracklab.errors import ConfigError, DataError
+from cracklab.measure.picture import SUFFIX
+from cracklab.measure.scale import positive, read_scales, scale_from_exif
+
+NOT_MASKS = ("_overlay.jpg", "_probability.png", SUFFIX)
+"""Ends of the names of files that `predict` and `measure` write beside masks."""
+
+Scale = Callable[[str], float | None]
+"""From the name of a mask to mm per px; None if it is not known."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The settings and files of one call.
+
+    Example:
+        >>> Inputs(scale=lambda name: 0.4, photos={}, truths=None, limits={"bridge_px": 6.0}).scale("wall")
+        0.4
+    """
+
+    scale: Scale
+    photos: Mapping[str, Path]
+    """By the names of the masks."""
+    truths: Mapping[str, Path] | None
+    """True masks, by the same names; None if there is nothing to compare with."""
+    limits: Mapping[str, float]
+    """Arguments of `measure_mask`."""
+    pictures: Path | None = None
+    """Folder for pictures; None for none."""
+
+
+def find_masks(places: Sequence[str], out: Path | None, option: str = "MASKS") -> list[Photo]:
+    """Return the masks that files, folders and patterns name, without overlays and other pictures beside them.
+
+    Raises:
+        DataError: if there is none.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     for name in ("wall.png", "wall_overlay.jpg"):
+        ...         _ = (Path(folder) / name).write_bytes(b"")
+        ...     [mask.name for mask in find_masks([folder], None)]
+        ['wall']
+    """
+    masks = [image for image in find(places, out, option) if not image.path.name.endswith(NOT_MASKS)]
+    if not masks:
+        raise DataError(f"{option} {' '.join(places)} names no mask, only files of {', '.join(NOT_MASKS)}: give masks")
+    return masks
+
+
+def inputs_from(options: argparse.Namespace) -> Inputs:
+    """Return what the options say, with the files they name.
+
+    Raises:
+        CracklabError: for invalid values.
+
+    Example:
+        >>> from cracklab.measure.command import parser
+        >>> inputs = inputs_from(parser().parse(["masks", "--mm-per-px", "0.4", "--bridge-px", "6"]))
+        >>> inputs.scale("wall"), inputs.limits["bridge_px"]
+        (0.4, 6.0)
+    """
+    photos = {photo.name: photo.path for photo in find(options.photos, None, "--photos")} if options.photos else {}
+    scale = scale_from(options, photos)
+    truths = None
+    if options.truth:
+        truths = {mask.name: mask.path for mask in find_masks(options.truth, None, "--truth")}
+    limits = {name: _pixels(getattr(options, name), f"--{name}") for name in ("bridge_px", "min_length_px")}
+    if options.out is not None and options.out.exists() and not options.out.is_dir():
+        raise ConfigError(f"--out {options.out} is a file: give a folder")
+    return Inputs(scale, photos, truths, limits, None if options.no_pictures else options.out)
+
+
+def _pixels(value: str, option: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        raise ConfigError(f"{option} {value} is not a number: give px") from None
+    if not 0 <= number < float("inf"):
+        raise ConfigError(f"{option} {value}: give 0 or more px")
+    return number
+
+
+def scale_from(options: argparse.Namespace, photos: Mapping[str, Path]) -> Scale:
+    """Return the scale of every mask: the same for all, from a table, or from the EXIF of its photo.
+
+    Raises:
+        ConfigError: for an invalid scale, table or distance, or a distance without photos.
+
+    Example:
+        >>> from cracklab.measure.command import parser
+        >>> scale_from(parser().parse(["masks"]), {})("wall") is None
+        True
+    """
+    if options.mm_per_px is not None:
+        scale = positive(options.mm_per_px, "--mm_per_px")
+        return lambda name: scale
+    if options.scale_csv is not None:
+        table = read_scales(options.scale_csv)
+
+        def look_up(name: str) -> float:
+            if name not in table:
+                raise DataError(f"{options.scale_csv} has no row with the id {name!r}: add its mm_per_px")
+            return table[name]
+
+        return look_up
+    if options.distance_mm is None:
+        return lambda name: None
+    distance = positive(options.distance_mm, "--distance_mm")
+    if not photos:
+        raise ConfigError("--distance_mm needs the focal length of the photos: give their folder by --photos")
+    return lambda name: scale_from_exif(file_of(name, photos, "--photos"), distance)
+
+
+def file_of(name: str, files: Mapping[str, Path], option: str) -> Path:
+    """Return the photo or true mask with the name of a mask.
+
+    Raises:
+        DataError: if there is none.
+
+    Example:
+        >>> file_of("north", {"north": Path("photos/north.jpg")}, "--photos").name
+        'north.jpg'
+    """
+    if name not in files:
+        raise DataError(f"{option} has no image called {name!r}: add it, or leave its mask out")
+    return files[name]

@@ -30,7 +30,7 @@ def feature(crack: int, line: Line) -> dict[str, Any]:
 
     Example:
         >>> points = np.array([[0.0, 5.0], [3.0, 9.0]])
-        >>> line = Line(points, width_px=np.array([2.0, 4.0]), clear=np.array([True, True]))
+        >>> line = Line(points, width_px=np.array([2.0, 4.0]), width_valid=np.array([True, True]))
         >>> feature(1, line)["properties"]
         {'crack': 1, 'length_px': 5.0, 'width_p50_px': 3.0, 'width_max_px': 4.0, 'width_px': [2.0, 4.0]}
     """

@@ -9,27 +9,20 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from cracklab.replication import ALPHA, Interval, Replication, mean_interval
+from cracklab.report.blocks import Blocks
 from cracklab.report.collection import Collection
+from cracklab.report.comparison import Comparison, compare
 from cracklab.report.metric import Metric
-from cracklab.report.statistics import (
-    Comparison,
-    Interval,
-    Quantity,
-    Ranks,
-    average_ranks,
-    bootstrap_interval,
-    compare,
-    epochs_to,
-    firsts,
-)
+from cracklab.report.statistics import Quantity, Ranks, average_ranks, epochs_to, firsts, jackknife_interval
 from cracklab.report.tested_run import TestedRun
 
 COMPARED = 8
 """Number of methods that are compared pair by pair, best first: 40 methods would be 780 pairs."""
 SHARE_OF_BEST = 0.95
 """Default target of `epochs to target`: this share of the best mean score of a method."""
-Block = tuple[str, str, int]
-"""Cluster, seed, and the number of the set of test images."""
+Block = tuple[str, str, str, str, tuple[str, ...]]
+"""Repeat, fold, setting, seed and ids of the test images."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +32,7 @@ class ImageComparison:
     first: str
     second: str
     difference: Interval
-    """Positive if `first` is better; its clusters are photos."""
+    """Positive if `first` is better; units are photos; the intervals of all comparisons hold together with 95 %."""
     images: int
     superiority: float
     """Share of the images on which `first` is better; a tie counts half."""
@@ -53,7 +46,7 @@ class ImageComparison:
     def turned(self) -> "ImageComparison":
         """The same comparison with the methods swapped."""
         old = self.difference
-        difference = Interval(-old.value, -old.high, -old.low, old.clusters)
+        difference = Interval(-old.value, -old.high, -old.low, old.units)
         return ImageComparison(self.second, self.first, difference, self.images, 1 - self.superiority)
 
 
@@ -90,19 +83,24 @@ class Analysis:
         """Name, direction and unit of the metric."""
         return self.metric.quantity
 
+    @property
+    def number_format(self) -> str:
+        """Format of the metric's values: two decimals for lengths, else four."""
+        return ".2f" if self.quantity.unit in ("px", "mm") else ".4f"
+
     @cached_property
     def blocks(self) -> dict[Block, dict[str, TestedRun]]:
         """Runs by block and method; runs with different test images are in different blocks, so they are not paired."""
-        sets: dict[tuple[str, ...], int] = {}
         found: dict[Block, dict[str, TestedRun]] = {}
         for run in self.collection.runs:
-            images = sets.setdefault(run.images.ids if run.images else (), len(sets))
-            found.setdefault((run.cluster, run.seed, images), {})[run.method] = run
+            images = run.images.ids if run.images else ()
+            found.setdefault((run.repeat, run.fold, run.setting, run.seed, images), {})[run.method] = run
         return found
 
     def scores(self, key: str) -> pd.DataFrame:
-        """Return a metric of test_metrics.json: index (cluster, seed), one column per method, NaN for missing values."""
-        index = pd.MultiIndex.from_tuples([block[:2] for block in self.blocks], names=[self.collection.cluster, "seed"])
+        """Return a metric of test_metrics.json: one row per block, one column per method, NaN for missing values."""
+        names = ["repeat", "fold", f"setting of {self.collection.setting}", "seed"]
+        index = pd.MultiIndex.from_tuples([block[:4] for block in self.blocks], names=names)
         values = [
             [
                 _value(runs[method].metrics.get(key)) if method in runs else math.nan
@@ -116,36 +114,58 @@ class Analysis:
     def table(self) -> pd.DataFrame:
         """Scores of the metric, best method first."""
         scores = self.scores(self.metric.key)
-        means = pd.Series(self.quantity.goodness(scores.mean().to_numpy(float)), index=scores.columns)
+        good = self.quantity.goodness(scores.to_numpy(float))
+        means = pd.Series([self.mean(column) for column in good.T], index=scores.columns)
         return scores[list(means.sort_values(ascending=False, kind="stable", na_position="last").index)]
+
+    @cached_property
+    def rows(self) -> Blocks:
+        """Rows of every table of scores."""
+        return Blocks(self.scores(self.metric.key).index, [block[4] for block in self.blocks])
+
+    @property
+    def replication(self) -> Replication:
+        """Independent units of the blocks."""
+        return self.rows.replication
+
+    def interval(self, method: str) -> Interval:
+        """Return the mean of a method over units with its 95 % interval."""
+        return mean_interval(self.replication.means(self.table[method].to_numpy(float)), self.replication.overlap)
+
+    def mean(self, values: np.ndarray) -> float:
+        """Return the mean over units of one value per block; NaN if all values are NaN."""
+        units = self.replication.means(values)
+        return float(units.mean()) if len(units) else math.nan
 
     @property
     def methods(self) -> list[str]:
         """All methods, best mean first."""
         return [str(name) for name in self.table.columns]
 
+    def mean_of(self, runs: Sequence[TestedRun]) -> float:
+        """Return the mean of the metric over the units of some runs."""
+        labels = ([getattr(run, name) for run in runs] for name in ("repeat", "fold", "seed"))
+        values = np.array([_value(run.metrics.get(self.metric.key)) for run in runs])
+        return float(Replication.of(*labels).means(values).mean())
+
     @cached_property
     def comparisons(self) -> list[Comparison]:
         """Comparisons over runs of every pair of the best `COMPARED` methods."""
-        return compare(self.table.iloc[:, :COMPARED], self.quantity)
+        return compare(self.table.iloc[:, :COMPARED], self.rows, self.quantity)
 
     @cached_property
     def ranks(self) -> Ranks | None:
-        """Average ranks of all methods; None if they share no block."""
-        return average_ranks(self.table, self.quantity)
-
-    @cached_property
-    def wins(self) -> dict[str, float]:
-        """Number of blocks in which each method is the best."""
-        return firsts(self.table, self.quantity)
+        """Average ranks and wins of all methods; None if they share no block."""
+        return average_ranks(self.table, self.replication, self.quantity)
 
     @cached_property
     def image_comparisons(self) -> list[ImageComparison]:
         """Comparisons over images of every pair of the best `COMPARED` methods."""
-        pairs = combinations(self.methods[:COMPARED], 2)
-        return [found for a, b in pairs if (found := self._over_images(a, b)) is not None]
+        pairs = list(combinations(self.methods[:COMPARED], 2))
+        level = 1 - ALPHA / max(len(pairs), 1)
+        return [found for a, b in pairs if (found := self._over_images(a, b, level)) is not None]
 
-    def _over_images(self, a: str, b: str) -> ImageComparison | None:
+    def _over_images(self, a: str, b: str, level: float) -> ImageComparison | None:
         """Compare over the blocks that both methods have; if there are none, over all their runs on common images."""
         shared = [runs for runs in self.blocks.values() if a in runs and b in runs] or list(self.blocks.values())
         first, second = (self.image_means(runs[name] for runs in shared if name in runs) for name in (a, b))
@@ -164,7 +184,7 @@ class Analysis:
         each = np.round(gain(*columns, np.ones(len(both))), 12)
         # runs of folds over images have one group per image: take the groups of the method with fewer
         photos = min((found["group"].loc[both.index] for found in (first, second)), key=pd.Series.nunique)
-        difference = bootstrap_interval([*columns, np.ones(len(both))], list(photos), gain)
+        difference = jackknife_interval([*columns, np.ones(len(both))], list(photos), gain, level)
         return ImageComparison(a, b, difference, len(both), float(((each > 0) + 0.5 * (each == 0)).mean()))
 
     def image_means(self, runs: Iterable[TestedRun]) -> pd.DataFrame:

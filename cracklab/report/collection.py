@@ -28,7 +28,9 @@ class Collection:
     """In the order in which their first runs were found."""
     axes: list[str]
     """Axes that tell the methods apart."""
-    cluster: str
+    setting: str
+    """Axes that do not make methods; the results are averaged over them."""
+    block: str
     """Name of what a block is beside its seed: `fold`, or the other axes."""
     missing: dict[str, str]
     """Name -> status of each run that was planned or started but not tested."""
@@ -136,11 +138,13 @@ def _with_methods(
     for run in runs:
         run.method = naming.method(run.labels, compared) or given[0]
         block = [run.labels.get(axis, "-") for axis in rest] + [run.replicate.get(axis, "-") for axis in inner]
-        run.cluster = ", ".join(block) or "-"
+        run.block = ", ".join(block) or "-"
+        run.setting = ", ".join(run.labels.get(axis, "-") for axis in rest) or "-"
     return Collection(
         runs,
         list(dict.fromkeys(run.method for run in runs)),
         compared,
+        " x ".join(rest),
         "fold" if not rest else " x ".join([*rest, *(["fold"] if inner else [])]),
         missing,
     )

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from cracklab.report import figures, method_tables, panels, run_tables
 from cracklab.report.analysis import Analysis
+from cracklab.report.blocks import count
 from cracklab.report.sentences import cautions, summary
 from cracklab.report.table import Table, number
 
@@ -114,11 +115,14 @@ def _drawn(name: str, title: str, note: str, alt: str, draw: Callable[[], Figure
 
 
 def _paired(analysis: Analysis) -> Picture:
-    key, noun = analysis.metric.key, analysis.collection.cluster
+    key, noun = analysis.metric.key, analysis.collection.block
     many = (
         f" The {figures.MAX_ROWS} best of {len(analysis.methods)}." if len(analysis.methods) > figures.MAX_ROWS else ""
     )
-    note = f"{key} of every run: a line joins the runs with the same {noun} and seed; diamonds are means with 95 % intervals.{many}"
+    note = (
+        f"{key} of every run: a line joins the runs with the same {noun} and seed; diamonds are means over "
+        f"{analysis.replication.unit}s with 95 % intervals.{many}"
+    )
     alt = f"{analysis.quantity.name} of every run by method; the tables `Ranking` and `All runs` have the numbers"
     return _drawn("paired", f"{analysis.quantity.name} by method", note, alt, lambda: figures.paired(analysis))
 
@@ -128,9 +132,12 @@ def _ranks(analysis: Analysis) -> Picture | None:
     if ranks is None or len(ranks.average) < 3:
         return None
     p = "" if ranks.p_friedman is None else f" Friedman test that all rank alike: p = {ranks.p_friedman:.2g}."
+    shared = ""
+    if analysis.replication.overlap:
+        shared = f" Both tests count them as {ranks.independent:.1f} independent ones, because they share images."
     note = (
-        f"Average ranks over {ranks.blocks} blocks ({analysis.metric.key}); bars join methods that the Nemenyi test at 0.05 does not tell "
-        f"apart.{p} The tests assume independent data sets (Demsar 2006); folds and seeds of one data set are not independent."
+        f"Average ranks over {count(ranks.units, analysis.replication.unit)} ({analysis.metric.key}); bars join methods that the Nemenyi "
+        f"test at 0.05 does not tell apart (Demsar 2006).{p}{shared}"
     )
     order = ", ".join(f"{name} {rank:.2f}" for name, rank in list(ranks.average.items())[: figures.MAX_ROWS])
     alt = f"Average ranks, best first: {order}"
@@ -142,12 +149,14 @@ def _grid(analysis: Analysis) -> tuple[Table | Picture, ...]:
     if grid is None:
         return ()
     names, points = grid
-    note = f"Mean over runs of {analysis.metric.key}, {analysis.metric.protocol}; a frame marks the best."
+    note = (
+        f"Mean over {analysis.replication.unit}s of {analysis.metric.key}, {analysis.metric.protocol}. The frame marks the best mean; the "
+        "table `Comparisons` says which differences are shown."
+    )
     alt = f"Heat map of {analysis.quantity.name} over {names[0]} and {names[1]}; the table below has the numbers"
-    rows = [
-        {names[0]: at[0], names[1]: at[1], "mean": sum(v) / len(v), "n": len(v)} for at, v in sorted(points.items())
-    ]
-    form = method_tables.number_format(analysis)
+    means = {at: analysis.mean_of(runs) for at, runs in points.items()}
+    rows = [{names[0]: at[0], names[1]: at[1], "mean": means[at], "n": len(points[at])} for at in sorted(points)]
+    form = analysis.number_format
     columns = [
         number(names[0], names[0], "g"),
         number(names[1], names[1], "g"),
@@ -155,7 +164,7 @@ def _grid(analysis: Analysis) -> tuple[Table | Picture, ...]:
         number("n runs", "n", "d"),
     ]
     title = f"{analysis.quantity.name} over {names[0]} and {names[1]}"
-    picture = _drawn("heat_map", title, note, alt, lambda: figures.heat_map(points, names, analysis.metric))
+    picture = _drawn("heat_map", title, note, alt, lambda: figures.heat_map(means, names, analysis.metric))
     return picture, Table("grid", title, note, columns, rows, folded=True)
 
 

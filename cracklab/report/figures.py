@@ -6,7 +6,7 @@ differ in their dashes, so that no method is identified by colour alone.
 
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import matplotlib as mpl
 import numpy as np
@@ -20,7 +20,8 @@ from cracklab.pictures.colours import SERIES, as_hex
 from cracklab.report.analysis import Analysis
 from cracklab.report.labels import short
 from cracklab.report.metric import Metric
-from cracklab.report.statistics import Ranks, clusters_of, mean_interval
+from cracklab.report.statistics import Ranks
+from cracklab.report.tested_run import TestedRun
 
 PALETTE = [as_hex(colour) for colour in SERIES]
 DASHES = ("-", "--", "-.", ":")
@@ -52,25 +53,23 @@ def paired(analysis: Analysis) -> Figure:
     table = analysis.table.iloc[:, :MAX_ROWS]
     figure, axes = _figure(0.9 + 0.42 * table.shape[1], _axis_label(analysis.metric))
     places = np.arange(table.shape[1])
-    clusters = list(dict.fromkeys(table.index.get_level_values(0)))
-    for cluster, values in zip(table.index.get_level_values(0), table.to_numpy(float), strict=True):
-        colour = PALETTE[clusters.index(cluster) % len(PALETTE)]
+    names = [next(iter(runs.values())).block for runs in analysis.blocks.values()]
+    blocks = list(dict.fromkeys(names))
+    for name, values in zip(names, table.to_numpy(float), strict=True):
+        colour = PALETTE[blocks.index(name) % len(PALETTE)]
         there = ~np.isnan(values)
         axes.plot(values[there], places[there] + 0.13, "o-", color=colour, markersize=4, linewidth=0.7, alpha=0.55)
     for place, method in enumerate(table.columns):
-        own = table[[method]].dropna()
-        if len(own):
-            interval = mean_interval(own[method].to_numpy(float), clusters_of(own))
+        interval = analysis.interval(str(method))
+        if interval.units:
             axes.plot(interval.value, place - 0.13, "D", color="black", markersize=5)
             if not math.isnan(interval.low):
                 axes.plot([interval.low, interval.high], [place - 0.13] * 2, color="black", linewidth=1.6)
-    if 1 < len(clusters) <= len(PALETTE):
-        marks = [
-            axes.plot([], [], "o", color=PALETTE[i], markersize=4, label=name)[0] for i, name in enumerate(clusters)
-        ]
+    if 1 < len(blocks) <= len(PALETTE):
+        marks = [axes.plot([], [], "o", color=PALETTE[i], markersize=4, label=name)[0] for i, name in enumerate(blocks)]
         figure.legend(
             handles=marks,
-            title=analysis.collection.cluster,
+            title=analysis.collection.block,
             loc="outside lower center",
             ncols=5,
             frameon=False,
@@ -151,18 +150,18 @@ def cliques(ranks: np.ndarray, distance: float) -> list[tuple[int, int]]:
     return found
 
 
-def heat_map(points: Mapping[tuple[float, float], Sequence[float]], names: tuple[str, str], metric: Metric) -> Figure:
+def heat_map(means: Mapping[tuple[float, float], float], names: tuple[str, str], metric: Metric) -> Figure:
     """Draw the mean score over two numeric settings, with a frame around the best.
 
     Args:
-        points: (value of the first setting, of the second) -> scores of the runs with these values.
+        means: (value of the first setting, of the second) -> mean score.
         names: names of the settings: rows, columns.
         metric: the metric of the scores.
     """
-    down, across = (sorted({point[axis] for point in points}) for axis in (0, 1))
+    down, across = (sorted({point[axis] for point in means}) for axis in (0, 1))
     grid = np.full((len(down), len(across)), np.nan)
-    for (y, x), values in points.items():
-        grid[down.index(y), across.index(x)] = float(np.mean(values))
+    for (y, x), mean in means.items():
+        grid[down.index(y), across.index(x)] = mean
     figure, axes = _figure(1.3 + 0.5 * len(down), names[1], names[0])
     lower = metric.quantity.better == "lower"
     axes.imshow(grid, cmap="cividis_r" if lower else "cividis", aspect="auto")
@@ -181,18 +180,17 @@ def heat_map(points: Mapping[tuple[float, float], Sequence[float]], names: tuple
     return figure
 
 
-def grid_of(analysis: Analysis) -> tuple[tuple[str, str], dict[tuple[float, float], list[float]]] | None:
-    """Return the names of the two numeric settings that vary and the scores by their values; None if not exactly two vary."""
+def grid_of(analysis: Analysis) -> tuple[tuple[str, str], dict[tuple[float, float], list[TestedRun]]] | None:
+    """Return the names of the two numeric settings that vary and the runs by their values; None if not exactly two vary."""
     runs = [run for run in analysis.collection.runs if len(run.numbers) >= 2]
     names = list(dict.fromkeys(name for run in runs for name in run.numbers))
     varied = [name for name in names if len({run.numbers.get(name) for run in runs} - {None}) > 1]
     if len(varied) != 2:
         return None
-    points: dict[tuple[float, float], list[float]] = {}
+    points: dict[tuple[float, float], list[TestedRun]] = {}
     for run in runs:
-        value = run.metrics.get(analysis.metric.key)
-        if value is not None and all(name in run.numbers for name in varied):
-            points.setdefault((run.numbers[varied[0]], run.numbers[varied[1]]), []).append(value)
+        if run.metrics.get(analysis.metric.key) is not None and all(name in run.numbers for name in varied):
+            points.setdefault((run.numbers[varied[0]], run.numbers[varied[1]]), []).append(run)
     names_of = short(varied)
     return ((names_of[varied[0]], names_of[varied[1]]), points) if len(points) > 1 else None
 

@@ -3,8 +3,10 @@
 import math
 from typing import Any
 
+import numpy as np
+
 from cracklab.report.analysis import COMPARED, Analysis, ImageComparison
-from cracklab.report.statistics import clusters_of, design, mean_interval, seed_noise
+from cracklab.report.sentences import unit_note
 from cracklab.report.table import Column, Row, Table, number, spread, words
 
 OTHERS = (
@@ -19,38 +21,39 @@ def ranking(analysis: Analysis) -> Table:
     metric, table, ranks = analysis.metric, analysis.table, analysis.ranks
     rows: list[Row] = []
     for place, method in enumerate(analysis.methods, 1):
-        own = table[[method]].dropna()
-        if own.empty:
+        values = table[method].to_numpy(float)
+        known = ~np.isnan(values)
+        if not known.any():
             rows.append({"place": place, "method": method, "metric": metric.key, "n": 0})
             continue
-        values = own[method].to_numpy(float)
-        interval = mean_interval(values, clusters_of(own))
+        interval = analysis.interval(method)
         rows.append(
             {
                 "place": place,
                 "method": method,
                 "metric": metric.key,
-                "n": len(own),
-                "design": design(own),
+                "n": int(known.sum()),
+                "units": interval.units,
+                "design": analysis.rows.design(known),
                 "mean": interval.value,
                 "low": interval.low,
                 "high": interval.high,
-                "std": float(values.std(ddof=1)) if len(values) > 1 else None,
-                "seed_noise": seed_noise(own),
+                "std": float(values[known].std(ddof=1)) if known.sum() > 1 else None,
+                "seed_noise": analysis.rows.seed_noise(values[:, None]),
                 "rank": ranks.average[method] if ranks else None,
-                "wins": analysis.wins[method] if ranks else None,
+                "wins": ranks.wins[method] if ranks else None,
             }
         )
-    form = number_format(analysis)
+    form = analysis.number_format
     columns = [
         words("method", "method"), number("mean", "mean", form), spread("95 % interval", "low", "high", form),
         number("std over runs", "std", form), number("std over seeds", "seed_noise", form), number("average rank", "rank", ".2f"),
-        number("wins", "wins", "g"), number("n runs", "n", "d"),
+        number("wins", "wins", "g"), number(f"{analysis.replication.unit}s", "units", "d"), number("n runs", "n", "d"),
     ]  # fmt: skip
     note = (
-        f"{metric.label}: {metric.protocol}; mean over runs. Intervals are bootstrap intervals that resample each "
-        f"{analysis.collection.cluster} with all its runs, or seeds if there is only one; with fewer than five of them the interval "
-        "is nearly their whole range."
+        f"{metric.label}: {metric.protocol}. {unit_note(analysis)} Each interval holds by itself with 95 %; the table `Comparisons` "
+        "has the intervals of differences. Ranks and wins count the "
+        f"{analysis.replication.unit}s that all methods have."
     )
     return Table("ranking", "Ranking", note, columns, rows)
 
@@ -65,29 +68,32 @@ def comparisons(analysis: Analysis) -> Table:
         pair = frozenset((one.first, one.second))
         listed.add(pair)
         row = {
-            "better": one.first, "worse": one.second, "pairs": one.pairs, "difference": one.difference.value, "low": one.difference.low,
+            "better": one.first, "worse": one.second, "pairs": one.pairs, "units": one.difference.units, "difference": one.difference.value, "low": one.difference.low,
             "high": one.difference.high, "p": one.p, "p_holm": one.p_holm, "rank_biserial": one.rank_biserial,
             "superiority": one.superiority, "seed_noise": one.seed_noise, "shown": "yes" if one.significant else "no",
         }  # fmt: skip
         rows.append(row | _over_images(images.get(pair), one.first))
     for pair, other in images.items():
         if pair not in listed:
-            rows.append({"better": other.first, "worse": other.second, "pairs": 0} | _over_images(other, other.first))
-    unit = f", {quantity.unit}" if quantity.unit else ""
+            rows.append(
+                {"better": other.first, "worse": other.second, "pairs": 0, "units": 0}
+                | _over_images(other, other.first)
+            )
+    scale, unit = f", {quantity.unit}" if quantity.unit else "", analysis.replication.unit
     columns = [
-        words("better mean", "better"), words("than", "worse"), _scaled(f"by{unit}", "difference", analysis),
-        _scaled_interval("95 % interval", "low", "high", analysis), number("p after Holm", "p_holm", ".3g"), words("shown", "shown"),
-        number("effect (rank-biserial)", "rank_biserial", ".2f"), number("P(better), runs", "superiority", ".2f"),
-        number("pairs", "pairs", "d"), _scaled(f"on images by{unit}", "images_difference", analysis),
-        _scaled_interval("95 % interval, photos", "images_low", "images_high", analysis),
+        words("better mean", "better"), words("than", "worse"), _scaled(f"by{scale}", "difference", analysis),
+        _scaled_interval("simultaneous 95 % interval", "low", "high", analysis), number("p after Holm", "p_holm", ".3g"), words("shown", "shown"),
+        number("effect (rank-biserial)", "rank_biserial", ".2f"), number(f"P(better), {unit}s", "superiority", ".2f"),
+        number(f"{unit}s", "units", "d"), number("pairs", "pairs", "d"), _scaled(f"on images by{scale}", "images_difference", analysis),
+        _scaled_interval("simultaneous 95 % interval, photos", "images_low", "images_high", analysis),
         number("P(better), images", "images_superiority", ".2f"), number("images", "images", "d"), number("photos", "photos", "d"),
     ]  # fmt: skip
     some = f"The {COMPARED} best of {len(analysis.methods)} methods. " if len(analysis.methods) > COMPARED else ""
     note = (
-        f"{analysis.metric.label}. {some}Over runs: pairs with the same block and test images; Wilcoxon signed-rank test with Holm's "
-        f"correction for {len(analysis.comparisons)} comparisons. Over images: scores of an image averaged over runs, bootstrap over "
-        "whole photos; this interval does not cover other trainings or folds. A difference is shown (significant) if p after "
-        "Holm is below 0.05 and the interval over runs excludes 0."
+        f"{analysis.metric.label}. {some}Only runs with the same block and test images are paired. {unit_note(analysis)} A difference is "
+        f"shown if p after Holm's correction for {len(analysis.comparisons)} comparisons is below 0.05 and the interval excludes 0; the "
+        "intervals of all comparisons hold together with 95 % (Bonferroni). On images: scores of an image averaged over runs, "
+        "jackknife over photos; these intervals do not cover other trainings or folds."
     )
     return Table("comparisons", "Comparisons", note, columns, rows)
 
@@ -103,7 +109,7 @@ def _over_images(one: ImageComparison | None, first: str) -> dict[str, Any]:
         "images_high": one.difference.high,
         "images_superiority": one.superiority,
         "images": one.images,
-        "photos": one.difference.clusters,
+        "photos": one.difference.units,
     }
 
 
@@ -115,12 +121,13 @@ def overview(analysis: Analysis) -> Table:
     for method in analysis.methods:
         row: dict[str, Any] = {"method": method, "n": len(analysis.runs_of(method))}
         for key, table in scores.items():
-            values = table[method].dropna().to_numpy(float)
-            row[key] = float(values.mean()) if len(values) else None
-            row[f"{key} std"] = float(values.std(ddof=1)) if len(values) > 1 else None
+            values = table[method].to_numpy(float)
+            known = values[~np.isnan(values)]
+            row[key] = analysis.mean(values) if len(known) else None
+            row[f"{key} std"] = float(known.std(ddof=1)) if len(known) > 1 else None
         rows.append(row)
     columns = [words("method", "method"), *(_plus_minus(key) for key in scores), number("n runs", "n", "d")]
-    note = "Mean ± standard deviation over runs, from test_metrics.json, at each checkpoint's threshold."
+    note = f"Mean over {analysis.replication.unit}s ± standard deviation over runs, from test_metrics.json, at each checkpoint's threshold."
     return Table("metrics", "Other metrics", note, columns, rows)
 
 
@@ -147,7 +154,7 @@ def convergence(analysis: Analysis) -> Table | None:
         number("superiority", "superiority", ".1%"),
         number("epochs to target", "epochs", "g"),
         Column("runs that reached it", "reached_share", lambda row: f"{row['reached']} of {row['runs']}"),
-        number("best epoch, mean", "best", number_format(analysis)),
+        number("best epoch, mean", "best", analysis.number_format),
     ]
     epochs = len(analysis.curves.dropna())
     note = (
@@ -155,11 +162,6 @@ def convergence(analysis: Analysis) -> Table | None:
         f"(Guel 2023). Target: {analysis.metric.text(analysis.target)}; epochs to target: median of the runs that reached it."
     )
     return Table("convergence", "Convergence", note, columns, rows)
-
-
-def number_format(analysis: Analysis) -> str:
-    """Return the format of the metric's values: two decimals for lengths, else four."""
-    return ".2f" if analysis.quantity.unit in ("px", "mm") else ".4f"
 
 
 def _scaled(heading: str, key: str, analysis: Analysis) -> Column:

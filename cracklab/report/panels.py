@@ -39,14 +39,14 @@ def same_images(analysis: Analysis) -> Sheet | None:
     run has pictures.
     """
     best: tuple[int, str, dict[str, TestedRun], list[str]] | None = None
-    for (cluster, seed, _), runs in analysis.blocks.items():
+    for runs in analysis.blocks.values():
         names = {method: _examples(runs[method]) for method in analysis.methods if method in runs}
         names = dict([(method, found) for method, found in names.items() if found][:MAX_METHODS])
         common = sorted(set.intersection(*names.values())) if names else []
         if common and (best is None or len(names) > best[0]):
             best = (
                 len(names),
-                _block(analysis, cluster, seed),
+                _block(analysis, next(iter(runs.values()))),
                 {m: runs[m] for m in names},
                 common,
             )
@@ -84,8 +84,10 @@ def as_png(picture: pictures.Image) -> bytes:
     return bytes(cv2.imencode(".png", picture[..., ::-1])[1])
 
 
-def _block(analysis: Analysis, cluster: str, seed: str) -> str:
-    return f"Seed {seed}" if cluster == "-" else f"{analysis.collection.cluster.capitalize()} {cluster}, seed {seed}"
+def _block(analysis: Analysis, run: TestedRun) -> str:
+    if run.block == "-":
+        return f"Seed {run.seed}"
+    return f"{analysis.collection.block.capitalize()} {run.block}, seed {run.seed}"
 
 
 def _examples(run: TestedRun) -> set[str]:

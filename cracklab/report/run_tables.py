@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from cracklab.report.analysis import Analysis
-from cracklab.report.method_tables import number_format
 from cracklab.report.table import Row, Table, number, words
 
 WORST, MAX_METHODS = 20, 6
@@ -87,7 +86,7 @@ def worst_images(analysis: Analysis) -> Table | None:
     if not rows:
         return None
     rows.sort(key=lambda row: (float(quantity.goodness(np.array(row["mean"]))), str(row["id"])))
-    form = number_format(analysis)
+    form = analysis.number_format
     columns = [words("image", "id"), words("photo", "photo"), number("mean of methods", "mean", form)]
     columns += [number(method, method, form) for method in with_column] if len(analysis.methods) > 1 else []
     note = f"{quantity.name} of single images ({metric.key}), averaged over runs: the {min(WORST, len(rows))} worst of {len(rows)} test images."
@@ -101,7 +100,7 @@ def all_runs(analysis: Analysis) -> Table:
         {
             "run": run.name,
             "method": run.method,
-            "block": run.cluster,
+            "block": run.block,
             "seed": run.seed,
             key: run.metrics.get(key),
             "images": run.metrics.get("test/images"),
@@ -111,8 +110,8 @@ def all_runs(analysis: Analysis) -> Table:
         for run in analysis.collection.runs
     ]
     columns = [
-        words("run", "run"), words("method", "method"), words(analysis.collection.cluster, "block"), words("seed", "seed"),
-        number(key, key, number_format(analysis)), number("threshold", "threshold", ".3f"), number("images", "images", ".0f"),
+        words("run", "run"), words("method", "method"), words(analysis.collection.block, "block"), words("seed", "seed"),
+        number(key, key, analysis.number_format), number("threshold", "threshold", ".3f"), number("images", "images", ".0f"),
         number("minutes", "minutes", ".1f"),
     ]  # fmt: skip
     return Table(

@@ -2,21 +2,19 @@
 
 import math
 
+from cracklab.replication import Interval, Replication
 from cracklab.report.analysis import COMPARED, Analysis, ImageComparison
+from cracklab.report.blocks import count
+from cracklab.report.comparison import Comparison, required_effect
 from cracklab.report.run_tables import environment_items
-from cracklab.report.statistics import (
-    Comparison,
-    Interval,
-    Quantity,
-    clusters_of,
-    coverage_at_most,
-    design,
-    least_pairs,
-    mean_interval,
-)
+from cracklab.report.statistics import Quantity
 
 MAX_ALIKE = 3
 """Number of methods not shown to differ from the best one that get a sentence of their own."""
+HARDLY = 3.0
+"""Runs that show only differences of at least this many standard deviations are said to show hardly anything."""
+MORE = {"fold": 10, "split": 50, "seed": 50}
+"""Largest number of repeats, splits and seeds that the report suggests."""
 
 
 def summary(analysis: Analysis) -> list[str]:
@@ -26,10 +24,11 @@ def summary(analysis: Analysis) -> list[str]:
         return [_single_method(analysis, best)]
     with_best = [one for one in analysis.comparisons if best in (one.first, one.second)]
     alike = [one for one in with_best if not one.significant]
-    lines = [f"{sentence(one, analysis.quantity)}." for one in with_best if one.significant or one in alike[:MAX_ALIKE]]
+    listed = [one for one in with_best if one.significant or one in alike[:MAX_ALIKE]]
+    lines = [f"{sentence(one, analysis.quantity, analysis.replication)}." for one in listed]
     if len(alike) > MAX_ALIKE:
         others = [one.second if one.first == best else one.first for one in alike[MAX_ALIKE:]]
-        lines.append(f"They show no difference between {best} and {'; '.join(others)} either.")
+        lines.append(f"Nor is a difference shown between {best} and {'; '.join(others)}.")
     if len(analysis.comparisons) > 1:
         significant = sum(one.significant for one in analysis.comparisons)
         lines.append(f"{significant} of {len(analysis.comparisons)} comparisons show a difference.")
@@ -39,37 +38,54 @@ def summary(analysis: Analysis) -> list[str]:
     return lines + [_on_images(analysis, one) for one in images[:MAX_ALIKE]]
 
 
-def sentence(one: Comparison, quantity: Quantity) -> str:
+def sentence(one: Comparison, quantity: Quantity, replication: Replication) -> str:
     """Return a comparison as a sentence without its full stop."""
-    by, inside = quantity.amount(one.difference.value), f"{interval_text(one.difference, quantity)}, n = {one.design}"
+    by = quantity.amount(one.difference.value)
+    inside = f"{interval_text(one.difference, quantity, one.family)}, n = {one.design}"
     if one.significant:
         return f"{one.first} beats {one.second} by {by} ({inside})"
     noise = (
         f"; seed noise {quantity.text(one.seed_noise)} {quantity.unit}".rstrip() if one.seed_noise is not None else ""
     )
-    needed = least_pairs(one.family)
-    few = f"; too few pairs for a test, at least {needed} are needed" if one.pairs < needed else ""
     return (
-        f"{one.first} and {one.second}: these runs show no difference "
-        f"({by} in favour of {one.first}, {inside}{noise}{few})"
+        f"{one.first} and {one.second}: no difference is shown "
+        f"({by} in favour of {one.first}, {inside}{noise}{_enough(one, replication)})"
     )
 
 
-def interval_text(one: Interval, quantity: Quantity) -> str:
-    """Return the ends of an interval; with fewer than five clusters it is called the whole range, which it nearly is."""
+def interval_text(one: Interval, quantity: Quantity, family: int) -> str:
+    """Return the ends of an interval of a difference, one of `family` that hold together."""
     if math.isnan(one.low):
         return "no interval"
-    kind = "95 % interval" if one.clusters >= 5 else "whole range"
+    kind = "simultaneous 95 % interval" if family > 1 else "95 % interval"
     return f"{kind} {quantity.text(one.low)} to {quantity.text(one.high)}"
 
 
+def _enough(one: Comparison, replication: Replication) -> str:
+    """Return which number of repeats, splits or seeds would show the difference of a comparison."""
+    if one.difference.units < 2:
+        return f"; one {replication.unit} gives no test"
+    if not one.std:
+        return "; no test, because all differences are equal"
+    noun = {"fold": "repeats of the folds", "split": "splits", "seed": "seeds"}[replication.unit]
+    for number in range(2, MORE[replication.unit] + 1):
+        units = _units(replication, number)
+        needed = required_effect(units, replication.overlap, one.family) * one.std
+        if units > one.difference.units and needed <= one.difference.value:
+            return f"; {number} {noun} would show it if difference and spread stayed the same"
+    return f"; {MORE[replication.unit]} {noun} would not show it if difference and spread stayed the same"
+
+
+def _units(replication: Replication, number: int) -> int:
+    """Return the number of units of a design with this many repeats of the folds, splits or seeds."""
+    return number * (round(1 / replication.overlap) + 1) if replication.unit == "fold" else number
+
+
 def _single_method(analysis: Analysis, method: str) -> str:
-    own = analysis.table[[method]].dropna()
-    mean = mean_interval(own[method].to_numpy(float), clusters_of(own))
+    mean = analysis.interval(method)
     value, low, high = (analysis.metric.text(end) for end in (mean.value, mean.low, mean.high))
-    kind = "95 % interval" if mean.clusters >= 5 else "whole range"
-    within = "no interval" if math.isnan(mean.low) else f"{kind} {low} to {high}"
-    return f"{method}: {analysis.quantity.name} {value} ({within}, n = {design(own)})."
+    within = "no interval" if math.isnan(mean.low) else f"95 % interval {low} to {high}"
+    return f"{method}: {analysis.quantity.name} {value} ({within}, n = {analysis.rows.design(analysis.table[method].notna().to_numpy())})."
 
 
 def _on_images(analysis: Analysis, one: ImageComparison) -> str:
@@ -77,33 +93,31 @@ def _on_images(analysis: Analysis, one: ImageComparison) -> str:
     if one.difference.value < 0:
         one = one.turned
     verdict = "better than" if one.significant else "ahead of, but not clearly better than,"
+    interval = interval_text(one.difference, analysis.quantity, len(analysis.image_comparisons))
     return (
-        f"On the {one.images} images ({one.difference.clusters} photos) that both were tested on, and for these trainings alone, "
-        f"{one.first} is {analysis.quantity.amount(one.difference.value)} {verdict} {one.second} "
-        f"({interval_text(one.difference, analysis.quantity)} over photos)."
+        f"On the {one.images} images ({one.difference.units} photos) that both were tested on, and for these trainings alone, "
+        f"{one.first} is {analysis.quantity.amount(one.difference.value)} {verdict} {one.second} ({interval} over photos)."
+    )
+
+
+def unit_note(analysis: Analysis) -> str:
+    """Return a sentence on the unit of means, intervals and tests."""
+    unit = analysis.replication.unit
+    if not analysis.replication.overlap:
+        return f"Means, intervals and t tests are over {unit}s and hold for the images of this split."
+    extra = [f"{name}s" for name in ("seed",) if len(set(analysis.table.index.get_level_values(name))) > 1]
+    extra += [analysis.collection.setting] if analysis.collection.setting else []
+    averaged = f"{' and '.join(extra).capitalize()} are averaged within each {unit}. " if extra else ""
+    return (
+        f"{averaged}Means, intervals and t tests are over {unit}s, with the correction for shared images (after Nadeau and Bengio "
+        "2003)."
     )
 
 
 def cautions(analysis: Analysis) -> list[str]:
     """Return sentences on what limits the conclusions."""
     found, table = analysis.collection, analysis.table
-    lines = []
-    clusters = len(set(clusters_of(table)))
-    folds = table.index.get_level_values(0).nunique() > 1
-    if 1 < clusters < 6:
-        lines.append(
-            f"Intervals resample {clusters} {f'{found.cluster}s' if folds else 'seeds'}: even their whole range contains the true "
-            f"value with a probability of at most {coverage_at_most(clusters):.0%}."
-        )
-    if folds:
-        lines.append(
-            "Folds share training images, so their scores are less independent than intervals and tests assume."
-        )
-    for axis, noun in (("repeat", "repeat"), ("data.split_seed", "split seed")):
-        if folds and len({run.replicate.get(axis) for run in found.runs}) > 1:
-            lines.append(
-                f"The folds of every {noun} count as separate folds although they divide the same images: intervals are too narrow."
-            )
+    lines = [*_limits(analysis)]
     unmatched = [method for method in analysis.methods if table[method].isna().any()]
     if len(analysis.methods) > 1 and unmatched and not table.dropna().size:
         lines.append("No block has all methods on the same test images, so there are no ranks and no wins.")
@@ -118,3 +132,48 @@ def cautions(analysis: Analysis) -> list[str]:
         if len(different) > 1:
             lines.append(f"Runs differ in their {item}: {', '.join(sorted(different))}.")
     return lines
+
+
+def _limits(analysis: Analysis) -> list[str]:
+    """Return sentences on what the design of the runs can show."""
+    design_of, setting = analysis.replication, analysis.collection.setting
+    units = len(set(design_of.unit_of))
+    lines = []
+    if units < 2:
+        lines.append(
+            "One split and one seed: no interval and no test. Run `cracklab kfold`, or a study with an axis `fold` or "
+            "`seed_everything`."
+        )
+    elif analysis.comparisons:
+        lines.append(_power(design_of, units, analysis.comparisons[0].family))
+    if not design_of.overlap:
+        lines.append("All runs have the same test images: what they show holds for these, not for other photos.")
+    else:
+        lines.append(
+            f"{design_of.unit.capitalize()}s share training images. Intervals and tests are corrected for that, which makes them too cautious "
+            "if it matters little which photos train."
+        )
+    if design_of.unit == "fold" and analysis.table.index.get_level_values("repeat").nunique() > 1:
+        lines.append(
+            "Repeats divide the same photos: they average out noise of the trainings but add no photos, and their correction takes the "
+            "influence of training photos on a score to be small."
+        )
+    if setting:
+        lines.append(f"Scores are averaged over {setting}: what is shown holds for the average of these settings.")
+    return lines
+
+
+def _power(replication: Replication, units: int, family: int) -> str:
+    """Return a sentence on the smallest difference that the runs can show, and on a design that shows smaller ones."""
+    unit = replication.unit
+    effect = required_effect(units, replication.overlap, family)
+    number = 5 if unit == "fold" else 10
+    while _units(replication, number) <= units:
+        number *= 2
+    better = required_effect(_units(replication, number), replication.overlap, family)
+    noun = {"fold": "repeats of the folds", "split": "splits", "seed": "seeds"}[unit]
+    hardly = "These runs can show hardly anything: a" if effect >= HARDLY else "A"
+    return (
+        f"{hardly} difference counts as shown from {effect:.1f} of its standard deviations over {count(units, unit)} "
+        f"({count(family, 'comparison')}); with {number} {noun}, from {better:.1f}."
+    )

@@ -48,7 +48,10 @@ class TestedRun:
     """test_metrics.json; also `PROTOCOL/NAME` of protocols.json if the report's metric is one of them."""
     environment: dict[str, Any]
     method: str = ""
-    cluster: str = ""
+    setting: str = "-"
+    """Labels of the axes that do not make methods."""
+    block: str = "-"
+    """Setting and split, for readers."""
     curve: pd.DataFrame = field(default_factory=pd.DataFrame)
     """Epoch and validation score, from metrics.csv."""
     costs: dict[str, float] = field(default_factory=dict)
@@ -58,6 +61,16 @@ class TestedRun:
     def seed(self) -> str:
         """Label of the run's seed, `-` if unknown."""
         return self.replicate.get("seed_everything", "-")
+
+    @property
+    def fold(self) -> str:
+        """Label of the run's fold, `-` if it has none."""
+        return self.replicate.get("fold", "-")
+
+    @property
+    def repeat(self) -> str:
+        """Label of the division of the images into folds, or into training and test images."""
+        return ", ".join(self.replicate.get(axis, "-") for axis in ("repeat", "data.split_seed"))
 
 
 def read_files(run: TestedRun, metric: Metric, intern: Intern) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from report_cases import write_grid, write_run, write_study
+from scipy import stats
 
 from cracklab.cli import main
 from cracklab.study.folder import PlannedRun, RunStatus, Study, StudyPlan
@@ -49,7 +50,7 @@ def test_a_real_run_gives_the_numbers_of_its_files(tiny_run, tmp_path, capsys):
     metrics = json.loads((tiny_run / "test_metrics.json").read_text())
     ranking = pd.read_csv(tmp_path / "out/tables/ranking.csv")
     assert ranking["mean"].item() == pytest.approx(metrics["test/iou"])
-    assert f"{metrics['test/iou']:.4f} (no interval, n = 1 seed)" in capsys.readouterr().out
+    assert f"{metrics['test/iou']:.4f} (no interval, n = 1 run)" in capsys.readouterr().out
     environment = pd.read_csv(tmp_path / "out/tables/environment.csv").set_index("item")["value"]
     assert environment["determinism tier"] == "bitwise (CPU)"
     assert environment["torch"] == json.loads((tiny_run / "environment.json").read_text())["packages"]["torch"]
@@ -72,7 +73,8 @@ def test_a_real_run_can_be_ranked_by_a_protocol(tiny_run, tmp_path):
 
 def test_the_ranking_has_mean_ranks_and_wins_of_the_runs(study, runs):
     ranking = table(study, "ranking").set_index("method")
-    expected = runs.groupby("loss")["iou"].agg(["mean", "std", "count"])
+    expected = runs.groupby("loss")["iou"].agg(["std", "count"])
+    expected["mean"] = runs.groupby(["loss", "fold"])["iou"].mean().groupby("loss").mean()  # seeds within a fold first
     assert list(ranking.index) == list(expected["mean"].sort_values(ascending=False).index)
     assert ranking["mean"].to_dict() == pytest.approx(expected["mean"].to_dict())
     assert ranking["std"].to_dict() == pytest.approx(expected["std"].to_dict())
@@ -80,19 +82,25 @@ def test_the_ranking_has_mean_ranks_and_wins_of_the_runs(study, runs):
     assert ((ranking["low"] < ranking["mean"]) & (ranking["mean"] < ranking["high"])).all()
     complete = runs.pivot(index=["seed_everything", "fold"], columns="loss", values="iou").dropna()
     assert len(complete) == 9
-    assert ranking["rank"].to_dict() == pytest.approx(complete.rank(axis=1, ascending=False).mean().to_dict())
-    wins = complete.idxmax(axis=1).value_counts()
+    folds = complete.groupby(level="fold").mean()
+    assert ranking["rank"].to_dict() == pytest.approx(folds.rank(axis=1, ascending=False).mean().to_dict())
+    wins = folds.idxmax(axis=1).value_counts()
+    assert set(ranking["units"]) == {5}
     assert ranking["wins"].to_dict() == {method: wins.get(method, 0) for method in LEVELS}
 
 
-def test_comparisons_are_paired_by_fold_and_seed(study, runs):
+def test_comparisons_are_paired_by_fold_and_seed_and_averaged_within_folds(study, runs):
     found = table(study, "comparisons").set_index(["better", "worse"])
     wide = runs.pivot(index=["seed_everything", "fold"], columns="loss", values="iou")
     for (better, worse), row in found.iterrows():
         gain = (wide[better] - wide[worse]).dropna()
         assert row["pairs"] == len(gain) == (9 if "bce" in (better, worse) else 10)
-        assert row["difference"] == pytest.approx(gain.mean())
-        assert row["superiority"] == pytest.approx((gain > 0).mean())
+        folds = gain.groupby(level="fold").mean()
+        assert row["units"] == len(folds) == 5
+        assert row["difference"] == pytest.approx(folds.mean())
+        assert row["superiority"] == pytest.approx((folds > 0).mean())
+        half = stats.t.ppf(1 - 0.025 / 6, 4) * np.sqrt((1 / 5 + 1 / 4) * folds.var())  # six comparisons, five folds
+        assert row["high"] - row["low"] == pytest.approx(2 * half)
     assert found.loc[("focal", "bce"), "shown"] == "yes"
     assert len(found) == 6
 
@@ -213,7 +221,7 @@ def test_a_caution_says_that_repeats_divide_the_same_images(tmp_path):
             runs.append(PlannedRun(name, name, {"repeat": repeat, "fold": fold}, {"data.fold": fold}))
     Study(tmp_path).write_plan(StudyPlan("kfold", {}, {"repeat": [0, 1], "fold": [0, 1]}, runs), {})
     assert main(["report", str(tmp_path)]) == 0
-    assert "The folds of every repeat count as separate folds" in (tmp_path / "report/report.md").read_text()
+    assert "Repeats divide the same photos" in (tmp_path / "report/report.md").read_text()
 
 
 def test_run_folders_are_named_by_the_differences_of_their_configurations(tmp_path):
@@ -267,7 +275,7 @@ def test_folders_with_test_results_only_give_a_shorter_report(tmp_path, capsys):
         images = pd.read_csv(folder / "per_image.csv")
         images.drop(columns=["group", "tp"]).to_csv(folder / "per_image.csv", index=False)  # as with several classes
     assert main(["report", *map(str, made), "--out", str(tmp_path / "out")]) == 0
-    assert "b and a: these runs show no difference" in capsys.readouterr().out
+    assert "b and a: no difference is shown" in capsys.readouterr().out
     written = {path.stem for path in (tmp_path / "out/tables").glob("*.csv")}
     assert written == {"ranking", "comparisons", "metrics", "runs"}
     assert {path.stem for path in (tmp_path / "out/figures").iterdir()} == {"paired"}
@@ -296,7 +304,7 @@ def test_axes_that_are_not_compared_become_part_of_the_block(tmp_path):
     assert main(["report", str(tmp_path / "s"), "--compare", "loss"]) == 0
     ranking = table(tmp_path / "s", "ranking")
     assert list(ranking["method"]) == ["dice", "bce"]
-    assert list(ranking["wins"]) == [6, 0]
+    assert list(ranking["wins"]) == [2, 0]  # two seeds, each averaged over the nets
     assert set(ranking["design"]) == {"3 settings of net x 2 seeds"}
 
 

@@ -1,0 +1,110 @@
+"""Comparisons of methods over independent units."""
+
+import math
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from cracklab.replication import ALPHA, Interval, mean_interval, p_value, t_quantile
+from cracklab.report.blocks import Blocks
+from cracklab.report.statistics import Floats, Quantity
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A comparison of two methods over their common blocks; `first` has the better mean, positive differences favour it."""
+
+    first: str
+    second: str
+    pairs: int
+    """Number of common blocks."""
+    difference: Interval
+    """Mean over units; intervals of all comparisons of a table hold together with 95 % (Bonferroni)."""
+    std: float | None
+    """Standard deviation of the difference over units; None for one unit."""
+    p: float
+    """Two-sided p of the corrected t test over units; NaN without a test."""
+    p_holm: float
+    """p after Holm's correction for all comparisons of the table."""
+    family: int
+    """Number of comparisons of the table."""
+    rank_biserial: float
+    """Effect size, (W+ - W-) / (W+ + W-) of the signed ranks of units: 1 if `first` is always better (Kerby 2014)."""
+    superiority: float
+    """Probability of superiority: share of the units in which `first` is better; a tie counts half."""
+    seed_noise: float | None
+    """Standard deviation over seeds within a fold and setting, pooled over both methods; None with one seed."""
+    design: str
+    """Number of folds, settings and seeds, `5 folds x 3 seeds`."""
+
+    @property
+    def significant(self) -> bool:
+        """Whether p after Holm is below 0.05 and the simultaneous interval excludes 0.
+
+        The interval is the stricter of both from the second comparison on: a verdict never contradicts its interval.
+        """
+        return self.p_holm < ALPHA and self.difference.low > 0
+
+
+def compare(scores: pd.DataFrame, blocks: Blocks, quantity: Quantity) -> list[Comparison]:
+    """Compare every pair of methods over the blocks that both have.
+
+    Args:
+        scores: columns methods; NaN for a missing run.
+        blocks: the rows.
+        quantity: the quantity of the scores.
+
+    Returns:
+        One comparison for every pair of methods with a common block, in the order of the columns.
+    """
+    values = scores.to_numpy(float)
+    good = quantity.goodness(values)
+    pairs = [pair for pair in combinations(range(len(scores.columns)), 2) if not np.isnan(good[:, pair]).any(1).all()]
+    found = []
+    for pair in pairs:
+        first, second = (str(scores.columns[i]) for i in pair)
+        found.append(_compare(first, second, good[:, pair], values[:, pair], blocks, len(pairs)))
+    tested = [n for n, one in enumerate(found) if not math.isnan(one.p)]
+    if tested:  # for Holm, a comparison without a test is one that is not rejected
+        corrected = multipletests([1.0 if math.isnan(one.p) else one.p for one in found], method="holm")[1]
+        for n in tested:
+            found[n] = replace(found[n], p_holm=float(corrected[n]))
+    return found
+
+
+def _compare(first: str, second: str, good: Floats, values: Floats, blocks: Blocks, family: int) -> Comparison:
+    """Compare two methods by goodness (rows, 2); `values` are the scores themselves."""
+    gain = good[:, 0] - good[:, 1]
+    units = np.round(blocks.replication.means(gain), 12)  # rounding errors must not get ranks
+    if units.mean() < 0:
+        first, second, units = second, first, -units
+    ranks = stats.rankdata(np.abs(units))
+    common = ~np.isnan(gain)
+    overlap = blocks.replication.overlap
+    return Comparison(
+        first=first,
+        second=second,
+        pairs=int(common.sum()),
+        difference=mean_interval(units, overlap, 1 - ALPHA / family),
+        std=float(units.std(ddof=1)) if len(units) > 1 else None,
+        p=p_value(units, overlap),
+        p_holm=math.nan,
+        family=family,
+        rank_biserial=float((ranks * np.sign(units)).sum() / ranks.sum()),
+        superiority=float(((units > 0) + 0.5 * (units == 0)).mean()),
+        seed_noise=blocks.seed_noise(np.where(common[:, None], values, np.nan)),
+        design=blocks.design(common),
+    )
+
+
+def required_effect(units: int, overlap: float, family: int) -> float:
+    """Return the smallest mean difference that counts as shown, in standard deviations of the difference over units.
+
+    >>> round(required_effect(units=5, overlap=0.25, family=1), 2)  # 2.776 sqrt(1 / 5 + 1 / 4)
+    1.86
+    """
+    return t_quantile(units, 1 - ALPHA / family) * math.sqrt(1 / units + overlap)

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.special import stdtrit
 
 from cracklab import run_folder
 from cracklab.errors import RunError
 from cracklab.files import write_csv, write_json, write_text
+from cracklab.replication import ALPHA, Replication, mean_interval
 from cracklab.study.folder import OUT_OF_FOLD, REPLICATE_AXES, RUN_TABLE, SUMMARY, PlannedRun, Study
 
-CONFIDENCE = 0.95
+CONFIDENCE = 1 - ALPHA
 MAIN_METRICS = (
     "test/iou",
     "test/iou_image",
@@ -80,37 +80,51 @@ def summarise(runs: Sequence[PlannedRun], metrics: Mapping[str, Metrics]) -> lis
     for cell, members in cells.items():
         names = dict.fromkeys(name for run in members for name in metrics[run.name])
         values = {name: [metrics[run.name].get(name) for run in members] for name in names}
+        units = replication_of(members)
         summary.append(
             {
                 "labels": dict(cell),
                 "runs": [run.name for run in members],
-                "metrics": {name: {**statistics_of(column), "values": column} for name, column in values.items()},
+                "metrics": {
+                    name: {**statistics_of(column, units), "values": column} for name, column in values.items()
+                },
             }
         )
     return summary
 
 
-def statistics_of(values: Iterable[float | None]) -> dict[str, float | int | None]:
-    """Return n, mean, sample standard deviation (n - 1), and the limits of the mean's 95 % interval (Student's t).
+def statistics_of(values: Sequence[float | None], replication: Replication) -> dict[str, float | int | None]:
+    """Return the number of runs, their mean and sample standard deviation (n - 1), and the 95 % interval of the mean.
 
-    The interval assumes independent values. Folds share training images, so it is somewhat too narrow
-    (Nadeau and Bengio 2003).
+    The mean and its interval are over the independent units: seeds are averaged within a fold first, and the interval
+    allows for the training images that folds share; see `cracklab.replication`.
 
     Args:
         values: one value per run; None, for a run without a value, is ignored.
+        replication: the units of the runs.
 
     Example:
-        >>> statistics_of([0.5, None, 0.5])
-        {'n': 2, 'mean': 0.5, 'std': 0.0, 'low': 0.5, 'high': 0.5}
+        >>> folds = Replication.of(repeats=[0, 0], folds=[0, 1], seeds=[1, 1])
+        >>> statistics_of([0.4, 0.6], folds)["mean"]
+        0.5
     """
     present = [value for value in values if value is not None]
     n = len(present)
-    mean = math.fsum(present) / n if n else None
-    if n < 2 or mean is None:
-        return {"n": n, "mean": mean, "std": None, "low": None, "high": None}
-    std = math.sqrt(math.fsum((value - mean) ** 2 for value in present) / (n - 1))
-    half = float(stdtrit(n - 1, 0.5 + CONFIDENCE / 2)) * std / math.sqrt(n)
-    return {"n": n, "mean": mean, "std": std, "low": mean - half, "high": mean + half}
+    if not n:
+        return {"n": 0, "mean": None, "std": None, "low": None, "high": None}
+    std = float(np.std(present, ddof=1)) if n > 1 else None
+    units = replication.means(np.array([math.nan if value is None else value for value in values]))
+    interval = mean_interval(units, replication.overlap)
+    low, high = (None if math.isnan(end) else end for end in (interval.low, interval.high))
+    return {"n": n, "mean": interval.value, "std": std, "low": low, "high": high}
+
+
+def replication_of(runs: Sequence[PlannedRun]) -> Replication:
+    """Return the independent units of runs that repeat each other, from their labels."""
+    repeats = [(run.labels.get("repeat"), run.labels.get("data.split_seed")) for run in runs]
+    return Replication.of(
+        repeats, [run.labels.get("fold") for run in runs], [run.labels.get("seed_everything") for run in runs]
+    )
 
 
 def write_out_of_fold(study: Study, finished: Sequence[PlannedRun]) -> None:
@@ -166,7 +180,7 @@ def as_markdown(
         [
             f"# {study.plan.command}: {len(runs)} of {len(study.plan.runs)} runs",
             "",
-            f"Mean ± standard deviation over runs [{CONFIDENCE:.0%} interval of the mean, Student's t].",
+            f"Mean ± standard deviation over runs [{CONFIDENCE:.0%} interval of the mean over folds, or over seeds of one split].",
             "",
             *_table([*axes, *headings], cell_rows),
             "",

@@ -11,7 +11,7 @@ jobs/NAME.log       output of fit and test
 jobs/NAME.lock      locked by the process that works on the run; the kernel releases it when the run's last process ends
 runs.csv            one row per finished run, in the order of the plan: `run`, its labels, every number of test_metrics.json
 summary.json        `runs`, `finished`, and `cells`: runs that differ only in fold, repeat and seed, each with `labels`, `runs`
-                    (names) and `metrics` (name -> n, mean, std, low, high, values; low and high are a 95 % t interval)
+                    (names) and `metrics` (name -> n, mean, std, low, high, values; low and high are the 95 % interval)
 summary.csv         the same as a table: one row per cell and metric
 summary.md          the main metrics of every cell and of every run, to read
 out_of_fold.csv     of `kfold`, once all folds are finished: each image's row of per_image.csv from the run that held out its

@@ -12,6 +12,7 @@ import pytest
 from scipy import stats
 
 from cracklab.errors import RunError
+from cracklab.replication import Replication
 from cracklab.study.aggregate import aggregate, statistics_of
 from cracklab.study.folder import RunStatus, Study, StudyPlan
 from cracklab.study.plan import axes_of, fold_axis, runs_of
@@ -20,18 +21,34 @@ SCORES = np.random.default_rng(0).random((2, 3, 2))
 """Scores by loss, seed and fold."""
 
 
-def test_statistics_match_scipy():
+SEEDS_OF_ONE_SPLIT = Replication.of(repeats=[0] * 5, folds=[None] * 5, seeds=range(5))
+
+
+def test_statistics_of_seeds_match_scipy():
     values = np.random.default_rng(1).normal(0.7, 0.05, 5)
-    found = statistics_of(values.tolist())
+    found = statistics_of(values.tolist(), SEEDS_OF_ONE_SPLIT)
     low, high = stats.t.interval(0.95, 4, values.mean(), stats.sem(values))
     expected = {"n": 5, "mean": values.mean(), "std": values.std(ddof=1), "low": low, "high": high}
     assert found == pytest.approx(expected, rel=1e-12)
 
 
+def test_statistics_of_folds_and_seeds_are_over_folds_with_the_correction_for_shared_images():
+    values = np.random.default_rng(2).normal(0.7, 0.05, (5, 3))  # folds x seeds
+    units = Replication.of([0] * 15, np.repeat(range(5), 3).tolist(), [1, 2, 3] * 5)
+    found = statistics_of(values.ravel().tolist(), units)
+    folds = values.mean(1)
+    half = (
+        stats.t.ppf(0.975, 4) * folds.std(ddof=1) * math.sqrt(1 / 5 + 1 / 4)
+    )  # Nadeau and Bengio: test / train = 1 / 4
+    expected = {"n": 15, "mean": folds.mean(), "std": values.std(ddof=1)}
+    assert found == pytest.approx(expected | {"low": folds.mean() - half, "high": folds.mean() + half}, rel=1e-12)
+
+
 def test_statistics_ignore_missing_values():
-    assert statistics_of([0.5, None, 0.7])["n"] == 2
-    assert statistics_of([0.5, None]) == {"n": 1, "mean": 0.5, "std": None, "low": None, "high": None}
-    assert statistics_of([None]) == {"n": 0, "mean": None, "std": None, "low": None, "high": None}
+    units = Replication.of([0] * 3, [None] * 3, range(3))
+    assert statistics_of([0.5, None, 0.7], units)["n"] == 2
+    assert statistics_of([0.5, None, None], units) == {"n": 1, "mean": 0.5, "std": None, "low": None, "high": None}
+    assert statistics_of([None] * 3, units) == {"n": 0, "mean": None, "std": None, "low": None, "high": None}
 
 
 def make(folder: Path, command: str, axes) -> Study:

@@ -150,7 +150,7 @@ class Predictor:
 
 
 def load(
-    checkpoints: str | Path | Sequence[str | Path],
+    model: str | Path | Sequence[str | Path],
     device: str | None = None,
     *,
     flips: bool = False,
@@ -162,7 +162,7 @@ def load(
     """Load a predictor from checkpoints alone; neither the run folder nor its data is needed.
 
     Args:
-        checkpoints: path of a checkpoint, for instance RUN/checkpoints/best.ckpt, or several paths, whose probabilities are
+        model: path of a checkpoint, for instance RUN/checkpoints/best.ckpt, or several paths, whose probabilities are
             averaged.
         device: see `Predictor`, as are all further arguments.
         flips: score mirrored forms too.
@@ -175,7 +175,7 @@ def load(
         ConfigError: for an option that cannot work.
         RunError: for a checkpoint that cannot be restored, or several that cannot be averaged.
     """
-    paths = [checkpoints] if isinstance(checkpoints, str | Path) else list(checkpoints)
+    paths = [model] if isinstance(model, str | Path) else list(model)
     if not paths:
         raise ConfigError("no checkpoint is given: give at least one, for instance RUN/checkpoints/best.ckpt")
     return Predictor(

@@ -47,6 +47,21 @@ class Predictor:
     Raises:
         ConfigError: for an option that cannot work.
         RunError: for models whose probabilities cannot be averaged.
+
+    Example:
+        >>> from cracklab.checkpoint import Payload
+        >>> from cracklab.data.datamodule import CrackDataModule
+        >>> from cracklab.data.layouts.synthetic import Synthetic
+        >>> class Dark(torch.nn.Module):
+        ...     def forward(self, image):
+        ...         return -image[:, :1]
+        >>> data = CrackDataModule(Synthetic())
+        >>> model = TrainedModel("best.ckpt", Dark(), data, 0.5, {}, Payload(config="", threshold=0.5))
+        >>> wall = np.full((40, 60), 255, np.uint8)
+        >>> wall[20, 10:51] = 0
+        >>> result = Predictor([model], "cpu", overlap=0).predict(wall)
+        >>> np.flatnonzero(result.mask[20])[[0, -1]].tolist(), int((result.mask > 0).sum())  # the dark line of 41 px
+        ([10, 50], 41)
     """
 
     def __init__(
@@ -174,6 +189,11 @@ def load(
     Raises:
         ConfigError: for an option that cannot work.
         RunError: for a checkpoint that cannot be restored, or several that cannot be averaged.
+
+    Example:
+        >>> load("missing.ckpt")
+        Traceback (most recent call last):
+        cracklab.errors.RunError: checkpoint missing.ckpt does not exist: give the path of a file, for instance RUN/checkpoints/best.ckpt
     """
     paths = [model] if isinstance(model, str | Path) else list(model)
     if not paths:

@@ -34,6 +34,7 @@ def prediction_sheet(runs: Mapping[str, Sequence[Example]], thresholds: Sequence
         thresholds: a pixel is crack if its probability is above the threshold.
 
     Example:
+        >>> import numpy as np
         >>> photo, truth = np.zeros((256, 100, 3), np.uint8), np.zeros((256, 100), bool)
         >>> wall = Example("wall", photo, truth, np.zeros((256, 100), np.float32), None, {})
         >>> prediction_sheet({"bce": [wall, wall]}, [0.1, 0.5]).shape  # 4 rows of 22 px for titles + 256 px + a gap of 4 px
@@ -59,7 +60,9 @@ def weight_sheet(examples: Sequence[Example]) -> pictures.Image:
         examples: images with the maps `distance` and `weight`.
 
     Example:
-        >>> photo, truth, zeros = np.zeros((256, 100, 3), np.uint8), np.zeros((256, 100), bool), np.zeros((256, 100), np.float32)
+        >>> import numpy as np
+        >>> photo, truth = np.zeros((256, 100, 3), np.uint8), np.zeros((256, 100), bool)
+        >>> zeros = np.zeros((256, 100), np.float32)
         >>> wall = Example("wall", photo, truth, zeros, None, {"distance": zeros, "weight": zeros})
         >>> weight_sheet([wall]).shape
         (282, 412, 3)
@@ -98,7 +101,12 @@ def predicted_examples(model: TrainedModel, loss: Loss | None, ids: Sequence[str
 
 
 def parser() -> CommandParser:
-    """Return the parser of the script's arguments."""
+    """Return the parser of the script's arguments.
+
+    Example:
+        >>> parser().parse(["RUN", "--out", "figures"]).thresholds
+        [0.1, 0.5]
+    """
     arguments = CommandParser("predict", (__doc__ or "").partition("\n")[0])
     arguments.prog = "python -m cracklab.predict.comparison"
     arguments.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders")

@@ -23,7 +23,12 @@ MAX_PIXELS_AT_ONCE = 72_000_000
 
 
 def parser() -> CommandParser:
-    """Return the parser of the command's arguments."""
+    """Return the parser of the command's arguments.
+
+    Example:
+        >>> parser().parse(["--ckpt-path", "best.ckpt", "--images", "walls", "--out", "masks"]).images
+        ['walls']
+    """
     arguments = CommandParser("predict", __doc__)
     add = arguments.add_argument
     add(

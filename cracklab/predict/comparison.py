@@ -1,12 +1,11 @@
-"""Several runs on the same test images: what each predicts at several thresholds, and how its loss weighs pixels.
+"""Pictures that compare runs on the same test images: their predictions at several thresholds, and the weights in their loss.
 
     python -m cracklab.predict.comparison RUN [RUN ...] --out DIR --thresholds 0.1 0.5 --images 4
 
-writes DIR/predictions.png, images side by side and runs below each other, and DIR/weights.png where a loss weighs pixels by
-their distance: Figures 4 and 1 of Krasniqi and Shehu 2026.
+writes DIR/predictions.png, with a column per image and a row per run and threshold. For a loss that weights pixels by their
+distance to the crack it writes DIR/weights.png too. These are Figures 4 and 1 of Krasniqi and Shehu 2026.
 """
 
-import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,102 +14,143 @@ from typing import Any
 import torch
 
 from cracklab import pictures, run_folder
+from cracklab.command_parser import CommandParser
 from cracklab.data.dataset import Collate
-from cracklab.data.maps import compute_maps
 from cracklab.errors import ConfigError, CracklabError
 from cracklab.files import write_image
 from cracklab.losses import build_loss
-from cracklab.losses.distance import WeightedLoss, relative
+from cracklab.losses.base import Loss
 from cracklab.pictures.colours import PREDICTION, TRUTH
 from cracklab.pictures.examples import Example, evenly_spaced, example_from_batch
 from cracklab.predict.trained_model import TrainedModel, restore
 from cracklab.warning_filters import filter_warnings
 
 
-def predictions(runs: Mapping[str, Sequence[Example]], thresholds: Sequence[float]) -> pictures.Image:
-    """Photos, their truth in green, and what each run predicts in red, a row for each threshold.
+def prediction_sheet(runs: Mapping[str, Sequence[Example]], thresholds: Sequence[float]) -> pictures.Image:
+    """Return photos, their truth in green, and the predictions of each run in red, a row per threshold.
 
     Args:
         runs: name -> the same images with that run's probabilities.
-        thresholds: probabilities above which a pixel is crack.
+        thresholds: a pixel is crack if its probability is above the threshold.
+
+    Example:
+        >>> import numpy as np
+        >>> photo, truth = np.zeros((256, 100, 3), np.uint8), np.zeros((256, 100), bool)
+        >>> wall = Example("wall", photo, truth, np.zeros((256, 100), np.float32), None, {})
+        >>> prediction_sheet({"bce": [wall, wall]}, [0.1, 0.5]).shape  # 4 rows of 22 px for titles + 256 px + a gap of 4 px
+        (1128, 204, 3)
     """
     images = next(iter(runs.values()))
+    truths = [pictures.overlay(image.photo, image.truth, TRUTH) for image in images]
     rows = [
-        pictures.side_by_side([one.photo for one in images], [one.id for one in images]),
-        pictures.side_by_side(
-            [pictures.overlay(one.photo, one.truth, TRUTH) for one in images], ["truth"] * len(images)
-        ),
+        pictures.side_by_side([image.photo for image in images], [image.id for image in images]),
+        pictures.side_by_side(truths, ["truth"] * len(images)),
     ]
     for name, examples in runs.items():
         for threshold in thresholds:
-            tiles = [pictures.overlay(one.photo, one.prediction(threshold), PREDICTION) for one in examples]
+            tiles = [pictures.overlay(image.photo, image.prediction(threshold), PREDICTION) for image in examples]
             rows.append(pictures.side_by_side(tiles, [f"{name}, above {threshold:g}"] * len(tiles)))
     return pictures.stack_rows(rows)
 
 
-def weights(images: Sequence[Example], loss: WeightedLoss) -> pictures.Image:
-    """Photo, truth, distance to the crack over its maximum, and the weight that a loss gives each pixel, in rows."""
+def weight_sheet(examples: Sequence[Example]) -> pictures.Image:
+    """Return a row per image: photo, truth, distance to the crack over its maximum, and the weight of each pixel in the loss.
+
+    Args:
+        examples: images with the maps `distance` and `weight`.
+
+    Example:
+        >>> import numpy as np
+        >>> photo, truth = np.zeros((256, 100, 3), np.uint8), np.zeros((256, 100), bool)
+        >>> zeros = np.zeros((256, 100), np.float32)
+        >>> wall = Example("wall", photo, truth, zeros, None, {"distance": zeros, "weight": zeros})
+        >>> weight_sheet([wall]).shape
+        (282, 412, 3)
+    """
     rows = []
-    for one in images:
-        maps = {name: torch.from_numpy(map)[None] for name, map in compute_maps(one.truth, loss.maps).items()}
-        distance, weight = relative(maps["distance"])[0, 0], loss.weigh(maps)[0, 0].detach()
+    for image in examples:
+        distance, weight = image.maps["distance"], image.maps["weight"]
         tiles = [
-            one.photo,
-            pictures.mask_image(one.truth),
-            pictures.heatmap(distance.numpy()),
-            pictures.heatmap(weight.numpy()),
+            image.photo,
+            pictures.mask_image(image.truth),
+            pictures.heatmap(distance / (distance.max() or 1)),
+            pictures.heatmap(weight),
         ]
-        titles = [one.id, "truth", "distance, 0 to 1", f"weight, {weight.min():.3g} to {weight.max():.3g}"]
+        titles = [image.id, "truth", "distance, 0 to 1", f"weight, {weight.min():.3g} to {weight.max():.3g}"]
         rows.append(pictures.side_by_side(tiles, titles))
     return pictures.stack_rows(rows)
 
 
-def images_of(restored: TrainedModel, ids: Sequence[str]) -> list[Example]:
-    """Images by name, as a run's net sees them, and its probabilities."""
-    data, place = restored.data, {record.id: i for i, record in enumerate(restored.data.records)}
-    found = []
+def predicted_examples(model: TrainedModel, loss: Loss | None, ids: Sequence[str]) -> list[Example]:
+    """Return test images by id, with the model's probabilities and the target maps of the loss.
+
+    Raises:
+        ConfigError: for an id that the model's data lacks.
+    """
+    data, position = model.data, {record.id: i for i, record in enumerate(model.data.records)}
+    data.maps = () if loss is None else loss.maps
+    examples = []
     for name in ids:
-        if name not in place:
-            raise ConfigError(f"the runs are not of the same images: one has no {name!r}")
-        batch = data.on_after_batch_transfer(Collate()([data.dataset([place[name]])[0, 0]]), 0)
+        if name not in position:
+            raise ConfigError(f"the runs have different test images, one lacks {name!r}: give runs on the same data")
+        batch = data.on_after_batch_transfer(Collate()([data.dataset([position[name]])[0, 0]]), 0)
         with torch.inference_mode():
-            probabilities = restored.probabilities(batch["image"])
-        found.append(example_from_batch(None, data, batch, probabilities, 0))
-    return found
+            probabilities = model.probabilities(batch["image"])
+        examples.append(example_from_batch(loss, data, batch, probabilities, 0))
+    return examples
+
+
+def parser() -> CommandParser:
+    """Return the parser of the script's arguments.
+
+    Example:
+        >>> parser().parse(["RUN", "--out", "figures"]).thresholds
+        [0.1, 0.5]
+    """
+    arguments = CommandParser("predict", (__doc__ or "").partition("\n")[0])
+    arguments.prog = "python -m cracklab.predict.comparison"
+    arguments.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders")
+    arguments.add_argument("--out", required=True, type=Path, help="folder for the pictures")
+    arguments.add_argument(
+        "--thresholds", nargs="+", type=float, default=[0.1, 0.5], help="a row for each (default: 0.1 0.5)"
+    )
+    arguments.add_argument(
+        "--images", type=int, default=4, help="number of test images, evenly spaced in their order (default: 4)"
+    )
+    return arguments
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Write both pictures.
+    """Write the pictures.
+
+    Args:
+        args: the script's arguments; those of the process if None.
 
     Raises:
-        CracklabError: for folders that are no runs, or runs of different images.
+        CracklabError: for a wrong call, folders that are not runs, or runs with different test images.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m cracklab.predict.comparison", description=(__doc__ or "").split("\n")[0]
-    )
-    parser.add_argument("runs", nargs="+", type=Path, help="run folders")
-    parser.add_argument("--out", required=True, type=Path, help="folder of the pictures")
-    parser.add_argument("--thresholds", nargs="+", type=float, default=[0.1, 0.5])
-    parser.add_argument("--images", type=int, default=4, help="so many test images, spread evenly")
-    given = parser.parse_args(args)
+    options = parser().parse(sys.argv[1:] if args is None else args)
+    if options.images < 1:
+        raise ConfigError(f"--images is {options.images}: give 1 or more")
     filter_warnings()
     runs: dict[str, list[Example]] = {}
     ids: list[str] = []
-    for folder in given.runs:
-        restored = restore(folder / run_folder.BEST)
-        restored.data.setup("test")
-        ids = ids or evenly_spaced(restored.data.ids("test"), given.images)
-        name, loss = _loss_of(restored.config)
-        runs[name if name not in runs else folder.name] = images_of(restored, ids)
-        if isinstance(loss, WeightedLoss) and "distance" in loss.maps:
-            write_image(given.out / "weights.png", weights(images_of(restored, ids), loss))
-    write_image(given.out / "predictions.png", predictions(runs, given.thresholds))
+    for folder in options.runs:
+        model = restore(folder / run_folder.BEST)
+        model.data.setup("test")
+        ids = ids or evenly_spaced(model.data.ids("test"), options.images)
+        name, loss = _loss_of(model.config)
+        examples = predicted_examples(model, loss, ids)
+        runs[name if name not in runs else folder.name] = examples
+        if {"distance", "weight"} <= set(examples[0].maps):
+            write_image(options.out / "weights.png", weight_sheet(examples))
+    write_image(options.out / "predictions.png", prediction_sheet(runs, options.thresholds))
 
 
-def _loss_of(config: Mapping[str, Any]) -> tuple[str, Any]:
-    """Name of a run's loss, and the loss; None for one of another library."""
-    given = config["model"]["loss"]
-    path, options = (given, {}) if isinstance(given, str) else (given["class_path"], given.get("init_args") or {})
+def _loss_of(config: Mapping[str, Any]) -> tuple[str, Loss | None]:
+    """Return the name of a run's loss, and the loss; None for one of another library."""
+    entry = config["model"]["loss"]
+    path, options = (entry, {}) if isinstance(entry, str) else (entry["class_path"], entry.get("init_args") or {})
     name = path.rpartition(".")[2]
     return name, build_loss(name, **options) if path.startswith("cracklab.") else None
 

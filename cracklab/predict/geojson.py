@@ -14,7 +14,15 @@ FRAME = "px of the upright photo: x to the right, y down, the centre of the top 
 
 
 def write_centre_lines(path: Path, measured: Measurement) -> None:
-    """Write one feature per line between tips and branch points; lines of a crack share its number, 1 is the longest crack."""
+    """Write one feature per line between tips and branch points; lines of a crack share its number, 1 is the longest crack.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_centre_lines(Path(folder) / "wall.geojson", Measurement((), height=40, width=60))
+        ...     json.loads((Path(folder) / "wall.geojson").read_text())["size_px"]
+        [60, 40]
+    """
     features = [feature(number, line) for number, crack in enumerate(measured.cracks, 1) for line in crack.lines]
     content = {
         "type": "FeatureCollection",

@@ -199,7 +199,12 @@ def output_files(folder: Path, name: str, kinds: Sequence[Kind]) -> list[Path]:
 
 
 def is_done(photo: Path, files: Sequence[Path]) -> bool:
-    """Return whether all files of a photo exist and none is older than the photo."""
+    """Return whether all files of a photo exist and none is older than the photo.
+
+    Example:
+        >>> is_done(Path(__file__), [Path(__file__)]), is_done(Path(__file__), [Path("missing.png")])
+        (True, False)
+    """
     changed = photo.stat().st_mtime_ns
     return all(file.is_file() and file.stat().st_mtime_ns >= changed for file in files)
 
@@ -209,6 +214,11 @@ def check_scale(mm_per_px: float | None) -> None:
 
     Raises:
         ConfigError: for a scale that is not a positive number.
+
+    Example:
+        >>> check_scale(-0.5)
+        Traceback (most recent call last):
+        cracklab.errors.ConfigError: mm_per_px is -0.5: give a positive number
     """
     if mm_per_px is not None and not 0 < mm_per_px < math.inf:
         raise ConfigError(f"mm_per_px is {mm_per_px}: give a positive number")

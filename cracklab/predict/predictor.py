@@ -47,6 +47,21 @@ class Predictor:
     Raises:
         ConfigError: for an option that cannot work.
         RunError: for models whose probabilities cannot be averaged.
+
+    Example:
+        >>> from cracklab.checkpoint import Payload
+        >>> from cracklab.data.datamodule import CrackDataModule
+        >>> from cracklab.data.layouts.synthetic import Synthetic
+        >>> class Dark(torch.nn.Module):
+        ...     def forward(self, image):
+        ...         return -image[:, :1]
+        >>> data = CrackDataModule(Synthetic())
+        >>> model = TrainedModel("best.ckpt", Dark(), data, 0.5, {}, Payload(config="", threshold=0.5))
+        >>> wall = np.full((40, 60), 255, np.uint8)
+        >>> wall[20, 10:51] = 0
+        >>> result = Predictor([model], "cpu", overlap=0).predict(wall)
+        >>> np.flatnonzero(result.mask[20])[[0, -1]].tolist(), int((result.mask > 0).sum())  # the dark line of 41 px
+        ([10, 50], 41)
     """
 
     def __init__(
@@ -150,7 +165,7 @@ class Predictor:
 
 
 def load(
-    checkpoints: str | Path | Sequence[str | Path],
+    model: str | Path | Sequence[str | Path],
     device: str | None = None,
     *,
     flips: bool = False,
@@ -162,7 +177,7 @@ def load(
     """Load a predictor from checkpoints alone; neither the run folder nor its data is needed.
 
     Args:
-        checkpoints: path of a checkpoint, for instance RUN/checkpoints/best.ckpt, or several paths, whose probabilities are
+        model: path of a checkpoint, for instance RUN/checkpoints/best.ckpt, or several paths, whose probabilities are
             averaged.
         device: see `Predictor`, as are all further arguments.
         flips: score mirrored forms too.
@@ -174,8 +189,13 @@ def load(
     Raises:
         ConfigError: for an option that cannot work.
         RunError: for a checkpoint that cannot be restored, or several that cannot be averaged.
+
+    Example:
+        >>> load("missing.ckpt")
+        Traceback (most recent call last):
+        cracklab.errors.RunError: checkpoint missing.ckpt does not exist: give the path of a file, for instance RUN/checkpoints/best.ckpt
     """
-    paths = [checkpoints] if isinstance(checkpoints, str | Path) else list(checkpoints)
+    paths = [model] if isinstance(model, str | Path) else list(model)
     if not paths:
         raise ConfigError("no checkpoint is given: give at least one, for instance RUN/checkpoints/best.ckpt")
     return Predictor(

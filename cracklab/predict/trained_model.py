@@ -98,6 +98,16 @@ def restore(checkpoint: str | Path) -> TrainedModel:
     Raises:
         RunError: if the file is missing, damaged, needs unpickling, is not cracklab's, of a newer version, was trained
             without the command line, or names a net that is not installed here or has other weights.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.NamedTemporaryFile(suffix=".ckpt") as file:
+        ...     torch.save({"state_dict": {}}, file.name)
+        ...     try:
+        ...         restore(file.name)
+        ...     except RunError as error:
+        ...         print(str(error).partition("cracklab: ")[2])
+        train with `cracklab fit`, which keeps it
     """
     content = read_checkpoint(checkpoint)
     if not (content.get(KEY) or {}).get("config"):

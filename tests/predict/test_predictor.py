@@ -300,7 +300,7 @@ def test_probabilities_are_kept_on_request(predictor):
         _ = none.probability
 
 
-def test_a_file_that_would_replace_the_photo_or_has_no_name_is_refused(predictor, tmp_path):
+def test_a_file_that_would_replace_the_photo_or_of_an_unknown_kind_is_refused(predictor, tmp_path):
     path = tmp_path / "wall.png"
     cv2.imwrite(str(path), draw(3, (64, 96))[0])
     before = path.read_bytes()

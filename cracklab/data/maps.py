@@ -13,9 +13,10 @@ from cracklab.registry import nearest
 
 OPTIONS: dict[str, float] = {"radius": 2, "sigma": 5, "border": 3}
 """Options of target maps and their defaults. `radius`: number of dilations of `skeleton`, 1 px each. `sigma`: standard deviation
-of the Gaussians of `tips`, px. `border`: end points less than this far from the image's border are ignored, px, because there
-the photo ends rather than the crack."""
+of the Gaussians of `tips`, px. `border`: end points less than this far from the border of the image, or from pixels that are not valid,
+are ignored, px, because there the photo ends rather than the crack."""
 
+SQUARE = np.ones((3, 3), np.uint8)
 NEIGHBOURS = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], np.uint8)
 
 
@@ -95,15 +96,17 @@ class _ClassMaps:
 
     @cached_property
     def ends(self) -> Mask:
-        """Skeleton pixels with exactly one neighbour, away from the image's border."""
+        """Skeleton pixels with exactly one neighbour, away from the border of the photo."""
         line = self.centre_line.view(np.uint8)
         neighbours = cv2.filter2D(line, -1, NEIGHBOURS, borderType=cv2.BORDER_CONSTANT)
         ends = self.centre_line & (neighbours == 1)
-        border = int(self.settings["border"])
-        if border:
-            ends[:border] = ends[-border:] = False
-            ends[:, :border] = ends[:, -border:] = False
-        return np.asarray(ends, np.bool_)
+        return np.asarray(ends & self._inner(int(self.settings["border"])), np.bool_)
+
+    def _inner(self, border: int) -> Mask:
+        """Pixels at least `border` px from the border of the image, and from pixels that are not valid, such as padding."""
+        counted = np.ones(self.inside.shape, np.uint8) if self.valid is None else self.valid.astype(np.uint8)
+        inner = cv2.erode(counted, SQUARE, iterations=border, borderType=cv2.BORDER_CONSTANT, borderValue=[0])
+        return np.asarray(inner, np.uint8).view(np.bool_)
 
     def distance(self) -> Map:
         return distance_to(self.inside)

@@ -106,7 +106,7 @@ FAULTS = {
     "no image": "cannot be decoded as an image",
     "truncated photo": "is truncated",
     "truncated mask": "is truncated",
-    "ambiguous values": "has the values 1, 2, which do not say what is crack",
+    "ambiguous values": "has the values 1, 2, so it is unclear which pixels are crack",
     "full mask": "every pixel is crack",
     "inverted mask": "so it seems inverted",
     "same stem": "differ only in their extension",

@@ -145,3 +145,19 @@ def test_unknown_maps_and_options_are_refused_with_the_nearest_name():
     with pytest.raises(ConfigError, match="'radios'; did you mean 'radius'"):
         compute_maps(bar(), ["skeleton"], options={"radios": 2})
     assert compute_maps(bar(), []) == {}
+
+
+@pytest.mark.parametrize("side", ["top", "bottom", "left", "right"])
+@pytest.mark.parametrize("pad", [1, 7])
+def test_padding_changes_no_tips(side, pad):
+    """A crack that leaves the photo has no tip at that side, also if padding that does not count follows."""
+    photo = np.zeros((40, 30), bool)
+    photo[:25, 14:16] = True  # leaves at the top; its lower end is a tip
+    photo = {"top": photo, "bottom": photo[::-1], "left": photo.T, "right": photo.T[:, ::-1]}[side]
+    height, width = photo.shape
+    padded, valid = (np.pad(plane, pad) for plane in (photo, np.ones_like(photo)))
+    alone = compute_maps(photo, ["tips", "tip_distance"])
+    with_padding = compute_maps(padded, ["tips", "tip_distance"], valid=valid)
+    assert (alone["tip_distance"] == 0).sum() == 1  # the end inside the photo
+    for name, plane in alone.items():
+        np.testing.assert_allclose(with_padding[name][0, pad : pad + height, pad : pad + width], plane[0], atol=1e-6)

@@ -225,7 +225,7 @@ def test_the_order_of_colours_matters(predictor):
         ([[1, 2]], "a list: give a path"),
         ("/nowhere/wall.jpg", "'/nowhere/wall.jpg' cannot be read"),
         ("/", "cannot be read"),
-        (__file__, "not an image that can be decoded"),
+        (__file__, "cannot be decoded as an image"),
     ],
 )
 def test_what_is_no_photo_is_refused(predictor, photo, message):

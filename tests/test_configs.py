@@ -1,7 +1,5 @@
 """Every shipped configuration resolves over base.yaml with the real parser and trains for two steps."""
 
-from pathlib import Path
-
 import layout_data
 import pytest
 import yaml
@@ -121,6 +119,4 @@ def test_the_short_name_of_a_configuration_is_its_file():
     from cracklab import config_files
 
     assert config_files.names() == [name_of(path) for path in FILES]
-    assert {Path(config_files.resolve(["--config", f"cracklab:{name}"])[1]) for name in config_files.names()} == set(
-        FILES
-    )
+    assert {config_files.find(f"cracklab:{name}") for name in config_files.names()} == set(FILES)

@@ -330,7 +330,7 @@ def test_labels_are_escaped_in_every_format(tmp_path):
         (["{study}", "--metric", "test/io"], "did you mean 'test/iou'?"),
         (["{study}", "--metric", "iou"], "give a key of test_metrics.json"),
         (["{study}", "--metric", "krasniqi/iou"], "did you mean 'krasniqi2026'?"),
-        (["{study}", "--metric", "test/images"], "a fact, not a score"),
+        (["{study}", "--metric", "test/images"], "describes the images: give a score"),
         (["{study}", "--compare", "los"], "did you mean 'loss'?"),
         (["{study}", "{study}"], "--out DIR"),
         (["{study}", "--metrik", "test/iou"], "--metrik"),

@@ -48,7 +48,7 @@ def test_keys_repeat(keys):
     [
         ("data/images.py", "IGNORE = 255", "IGNORE = 255  # a comment"),
         ("data/images.py", '"""Mask value of pixels', '"""Another docstring of a constant'),
-        ("data/images.py", '"""Decode a photo', '"""Another docstring of a function: decode a photo'),
+        ("data/images.py", '"""Read a photo ', '"""Another docstring of a function. Read a photo '),
         ("data/images.py", "\n\n\ndef read_image", "\n\n\n\n\n\ndef read_image"),
         ("data/augment.py", "WARPED = 0.25", "WARPED = 0.3"),
         ("data/cache.py", "ALIGNMENT = 64", "ALIGNMENT = 128"),

@@ -43,11 +43,12 @@ class CommandParser(argparse.ArgumentParser):
         Raises:
             ConfigError: for a wrong call; names the argument and the nearest right one.
         """
-        options, unknown = self.parse_known_intermixed_args(with_underscores(arguments))
-        if unknown:
-            name = unknown[0].partition("=")[0]
-            self.error(f"no option is called {name!r}{nearest(name, self.option_names())}")
-        return options
+        given = with_underscores(arguments)
+        for argument in given:  # before argparse, which would name a missing argument instead of the misspelt one
+            name = argument.partition("=")[0]
+            if name.startswith("--") and name != "--" and name not in self.option_names():
+                self.error(f"no option is called {name!r}{nearest(name, self.option_names())}")
+        return self.parse_intermixed_args(given)
 
     def error(self, message: str) -> NoReturn:
         """Raise the message as a ConfigError.

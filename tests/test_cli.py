@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -246,3 +248,35 @@ def test_a_monai_net_trains_on_grey_images(tmp_path):
     )
     resolved = yaml.safe_load((tmp_path / "run" / run_folder.CONFIG).read_text())["model"]["net"]["init_args"]
     assert (resolved["in_channels"], resolved["out_channels"]) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("call", "right"),
+    [
+        (["predict", "--imges", "x"], "--images"),
+        (["measure", "x.png", "--mm-per-pix", "1"], "--mm_per_px"),
+        (["export", "--ckpt-pth=x"], "--ckpt_path"),
+        (["losses", "--helth"], "--health"),
+        (["models", "--confg", "x"], "--config"),
+        (["report", "x", "--metrc", "test/iou"], "--metric"),
+    ],
+)
+def test_a_misspelt_option_of_a_plain_command_names_the_nearest_one(call, right, capsys):
+    """Also if a required argument is missing at the same time."""
+    with pytest.raises(SystemExit) as end:
+        main(call)
+    said = capsys.readouterr().err
+    assert end.value.code == 2
+    assert said.count("\n") == 1
+    assert f"did you mean '{right}'" in said
+
+
+def test_dashes_and_underscores_name_the_same_option(tmp_path):
+    cv2.imwrite(str(tmp_path / "wall.png"), np.pad(np.full((3, 50), 255, np.uint8), 5))
+    tables = []
+    for spelling in ("--mm-per-px", "--mm_per_px"):
+        out = tmp_path / spelling
+        no_pictures = spelling.replace("mm", "no").replace("-per-px", "-pictures").replace("_per_px", "_pictures")
+        assert main(["measure", str(tmp_path / "wall.png"), spelling, "0.5", no_pictures, "--out", str(out)]) == 0
+        tables.append((out / "cracks.csv").read_bytes())
+    assert tables[0] == tables[1]

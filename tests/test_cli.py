@@ -7,8 +7,6 @@ import sys
 import time
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 import torch
 import yaml
@@ -269,14 +267,3 @@ def test_a_misspelt_option_of_a_plain_command_names_the_nearest_one(call, right,
     assert end.value.code == 2
     assert said.count("\n") == 1
     assert f"did you mean '{right}'" in said
-
-
-def test_dashes_and_underscores_name_the_same_option(tmp_path):
-    cv2.imwrite(str(tmp_path / "wall.png"), np.pad(np.full((3, 50), 255, np.uint8), 5))
-    tables = []
-    for spelling in ("--mm-per-px", "--mm_per_px"):
-        out = tmp_path / spelling
-        no_pictures = spelling.replace("mm", "no").replace("-per-px", "-pictures").replace("_per_px", "_pictures")
-        assert main(["measure", str(tmp_path / "wall.png"), spelling, "0.5", no_pictures, "--out", str(out)]) == 0
-        tables.append((out / "cracks.csv").read_bytes())
-    assert tables[0] == tables[1]

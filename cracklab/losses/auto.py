@@ -11,7 +11,14 @@ Auto = Literal["auto"]
 
 
 class Statistics(Protocol):
-    """Statistics of the training data that a loss may use."""
+    """Statistics of the training data that a loss may use.
+
+    Example:
+        >>> from cracklab.data.statistics import Statistics as Measured
+        >>> margin_statistics: Statistics = Measured(10, 0.02, 1.0, 2.0, 4.0)  # a data module measures these
+        >>> margin_statistics.width_px_p95
+        4.0
+    """
 
     @property
     def crack_share(self) -> float:

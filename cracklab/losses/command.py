@@ -19,6 +19,11 @@ def run(command: str, arguments: Sequence[str]) -> int:
 
     Raises:
         ConfigError: for an unknown name or option.
+
+    Example:
+        >>> run("losses", ["iou"])  # doctest: +ELLIPSIS
+        iou: 1 - (sum py + eps)...
+        0
     """
     parser = CommandParser(command, "List the registered losses.")
     parser.add_argument("names", nargs="*", metavar="NAME", help="losses to list (default: all)")

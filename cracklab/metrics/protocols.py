@@ -26,7 +26,12 @@ HUNDREDTHS = [k * curves.BINS // 100 for k in range(100)]
 
 @dataclass(frozen=True)
 class Protocol:
-    """A published way to compute metrics from rows."""
+    """A published way to compute metrics from rows.
+
+    Example:
+        >>> Protocol(lambda rows: {"images": float(len(rows))}, "The number of images.").compute([{}, {}])
+        {'images': 2.0}
+    """
 
     compute: Callable[[Rows], Values]
     description: str

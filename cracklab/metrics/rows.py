@@ -48,7 +48,12 @@ def class_suffixes(channels: int, background: bool = True, names: Sequence[str] 
 
 @cache
 def thread_pool() -> ThreadPoolExecutor:
-    """Return the pool of threads that computes costly scores, as large as that of torch."""
+    """Return the pool of threads that computes costly scores, as large as that of torch.
+
+    Example:
+        >>> thread_pool().submit(max, 1, 2).result()
+        2
+    """
     return ThreadPoolExecutor(max(1, torch.get_num_threads()), thread_name_prefix="metrics")
 
 

@@ -53,7 +53,14 @@ def settings_of(folder: Path, predictor: Predictor, tile: int | None, overlap: i
 
 
 def tiling_settings(predictor: Predictor, overlap: int | None = None) -> dict[str, int | None]:
-    """Return tile, overlap and reach, px; the reach is None if the overlap was asked for, and so not derived from it."""
+    """Return tile, overlap and reach, px; the reach is None if the overlap was asked for, and so not derived from it.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> from cracklab.predict.tiles import Tiling
+        >>> tiling_settings(SimpleNamespace(tiling=Tiling(tile=512, overlap=64), reach=32))
+        {'tile': 512, 'overlap': 64, 'reach': 32}
+    """
     tiling = predictor.tiling
     return {
         "tile": tiling.tile,

@@ -190,3 +190,14 @@ def test_real_masks_dilated_by_a_pixel_are_wider_by_two_and_equally_long(deepcra
     result = json.loads((out / "comparison.json").read_text())
     assert 1.5 < result["width_p50_error_px_mean"] < 2.5
     assert abs(result["length_error_total"]) < 0.08
+
+
+def test_dashes_and_underscores_name_the_same_option(tmp_path):
+    cv2.imwrite(str(tmp_path / "wall.png"), np.pad(np.full((3, 50), 255, np.uint8), 5))
+    tables = []
+    for spelling in ("--mm-per-px", "--mm_per_px"):
+        out = tmp_path / spelling
+        no_pictures = spelling.replace("mm", "no").replace("-per-px", "-pictures").replace("_per_px", "_pictures")
+        assert main(["measure", str(tmp_path / "wall.png"), spelling, "0.5", no_pictures, "--out", str(out)]) == 0
+        tables.append((out / "cracks.csv").read_bytes())
+    assert tables[0] == tables[1]

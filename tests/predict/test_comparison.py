@@ -13,6 +13,8 @@ from cracklab.errors import ConfigError, RunError
 from cracklab.pictures.examples import Example
 from cracklab.predict import comparison
 
+pytestmark = pytest.mark.slow  # trains two runs, and starts the script as a process
+
 ROW = pictures.compose.HEAD + 256 + 4
 """Height of a row: title, tiles, gap, px."""
 

@@ -12,12 +12,12 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from cracklab.version import __version__
+
 if TYPE_CHECKING:
     from cracklab.data.datamodule import CrackDataModule
     from cracklab.module import CrackModule
     from cracklab.predict.predictor import Predictor, load
-
-__version__ = "0.1.0"
 
 __all__ = ["CrackDataModule", "CrackModule", "Predictor", "__version__", "load"]
 

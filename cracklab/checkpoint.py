@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cracklab import __version__, run_folder
+from cracklab import run_folder
 from cracklab.errors import RunError
 from cracklab.files import atomic_write
+from cracklab.version import __version__
 
 KEY = "cracklab"
 """Where the payload lies among Lightning's own entries."""

@@ -4,10 +4,10 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from cracklab import __version__
 from cracklab.command_parser import with_underscores
 from cracklab.errors import CracklabError
 from cracklab.registry import nearest
+from cracklab.version import __version__
 
 COMMANDS = {
     "fit": ("cracklab.training", "train a net: --config FILE [--config OVERLAY ...] [--KEY VALUE ...] --out RUN"),

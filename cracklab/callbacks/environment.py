@@ -11,9 +11,9 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 
-from cracklab import __version__
 from cracklab.callbacks.seed import determinism
 from cracklab.files import write_json
+from cracklab.version import __version__
 
 PACKAGES = (
     "torch", "torchvision", "lightning", "torchmetrics", "segmentation-models-pytorch", "timm", "monai", "albumentations",

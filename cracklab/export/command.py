@@ -11,7 +11,6 @@ from typing import Any
 
 import yaml
 
-from cracklab import __version__
 from cracklab.command_parser import CommandParser
 from cracklab.errors import RunError
 from cracklab.export.card import model_card
@@ -19,6 +18,7 @@ from cracklab.export.model import OPSET, Deployed, ExportError, compare, to_onnx
 from cracklab.predict.predictor import Predictor
 from cracklab.predict.settings import sha256, tiling_settings
 from cracklab.predict.trained_model import TrainedModel, restore
+from cracklab.version import __version__
 from cracklab.warning_filters import filter_warnings
 
 SOURCES = {"run.py": ("cracklab.export", "bundle.py"), "tiles.py": ("cracklab.predict", "tiles.py")}

@@ -5,10 +5,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from cracklab import __version__
 from cracklab.errors import RunError
 from cracklab.files import write_json
 from cracklab.predict.predictor import Predictor
+from cracklab.version import __version__
 
 NAME = "predict.json"
 

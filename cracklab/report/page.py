@@ -7,9 +7,9 @@ from importlib.resources import files
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
 
-from cracklab import __version__
 from cracklab.report.content import Content, Picture
 from cracklab.report.table import Table
+from cracklab.version import __version__
 
 TEMPLATE = "page.html.jinja"
 

@@ -48,7 +48,10 @@ class CommandParser(argparse.ArgumentParser):
             name = argument.partition("=")[0]
             if name.startswith("--") and name != "--" and name not in self.option_names():
                 self.error(f"no option is called {name!r}{nearest(name, self.option_names())}")
-        return self.parse_intermixed_args(given)
+        options, unknown = self.parse_known_intermixed_args(given)
+        if unknown:
+            self.error(f"no option is called {unknown[0]!r}{nearest(unknown[0], self.option_names())}")
+        return options
 
     def error(self, message: str) -> NoReturn:
         """Raise the message as a ConfigError.

@@ -49,7 +49,7 @@ def test_run_folders_become_sheets_of_predictions_and_of_weights(tiny_run, tmp_p
 
 def test_runs_with_different_test_images_are_refused(tiny_run, tmp_path):
     other = fit(tmp_path / "other", "--model.net=support.TinyNet", "--trainer.max_epochs=1", "--data.layout.test=5")
-    with pytest.raises(ConfigError, match="different test images, one lacks 'test-0006'"):
+    with pytest.raises(ConfigError, match="different test images, one lacks 'test-00006'"):
         comparison.main([str(tiny_run), str(other), "--out", str(tmp_path / "out")])
     assert not (tmp_path / "out").exists()
 

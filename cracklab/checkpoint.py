@@ -1,13 +1,15 @@
 """What a checkpoint holds, how it is read without running code, and how it is written whole."""
 
 import json
-from collections.abc import Mapping
+import re
+import zipfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cracklab import run_folder
 from cracklab.errors import RunError
@@ -18,6 +20,15 @@ KEY = "cracklab"
 """Where the payload lies among Lightning's own entries."""
 NET = "net."
 """Prefix of the net's tensors in `state_dict`; a loss may have tensors of its own."""
+VERSION = re.compile(r"\d{1,6}\.\d{1,6}(\.[\w.+-]{1,40})?")
+MAX_NAMES = 1000
+"""Largest number of class names, and of characters of one."""
+LIGHTNING: Mapping[str, type] = {
+    "pytorch-lightning_version": str, "epoch": int, "global_step": int, "state_dict": dict, "loops": dict
+}  # fmt: skip
+"""Lightning's entries that every command reads -> their types."""
+RESUMED: Mapping[str, type] = {"callbacks": dict, "optimizer_states": list, "lr_schedulers": list}
+"""Lightning's entries that a resumed run reads too."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +47,18 @@ class Payload:
     version: str = __version__
     """The version of cracklab that wrote the checkpoint."""
 
+    class_names: tuple[str, ...] | None = None
+    """One name for each channel of the net's output; None in checkpoints of cracklab 0.1.0."""
+
     def to_entry(self) -> dict[str, Any]:
         """Return the entry to store under `KEY`."""
+        names = {} if self.class_names is None else {"class_names": list(self.class_names)}
         return {
             "version": self.version,
             "config": self.config,
             "threshold": self.threshold,
             "data": json.dumps(self.data),
+            **names,
         }
 
     @classmethod
@@ -54,19 +70,35 @@ class Payload:
             path: its file, for error messages.
 
         Raises:
-            RunError: if the checkpoint was written by another program or by a newer version.
+            RunError: if the checkpoint was written by another program or by a newer version, or the payload is damaged.
         """
         entry = content.get(KEY)
         if entry is None:
             raise RunError(
                 f"the checkpoint {path} was not written by cracklab: it lacks the key {KEY!r}".replace("  ", " ")
             )
-        version = str(entry.get("version", "0"))
+        if not isinstance(entry, Mapping):
+            raise _damaged(path, f"the entry {KEY!r}", entry, "names and values")
+        version, threshold, names = entry.get("version"), entry.get("threshold"), entry.get("class_names")
+        if not isinstance(version, str) or not VERSION.fullmatch(version):
+            raise _damaged(path, "the version", version, "a version such as 0.1.0")
         if _release(version) > _release(__version__):
             raise RunError(
                 f"checkpoint {path} was written by cracklab {version}, and this is {__version__}: update cracklab"
             )
-        return cls(entry["config"], float(entry["threshold"]), json.loads(entry.get("data", "{}")), version)
+        if not isinstance(entry.get("config"), str):
+            raise _damaged(path, "the configuration", entry.get("config"), "text")
+        if type(threshold) not in (int, float) or not 0 <= threshold <= 1:
+            raise _damaged(path, "the threshold", threshold, "a number from 0 to 1")
+        if names is not None and not _are_names(names):
+            raise _damaged(path, "the list of class names", names, "texts")
+        return cls(
+            entry["config"],
+            float(threshold),
+            _data_of(entry.get("data", "{}"), path),
+            version,
+            None if names is None else tuple(names),
+        )
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -75,16 +107,66 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     Raises:
         RunError: if the file is missing, damaged, or holds more than tensors, strings and numbers.
     """
+    advice = f"give the path of a file, for instance RUN/{run_folder.BEST}"
     if not Path(path).is_file():
-        raise RunError(f"checkpoint {path} does not exist: give the path of a file, for instance RUN/{run_folder.BEST}")
+        raise RunError(f"checkpoint {path} {'is a folder' if Path(path).is_dir() else 'does not exist'}: {advice}")
     try:
+        _check_uncompressed(path)
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except RunError:
+        raise
     except Exception as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise RunError(f"checkpoint {path} is damaged or needs unpickling, which could run code: {reason}") from error
     if not isinstance(content, dict):
         raise RunError(f"checkpoint {path} holds a {type(content).__name__} alone: give one that `cracklab fit` wrote")
     return content
+
+
+def check_resumable(content: Mapping[str, Any], path: str | Path, command: str) -> None:
+    """Check that a checkpoint has what Lightning reads in a command.
+
+    Args:
+        content: the checkpoint.
+        path: its file, for error messages.
+        command: `fit`, `validate` or `test`.
+
+    Raises:
+        RunError: names the entry that is missing or of another type.
+    """
+    for name, kind in (LIGHTNING | RESUMED if command == "fit" else LIGHTNING).items():
+        value = content.get(name)
+        if not isinstance(value, kind) or isinstance(value, bool) or (kind is int and value < 0):
+            raise _damaged(path, f"the entry {name!r}", value, f"what Lightning writes, a {kind.__name__}")
+    version = content["pytorch-lightning_version"]
+    if not VERSION.fullmatch(version) or _release(version) < (2, 0):
+        raise _damaged(path, "the version of Lightning", version, "2.0 or newer")
+    for name, state in content.get("callbacks", {}).items() if command == "fit" else ():
+        if not isinstance(name, str) or not isinstance(state, Mapping):
+            raise _damaged(path, "the state of a callback", state, "names and values")
+    for name in ("optimizer_states", "lr_schedulers") if command == "fit" else ():
+        if not all(isinstance(state, Mapping) for state in content[name]):
+            raise _damaged(path, f"a state in {name!r}", content[name], "names and values")
+
+
+def check_form(given: Any, expected: Any, path: str | Path, name: str = "loops") -> None:
+    """Check that a tree of counters has the names and types of another one.
+
+    Raises:
+        RunError: names the first difference.
+
+    Example:
+        >>> check_form({"ready": "x"}, {"ready": 0}, "last.ckpt")
+        Traceback (most recent call last):
+        cracklab.errors.RunError: checkpoint last.ckpt is damaged: loops.ready is 'x', and an int was expected ...
+    """
+    if isinstance(expected, Mapping):
+        if not isinstance(given, Mapping):
+            raise _damaged(path, name, given, "names and values")
+        for key, value in expected.items():
+            check_form(given.get(key), value, path, f"{name}.{key}")
+    elif type(given) is not type(expected):
+        raise _damaged(path, name, given, f"an {type(expected).__name__}")
 
 
 def write_checkpoint(path: str | Path, content: Mapping[str, Any]) -> None:
@@ -93,10 +175,82 @@ def write_checkpoint(path: str | Path, content: Mapping[str, Any]) -> None:
         torch.save(dict(content), temporary)
 
 
-def net_weights(content: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Return the tensors of the net, by their names in the net."""
+def net_weights(content: Mapping[str, Any], path: str | Path = "") -> dict[str, Tensor]:
+    """Return the tensors of the net, by their names in the net.
+
+    Raises:
+        RunError: if the checkpoint holds anything but tensors there.
+    """
     state = content.get("state_dict", {})
+    if not isinstance(state, Mapping):
+        raise _damaged(path, "the entry 'state_dict'", state, "tensors by name")
+    for name, tensor in state.items():
+        if not isinstance(name, str) or not isinstance(tensor, Tensor) or tensor.layout is not torch.strided:
+            raise _damaged(path, "an entry of 'state_dict'", tensor, "a dense tensor with its name")
     return {name.removeprefix(NET): value for name, value in state.items() if name.startswith(NET)}
+
+
+def load_net(net: nn.Module, content: Mapping[str, Any], path: str | Path, refusal: str) -> None:
+    """Load the weights of a checkpoint into a net.
+
+    Args:
+        net: the net.
+        content: the checkpoint.
+        path: its file, for error messages.
+        refusal: beginning of the error message.
+
+    Raises:
+        RunError: if names or shapes differ.
+    """
+    try:
+        net.load_state_dict(net_weights(content, path))
+    except (RuntimeError, TypeError, ValueError, LookupError, AttributeError) as error:
+        raise RunError(f"{refusal}: {' '.join(str(error).split())[:300]}") from error
+
+
+def _check_uncompressed(path: str | Path) -> None:
+    """Refuse an archive that is larger in memory than on disk; PyTorch writes none."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+        if size > Path(path).stat().st_size:
+            raise RunError(f"checkpoint {path} is compressed, which PyTorch never does: give one that `cracklab fit` wrote")
+
+
+def _data_of(text: Any, path: str | Path) -> dict[str, Any]:
+    """Return the provenance of the training data."""
+    try:
+        data = json.loads(text)
+    except (TypeError, ValueError, RecursionError):
+        raise _damaged(path, "the description of the data", text, "JSON") from None
+    if not isinstance(data, dict):
+        raise _damaged(path, "the description of the data", data, "names and values")
+    kinds = {"layout": str, "images": dict, "seen": str, "scale": list}
+    for name, kind in kinds.items():
+        if name in data and not isinstance(data[name], kind):
+            raise _damaged(path, f"{name!r} of the data", data[name], f"a {kind.__name__}")
+    scale = data.get("scale", [1, 1])
+    if len(scale) != 2 or not all(type(value) in (int, float) and 0 < value < 1e6 for value in scale):
+        raise _damaged(path, "the scale of the data", scale, "two positive numbers")
+    return data
+
+
+def _are_names(names: Any) -> bool:
+    return (
+        isinstance(names, Sequence)
+        and not isinstance(names, str)
+        and 1 <= len(names) <= MAX_NAMES
+        and all(isinstance(name, str) and len(name) <= MAX_NAMES for name in names)
+    )
+
+
+def _damaged(path: str | Path, what: str, value: Any, expected: str) -> RunError:
+    """Return an error; a collection is described by its type, since it may refer to itself many times."""
+    plain = isinstance(value, str | float | None) or (isinstance(value, int) and abs(value) < 1e18)
+    shown = repr(value)[:80] if plain else f"a {type(value).__name__}"
+    return RunError(
+        f"checkpoint {path} is damaged: {what} is {shown}, and {expected} was expected: give one that `cracklab fit` wrote"
+    )
 
 
 def _release(version: str) -> tuple[int, ...]:

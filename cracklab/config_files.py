@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from cracklab import plain_yaml
 from cracklab.errors import ConfigError
 from cracklab.registry import nearest
 
@@ -52,7 +53,7 @@ def read(path: str | Path) -> dict[str, Any]:
         ConfigError: if the file cannot be read, or holds anything but keys and values.
     """
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        content = plain_yaml.load(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"configuration {path} cannot be read ({error}): correct it") from None
     if content is not None and not isinstance(content, dict):

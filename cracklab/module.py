@@ -1,6 +1,7 @@
 """The LightningModule: net, loss, evaluator, optimizer, schedule; nothing about any particular one of them."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 import lightning.pytorch as pl
@@ -11,7 +12,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from cracklab.batch import Batch
-from cracklab.checkpoint import KEY, Payload, net_weights, read_checkpoint
+from cracklab.checkpoint import KEY, Payload, load_net, read_checkpoint
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.errors import ConfigError, RunError
 from cracklab.logits import probabilities
@@ -125,13 +126,21 @@ class CrackModule(pl.LightningModule):
         """
         if self.weights is None or self.trainer.ckpt_path is not None:
             return
-        try:
-            self.net.load_state_dict(net_weights(read_checkpoint(self.weights)))
-        except RuntimeError as error:
-            raise RunError(
-                f"model.weights {self.weights} does not fit {type(self.net).__name__} as it is configured: "
-                f"{' '.join(str(error).split())[:300]}; set model.net to that of the checkpoint's run"
-            ) from error
+        self.load_weights(self.weights, read_checkpoint(self.weights))
+
+    def load_weights(self, path: str | Path, content: Mapping[str, Any]) -> None:
+        """Load the net from a checkpoint.
+
+        Args:
+            path: the file.
+            content: what it holds.
+
+        Raises:
+            RunError: for a checkpoint that is not cracklab's, or that is of another net.
+        """
+        Payload.from_checkpoint(content, path)
+        refusal = f"does not fit {type(self.net).__name__} as it is configured, set model.net to that of the checkpoint's run"
+        load_net(self.net, content, path, f"checkpoint {path} {refusal}")
 
     def on_train_start(self) -> None:
         """Refuse to train past the end of the learning-rate schedule in a checkpoint.
@@ -282,7 +291,8 @@ class CrackModule(pl.LightningModule):
         """Add the payload from which predict, test and export rebuild the net and the data transform."""
         data = getattr(self.trainer, "datamodule", None)
         provenance = data.provenance.describe() if isinstance(data, CrackDataModule) else {}
-        checkpoint[KEY] = Payload(self.config, self.evaluator.threshold, provenance).to_entry()
+        names = getattr(data, "class_names", None)
+        checkpoint[KEY] = Payload(self.config, self.evaluator.threshold, provenance, class_names=names).to_entry()
 
     def on_load_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
         """Restore the threshold, and check the data against the checkpoint's provenance.

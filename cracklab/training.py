@@ -33,7 +33,7 @@ from cracklab.callbacks import (
 )
 from cracklab.callbacks.checkpoints import AtomicCheckpointIO
 from cracklab.callbacks.environment import write_environment
-from cracklab.checkpoint import read_checkpoint
+from cracklab.checkpoint import Payload, check_form, check_resumable, read_checkpoint
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.layouts import Layout
 from cracklab.errors import ConfigError
@@ -148,12 +148,15 @@ class CrackCLI(LightningCLI):
     def _parse_ckpt_path(self) -> None:
         """Check that the checkpoint can be read before anything is written; the stock CLI would merge hyperparameters from it."""
         path = self._get_argument("ckpt_path")
+        self._given: tuple[str, dict[str, Any]] | None = None
         if path is not None:
-            read_checkpoint(path)
+            self._given = path, read_checkpoint(path)
+            Payload.from_checkpoint(self._given[1], path)
+            check_resumable(self._given[1], path, self.command)
         elif self.command != "fit":
             raise ConfigError(f"{self.command} needs a checkpoint: --ckpt_path RUN/{run_folder.BEST}")
         elif weights := self._get_argument("model.weights"):
-            read_checkpoint(weights)
+            self._given = weights, read_checkpoint(weights)
 
     def _get_argument(self, key: str) -> Any:
         return self.config[self.command].get(key)
@@ -183,8 +186,16 @@ class CrackCLI(LightningCLI):
 
     def run(self) -> None:
         """Build the trainer, and run the command."""
+        if self._given is not None:  # before anything is written
+            self.model.load_weights(*self._given)
         with config_errors():
             self.trainer = self.instantiate_trainer()
+        if self._given is not None and self._get_argument("ckpt_path") is not None:
+            path, content = self._given
+            loops = {"fit": self.trainer.fit_loop, "validate": self.trainer.validate_loop, "test": self.trainer.test_loop}
+            name = f"{self.command}_loop"
+            check_form(content["loops"].get(name), loops[self.command].state_dict(), path, f"loops.{name}")
+        self._given = None
         super()._run_subcommand(self.command)
 
     def _run_subcommand(self, subcommand: str) -> None:

@@ -17,7 +17,7 @@ from cracklab.export.card import model_card
 from cracklab.export.model import OPSET, Deployed, ExportError, compare, to_onnx
 from cracklab.predict.predictor import Predictor
 from cracklab.predict.settings import sha256, tiling_settings
-from cracklab.predict.trained_model import TrainedModel, restore
+from cracklab.predict.trained_model import TRUST, TrainedModel, restore
 from cracklab.version import __version__
 from cracklab.warning_filters import filter_warnings
 
@@ -32,6 +32,7 @@ def parser() -> CommandParser:
         "--ckpt_path", required=True, help="checkpoint of a run, for instance RUN/checkpoints/best.ckpt"
     )
     arguments.add_argument("--out", type=Path, required=True, help="folder of the bundle; it must be new or empty")
+    arguments.add_argument("--trust", action="append", default=[], metavar="CLASS", help=TRUST)
     return arguments
 
 
@@ -41,7 +42,7 @@ def run(command: str, args: Sequence[str]) -> int:
     options = parser().parse(args)
     if options.out.exists() and not (options.out.is_dir() and not any(options.out.iterdir())):
         raise RunError(f"--out {options.out} exists and is not an empty folder: choose another folder")
-    model = restore(options.ckpt_path)
+    model = restore(options.ckpt_path, options.trust)
     temporary = options.out.absolute().with_name(f".{options.out.name}.{os.getpid()}")
     temporary.mkdir(parents=True)
     try:
@@ -85,13 +86,13 @@ def write_bundle(folder: Path, model: TrainedModel) -> float:
 
 def bundle_settings(model: TrainedModel) -> dict[str, Any]:
     """Return the settings that run.py reads from the metadata of model.onnx."""
-    several = model.data.num_classes > 1
+    several = model.num_classes > 1
     return {
         "cracklab": __version__,
         "opset": OPSET,
         "channels": model.transform.channels,
-        "classes": model.data.num_classes,
-        "class_names": list(model.data.class_names),
+        "classes": model.num_classes,
+        "class_names": list(model.class_names),
         "threshold": None if several else model.threshold,
         "scale": list(model.scale),
         "interpolation": model.transform.interpolation,

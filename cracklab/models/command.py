@@ -6,8 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from cracklab import config_files
 from cracklab.command_parser import CommandParser
 from cracklab.errors import ConfigError
@@ -118,7 +116,7 @@ def net_cost(files: Sequence[Path], size: int, channels: int | None = None) -> C
     config = None
     try:
         for file in files:
-            content = yaml.safe_load(file.read_text(encoding="utf-8"))
+            content = config_files.read(file)
             channels = channels or _at(content, "data", "channels")
             if net := _at(content, "model", "net"):
                 config = parser.parse_object({"net": net}, cfg_base=config)

@@ -15,6 +15,7 @@ from cracklab.predict import settings as folder_settings
 from cracklab.predict.prediction import SUFFIXES, Kind, is_done, output_files
 from cracklab.predict.predictor import Predictor, load
 from cracklab.predict.tiles import Tiling
+from cracklab.predict.trained_model import TRUST
 from cracklab.progress import Progress
 from cracklab.warning_filters import filter_warnings
 
@@ -62,6 +63,7 @@ def parser() -> CommandParser:
     add("--overlap", type=int, help="of neighbouring tiles, px (default: twice the net's reach, which is measured)")
     add("--batch_size", type=int, help="number of tiles at a time (default: 8 on a GPU, else 1)")
     add("--device", help="cpu, cuda, cuda:1, mps (default: cuda if there is a GPU, else cpu)")
+    add("--trust", action="append", default=[], metavar="CLASS", help=TRUST)
     return arguments
 
 
@@ -80,6 +82,7 @@ def run(command: str, args: Sequence[str]) -> int:
         tile=options.tile,
         overlap=options.overlap,
         batch_size=options.batch_size,
+        trust=options.trust,
     )
     settings = folder_settings.settings_of(options.out, predictor, options.tile, options.overlap)
     predictor.tiling = Tiling(settings["tile"], settings["overlap"], predictor.batch_size)

@@ -1,6 +1,6 @@
 """The predictor: cracks in photos of any size, from one checkpoint or the mean of several."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
@@ -50,13 +50,12 @@ class Predictor:
 
     Example:
         >>> from cracklab.checkpoint import Payload
-        >>> from cracklab.data.datamodule import CrackDataModule
-        >>> from cracklab.data.layouts.synthetic import Synthetic
+        >>> from cracklab.data.transform import EvalTransform
         >>> class Dark(torch.nn.Module):
         ...     def forward(self, image):
         ...         return -image[:, :1]
-        >>> data = CrackDataModule(Synthetic())
-        >>> model = TrainedModel("best.ckpt", Dark(), data, 0.5, {}, Payload(config="", threshold=0.5))
+        >>> payload = Payload(config="", threshold=0.5)
+        >>> model = TrainedModel("best.ckpt", Dark(), EvalTransform(), ("crack",), 0.5, {}, payload)
         >>> wall = np.full((40, 60), 255, np.uint8)
         >>> wall[20, 10:51] = 0
         >>> result = Predictor([model], "cpu", overlap=0).predict(wall)
@@ -84,7 +83,7 @@ class Predictor:
         self.batch_size = batch_size or (1 if self.device.type == "cpu" else 8)
         first = self.models[0]
         self.transform, self.scale = first.transform, first.scale
-        self.num_classes, self.class_names = first.data.num_classes, first.data.class_names
+        self.num_classes, self.class_names = first.num_classes, first.class_names
         self.threshold = fmean(model.threshold for model in self.models)
         for model in self.models:
             model.net.to(self.device).to(memory_format=torch.channels_last)
@@ -173,6 +172,7 @@ def load(
     overlap: int | None = None,
     batch_size: int | None = None,
     mm_per_px: float | None = None,
+    trust: Collection[str] = (),
 ) -> Predictor:
     """Load a predictor from checkpoints alone; neither the run folder nor its data is needed.
 
@@ -185,6 +185,7 @@ def load(
         overlap: of neighbouring tiles, px.
         batch_size: number of tiles at a time.
         mm_per_px: scale of the photos.
+        trust: class paths of nets of your own that a checkpoint may name; those of known libraries need none.
 
     Raises:
         ConfigError: for an option that cannot work.
@@ -199,7 +200,7 @@ def load(
     if not paths:
         raise ConfigError("no checkpoint is given: give at least one, for instance RUN/checkpoints/best.ckpt")
     return Predictor(
-        [restore(path) for path in paths],
+        [restore(path, trust) for path in paths],
         device,
         flips=flips,
         tile=tile,
@@ -238,7 +239,7 @@ def _check_agreement(models: Sequence[TrainedModel]) -> None:
         for what, ours, theirs in (
             ("the data transform", first.transform, model.transform),
             ("the scale of the photos", first.scale, model.scale),
-            ("the classes", first.data.class_names, model.data.class_names),
+            ("the classes", first.class_names, model.class_names),
         ):
             if ours != theirs:
                 raise RunError(

@@ -1,7 +1,7 @@
 """A trained model, rebuilt from a checkpoint alone: net, data transform and threshold."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +10,18 @@ import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 from torch import Tensor, nn
 
-from cracklab.checkpoint import KEY, Payload, net_weights, read_checkpoint
-from cracklab.config_parser import as_config_error
-from cracklab.data.datamodule import CrackDataModule
+from cracklab import plain_yaml
+from cracklab.checkpoint import KEY, Payload, load_net, read_checkpoint
+from cracklab.data.layouts import class_names_of
 from cracklab.data.transform import EvalTransform
-from cracklab.errors import RunError
+from cracklab.errors import CracklabError, RunError
 from cracklab.logits import probabilities
-from cracklab.models.pretrained import without_downloads
+from cracklab.models.rebuild import MORE_VALUES, rebuild
+
+TRUST = "import path of a net of your own that the checkpoint may name, and whose code then runs; repeat for several"
+"""Help of `--trust`."""
+SCALES = (1 / 256, 16)
+"""Smallest and largest scale at which photos are predicted; a larger one fills the memory."""
 
 
 @dataclass
@@ -26,7 +31,8 @@ class TrainedModel:
     Attributes:
         path: file of the checkpoint.
         net: maps normalised images (B, C_in, H, W) to logits (B, C, H, W).
-        data: the data module of the run, for its transform and its classes.
+        transform: the transform that photos went through in training.
+        class_names: one name for each channel of the net's output.
         threshold: the probability threshold that validation chose.
         config: the configuration of the run.
         payload: the part of the checkpoint that is cracklab's own.
@@ -34,9 +40,8 @@ class TrainedModel:
         memory_format: of the images that the net gets.
 
     Example:
-        >>> from cracklab.data.layouts.synthetic import Synthetic
-        >>> data = CrackDataModule(Synthetic(), crop=128, resize=32)
-        >>> model = TrainedModel("best.ckpt", nn.Identity(), data, 0.4, {}, Payload(config="", threshold=0.4))
+        >>> transform, payload = EvalTransform(crop=128, resize=32), Payload(config="", threshold=0.4)
+        >>> model = TrainedModel("best.ckpt", nn.Identity(), transform, ("crack",), 0.4, {}, payload)
         >>> model.probabilities(torch.zeros(1, 1, 1, 2)).tolist()  # the sigmoid of 0
         [[[[0.5, 0.5]]]]
         >>> model.scale  # 128 px in the photo are 32 px in the net
@@ -45,7 +50,8 @@ class TrainedModel:
 
     path: str | Path
     net: nn.Module
-    data: CrackDataModule
+    transform: EvalTransform
+    class_names: tuple[str, ...]
     threshold: float
     config: dict[str, Any]
     payload: Payload
@@ -63,9 +69,9 @@ class TrainedModel:
         return {"cracklab": self.payload.version, "epoch": self.epoch, "data": data}
 
     @property
-    def transform(self) -> EvalTransform:
-        """The transform that photos went through in training."""
-        return self.data.transform
+    def num_classes(self) -> int:
+        """Number of classes; 1 for crack or not."""
+        return len(self.class_names)
 
     @property
     def scale(self) -> tuple[float, float]:
@@ -75,8 +81,16 @@ class TrainedModel:
         training images, which the checkpoint keeps. A larger photo is not squeezed into the size of the training images.
 
         Raises:
-            RunError: if the checkpoint does not keep the scale.
+            RunError: if the checkpoint does not keep the scale, or the scale is absurd.
         """
+        scale = self._scale()
+        if not all(SCALES[0] <= value <= SCALES[1] for value in scale):
+            raise RunError(
+                f"checkpoint {self.path} would resize photos by {scale[0]:.3g} and {scale[1]:.3g}, and 1/256 to 16 is accepted"
+            )
+        return scale
+
+    def _scale(self) -> tuple[float, float]:
         if self.transform.resize is None:
             return 1.0, 1.0
         if self.transform.crop is not None:
@@ -90,19 +104,24 @@ class TrainedModel:
         return float(kept[0]), float(kept[1])
 
 
-def restore(checkpoint: str | Path) -> TrainedModel:
+def restore(checkpoint: str | Path, trust: Collection[str] = ()) -> TrainedModel:
     """Rebuild the net and the data transform from the configuration in a checkpoint, and load the weights.
 
-    Loss, optimizer and schedule are ignored, so that they need not be installed where photos are predicted.
+    A checkpoint is data: only nets of known libraries are built, from plain arguments; see `cracklab.models.rebuild`. Loss,
+    optimizer, schedule, layout and augmentation are ignored, so that they need not be installed where photos are predicted.
+
+    Args:
+        checkpoint: its file.
+        trust: class paths of other nets that the checkpoint may name.
 
     Raises:
         RunError: if the file is missing, damaged, needs unpickling, is not cracklab's, of a newer version, was trained
-            without the command line, or names a net that is not installed here or has other weights.
+            without the command line, or names a net that is unknown, not installed here or has other weights.
 
     Example:
         >>> import tempfile
         >>> with tempfile.NamedTemporaryFile(suffix=".ckpt") as file:
-        ...     torch.save({"state_dict": {}}, file.name)
+        ...     torch.save({"cracklab": Payload(config="", threshold=0.5).to_entry()}, file.name)
         ...     try:
         ...         restore(file.name)
         ...     except RunError as error:
@@ -110,34 +129,64 @@ def restore(checkpoint: str | Path) -> TrainedModel:
         train with `cracklab fit`, which keeps it
     """
     content = read_checkpoint(checkpoint)
-    if not (content.get(KEY) or {}).get("config"):
+    payload = Payload.from_checkpoint(content, checkpoint)
+    if not payload.config:
         raise RunError(
             f"checkpoint {checkpoint} holds no configuration of cracklab: train with `cracklab fit`, which keeps it"
         )
-    payload = Payload.from_checkpoint(content, checkpoint)
-    config = yaml.safe_load(payload.config)
-    net, data = _build(config, checkpoint)
     try:
-        net.load_state_dict(net_weights(content))
-    except RuntimeError as error:
-        raise RunError(
-            f"checkpoint {checkpoint} does not fit the net that its configuration names, {type(net).__name__}, as it is "
-            f"installed here: {' '.join(str(error).split())[:300]}"
-        ) from error
-    memory_format = torch.channels_last if config["model"].get("channels_last") else torch.contiguous_format
+        config = _read_config(payload.config)
+        net = rebuild(config["model"].get("net"), Path(checkpoint).stat().st_size + MORE_VALUES, trust)
+        transform = _transform(config["data"])
+        names = payload.class_names or class_names_of(config["data"].get("layout"))
+    except (CracklabError, yaml.YAMLError) as error:
+        raise RunError(f"checkpoint {checkpoint} cannot be rebuilt here: {' '.join(str(error).split())}") from error
+    name = type(net).__name__
+    load_net(
+        net,
+        content,
+        checkpoint,
+        f"checkpoint {checkpoint} does not fit the net that its configuration names, {name}, as it is installed here",
+    )
+    memory_format = torch.channels_last if config["model"].get("channels_last") is True else torch.contiguous_format
     epoch = content.get("epoch")
-    return TrainedModel(checkpoint, net.eval(), data, payload.threshold, config, payload, epoch, memory_format)
+    return TrainedModel(
+        checkpoint,
+        net.eval(),
+        transform,
+        names,
+        payload.threshold,
+        config,
+        payload,
+        epoch if isinstance(epoch, int) else None,
+        memory_format,
+    )
 
 
-def _build(config: Mapping[str, Any], checkpoint: str | Path) -> tuple[nn.Module, CrackDataModule]:
-    """Return the net, without its pretrained weights, and the data module."""
+def _read_config(text: str) -> dict[str, Any]:
+    """Read a configuration with its groups `model` and `data`.
+
+    Raises:
+        RunError: if it lacks them.
+    """
+    config = plain_yaml.load(text)
+    if not isinstance(config, dict) or not all(isinstance(config.get(key), dict) for key in ("model", "data")):
+        raise RunError("its configuration lacks the groups model and data")
+    return config
+
+
+def _transform(data: Mapping[str, Any]) -> EvalTransform:
+    """Return the transform of a configuration's group `data`; the types of its fields name no classes.
+
+    Raises:
+        RunError: for values that cannot be used.
+    """
     parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(nn.Module, "net")
-    parser.add_class_arguments(CrackDataModule, "data")
+    parser.add_class_arguments(EvalTransform, "data")
+    names = [field.name for field in fields(EvalTransform)]
     try:
-        parsed = parser.parse_object({"net": without_downloads(config["model"]["net"]), "data": config["data"]})
-        built = parser.instantiate(parsed)
-    except (ArgumentError, ArithmeticError, AttributeError, ImportError, LookupError, TypeError, ValueError) as error:
-        said = " ".join(str(error).split()) if isinstance(error, ArgumentError) else as_config_error(error)
-        raise RunError(f"checkpoint {checkpoint} cannot be rebuilt here: {said}") from error
-    return built.net, built.data
+        parsed = parser.parse_object({"data": {name: data[name] for name in names if name in data}})
+        transform: EvalTransform = parser.instantiate(parsed).data
+    except (ArgumentError, ArithmeticError, TypeError, ValueError) as error:
+        raise RunError(str(error)) from error
+    return transform

@@ -6,17 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
 from rich.console import Console
 from rich.progress import track
 
-from cracklab import run_folder
+from cracklab import config_files, run_folder
 from cracklab.errors import RunError
 from cracklab.registry import nearest
 from cracklab.report import labels as naming
 from cracklab.report.metric import Metric
 from cracklab.report.tested_run import TestedRun, read_files
-from cracklab.study.folder import REPLICATE_AXES, FastLoader, Study
+from cracklab.study.folder import REPLICATE_AXES, Study
 
 
 @dataclass
@@ -163,7 +162,7 @@ def _label_by_configs(runs: list[TestedRun]) -> list[str]:
     configs = []
     for run in runs:
         path = run.folder / run_folder.CONFIG
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=FastLoader) if path.is_file() else {}
+        content = config_files.read(path) if path.is_file() else {}
         configs.append(naming.flat(content))
     axes = naming.differing(configs)
     for run, config in zip(runs, configs, strict=True):

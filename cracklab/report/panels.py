@@ -7,14 +7,12 @@ from urllib.parse import unquote
 
 import cv2
 import numpy as np
-import yaml
 
-from cracklab import pictures, run_folder
+from cracklab import config_files, pictures, run_folder
 from cracklab.errors import RunError
 from cracklab.report.analysis import Analysis
 from cracklab.report.labels import flat
 from cracklab.report.tested_run import TestedRun
-from cracklab.study.folder import FastLoader
 
 MAX_IMAGES, MAX_METHODS = 4, 6
 """Columns of the picture, and its rows below photo and truth."""
@@ -116,5 +114,5 @@ def _text(analysis: Analysis, value: float | None) -> str:
 
 def _tolerance(run: TestedRun) -> float:
     path = run.folder / run_folder.CONFIG
-    config = flat(yaml.load(path.read_text(encoding="utf-8"), Loader=FastLoader)) if path.is_file() else {}
+    config = flat(config_files.read(path)) if path.is_file() else {}
     return float(config.get("model.evaluation.tolerance_px", 2.0))

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from cracklab import config_files
+from cracklab import config_files, plain_yaml
 from cracklab.errors import ConfigError, RunError
 from cracklab.registry import nearest
 from cracklab.study.folder import Study
@@ -158,6 +158,6 @@ def _as_lines(values: Mapping[str, Any]) -> list[str]:
             return [line for name, item in value.items() for line in flat(item, f"{key}: {name}" if key else str(name))]
         return [f"{key}: {value}"]
 
-    contents = {name: yaml.safe_load(text) or {} for name, text in values["configurations"].items()}
+    contents = {name: plain_yaml.load(text) or {} for name, text in values["configurations"].items()}
     listed = {"arguments": dict(enumerate(values["arguments"]))}
     return sorted(flat({**values, **listed, "configurations": contents}, ""))

@@ -4,11 +4,9 @@ import dataclasses
 import json
 from typing import Any
 
-import yaml
-
-from cracklab import run_folder
+from cracklab import config_files, run_folder
 from cracklab.study.aggregate import STATISTICS
-from cracklab.study.folder import SUMMARY, FastLoader, Study
+from cracklab.study.folder import SUMMARY, Study
 
 
 def log_summary(study: Study) -> None:
@@ -23,7 +21,7 @@ def log_summary(study: Study) -> None:
     if not finished:
         return
     path = study.path(finished[0]) / run_folder.CONFIG
-    config = yaml.load(path.read_text(encoding="utf-8"), Loader=FastLoader)
+    config = config_files.read(path)
     if config["trainer"].get("logger") is not None:
         return
     # a finished study, which logs nothing, starts faster without this import

@@ -3,6 +3,6 @@
 A file holds one layout or several related ones; `../README.md` says how to add one.
 """
 
-from cracklab.data.layouts.base import LAYOUTS, Layout, register
+from cracklab.data.layouts.base import LAYOUTS, Layout, class_names_of, register
 
-__all__ = ["LAYOUTS", "Layout", "register"]
+__all__ = ["LAYOUTS", "Layout", "class_names_of", "register"]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from cracklab.data.images import ENDINGS, Array, read_classes, read_image, read_mask
 from cracklab.data.samples import Problem, Record, Side
@@ -29,6 +29,8 @@ SIDE_NAMES: Mapping[str, Side] = {
 }
 """Names of the sides of a published split, as folders or as values in a table."""
 
+MAX_CLASSES = 255
+"""Largest number of classes that a mask of 8 bits can hold beside 255, the ignored pixels."""
 NAMES_SHOWN = 5
 """Maximum number of names that a message lists."""
 
@@ -143,6 +145,41 @@ def class_names_for(num_classes: int, names: Sequence[str] | None) -> tuple[str,
     if len(names) != num_classes:
         raise ConfigError(f"{len(names)} class_names for {num_classes} classes: give one name for each class")
     return tuple(names)
+
+
+def class_names_of(layout: Any) -> tuple[str, ...]:
+    """Return the class names of a layout from its configuration, without building it.
+
+    Args:
+        layout: the name or path of a registered layout, or a mapping of `class_path` and `init_args`; one that holds others
+            has the classes of the first.
+
+    Raises:
+        ConfigError: for a layout that is not registered, or classes that are not plain values.
+
+    Example:
+        >>> class_names_of({"class_path": "folders", "init_args": {"num_classes": 2}})
+        ('class_0', 'class_1')
+    """
+    path = layout.get("class_path") if isinstance(layout, Mapping) else layout
+    arguments = (layout.get("init_args") if isinstance(layout, Mapping) else None) or {}
+    name = str(path).rpartition(".")[2]
+    if name not in LAYOUTS or str(path) not in (name, f"{LAYOUTS[name].__module__}.{name}"):
+        raise ConfigError(f"no layout is registered as {str(path)[:200]!r}: install its package")
+    if not isinstance(arguments, Mapping):
+        raise ConfigError(f"the layout {name} has arguments that are not names and values")
+    if "layout" in arguments:
+        return class_names_of(arguments["layout"])
+    if "sources" in arguments:
+        first = arguments["sources"][0] if isinstance(arguments["sources"], list) and arguments["sources"] else None
+        return class_names_of(first.get("layout") if isinstance(first, Mapping) else None)
+    count, names = arguments.get("num_classes"), arguments.get("class_names")
+    if count is None:
+        return LAYOUTS[name].class_names
+    plain = names is None or (isinstance(names, list) and all(isinstance(one, str) for one in names))
+    if type(count) is not int or not 1 <= count <= MAX_CLASSES or not plain:
+        raise ConfigError(f"the layout {name} has classes that are not a number of at most {MAX_CLASSES} with their names")
+    return class_names_for(count, names)
 
 
 def require_folders(root: Path, names: Iterable[str], layout: str) -> None:

@@ -158,7 +158,7 @@ def check_form(given: Any, expected: Any, path: str | Path, name: str = "loops")
     Example:
         >>> check_form({"ready": "x"}, {"ready": 0}, "last.ckpt")
         Traceback (most recent call last):
-        cracklab.errors.RunError: checkpoint last.ckpt is damaged: loops.ready is 'x', and an int was expected ...
+        cracklab.errors.RunError: checkpoint last.ckpt is damaged: loops.ready is 'x', and an int was expected: give one that `cracklab fit` wrote
     """
     if isinstance(expected, Mapping):
         if not isinstance(given, Mapping):

@@ -4,6 +4,8 @@
 
 writes DIR/predictions.png, with a column per image and a row per run and threshold. For a loss that weights pixels by their
 distance to the crack it writes DIR/weights.png too. These are Figures 4 and 1 of Krasniqi and Shehu 2026.
+
+It is for your own runs: their data and nets are built from RUN/config.yaml, and a configuration runs code.
 """
 
 import sys
@@ -12,9 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jsonargparse import ArgumentError, ArgumentParser
 
-from cracklab import pictures, run_folder
+from cracklab import config_files, pictures, run_folder
 from cracklab.command_parser import CommandParser
+from cracklab.config_parser import as_config_error
+from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.dataset import Collate
 from cracklab.errors import ConfigError, CracklabError
 from cracklab.files import write_image
@@ -81,13 +86,15 @@ def weight_sheet(examples: Sequence[Example]) -> pictures.Image:
     return pictures.stack_rows(rows)
 
 
-def predicted_examples(model: TrainedModel, loss: Loss | None, ids: Sequence[str]) -> list[Example]:
+def predicted_examples(
+    model: TrainedModel, data: CrackDataModule, loss: Loss | None, ids: Sequence[str]
+) -> list[Example]:
     """Return test images by id, with the model's probabilities and the target maps of the loss.
 
     Raises:
-        ConfigError: for an id that the model's data lacks.
+        ConfigError: for an id that the data lacks.
     """
-    data, position = model.data, {record.id: i for i, record in enumerate(model.data.records)}
+    position = {record.id: i for i, record in enumerate(data.records)}
     data.maps = () if loss is None else loss.maps
     examples = []
     for name in ids:
@@ -136,15 +143,28 @@ def main(args: Sequence[str] | None = None) -> None:
     runs: dict[str, list[Example]] = {}
     ids: list[str] = []
     for folder in options.runs:
-        model = restore(folder / run_folder.BEST)
-        model.data.setup("test")
-        ids = ids or evenly_spaced(model.data.ids("test"), options.images)
-        name, loss = _loss_of(model.config)
-        examples = predicted_examples(model, loss, ids)
+        config = config_files.read(folder / run_folder.CONFIG)
+        data = data_of(config)
+        data.setup("test")
+        ids = ids or evenly_spaced(data.ids("test"), options.images)
+        name, loss = _loss_of(config)
+        model = restore(folder / run_folder.BEST, trust=[config["model"]["net"]["class_path"]])
+        examples = predicted_examples(model, data, loss, ids)
         runs[name if name not in runs else folder.name] = examples
         if {"distance", "weight"} <= set(examples[0].maps):
             write_image(options.out / "weights.png", weight_sheet(examples))
     write_image(options.out / "predictions.png", prediction_sheet(runs, options.thresholds))
+
+
+def data_of(config: Mapping[str, Any]) -> CrackDataModule:
+    """Return the data module of a run's configuration."""
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(CrackDataModule, "data")
+    try:
+        data: CrackDataModule = parser.instantiate(parser.parse_object({"data": config["data"]})).data
+    except (ArgumentError, ArithmeticError, AttributeError, ImportError, LookupError, TypeError, ValueError) as error:
+        raise as_config_error(error) from error
+    return data
 
 
 def _loss_of(config: Mapping[str, Any]) -> tuple[str, Loss | None]:

@@ -58,7 +58,7 @@ def child(job: dict) -> dict:
     from cracklab.predict.tiles import Tiling
 
     torch.set_num_threads(job["threads"])
-    predictor = load(job["checkpoint"], "cpu")
+    predictor = load(job["checkpoint"], "cpu", trust=job.get("trust", ()))
     predictor.scale = 1.0, 1.0
     before = resident("VmRSS")
     if job["way"] in ("MONAI", "same tiles"):

@@ -23,6 +23,7 @@ from cracklab.predict.trained_model import restore
 from cracklab.synthetic.draw import draw
 
 BLOCKED = ("torch", "cracklab", "lightning", "yaml", "scipy", "PIL", "onnx", "skimage", "monai")
+TRUST = "--trust=support.TinyNet"
 ALONE = f"""
 import importlib.abc, os, runpy, sys
 class Blocker(importlib.abc.MetaPathFinder):
@@ -51,7 +52,7 @@ def bundle(tmp_path_factory):
     )
     checkpoint = str(out / run_folder.BEST)
     assert main(["test", "--config", str(out / "config.yaml"), "--ckpt_path", checkpoint]) == 0
-    assert main(["export", "--ckpt_path", checkpoint, "--out", str(folder / "bundle")]) == 0
+    assert main(["export", TRUST, "--ckpt_path", checkpoint, "--out", str(folder / "bundle")]) == 0
     return out, folder / "bundle"
 
 
@@ -81,7 +82,7 @@ def test_the_scripts_of_a_bundle_are_the_files_of_the_package(bundle):
 
 def test_onnx_gives_the_probabilities_and_masks_of_pytorch_at_any_size(bundle):
     out, folder = bundle
-    restored = restore(out / run_folder.BEST)
+    restored = restore(out / run_folder.BEST, trust=["support.TinyNet"])
     session = onnxruntime.InferenceSession(str(folder / "model.onnx"))
     for batch, size in ((1, (32, 32)), (3, (96, 160))):
         image = np.stack([draw(seed, size)[0].transpose(2, 0, 1) for seed in range(batch)])
@@ -126,7 +127,7 @@ def test_the_script_makes_the_masks_of_predict_without_pytorch_and_cracklab(bund
         "--out",
         str(tmp_path / "ours"),
     ]
-    assert main([*arguments, "--device=cpu"]) == 0
+    assert main([*arguments, TRUST, "--device=cpu"]) == 0
     for name in ("small", "large"):
         theirs, ours = (
             cv2.imread(str(tmp_path / part / f"{name}.png"), cv2.IMREAD_UNCHANGED) for part in ("masks", "ours")
@@ -213,14 +214,15 @@ class Unwritable(Drifting):
 def test_an_export_that_fails_leaves_nothing(tmp_path, capsys, net, said):
     out = fit(tmp_path / "run", f"--model.net={__name__}.{net}", "--trainer.max_epochs=1")
     before = set(tmp_path.iterdir())
-    assert exit_code(["export", "--ckpt_path", str(out / run_folder.BEST), "--out", str(tmp_path / "bundle")]) == 1
+    call = ["export", "--ckpt_path", str(out / run_folder.BEST), "--out", str(tmp_path / "bundle")]
+    assert exit_code([*call, f"--trust={__name__}.{net}"]) == 1
     assert said in capsys.readouterr().err
     assert set(tmp_path.iterdir()) == before
 
 
 def test_a_difference_just_above_the_tolerance_fails(bundle):
     out, folder = bundle
-    deployed = export_model.Deployed(restore(out / run_folder.BEST))
+    deployed = export_model.Deployed(restore(out / run_folder.BEST, trust=["support.TinyNet"]))
     assert export_model.compare(deployed, folder / "model.onnx") < export_model.TOLERANCE
     with torch.no_grad():
         deployed.net.head[1].bias += 1e-3
@@ -233,7 +235,7 @@ def test_nets_of_one_channel_and_untested_ones_are_exported(tmp_path):
     out = fit(tmp_path / "run", "--model.net=support.TinyNet", "--trainer.max_epochs=1", "--data.channels=1")
     folder = tmp_path / "empty"
     folder.mkdir()
-    assert main(["export", "--ckpt_path", str(out / run_folder.BEST), "--out", str(folder)]) == 0
+    assert main(["export", TRUST, "--ckpt_path", str(out / run_folder.BEST), "--out", str(folder)]) == 0
     assert "Not tested" in (folder / "README.md").read_text()
     cv2.imwrite(str(tmp_path / "a.png"), draw(3, (40, 40))[0])
     command = [sys.executable, str(folder / "run.py"), str(tmp_path / "a.png"), "--out", str(tmp_path / "masks")]

@@ -1,10 +1,18 @@
 """Runs, calls and files that the tests of prediction share."""
 
+from functools import partial
+
 import cv2
 from support import ROOT
 
 from cracklab.cli import main
+from cracklab.predict import predictor, trained_model
 from cracklab.synthetic.draw import draw
+
+OWN = ["support.TinyNet"]
+"""The net of the tests' own that `predict_call`, `load` and `restore` trust."""
+load = partial(predictor.load, trust=OWN)
+restore = partial(trained_model.restore, trust=OWN)
 
 
 def predict_call(checkpoint, photos, out, *more):
@@ -18,6 +26,7 @@ def predict_call(checkpoint, photos, out, *more):
         "--out",
         str(out),
         "--device=cpu",
+        *(f"--trust={path}" for path in OWN),
         *more,
     ]
 

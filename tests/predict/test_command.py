@@ -11,15 +11,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from predict_cases import exit_code, predict_call, read
+from predict_cases import exit_code, load, predict_call, read, restore
 from support import ROOT, TinyNet, fit
 
-from cracklab import run_folder
+from cracklab import config_files, run_folder
 from cracklab.cli import main
+from cracklab.predict.comparison import data_of
 from cracklab.predict.prediction import Prediction
-from cracklab.predict.predictor import load
 from cracklab.predict.tiles import Tiling
-from cracklab.predict.trained_model import restore
 from cracklab.synthetic.draw import draw
 
 SIZES = {"wall": (97, 130), "tiny": (20, 33), "large": (300, 210)}
@@ -96,13 +95,12 @@ def test_centre_lines_have_the_length_and_width_of_the_mask(tmp_path):
 
 def test_a_photo_of_the_training_size_is_scored_as_test_scores_it(tiny_run):
     """The same net, transform and threshold give the probabilities that the evaluator got."""
-    restored = restore(tiny_run / run_folder.BEST)
-    restored.data.setup("test")
-    batch = next(iter(restored.data.test_dataloader()))
-    batch = restored.data.on_after_batch_transfer(batch, 0)
+    restored, data = restore(tiny_run / run_folder.BEST), data_of(config_files.read(tiny_run / run_folder.CONFIG))
+    data.setup("test")
+    batch = data.on_after_batch_transfer(next(iter(data.test_dataloader())), 0)
     with torch.inference_mode():
         expected = restored.probabilities(batch["image"])[0, 0].numpy()
-    photo = restored.data.as_photo(batch["image"][0])
+    photo = data.as_photo(batch["image"][0])
     found = probabilities(load(tiny_run / run_folder.BEST, "cpu"), photo, Tiling())
     np.testing.assert_allclose(found, expected, atol=2e-5)
 

@@ -9,7 +9,7 @@ import pytest
 from support import ROOT, fit
 
 from cracklab import pictures
-from cracklab.errors import ConfigError, RunError
+from cracklab.errors import ConfigError
 from cracklab.pictures.examples import Example
 from cracklab.predict import comparison
 
@@ -43,7 +43,7 @@ def test_run_folders_become_sheets_of_predictions_and_of_weights(tiny_run, tmp_p
     shown = cv2.imread(str(tmp_path / "out/predictions.png"))
     assert shown.shape == ((2 + 2 * 2) * ROW, 3 * 256 + 2 * 4, 3)
     assert cv2.imread(str(tmp_path / "out/weights.png")).shape == (3 * ROW, 4 * 256 + 3 * 4, 3)
-    with pytest.raises(RunError, match="does not exist"):
+    with pytest.raises(ConfigError, match="cannot be read"):
         comparison.main([str(tmp_path), "--out", str(tmp_path / "none")])
 
 
@@ -72,5 +72,5 @@ def test_as_a_script_a_wrong_call_ends_in_one_message(tmp_path):
     command = [sys.executable, "-m", "cracklab.predict.comparison", str(tmp_path), "--out", str(tmp_path / "out")]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 2
-    assert done.stderr.startswith("error: checkpoint ")
+    assert done.stderr.startswith("error: configuration ")
     assert len(done.stderr.splitlines()) == 1

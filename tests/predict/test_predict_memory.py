@@ -28,6 +28,7 @@ def test_memory_is_bounded_and_grows_by_little(tmp_path):
         picture(tmp_path / "photo.jpg", megapixels)
         job = {
             "checkpoint": str(out / run_folder.BEST),
+            "trust": ["support.TinyNet"],
             "threads": 1,
             "way": "chosen",
             "photo": str(tmp_path / "photo.jpg"),

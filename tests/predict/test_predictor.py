@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from predict_cases import predict_call, read
+from predict_cases import load, predict_call, read, restore
 from support import ROOT, fit
 
 import cracklab
@@ -18,7 +18,6 @@ from cracklab.cli import main
 from cracklab.errors import ConfigError, DataError, RunError
 from cracklab.predict.prediction import Prediction
 from cracklab.predict.predictor import Predictor, rgb_photo
-from cracklab.predict.trained_model import restore
 from cracklab.synthetic.draw import draw
 
 KINDS = ["mask", "overlay", "probability", "centre_lines"]
@@ -30,7 +29,7 @@ def scaled_run(tmp_path_factory, deepcrack):
     out = tmp_path_factory.mktemp("runs") / "scaled"
     fit(out, "--model.net=support.TinyNet", "--trainer.max_epochs=1", "--data.crop=64", "--data.resize=48")
     probability = (
-        cracklab.load(out / run_folder.BEST, "cpu").predict(deepcrack / "test_img" / "11125-1.jpg").probability
+        load(out / run_folder.BEST, "cpu").predict(deepcrack / "test_img" / "11125-1.jpg").probability
     )
     content = torch.load(out / run_folder.BEST, weights_only=True)
     content["cracklab"]["threshold"] = float(np.quantile(probability, 0.9))
@@ -50,7 +49,7 @@ def deepcrack_photos(deepcrack, tmp_path):
 
 @pytest.fixture(scope="module")
 def predictor(small_run):
-    return cracklab.load(small_run / run_folder.BEST, "cpu")
+    return load(small_run / run_folder.BEST, "cpu")
 
 
 def strip(photo_value=200):
@@ -65,7 +64,7 @@ def test_mask_and_probability_are_the_files_of_the_command_bit_for_bit(run, deep
     checkpoint = request.getfixturevalue(run) / run_folder.BEST
     out = tmp_path / "out"
     assert main(predict_call(checkpoint, deepcrack_photos[0].parent, out, "--probability")) == 0
-    model = cracklab.load(checkpoint, "cpu")
+    model = load(checkpoint, "cpu")
     for path in deepcrack_photos:
         file = read(out / f"{path.stem}.png")
         array = np.ascontiguousarray(cv2.imread(str(path))[..., ::-1])
@@ -89,7 +88,7 @@ def test_mask_and_probability_follow_from_one_pass_of_the_net(run, deepcrack_pho
     normal = ((image / 255 - mean) / std).permute(2, 0, 1)[None]
     with torch.inference_mode():
         logits = model.net(normal)[0]
-    result = cracklab.load(checkpoint, "cpu").predict(deepcrack_photos[0])
+    result = load(checkpoint, "cpu").predict(deepcrack_photos[0])
     if len(logits) == 1:
         expected = logits[0].sigmoid().numpy()
         mask = np.where(expected > model.threshold, 255, 0)
@@ -105,7 +104,7 @@ def test_save_writes_the_files_of_the_command(run, deepcrack_photos, tmp_path, r
     checkpoint = request.getfixturevalue(run) / run_folder.BEST
     out = tmp_path / "out"
     assert main(predict_call(checkpoint, deepcrack_photos[0], out, "--probability", "--centre_lines")) == 0
-    result = cracklab.load(checkpoint, "cpu").predict(deepcrack_photos[0])
+    result = load(checkpoint, "cpu").predict(deepcrack_photos[0])
     written = result.save(tmp_path / "ours", KINDS)
     theirs = {path.name: path.read_bytes() for path in out.iterdir() if path.name != "predict.json"}
     assert {path.name: path.read_bytes() for path in written} == theirs
@@ -165,7 +164,7 @@ def test_cracks_are_a_table_in_px_and_with_a_scale_in_mm():
 
 
 def test_cracks_are_the_rows_of_cracklab_measure(scaled_run, deepcrack_photos, tmp_path):
-    result = cracklab.load(scaled_run / run_folder.BEST, "cpu", mm_per_px=0.3).predict(deepcrack_photos[0])
+    result = load(scaled_run / run_folder.BEST, "cpu", mm_per_px=0.3).predict(deepcrack_photos[0])
     (mask,) = result.save(tmp_path / "masks", ["mask"])
     assert main(["measure", str(mask), "--out", str(tmp_path / "m"), "--mm_per_px=0.3", "--no_pictures"]) == 0
     expected = pd.read_csv(tmp_path / "m" / "cracks.csv").drop(columns="id")
@@ -182,7 +181,7 @@ def test_a_photo_without_cracks_has_an_empty_table_with_the_same_columns():
 
 
 def test_the_scale_of_one_photo_comes_before_that_of_all(small_run):
-    model = cracklab.load(small_run / run_folder.BEST, "cpu", mm_per_px=0.5)
+    model = load(small_run / run_folder.BEST, "cpu", mm_per_px=0.5)
     photo = draw(2, (64, 64))[0]
     assert model.predict(photo).mm_per_px == 0.5
     assert model.predict(photo, mm_per_px=0.2).mm_per_px == 0.2
@@ -252,7 +251,7 @@ def test_an_array_of_the_right_kind_is_not_copied():
 )
 def test_options_that_cannot_work_are_refused(small_run, options, message):
     with pytest.raises(ConfigError, match=message):
-        cracklab.load(small_run / run_folder.BEST, **options)
+        load(small_run / run_folder.BEST, **options)
 
 
 def test_a_scale_that_is_not_positive_is_refused_before_the_photo_is_scored(predictor):
@@ -262,9 +261,9 @@ def test_a_scale_that_is_not_positive_is_refused_before_the_photo_is_scored(pred
 
 def test_no_or_missing_checkpoints_are_refused(tmp_path):
     with pytest.raises(RunError, match="does not exist"):
-        cracklab.load(tmp_path / "missing.ckpt")
+        load(tmp_path / "missing.ckpt")
     with pytest.raises(ConfigError, match="no checkpoint is given"):
-        cracklab.load([])
+        load([])
 
 
 def test_several_checkpoints_are_averaged(small_run, tmp_path):
@@ -273,17 +272,17 @@ def test_several_checkpoints_are_averaged(small_run, tmp_path):
     torch.save(content, tmp_path / "other.ckpt")
     paths = [small_run / run_folder.BEST, tmp_path / "other.ckpt"]
     photo = draw(3, (64, 96))[0]
-    one, other = (cracklab.load(path, "cpu").predict(photo).probability for path in paths)
+    one, other = (load(path, "cpu").predict(photo).probability for path in paths)
     assert np.abs(one - other).max() > 0.1
-    both = cracklab.load(paths, "cpu").predict(photo).probability
+    both = load(paths, "cpu").predict(photo).probability
     np.testing.assert_allclose(both, (one + other) / 2, atol=1e-6)
 
 
 def test_tiling_is_that_of_the_command_unless_it_is_given(small_run):
-    model = cracklab.load(small_run / run_folder.BEST, "cpu")
+    model = load(small_run / run_folder.BEST, "cpu")
     assert 1 <= model.reach <= 3
     assert (model.tiling.tile, model.tiling.overlap, model.tiling.batch) == (512, 2 * model.reach, 1)
-    given = cracklab.load(small_run / run_folder.BEST, "cpu", tile=64, overlap=16, batch_size=3).tiling
+    given = load(small_run / run_folder.BEST, "cpu", tile=64, overlap=16, batch_size=3).tiling
     assert (given.tile, given.overlap, given.batch) == (64, 16, 3)
 
 

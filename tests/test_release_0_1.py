@@ -71,11 +71,12 @@ def test_predict_writes_the_mask_that_the_old_release_wrote(tmp_path):
         np.testing.assert_array_equal(written, expected)
 
 
-def test_test_finds_the_metrics_that_the_old_release_found(old_run):
+def test_test_finds_and_prints_the_metrics_that_the_old_release_found(old_run, capsys):
     before = json.loads((old_run / "test_metrics.json").read_text())
     (old_run / "test_metrics.json").unlink()
     call = ["--config", str(old_run / "config.yaml"), "--ckpt_path", str(old_run / "checkpoints/best.ckpt")]
     assert main(["test", *call]) == 0
+    assert "test/hd95_px" in capsys.readouterr().out  # without a terminal, too
     assert json.loads((old_run / "test_metrics.json").read_text()) == pytest.approx(before, abs=1e-6)
 
 

@@ -25,13 +25,18 @@ class Look(NamedTuple):
     spalled: float
 
 
-def random_look(rng: Generator) -> Look:
-    """Draw how cracks look: nearly black to faint; a twentieth are filled with dust."""
-    depth = 1 - abs(rng.normal(0, 0.32))
+def random_look(rng: Generator, widest: float) -> Look:
+    """Draw how cracks look: nearly black to faint, wide ones darker; a twentieth are filled with dust, if none is wide.
+
+    Args:
+        rng: the source of randomness.
+        widest: width of the widest crack, px.
+    """
+    depth = 1 - abs(rng.normal(0, 0.3))
     return Look(
-        depth=float(np.clip(depth, 0.3, 0.98)),
+        depth=float(np.clip(depth, 0.4 + 0.25 * min(1.0, widest / 10), 0.98)),
         softness=float(rng.uniform(0.1, 0.6)),
-        dusty=bool(rng.random() < 0.05),
+        dusty=bool(rng.random() < 0.05 and widest < 10),
         spalled=float(rng.uniform(0.5, 2) if rng.random() < 0.15 else 0.0),
     )
 
@@ -47,12 +52,11 @@ def darken(rng: Generator, image: Floats, found: Bands, look: Look, scale: float
         dirt = blur(covered, rng.uniform(1, 3) * max(1.0, 0.4 * widest))
         image = image * (1 - rng.uniform(0.1, 0.45) * dirt)
     if rng.random() < 0.3:
-        edge = np.clip(
-            1 - np.abs(found.side * float(rng.choice((-1, 1))) - found.ragged / 2 - 1) / max(1, 0.15 * widest), 0, 1
-        )
-        image = image * (1 + rng.uniform(-0.1, 0.3) * edge)
+        beyond = found.side * np.float32(rng.choice((-1, 1))) - found.ragged / 2 - 1
+        edge = 1 - ramp(np.abs(beyond), max(1.0, 0.15 * widest), max(1.0, 0.15 * widest))
+        image = shade(image, rng.uniform(-0.1, 0.3) * edge)
     uneven = np.clip(1 + rng.uniform(0.05, 0.2) * noise(rng, size, rng.uniform(8, 30) * scale, 2), 0.4, 1.3)
-    if look.dusty and widest < 10:
+    if look.dusty:
         dust = image.mean(axis=(1, 2), keepdims=True) * random_colour(rng, 1.4, 2.0, 0.1)
         dust = dust * (1 + 0.06 * noise(rng, size, 1.5))
         rim = np.clip(covered * (1 - covered) * 4, 0, 1) * rng.uniform(0.1, 0.5)

@@ -12,13 +12,13 @@ from cracklab.synthetic.randomized.darkening import darken, random_look
 from cracklab.synthetic.randomized.fields import Floats, Size, blur
 from cracklab.synthetic.randomized.marks import MARKS
 from cracklab.synthetic.randomized.objects import THINGS, place, shadows
-from cracklab.synthetic.randomized.profile import annotate, bands
+from cracklab.synthetic.randomized.profile import annotate, bands, keep_visible
 
 CRACK_FREE = 0.2
 """Share of photos without cracks."""
 SCALE = (0.3, 8.0)
 """Smallest and largest number of px per unit; a typical crack is 2 units wide. The logarithm is uniform."""
-VISIBLE = 0.12
+VISIBLE = 0.18
 """A crack is annotated where it darkens the photo by at least this share, or by the contrast of the finest texture if that is more."""
 
 SURFACES: tuple[tuple[surfaces.Draw, float], ...] = (
@@ -73,7 +73,8 @@ def draw(rng: Generator, size: Size = (256, 256)) -> tuple[NDArray[np.uint8], ND
         if rng.random() < share:
             image, hidden = place(rng, image, thing, scale)
             mask &= hidden < 0.5
-    return take(rng, image, focus), mask.astype(np.uint8)
+    photo = take(rng, image, focus)
+    return photo, keep_visible(photo, mask)
 
 
 def surface(rng: Generator, size: Size, scale: float) -> Floats:
@@ -97,13 +98,14 @@ def cracked(rng: Generator, image: Floats, scale: float, sigma: float) -> tuple[
         sigma: standard deviation of the blur that the photo will have, px.
     """
     size = (image.shape[1], image.shape[2])
-    look, paths = random_look(rng), crack_pattern(rng, size, scale)
+    paths = crack_pattern(rng, size, scale)
+    widest = max((float(path.width.max()) for path in paths), default=0.0)
+    look = random_look(rng, widest)
     texture, contrast = texture_of(image)
     visible = visible_width(max(VISIBLE, contrast) / look.depth, sigma)
     # cracks that cannot be seen in this texture teach nothing: widen them until their middle can
-    faintest = max((float(path.width.max()) for path in paths), default=0.0)
-    if faintest < 2.5 * visible:
-        paths = [path._replace(width=path.width * (2.5 * visible / max(faintest, 1e-3))) for path in paths]
+    if 0 < widest < 2.5 * visible:
+        paths = [path._replace(width=path.width * (2.5 * visible / widest)) for path in paths]
     found = bands(rng, paths, size, 4 + 3 * look.spalled * scale, texture, rng.uniform(0, 0.3))
     if not found.width.any():
         return image, np.zeros(size, np.bool_)
@@ -135,5 +137,5 @@ def texture_of(image: Floats) -> tuple[Floats, float]:
     coarse = blur(grey, 6) if min(grey.shape) >= 32 else np.float32(mean)
     smooth = cv2.GaussianBlur(grey, (0, 0), 1.2)
     detail = smooth - coarse
-    fine = float((smooth - cv2.GaussianBlur(grey, (0, 0), 3)).std()) / mean
+    fine = 1.2 * float((smooth - cv2.GaussianBlur(grey, (0, 0), 4)).std()) / mean
     return np.clip(detail / np.float32(max(float(detail.std()), 1e-4)), -2.5, 2.5), fine

@@ -1,9 +1,8 @@
 """From the paths of cracks to their depth in every pixel, to darkening, and to the mask.
 
-DeepCrack's annotators draw a crack as wide as it looks: measured on its training images, a mask is 1.07 times as wide as
-the dark profile at half of its depth, where that is 4 px or wider, and at least about 2 px on hairlines, whose profile is
-as wide as the blur of the photo. Masks are drawn so here: half the width at which a band of the true width, blurred as
-the photo is, has half of its depth.
+DeepCrack's annotators draw a crack as wide as it looks. On its training images, masks of 3 px and more are 0.99 to 1.08
+times as wide as the dark profile at half of its depth; on hairlines they are 2 to 3 px wide where that profile, which is
+then the blur of the photo, is 3 px wide. The masks drawn here have the same ratios.
 """
 
 from typing import NamedTuple
@@ -14,12 +13,17 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from cracklab.synthetic.randomized.cracks import SPACING, Path
-from cracklab.synthetic.randomized.fields import Floats, Size, noise
+from cracklab.synthetic.randomized.fields import Floats, Size, blur, noise
 
-WIDER = 1.07
-"""Width of a mask by the width of the crack, for wide cracks."""
+WIDER = 1.03
+"""Width of a mask by the width of the crack, for wide cracks; with ragged edges the mask is 1.08 times as wide as the profile."""
 BLURRED = 2.0
 """Width of the mask of a hairline, by the standard deviation of the photo's blur."""
+FAINT = 0.8
+"""A crack whose grey level differs from that of its surroundings by less than this, in standard deviations of their texture, is
+not seen."""
+FAINT_LEVELS = 6.0
+"""The same in grey levels of 0 to 255."""
 FAR = 1e3
 """Distance of pixels that are near no crack, px."""
 
@@ -91,7 +95,7 @@ def _nearest(paths: list[Path], side: Floats, width: Floats, reach: float) -> No
     dx, dy = x - points[nearest, 0], y - points[nearest, 1]
     ahead = dx * along[nearest, 0] + dy * along[nearest, 1]
     beside = dy * along[nearest, 0] - dx * along[nearest, 1]
-    past = np.maximum(np.abs(ahead) - SPACING, 0)
+    past = np.maximum(np.abs(ahead) - 2 * SPACING, 0)  # beyond a tip; points are rounded to pixels
     off = np.copysign(np.hypot(beside, past), beside).astype(np.float32)
     own = widths[nearest].astype(np.float32)
     deeper = own / 2 - np.abs(off) > width[y, x] / 2 - np.abs(side[y, x])
@@ -120,3 +124,32 @@ def annotate(found: Bands, sigma: float, visible: float) -> NDArray[np.bool_]:
     """
     width = np.sqrt((WIDER * found.ragged) ** 2 + np.float32((BLURRED * sigma) ** 2))
     return np.asarray((np.abs(found.side) <= width / 2) & (found.width >= visible), np.bool_)
+
+
+def keep_visible(photo: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Return the mask (H, W) uint8 without the pieces that cannot be seen in the photo, however they came to be hidden.
+
+    Args:
+        photo: (H, W, 3), RGB.
+        mask: (H, W).
+
+    Example:
+        >>> photo, mask = np.full((40, 40, 3), 200, np.uint8), np.zeros((40, 40), bool)
+        >>> mask[10], mask[30] = True, True
+        >>> photo[10] = 100  # the other one is as bright as the wall
+        >>> keep_visible(photo, mask).sum(axis=1).nonzero()[0].tolist()
+        [10]
+    """
+    if not mask.any():
+        return mask.astype(np.uint8)
+    grey = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    outside = 1 - cv2.dilate(mask.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(np.float32)
+    surroundings = blur(grey * outside, 10) / np.maximum(blur(outside, 10), 1e-3)
+    off = surroundings - grey
+    texture = float(np.sqrt((off**2 * outside).sum() / max(1.0, outside.sum())))
+    number, pieces = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
+    size = np.bincount(pieces.ravel(), minlength=number)
+    contrast = np.abs(np.bincount(pieces.ravel(), off.ravel(), number) / np.maximum(size, 1))
+    seen = contrast >= max(FAINT_LEVELS, FAINT * texture)
+    seen[0] = False
+    return np.asarray(seen[pieces], np.uint8)

@@ -37,7 +37,7 @@ def crack_pattern(rng: Generator, size: Size, scale: float) -> list[Path]:
     diagonal = float(np.hypot(*size))
     count = 1 + min(4, rng.poisson(0.5))
     common, habit = rng.uniform(0, np.pi), rng.uniform(0.1, 0.75)
-    rate = float(rng.choice((0.0, 1.0))) * rng.uniform(0, 0.006)
+    rate = float(rng.choice((0.0, 1.0))) * rng.uniform(0, 0.006) / max(1.0, width / 4)
     paths: list[Path] = []
     for number in range(count):
         length = max(rng.uniform(0.4, 1.8) * diagonal, min(20 * width, 1.6 * diagonal))

@@ -1,11 +1,12 @@
 """Training, losses and prediction on a GPU, as tables.
 
-    python tests/benchmarks/bench_gpu.py --out TABLES [--small] [--only fit losses predict]
+    python tests/benchmarks/bench_gpu.py --out TABLES [--small] [--only fit predict losses strategies]
 
-1. fit: `cracklab fit` of a ResNet-34 U-Net at 512 px, with and without workers, under DDP and FSDP on one device, beside a
-   bare loop whose batches are on the device already: the most that the device can do.
-2. losses: forward and backward of every loss, from bench_losses.py.
-3. predict: a photo of 24 megapixels, from the array to the mask.
+1. fit: `cracklab fit` of a ResNet-34 U-Net at 512 px, with and without workers, beside a bare loop whose batch is on the
+   device already: the most that the device can do.
+2. predict: a photo of 24 megapixels, from the array to the mask, with the net of 1.
+3. losses: forward and backward of every loss, from bench_losses.py.
+4. strategies: the first run under DDP and FSDP, on one device.
 
 Every run is a process of its own with a time limit; one that fails or takes longer is a row that says so. Tables are printed,
 and written to TABLES/NAME.md as soon as they are complete. `--small` runs everything at a size for a CPU.
@@ -26,15 +27,16 @@ import torch
 HERE = Path(__file__).resolve().parent
 BASE = HERE.parents[1] / "configs" / "base.yaml"
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+CORES = min(16, os.cpu_count() or 1)
+SMALL, LARGE = ("resnet18", 64, 4, 16), ("resnet34", 512, 16, 320)
+"""Encoder, side of the images, px, size of the batches, number of training images."""
+HEAD = ["| run | images/s | waiting for data | peak of the GPU, GB |", "|---|--:|--:|--:|"]
 
 
 def run(arguments: list[str], seconds: float) -> tuple[str, str]:
     """Run a Python process; return its standard output, and why it failed, empty if it did not."""
-    environment = {
-        **os.environ,
-        "WANDB_MODE": "disabled",
-        "PYTHONPATH": os.pathsep.join([str(HERE.parents[1]), *sys.path]),
-    }
+    path = os.pathsep.join(filter(None, [str(HERE.parents[1]), os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, "WANDB_MODE": "disabled", "PYTHONPATH": path}
     try:
         done = subprocess.run(
             [sys.executable, *arguments], capture_output=True, text=True, env=environment, timeout=seconds
@@ -77,45 +79,41 @@ def synchronise() -> None:
 
 def fit_table(folder: Path, small: bool, seconds: float) -> list[str]:
     """Table 1; the first run stays in the folder, for the prediction."""
-    encoder, side, batch, images = ("resnet18", 64, 4, 16) if small else ("resnet34", 512, 16, 480)
-    cores = min(16, os.cpu_count() or 1)
+    encoder, side, batch, images = SMALL if small else LARGE
     job = {"encoder": encoder, "side": side, "batch": batch, "steps": 4 if small else 60}
     said, failed = run([str(__file__), "--bare", json.dumps(job), "--out", "-"], seconds)
-    loop = {"images_per_s": "", "gpu_peak_gb": failed} if failed else json.loads(said.splitlines()[-1])
-    lines = [
-        f"{encoder} U-Net, {side} px, batches of {batch}, bf16, {images} images in memory, {cores} cores; the last of 3 epochs",
-        "",
-        "| run | images/s | to bare | waiting for data | peak of the GPU, GB |",
-        "|---|--:|--:|--:|--:|",
-        f"| bare loop, one batch on the device | {number(loop['images_per_s'], 1)} | 1.00 | 0 | {number(loop['gpu_peak_gb'], 2)} |",
-    ]
-    ways = {
-        f"fit, {cores} workers": [f"--data.num_workers={cores}"],
-        "fit, no workers": ["--data.num_workers=0"],
-        f"fit, {cores} workers, DDP": [f"--data.num_workers={cores}", "--trainer.strategy=ddp"],
-        f"fit, {cores} workers, FSDP": [f"--data.num_workers={cores}", "--trainer.strategy=fsdp"],
-    }
-    for index, (name, more) in enumerate(ways.items()):
-        if DEVICE == "cpu" and "SDP" in name:
-            continue  # needs a GPU
-        out = folder / f"run{index}"
-        arguments = ["fit", "--config", str(BASE), "--data.layout=synthetic", f"--data.layout.train={images}"]
-        arguments += [f"--data.layout.size=[{side},{side}]", "--data.layout.val=8", "--data.layout.test=8"]
-        arguments += [f"--data.batch_size={batch}", f"--model.net.encoder_name={encoder}", "--model.channels_last=true"]
-        arguments += ["--trainer.precision=bf16-mixed", "--trainer.max_epochs=3", "--trainer.devices=1"]
-        arguments += ["--trainer.enable_progress_bar=false", "--trainer.logger=false", "--panels.images=0"]
-        _, failed = run(["-m", "cracklab", *arguments, *more, f"--out={out}"], seconds)
-        if failed:
-            lines.append(f"| {name} | {failed} | | | |")
-            continue
-        row = list(csv.DictReader((out / "resources.csv").open()))[-1]
-        speed = float(row["images_per_s"])
-        share = "" if not loop["images_per_s"] else f"{speed / loop['images_per_s']:.2f}"
-        lines.append(
-            f"| {name} | {speed:.1f} | {share} | {float(row['waiting_share']):.1%} | {number(row.get('gpu_peak_gb', ''), 2)} |"
-        )
-        print(lines[-1], flush=True)
-    return lines
+    loop = {"images_per_s": failed, "gpu_peak_gb": ""} if failed else json.loads(said.splitlines()[-1])
+    row = f"| bare loop, one batch on the device | {number(loop['images_per_s'], 1)} | 0.0% | {number(loop['gpu_peak_gb'], 2)} |"
+    print(row, flush=True)
+    heading = f"{encoder} U-Net, {side} px, batches of {batch}, bf16, {images} images in memory; the last of 3 epochs"
+    ways = {f"fit, {CORES} workers": [], "fit, no workers": ["--data.num_workers=0"]}
+    return [heading, "", *HEAD, row, *(fit_row(name, more, folder, small, seconds) for name, more in ways.items())]
+
+
+def strategies_table(folder: Path, small: bool, seconds: float) -> list[str]:
+    """Table 4."""
+    names = ("ddp", "fsdp") if DEVICE == "cuda" else ("ddp",)
+    return [*HEAD, *(fit_row(name, [f"--trainer.strategy={name}"], folder, small, seconds) for name in names)]
+
+
+def fit_row(name: str, more: list[str], folder: Path, small: bool, seconds: float) -> str:
+    """A row of `cracklab fit`."""
+    encoder, side, batch, images = SMALL if small else LARGE
+    out = folder / f"run{len(list(folder.iterdir()))}"
+    arguments = ["fit", "--config", str(BASE), "--data.layout=synthetic", f"--data.layout.train={images}"]
+    arguments += [f"--data.layout.size=[{side},{side}]", "--data.layout.val=8", "--data.layout.test=8"]
+    arguments += [f"--data.batch_size={batch}", f"--model.net.encoder_name={encoder}", "--model.channels_last=true"]
+    arguments += ["--trainer.precision=bf16-mixed", "--trainer.max_epochs=3", "--trainer.devices=1"]
+    arguments += ["--trainer.enable_progress_bar=false", "--trainer.logger=false", "--panels.images=0"]
+    _, failed = run(["-m", "cracklab", *arguments, f"--data.num_workers={CORES}", *more, f"--out={out}"], seconds)
+    if failed:
+        row = f"| {name} | {failed} | | |"
+    else:
+        last = list(csv.DictReader((out / "resources.csv").open()))[-1]
+        peak = number(last.get("gpu_peak_gb", ""), 2)
+        row = f"| {name} | {float(last['images_per_s']):.1f} | {float(last['waiting_share']):.1%} | {peak} |"
+    print(row, flush=True)
+    return row
 
 
 def number(value: str | float, digits: int) -> str:
@@ -127,14 +125,14 @@ def number(value: str | float, digits: int) -> str:
 
 
 def losses_table(folder: Path, small: bool, seconds: float) -> list[str]:
-    """Table 2."""
+    """Table 3."""
     size = ["--size", "64", "--batch", "2", "--repeats", "2"] if small else ["--size", "512", "--batch", "16"]
     said, failed = run([str(HERE / "bench_losses.py"), "--device", DEVICE, *size], seconds)
     return ["```", *said.splitlines(), failed, "```"]
 
 
 def predict(checkpoint: str, megapixels: float) -> list[str]:
-    """Table 3, in this process: the second prediction of a photo, so that kernels are chosen already."""
+    """Table 2, in this process: the second prediction of a photo, so that kernels are chosen already."""
     import cv2
     from bench_predict import picture
 
@@ -159,7 +157,7 @@ def predict(checkpoint: str, megapixels: float) -> list[str]:
 
 
 def predict_table(folder: Path, small: bool, seconds: float) -> list[str]:
-    """Table 3."""
+    """Table 2."""
     checkpoints = sorted(folder.glob("run*/checkpoints/last.ckpt"))
     if not checkpoints:
         return ["no run of fit has a checkpoint"]
@@ -168,8 +166,7 @@ def predict_table(folder: Path, small: bool, seconds: float) -> list[str]:
     return [*said.splitlines(), failed]
 
 
-TABLES = {"fit": (fit_table, 60), "losses": (losses_table, 60), "predict": (predict_table, 60)}
-"""Table -> its function, and the time limit of each of its processes, s."""
+TABLES = {"fit": fit_table, "predict": predict_table, "losses": losses_table, "strategies": strategies_table}
 
 
 def main() -> None:
@@ -177,7 +174,7 @@ def main() -> None:
     parser.add_argument("--out", required=True, help="folder of the tables")
     parser.add_argument("--small", action="store_true", help="a size for a CPU")
     parser.add_argument("--only", nargs="+", choices=list(TABLES), default=list(TABLES))
-    parser.add_argument("--seconds", type=float, help="time limit of every process")
+    parser.add_argument("--seconds", type=float, default=120, help="time limit of every process (default: 120)")
     parser.add_argument("--bare", help=argparse.SUPPRESS)
     parser.add_argument("--predict", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -192,11 +189,10 @@ def main() -> None:
     name = torch.cuda.get_device_name() if DEVICE == "cuda" else "CPU"
     with tempfile.TemporaryDirectory() as folder:
         for table in options.only:
-            make, seconds = TABLES[table]
             lines = [
                 f"{name}, torch {torch.__version__}",
                 "",
-                *make(Path(folder), options.small, options.seconds or seconds),
+                *TABLES[table](Path(folder), options.small, options.seconds),
             ]
             (out / f"gpu_{table}.md").write_text("\n".join(lines) + "\n")
             print("\n".join(lines), flush=True)

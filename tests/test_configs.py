@@ -11,7 +11,7 @@ from cracklab.training import CrackCLI
 
 CONFIGS = ROOT / "configs"
 BASE = CONFIGS / "base.yaml"
-COMPLETE = {"base", "quickstart"}
+COMPLETE = {"base", "quickstart", "pretrained/cracks"}
 """Configurations that are complete by themselves."""
 FILES = sorted(CONFIGS.rglob("*.yaml"))
 SMALL = {"resnet": "resnet18", "efficientnet": "efficientnet-b0", "mit_": "mit_b0", "tu-convnext": "tu-convnext_atto"}

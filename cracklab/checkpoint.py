@@ -23,11 +23,11 @@ NET = "net."
 VERSION = re.compile(r"\d{1,6}\.\d{1,6}(\.[\w.+-]{1,40})?")
 MAX_NAMES = 1000
 """Largest number of class names, and of characters of one."""
-LIGHTNING: Mapping[str, type] = {
+LIGHTNING: dict[str, type] = {
     "pytorch-lightning_version": str, "epoch": int, "global_step": int, "state_dict": dict, "loops": dict
 }  # fmt: skip
 """Lightning's entries that every command reads -> their types."""
-RESUMED: Mapping[str, type] = {"callbacks": dict, "optimizer_states": list, "lr_schedulers": list}
+RESUMED: dict[str, type] = {"callbacks": dict, "optimizer_states": list, "lr_schedulers": list}
 """Lightning's entries that a resumed run reads too."""
 
 
@@ -79,7 +79,9 @@ class Payload:
             )
         if not isinstance(entry, Mapping):
             raise _damaged(path, f"the entry {KEY!r}", entry, "names and values")
-        version, threshold, names = entry.get("version"), entry.get("threshold"), entry.get("class_names")
+        version: Any = entry.get("version")
+        threshold: Any = entry.get("threshold")
+        names: Any = entry.get("class_names")
         if not isinstance(version, str) or not VERSION.fullmatch(version):
             raise _damaged(path, "the version", version, "a version such as 0.1.0")
         if _release(version) > _release(__version__):
@@ -135,8 +137,8 @@ def check_resumable(content: Mapping[str, Any], path: str | Path, command: str) 
         RunError: names the entry that is missing or of another type.
     """
     for name, kind in (LIGHTNING | RESUMED if command == "fit" else LIGHTNING).items():
-        value = content.get(name)
-        if not isinstance(value, kind) or isinstance(value, bool) or (kind is int and value < 0):
+        value: Any = content.get(name)
+        if not isinstance(value, kind) or isinstance(value, bool) or (kind is int and int(value) < 0):
             raise _damaged(path, f"the entry {name!r}", value, f"what Lightning writes, a {kind.__name__}")
     version = content["pytorch-lightning_version"]
     if not VERSION.fullmatch(version) or _release(version) < (2, 0):
@@ -214,7 +216,9 @@ def _check_uncompressed(path: str | Path) -> None:
         with zipfile.ZipFile(path) as archive:
             size = sum(member.file_size for member in archive.infolist())
         if size > Path(path).stat().st_size:
-            raise RunError(f"checkpoint {path} is compressed, which PyTorch never does: give one that `cracklab fit` wrote")
+            raise RunError(
+                f"checkpoint {path} is compressed, which PyTorch never does: give one that `cracklab fit` wrote"
+            )
 
 
 def _data_of(text: Any, path: str | Path) -> dict[str, Any]:

@@ -139,7 +139,9 @@ class CrackModule(pl.LightningModule):
             RunError: for a checkpoint that is not cracklab's, or that is of another net.
         """
         Payload.from_checkpoint(content, path)
-        refusal = f"does not fit {type(self.net).__name__} as it is configured, set model.net to that of the checkpoint's run"
+        refusal = (
+            f"does not fit {type(self.net).__name__} as it is configured, set model.net to that of the checkpoint's run"
+        )
         load_net(self.net, content, path, f"checkpoint {path} {refusal}")
 
     def on_train_start(self) -> None:
@@ -290,8 +292,8 @@ class CrackModule(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the payload from which predict, test and export rebuild the net and the data transform."""
         data = getattr(self.trainer, "datamodule", None)
-        provenance = data.provenance.describe() if isinstance(data, CrackDataModule) else {}
-        names = getattr(data, "class_names", None)
+        own = data if isinstance(data, CrackDataModule) else None
+        provenance, names = ({}, None) if own is None else (own.provenance.describe(), own.class_names)
         checkpoint[KEY] = Payload(self.config, self.evaluator.threshold, provenance, class_names=names).to_entry()
 
     def on_load_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:

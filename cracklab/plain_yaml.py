@@ -36,7 +36,13 @@ def load(text: str) -> Any:
     _check_size(text)
     try:
         return yaml.load(text, Loader=Loader)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:  # a date in month 99, a number of 10,000 digits
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ) as error:  # a date in month 99, a number of 10,000 digits
         raise yaml.YAMLError(f"{type(error).__name__}: {error}") from error
 
 
@@ -54,7 +60,9 @@ def _check_size(text: str) -> None:
             anchor, size = open_values.pop()
         elif isinstance(event, yaml.AliasEvent):
             if event.anchor not in sizes:
-                raise yaml.YAMLError(f"the alias *{event.anchor} stands for nothing, or for a value that it is a part of")
+                raise yaml.YAMLError(
+                    f"the alias *{event.anchor} stands for nothing, or for a value that it is a part of"
+                )
             anchor, size = None, sizes[event.anchor]
         elif isinstance(event, yaml.ScalarEvent):
             anchor, size = event.anchor, 1

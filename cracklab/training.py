@@ -43,6 +43,7 @@ from cracklab.loggers.wandb import WandbSettings, wandb_logger, wandb_session
 from cracklab.losses import LOSSES
 from cracklab.metrics.protocols import as_text, find_protocol
 from cracklab.models import packaged, pretrained
+from cracklab.models.rebuild import is_known
 from cracklab.module import CrackModule
 from cracklab.warning_filters import filter_warnings
 
@@ -194,7 +195,11 @@ class CrackCLI(LightningCLI):
             self.trainer = self.instantiate_trainer()
         if self._given is not None and self._get_argument("ckpt_path") is not None:
             path, content = self._given
-            loops = {"fit": self.trainer.fit_loop, "validate": self.trainer.validate_loop, "test": self.trainer.test_loop}
+            loops = {
+                "fit": self.trainer.fit_loop,
+                "validate": self.trainer.validate_loop,
+                "test": self.trainer.test_loop,
+            }
             name = f"{self.command}_loop"
             check_form(content["loops"].get(name), loops[self.command].state_dict(), path, f"loops.{name}")
         self._given = None
@@ -206,7 +211,7 @@ class CrackCLI(LightningCLI):
     def after_fit(self) -> None:
         """Print the best score, where the results are, and the commands that follow."""
         if self.trainer.is_global_zero:
-            print(next_steps(self.trainer), flush=True)
+            print(next_steps(self.trainer, self._get_argument("model.net").class_path), flush=True)
 
     def after_test(self) -> None:
         """Print the protocols of `--protocol`."""
@@ -278,20 +283,26 @@ def fit_data_to_weights(config: Namespace) -> None:
         config.data.mean, config.data.std = packaged.MEAN, packaged.STD
 
 
-def next_steps(trainer: pl.Trainer) -> str:
-    """Return the best score of a finished fit, the places of its results, and the commands that follow."""
+def next_steps(trainer: pl.Trainer, net: str) -> str:
+    """Return the best score of a finished fit, the places of its results, and the commands that follow.
+
+    Args:
+        trainer: after fit.
+        net: class path of the net; predict has to be told to trust one of your own.
+    """
     folder = _relative(Path(trainer.default_root_dir))
     checkpoints = next((c for c in trainer.callbacks if isinstance(c, Checkpoints)), None)  # type: ignore[attr-defined]  # set by Lightning's callback connector
     if checkpoints is None or not checkpoints.best_model_path:
         return f"no checkpoint was written; tables are in {folder}"
     best = folder / run_folder.BEST
+    trust = "" if is_known(net) else f" --trust {net}"
     lines = [
         f"best {checkpoints.monitor}: {checkpoints.best:.4f} in epoch {(checkpoints.best_epoch or 0) + 1} of {trainer.current_epoch}",
         f"checkpoint: {best}",
         f"pictures and curves: {folder / run_folder.PANELS}",
         "next:",
         f"  cracklab test --config {folder / run_folder.CONFIG} --ckpt_path {best}",
-        f"  cracklab predict --ckpt_path {best} --images PHOTOS --out MASKS",
+        f"  cracklab predict --ckpt_path {best} --images PHOTOS --out MASKS{trust}",
     ]
     return "\n".join(lines)
 

@@ -98,7 +98,7 @@ def _described(net: Any) -> tuple[str, dict[str, Any]]:
     """Return the class path and the arguments of a description."""
     if isinstance(net, str):
         net = {"class_path": net}
-    parts = {"init_args": {}, "dict_kwargs": {}}
+    parts = ("init_args", "dict_kwargs")
     if not isinstance(net, Mapping) or not isinstance(net.get("class_path"), str) or {*net} - {"class_path", *parts}:
         raise RunError(f"model.net is {_short(net)}, not a class path with arguments")
     given = {name: net.get(name) or {} for name in parts}
@@ -141,21 +141,22 @@ def _known_net(path: str, arguments: Mapping[str, Any]) -> Callable[..., Any]:
         RunError: for any other path; names it and the option that trusts it.
     """
     package = next((name for name in PACKAGES if path.startswith(f"{name}.")), None)
-    found = None if package is None else _look_up(package, path.removeprefix(f"{package}.").split("."))
+    found: Any = None if package is None else _look_up(package, path.removeprefix(f"{package}.").split("."))
     if isinstance(found, type):
         if issubclass(found, nn.Module) and f"{found.__module__}.".startswith(f"{package}."):
             return found
     elif package == "torchvision.models.segmentation":
         from torchvision.models import get_model_builder, list_models
 
-        names = list_models(module=import_module(package))
-        if found is not None and found in [get_model_builder(name) for name in names]:
-            return found
+        builders: list[Callable[..., Any]] = [get_model_builder(name) for name in list_models(import_module(package))]
+        if found in builders:
+            return builders[builders.index(found)]
     elif package == "timm" and callable(found):
         import timm
 
-        if found is timm.create_model and str(arguments.get("model_name")).partition(".")[0] in timm.list_models():
-            return found
+        name = str(arguments.get("model_name")).partition(".")[0]
+        if found is timm.create_model and name in timm.list_models():
+            return timm.create_model
     raise RunError(
         f"the class {_short(path)[1:-1]} is none of the nets that a checkpoint may name (those of {', '.join(PACKAGES)}): if "
         "you trust the checkpoint and this class, give --trust with its path, or trust=[...] in Python"

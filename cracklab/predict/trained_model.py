@@ -11,7 +11,7 @@ from jsonargparse import ArgumentError, ArgumentParser
 from torch import Tensor, nn
 
 from cracklab import plain_yaml
-from cracklab.checkpoint import KEY, Payload, load_net, read_checkpoint
+from cracklab.checkpoint import Payload, load_net, read_checkpoint
 from cracklab.data.layouts import class_names_of
 from cracklab.data.transform import EvalTransform
 from cracklab.errors import CracklabError, RunError

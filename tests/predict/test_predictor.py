@@ -28,9 +28,7 @@ def scaled_run(tmp_path_factory, deepcrack):
     """A run of TinyNet that sees photos at three quarters of their size; a tenth of a photo of DeepCrack is crack."""
     out = tmp_path_factory.mktemp("runs") / "scaled"
     fit(out, "--model.net=support.TinyNet", "--trainer.max_epochs=1", "--data.crop=64", "--data.resize=48")
-    probability = (
-        load(out / run_folder.BEST, "cpu").predict(deepcrack / "test_img" / "11125-1.jpg").probability
-    )
+    probability = load(out / run_folder.BEST, "cpu").predict(deepcrack / "test_img" / "11125-1.jpg").probability
     content = torch.load(out / run_folder.BEST, weights_only=True)
     content["cracklab"]["threshold"] = float(np.quantile(probability, 0.9))
     torch.save(content, out / run_folder.BEST)

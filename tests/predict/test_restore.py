@@ -14,7 +14,6 @@ from cracklab.cli import main
 from cracklab.data.transform import EvalTransform
 from cracklab.errors import RunError
 
-
 TRUST = "--trust=support.TinyNet"
 
 
@@ -72,7 +71,10 @@ def test_a_hostile_file_is_refused_and_none_of_its_code_runs(tmp_path, capsys, c
         (lambda c: c.pop("cracklab"), "was not written by cracklab"),
         (lambda c: c["state_dict"].pop("net.head.1.bias"), "does not fit the net .* TinyNet.*head.1.bias"),
         (lambda c: c.pop("state_dict"), "does not fit the net"),
-        (lambda c: _in_config(c, "support.TinyNet", "elsewhere.Net"), "cannot be rebuilt here: the class elsewhere.Net is none of the nets"),
+        (
+            lambda c: _in_config(c, "support.TinyNet", "elsewhere.Net"),
+            "cannot be rebuilt here: the class elsewhere.Net is none of the nets",
+        ),
     ],
 )
 def test_a_checkpoint_that_does_not_fit_is_refused(tmp_path, content, change, expected):

@@ -97,7 +97,7 @@ def test_a_callable_in_the_arguments_of_a_net_does_not_run_a_program(craft, tmp_
 
 
 def test_a_module_that_loads_code_from_a_folder_beside_it_is_refused(craft, tmp_path, capsys, connections):
-    marker, hub = tmp_path / "marker", tmp_path / "cache" / "Warvito_radimagenet-models_main"
+    marker, hub = tmp_path / "marker", tmp_path / "cache" / "Project-MONAI_perceptual-models_main"
     hub.mkdir(parents=True)
     (hub / "hubconf.py").write_text(f"open({str(marker)!r}, 'w')\n")
     arguments = {"spatial_dims": 2, "network_type": "radimagenet_resnet50", "cache_dir": str(tmp_path / "cache")}
@@ -169,7 +169,7 @@ def test_a_class_is_imported_only_if_it_is_trusted(craft):
     with pytest.raises(RunError, match=r"the class support.TinyNet is none of the nets .* --trust"):
         restore(checkpoint, trust=["support.Other"])
     assert isinstance(restore(checkpoint, trust=["support.TinyNet"]).net, TinyNet)
-    with pytest.raises(RunError, match="makes a LockType|cannot be built|not a net"):
+    with pytest.raises(RunError, match=r"threading\.Lock (makes|cannot)"):
         rebuild({"class_path": "threading.Lock"}, 0, trust=["threading.Lock"])
 
 
@@ -382,7 +382,9 @@ def ready(value):
 @pytest.mark.parametrize(
     "change",
     [
-        *map(without, ["pytorch-lightning_version", "epoch", "global_step", "loops", "optimizer_states", "lr_schedulers"]),
+        *map(
+            without, ["pytorch-lightning_version", "epoch", "global_step", "loops", "optimizer_states", "lr_schedulers"]
+        ),
         *(lambda content, name=name: content.update({name: "x"}) for name in ("loops", "callbacks", "epoch")),
         lambda content: content.update({"pytorch-lightning_version": "abc"}),
         lambda content: content.update(callbacks={"Checkpoints": 3}),

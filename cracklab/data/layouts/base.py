@@ -185,7 +185,9 @@ def class_names_of(layout: Any) -> tuple[str, ...]:
         return LAYOUTS[name].class_names
     plain = names is None or (isinstance(names, list) and all(isinstance(one, str) for one in names))
     if type(count) is not int or not 1 <= count <= MAX_CLASSES or not plain:
-        raise ConfigError(f"the layout {name} has classes that are not a number of at most {MAX_CLASSES} with their names")
+        raise ConfigError(
+            f"the layout {name} has classes that are not a number of at most {MAX_CLASSES} with their names"
+        )
     return class_names_for(count, names)
 
 

@@ -138,7 +138,8 @@ def check_resumable(content: Mapping[str, Any], path: str | Path, command: str) 
     """
     for name, kind in (LIGHTNING | RESUMED if command == "fit" else LIGHTNING).items():
         value: Any = content.get(name)
-        if not isinstance(value, kind) or isinstance(value, bool) or (kind is int and int(value) < 0):
+        negative = isinstance(value, int) and value < 0
+        if not isinstance(value, kind) or isinstance(value, bool) or negative:
             raise _damaged(path, f"the entry {name!r}", value, f"what Lightning writes, a {kind.__name__}")
     version = content["pytorch-lightning_version"]
     if not VERSION.fullmatch(version) or _release(version) < (2, 0):

@@ -155,8 +155,9 @@ def _known_net(path: str, arguments: Mapping[str, Any]) -> Callable[..., Any]:
         import timm
 
         name = str(arguments.get("model_name")).partition(".")[0]
-        if found is timm.create_model and name in timm.list_models():
-            return timm.create_model
+        create: Callable[..., Any] = timm.create_model
+        if found is create and name in timm.list_models():
+            return create
     raise RunError(
         f"the class {_short(path)[1:-1]} is none of the nets that a checkpoint may name (those of {', '.join(PACKAGES)}): if "
         "you trust the checkpoint and this class, give --trust with its path, or trust=[...] in Python"
@@ -189,13 +190,18 @@ def _import(path: str) -> Callable[..., Any]:
 
 
 def _fitted(make: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return arguments with downloads switched off, also where they are the default, and with members of enumerations."""
+    """Return arguments with downloads switched off, also where they are the default.
+
+    jsonargparse writes a default that is a member of an enumeration, or a class, by its name; it becomes that object again.
+    """
     parameters = inspect.signature(make).parameters
     fitted = {**arguments, **{name: off for name, off in SWITCHED_OFF.items() if name in parameters}}
     for name, parameter in parameters.items():
-        members = getattr(type(parameter.default), "__members__", {}) if isinstance(parameter.default, Enum) else {}
-        if isinstance(fitted.get(name), str) and fitted[name] in members:
-            fitted[name] = members[fitted[name]]  # jsonargparse writes the member's name
+        default, given = parameter.default, fitted.get(name)
+        if isinstance(default, Enum) and given in type(default).__members__:
+            fitted[name] = type(default)[str(given)]
+        elif isinstance(default, type) and isinstance(given, str) and given.rpartition(".")[2] == default.__name__:
+            fitted[name] = default
     return fitted
 
 

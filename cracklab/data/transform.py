@@ -1,6 +1,7 @@
 """The deterministic preparation of every photo for a net, the same in training, evaluation and prediction."""
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import Literal
 
 import cv2
@@ -35,7 +36,7 @@ class EvalTransform:
         padding: whether padding pixels are background or ignored.
 
     Raises:
-        ConfigError: for a size below 1, or a coverage outside of 0 to 1.
+        ConfigError: for a size below 1, a mean or deviation that cannot normalise, or a coverage outside of 0 to 1.
     """
 
     crop: int | None = None
@@ -55,6 +56,13 @@ class EvalTransform:
             raise ConfigError(
                 f"crop {self.crop}, resize {self.resize} and pad {self.pad} must be at least 1 px: correct data.crop, "
                 "data.resize and data.pad"
+            )
+        pairs = [value for pair in (self.resize, self.pad) if isinstance(pair, tuple) for value in pair]
+        numbers = [*self.mean, *self.std, *pairs]
+        if not all(isinstance(value, int | float) and isfinite(value) for value in numbers) or min(self.std) <= 0:
+            raise ConfigError(
+                f"mean {self.mean}, std {self.std}, resize {self.resize} and pad {self.pad} must be numbers, std above 0: correct "
+                "data.mean, data.std, data.resize and data.pad"
             )
         if self.coverage is not None and not 0 < self.coverage <= 1:
             raise ConfigError(

@@ -52,7 +52,7 @@ def model_card(
     sections = {
         f"# {training.get('name', 'run')}: {what} in photos": [
             f"{_name(net)} ({arguments}), trained by cracklab {origin['cracklab']} with the loss "
-            f"{_name(training['model']['loss'])}, epoch {origin['epoch']}. ONNX opset {settings['opset']}; differs from PyTorch "
+            f"{_name(training['model'].get('loss'))}, epoch {origin['epoch']}. ONNX opset {settings['opset']}; differs from PyTorch "
             f"by at most {difference:.1g} in probability on three synthetic walls.",
             RUN,
         ],
@@ -90,10 +90,10 @@ def _data(origin: Mapping[str, Any], training: Mapping[str, Any]) -> str:
     chosen = ", ".join(f"`data.{key}` {data[key]}" for key in keys if data.get(key) is not None)
     leaks = (
         " The published split is used unchanged and may have one photo on two sides."
-        if data["known_overlap"] == "report"
+        if data.get("known_overlap") == "report"
         else ""
     )
-    return f"Layout `{_name(data['layout'])}`: {numbers} images. {chosen}. All settings: `config.yaml`.{leaks}"
+    return f"Layout `{_name(data.get('layout'))}`: {numbers} images. {chosen}. All settings: `config.yaml`.{leaks}"
 
 
 def _metrics(folder: Path | None, settings: Mapping[str, Any]) -> list[str]:
@@ -127,8 +127,9 @@ def _protocol(result: Mapping[str, Any]) -> str:
 
 
 def _name(given: Any) -> str:
-    return str(given["class_path"] if isinstance(given, Mapping) else given).rpartition(".")[2]
+    return str(given.get("class_path") if isinstance(given, Mapping) else given).rpartition(".")[2]
 
 
-def _arguments(net: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in (net.get("init_args") or {}).items() if isinstance(value, str | int) and value}
+def _arguments(net: Any) -> dict[str, Any]:
+    given = (net.get("init_args") if isinstance(net, Mapping) else None) or {}
+    return {key: value for key, value in given.items() if isinstance(value, str | int) and value}

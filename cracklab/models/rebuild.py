@@ -142,26 +142,30 @@ def _known_net(path: str, arguments: Mapping[str, Any]) -> Callable[..., Any]:
     """
     package = next((name for name in PACKAGES if path.startswith(f"{name}.")), None)
     found: Any = None if package is None else _look_up(package, path.removeprefix(f"{package}.").split("."))
-    if isinstance(found, type):
-        if issubclass(found, nn.Module) and f"{found.__module__}.".startswith(f"{package}."):
-            return found
-    elif package == "torchvision.models.segmentation":
-        from torchvision.models import get_model_builder, list_models
-
-        builders: list[Callable[..., Any]] = [get_model_builder(name) for name in list_models(import_module(package))]
-        if found in builders:
-            return builders[builders.index(found)]
-    elif package == "timm" and callable(found):
-        import timm
-
-        name = str(arguments.get("model_name")).partition(".")[0]
-        create: Callable[..., Any] = timm.create_model
-        if found is create and name in timm.list_models():
-            return create
+    is_net = isinstance(found, type) and issubclass(found, nn.Module)
+    if is_net and f"{found.__module__}.".startswith(f"{package}."):
+        return found  # type: ignore[no-any-return]  # a class, which can be called
+    builders = _builders(package, arguments)
+    if found in builders:
+        return builders[builders.index(found)]
     raise RunError(
         f"the class {_short(path)[1:-1]} is none of the nets that a checkpoint may name (those of {', '.join(PACKAGES)}): if "
         "you trust the checkpoint and this class, give --trust with its path, or trust=[...] in Python"
     )
+
+
+def _builders(package: str | None, arguments: Mapping[str, Any]) -> list[Callable[..., Any]]:
+    """Return the functions of a package that make nets; timm's for its own architectures alone, not for those of a hub."""
+    if package == "torchvision.models.segmentation":
+        from torchvision.models import get_model_builder, list_models
+
+        return [get_model_builder(name) for name in list_models(import_module(package))]
+    if package == "timm":
+        import timm
+
+        name = str(arguments.get("model_name")).partition(".")[0]
+        return [timm.create_model] if name in timm.list_models() else []
+    return []
 
 
 def _look_up(package: str, names: list[str]) -> Any:
@@ -242,7 +246,8 @@ def _offline(refuse: bool) -> Iterator[None]:
 @cache
 def _install_guard() -> None:
     """Install the hook of `_offline`, once: Python cannot remove one."""
-    forbidden = {"socket.connect", "socket.getaddrinfo", "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn"}
+    connections = {"socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto", "urllib.Request"}
+    forbidden = connections | {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork"}
 
     def guard(event: str, details: tuple[Any, ...]) -> None:
         if event in forbidden and _refusing.get():

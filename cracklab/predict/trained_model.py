@@ -59,8 +59,17 @@ class TrainedModel:
     memory_format: torch.memory_format = torch.contiguous_format
 
     def probabilities(self, image: Tensor) -> Tensor:
-        """Return the probabilities (B, C, H, W) of normalised images (B, C_in, H, W), float32."""
-        return probabilities(self.net(image.contiguous(memory_format=self.memory_format)).float())
+        """Return the probabilities (B, C, H, W) of normalised images (B, C_in, H, W), float32.
+
+        Raises:
+            RunError: if the net does not give logits of this size and number of classes.
+        """
+        logits = self.net(image.contiguous(memory_format=self.memory_format))
+        expected = (len(image), self.num_classes, *image.shape[2:])
+        if not isinstance(logits, Tensor) or logits.shape != expected:
+            found = tuple(logits.shape) if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
+            raise RunError(f"the net of checkpoint {self.path} gives {found} instead of logits of shape {expected}")
+        return probabilities(logits.float())
 
     @property
     def provenance(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from torch import nn
 from cracklab import plain_yaml
 from cracklab.checkpoint import Payload, check_resumable, read_checkpoint
 from cracklab.errors import ConfigError, RunError
+from cracklab.export.card import model_card
 from cracklab.models.rebuild import rebuild
 from cracklab.predict.trained_model import restore
 
@@ -335,8 +336,12 @@ SEEN_BY_RESTORE = {
     "scale absurd": in_config(crop=1, resize=90_000),
     "channels 7": in_config(channels=7),
     "mean a class": in_config(mean={"class_path": "os.system"}),
+    "mean none": in_config(mean=[0.4, None, 0.4]),
+    "std zero": in_config(std=[0.0, 0.2, 0.2]),
+    "resize none": in_config(resize=[None, 3]),
     "layout unknown": in_config(layout="elsewhere.Layout"),
     "layout a list": in_config(layout=["folders"]),
+    "classes of another number": entry(class_names=["a", "b"]),
     "layout of a class": in_config(layout={"class_path": "folders", "init_args": {"num_classes": 10**9}}),
 }
 
@@ -400,6 +405,14 @@ def test_a_run_is_not_resumed_without_what_lightning_reads(craft, change):
 @pytest.mark.parametrize("change", [without("loops"), ready("x")], ids=["no loops", "odd counter"])
 def test_resuming_from_damaged_counters_is_one_message_and_writes_nothing(craft, tmp_path, capsys, change):
     assert_refused(calls(craft(change), tmp_path / "out")["fit"], tmp_path / "out", capsys, "loops")
+
+
+def test_the_card_of_a_bundle_is_written_whatever_the_rest_of_the_configuration_is(tmp_path):
+    settings = {"classes": 1, "threshold": 0.5, "scale": [1, 1], "channels": 3, "opset": 18, "tile": 512, "overlap": 6}
+    origin = {"cracklab": "0.1.0", "epoch": None, "data": {}}
+    training = {"model": {"net": "cracklab.models.UNet", "loss": [1]}, "data": {"layout": {}}}
+    text = model_card({**settings, "reach": 3}, origin, training, tmp_path / "a.ckpt", 0)
+    assert "UNet" in text
 
 
 def test_class_names_are_written_and_those_of_old_checkpoints_follow_from_the_layout(craft):

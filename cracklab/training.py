@@ -37,7 +37,7 @@ from cracklab.checkpoint import Payload, check_form, check_resumable, read_check
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.layouts import Layout
 from cracklab.data.transform import MEAN, STD
-from cracklab.errors import ConfigError
+from cracklab.errors import ConfigError, RunError
 from cracklab.files import write_text
 from cracklab.loggers.wandb import WandbSettings, wandb_logger, wandb_session
 from cracklab.losses import LOSSES
@@ -203,7 +203,16 @@ class CrackCLI(LightningCLI):
             name = f"{self.command}_loop"
             check_form(content["loops"].get(name), loops[self.command].state_dict(), path, f"loops.{name}")
         self._given = None
-        super()._run_subcommand(self.command)
+        try:
+            super()._run_subcommand(self.command)
+        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            if not self.trainer._checkpoint_connector._loaded_checkpoint:  # emptied when all of it is restored
+                raise
+            said = " ".join(str(error).split())[:300]
+            raise RunError(
+                f"checkpoint {self.trainer.ckpt_path} cannot be resumed with this configuration ({type(error).__name__}: {said}): "
+                "use RUN/config.yaml of its own run"
+            ) from error
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Do nothing at the end of the stock constructor: `run` runs the command."""

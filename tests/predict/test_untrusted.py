@@ -415,6 +415,12 @@ def test_the_card_of_a_bundle_is_written_whatever_the_rest_of_the_configuration_
     assert "UNet" in text
 
 
+def test_an_odd_state_of_an_optimizer_is_one_message(craft, tmp_path, capsys):
+    checkpoint = craft(lambda content: content.update(optimizer_states=[{"state": {}, "param_groups": [{}]}]))
+    assert exit_code(calls(checkpoint, tmp_path / "out")["fit"]) == 2
+    assert "cannot be resumed" in capsys.readouterr().err
+
+
 def test_class_names_are_written_and_those_of_old_checkpoints_follow_from_the_layout(craft):
     assert restore(OLD / "run" / "checkpoints" / "best.ckpt").class_names == ("crack",)
     assert Payload("", 0.5, class_names=("a", "b")).to_entry()["class_names"] == ["a", "b"]

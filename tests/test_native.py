@@ -55,7 +55,7 @@ class Drawn(Layout):
     def read_image(self, record):
         noise = np.random.default_rng(int(record.stem)).normal(0, 0.2, SIZES[int(record.stem)])
         crack = ndimage.shift((self.read_mask(record) == 1).astype(float), (1, -2), order=0)
-        grey = np.clip(255 * ndimage.gaussian_filter(crack + 2 * noise * (int(record.stem) == 4), 1.5), 0, 255)
+        grey = np.clip(255 * ndimage.gaussian_filter(crack + 8 * noise * (int(record.stem) == 4), 1.5), 0, 255)
         return grey.astype(np.uint8)[..., None].repeat(3, -1)
 
 

@@ -13,7 +13,7 @@ from cracklab.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = [
-    "--data.resize=48", # so that the files have another size
+    "--data.resize=48",  # so that the files have another size
     "--data.layout.train=16",
     "--data.layout.val=5",
     "--data.layout.test=7",

@@ -1,5 +1,7 @@
 """Parts of a report: metric keys, names of methods, groups of ranks, tables."""
 
+import json
+
 import numpy as np
 import pytest
 from report_cases import write_run
@@ -12,6 +14,7 @@ from cracklab.report.collection import collect
 from cracklab.report.figures import cliques
 from cracklab.report.labels import differing, flat, method, short
 from cracklab.report.metric import parse_metric
+from cracklab.report.sentences import cautions
 from cracklab.report.table import Table, number, spread, words
 
 
@@ -59,6 +62,15 @@ def test_counts_of_pieces_rank_nothing(key):
     assert (before, after) == {"betti0_error": (1, 0), "pieces_per_crack": (2, 1)}[name]
     with pytest.raises(ConfigError, match=r"rank by .*bridged"):
         parse_metric(key)
+
+
+def test_runs_that_score_other_shares_of_the_files_are_named(tmp_path):
+    metric = parse_metric("native/iou")
+    for name, share in (("a", 1.0), ("b", 0.5)):
+        path = write_run(tmp_path / name, name, 0.6, epochs=2) / "test_metrics.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "native/iou": 0.6, "native/seen_share": share}))
+    assert "shares of the files' pixels (0.5, 1," in " ".join(cautions(Analysis(collect([tmp_path], metric), metric)))
+    assert "shares" not in " ".join(cautions(Analysis(collect([tmp_path / "a"], metric), metric)))
 
 
 def test_image_values_come_from_counts_or_from_columns():

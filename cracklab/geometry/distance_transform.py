@@ -15,7 +15,7 @@ LARGE = 1 << 22
 """Number of pixels from which threads pay off."""
 
 
-def compiled(function: Callable[..., None]) -> Any:
+def compiled(function: Callable[..., object]) -> Any:
     """Compile a function with Numba, without the GIL; cache the machine code on disk if a folder is writable.
 
     Example:

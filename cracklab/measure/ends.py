@@ -4,7 +4,8 @@ from functools import cache
 
 import numpy as np
 
-from cracklab.measure.centring import Image, centre, middle_offsets, reach_of, sample, sigma_of
+from cracklab.geometry.masks import Map
+from cracklab.measure.centring import centre, middle_offsets, reach_of, sample, sigma_of
 from cracklab.measure.lines import Floats, Points, across, arc_length
 
 TRIM = 2.0
@@ -77,7 +78,7 @@ def _least_squares(count: int, order: int) -> Floats:
     return np.linalg.pinv(np.vander(np.arange(count), order, increasing=True))
 
 
-def distance_to_end(line: Points, radius: float, image: Image, step_px: float) -> float:
+def distance_to_end(line: Points, radius: float, depth: Map, step_px: float) -> float:
     """Return the distance from the first vertex of a line, ahead along its continuation, to the end of the crack, px.
 
     The end is where the share of crack in a band across falls below half of what it is along the line.
@@ -85,21 +86,21 @@ def distance_to_end(line: Points, radius: float, image: Image, step_px: float) -
     Args:
         line: (N, 2).
         radius: half width of the line near its end, px.
-        image: of the crack.
+        depth: (H, W), positive in the crack.
         step_px: distance of the samples.
 
     Example:
-        >>> image = np.zeros((9, 40), np.uint8)
-        >>> image[2:7, 4:30] = 1  # from x = 3.5
+        >>> depth = np.zeros((9, 40), np.float32)
+        >>> depth[2:7, 4:30] = 1  # from x = 3.5
         >>> line = np.stack([np.arange(8.0, 25.0), np.full(17, 4.0)], axis=1)
-        >>> round(distance_to_end(line, 2.5, image, step_px=0.1), 2)
+        >>> round(distance_to_end(line, 2.5, depth, step_px=0.1), 2)
         4.55
     """
     distances = step_px * np.arange(-round(4 / step_px), round((2 * radius + 4) / step_px), dtype=np.float64)
     points, normal = continuation(line, radius, distances)
     band = max(1.0, BAND * radius)
     offsets = np.linspace(-band, band, 2 * round(2 * band) + 1)
-    share = sample(image, points[:, None] + offsets[:, None] * normal[:, None]).mean(axis=1)
+    share = sample(depth, points[:, None] + offsets[:, None] * normal[:, None]).mean(axis=1)
     share /= max(float(np.median(share[distances < 0])), 1e-9)
     ahead, share = distances[distances >= 0], share[distances >= 0]
     outside = np.flatnonzero(share < 0.2)  # thin diagonal lines fall below a half in between
@@ -107,7 +108,7 @@ def distance_to_end(line: Points, radius: float, image: Image, step_px: float) -
     return float(ahead[inside[-1]]) + step_px / 2 if len(inside) else 0.0
 
 
-def extend_to_end(line: Points, radius: float, image: Image) -> Points:
+def extend_to_end(line: Points, radius: float, depth: Map) -> Points:
     """Return a trimmed line with vertices in front, up to where the crack ends.
 
     The line follows the middle of the crack up to a half width from the end. From there on, the sides of an end that is
@@ -116,31 +117,30 @@ def extend_to_end(line: Points, radius: float, image: Image) -> Points:
     Args:
         line: (N, 2), from the trimmed tip inwards.
         radius: half width at its start, px.
-        image: of the crack.
+        depth: (H, W), positive in the crack.
 
     Example:
-        >>> image = np.zeros((9, 40), np.uint8)
-        >>> image[2:7, 4:30] = 1  # from x = 3.5
+        >>> depth = np.zeros((9, 40), np.float32)
+        >>> depth[2:7, 4:30] = 1  # from x = 3.5
         >>> line = np.stack([np.arange(10.0, 25.0), np.full(15, 4.0)], axis=1)
-        >>> extend_to_end(line, 3.0, image)[0].round(1).tolist()
+        >>> extend_to_end(line, 3.0, depth)[0].round(1).tolist()
         [3.5, 4.0]
     """
     trimmed = len(line)
     for _ in range(4):
-        left = distance_to_end(line, radius, image, step_px=0.25) - radius
+        left = distance_to_end(line, radius, depth, step_px=0.25) - radius
         if left <= 0:
             break
         for _ in range(max(1, int(left))):
             ahead, normal = continuation(line, radius, np.ones(1))
-            offset = middle_offsets(image, ahead, normal, np.array([reach_of(radius)]))
+            offset = middle_offsets(depth, ahead, normal, np.array([reach_of(radius)]))
             shift = 0.5 * np.clip(np.nan_to_num(offset), -1, 1)  # half of it, since a single middle is rough
             line = np.concatenate([ahead + shift[:, None] * normal, line])
     if len(line) > trimmed:
         count = min(len(line), len(line) - trimmed + round(4 * radius))
-        reach = np.full(count, reach_of(radius))
-        start = centre(line[:count], image, reach, sigma_of(radius), fixed=(False, True))
+        start = centre(line[:count], depth, reach_of(radius), sigma_of(radius))
         line = np.concatenate([start, line[count:]])
-    distance = distance_to_end(line, radius, image, step_px=0.1)
+    distance = distance_to_end(line, radius, depth, step_px=0.1)
     if distance <= 0:
         return line
     ahead, _ = continuation(line, radius, np.linspace(distance, 0, 2 + int(distance))[:-1])

@@ -11,7 +11,7 @@ from itertools import combinations
 import numpy as np
 
 from cracklab.geometry.masks import Map
-from cracklab.measure.centring import Image, sample
+from cracklab.measure.centring import sample
 from cracklab.measure.graph import SkeletonGraph, values_at
 from cracklab.measure.lines import Floats, Points, arc_length
 
@@ -66,7 +66,6 @@ def place_junctions(graph: SkeletonGraph, lines: dict[int, Points], depth: Map) 
         >>> junction.is_moved, junction.xy.round(2).tolist(), [line[0].round().tolist() for line in lines.values()]
         (True, [30.0, 50.0], [[10.0, 50.0], [30.0, 50.0], [30.0, 50.0]])
     """
-    image = (depth > 0).view(np.uint8)
     junctions: dict[int, Junction] = {}
     for branch in graph.branches.values():
         for node, xy in ((branch.start, branch.points[0]), (branch.end, branch.points[-1])):
@@ -75,7 +74,7 @@ def place_junctions(graph: SkeletonGraph, lines: dict[int, Points], depth: Map) 
                 junctions[node] = Junction(xy, radius, radius + 1)
     for node in junctions:
         if len(set(graph.at_node[node])) == 3:
-            _move(graph, node, junctions, lines, image)
+            _move(graph, node, junctions, lines, depth)
     for key in [key for key, branch in graph.branches.items() if branch.start != branch.end]:
         _merge_ends(graph, key, junctions, lines)
     return list(junctions.values())
@@ -87,7 +86,7 @@ def _outwards(graph: SkeletonGraph, key: int, node: int, line: Points) -> Points
 
 
 def _move(
-    graph: SkeletonGraph, node: int, junctions: Mapping[int, Junction], lines: dict[int, Points], image: Image
+    graph: SkeletonGraph, node: int, junctions: Mapping[int, Junction], lines: dict[int, Points], depth: Map
 ) -> None:
     """Move a branch point of three branches to where the two lines at the most acute angle meet."""
     junction = junctions[node]
@@ -104,7 +103,7 @@ def _move(
     for key in pair:
         rest = arms[key][arc_length(arms[key]) >= start]
         way = np.linspace(xy, rest[0], 2 + int(np.hypot(*(rest[0] - xy))))
-        if not (sample(image, way) >= 0.5).all():
+        if not (sample(depth, way) >= 0.5).all():
             return
         moved[key] = np.concatenate([xy[None], rest])
     (stem_key,) = arms.keys() - set(pair)

@@ -10,12 +10,12 @@ from scipy.spatial import cKDTree
 
 from cracklab.errors import ConfigError, DataError
 from cracklab.geometry.masks import Mask, distance_to
-from cracklab.measure.centring import centre, reach_of, sigma_of
+from cracklab.measure.centring import centre_line, resample, sigma_of
 from cracklab.measure.ends import extend_to_end, trim_end
 from cracklab.measure.gaps import bridge_gaps
 from cracklab.measure.graph import SkeletonGraph, values_at
 from cracklab.measure.junctions import Junction, place_junctions
-from cracklab.measure.lines import Floats, Points, principal_axis, resample, smooth
+from cracklab.measure.lines import Floats, Points, principal_axis
 from cracklab.measure.measurement import Crack, Line, Measurement
 from cracklab.measure.skeleton import Branch, skeleton_branches
 from cracklab.measure.symmetry import Pixels, canonical_orientation
@@ -145,10 +145,6 @@ def _is_patch(branch: Branch, depths: Floats) -> bool:
 
 def _centre_lines(graph: SkeletonGraph, depth: NDArray[np.float32]) -> tuple[list[Points], Points, list[Junction]]:
     """Return the centre lines of all branches, the tips (T, 2) and the branch points."""
-    image = (depth > 0).view(np.uint8)
-    deepest = np.asarray(
-        cv2.dilate(depth, np.ones((3, 3), np.uint8)), np.float32
-    )  # a line beside the ridge has the depth of the ridge
     lines: dict[int, Points] = {}
     radii: dict[int, list[float | None]] = {}
     for key, branch in graph.branches.items():
@@ -158,17 +154,13 @@ def _centre_lines(graph: SkeletonGraph, depth: NDArray[np.float32]) -> tuple[lis
                 chain, radii[key][end] = trim_end(chain, values_at(depth, chain))
             chain = chain[::-1]
         sigma = sigma_of(float(np.median(values_at(depth, branch.points))))
-        line = smooth(chain, sigma)
-        fixed = radii[key][0] is None, radii[key][1] is None
-        for _ in range(2):
-            line = centre(line, image, reach_of(values_at(deepest, np.rint(line))), sigma, fixed)
-        lines[key] = line
+        lines[key] = centre_line(chain, depth, sigma, (radii[key][0] is None, radii[key][1] is None))
     junctions = place_junctions(graph, lines, depth)
     tips = []
     for key, line in lines.items():
         for radius in radii[key]:
             if radius is not None:
-                line = extend_to_end(line, radius, image)
+                line = extend_to_end(line, radius, depth)
                 tips.append(line[0])
             line = line[::-1]
         lines[key] = resample(line)

@@ -60,6 +60,20 @@ def canonical_orientation(pixels: Pixels) -> Orientation:
     return best[0] if len(best) == 1 else min(best, key=lambda one: _sorted(one.apply(pixels)))
 
 
+def is_isotropic(pixels: Pixels) -> bool:
+    """Return whether a set of pixels extends as far in all directions: its second moments are those of a disc.
+
+    Example:
+        >>> square, strip = (np.array([[x, y] for x in range(length) for y in range(2)]) for length in (2, 3))
+        >>> is_isotropic(square), is_isotropic(strip)
+        (True, False)
+    """
+    (x, y), count = (pixels - pixels.min(axis=0)).T, len(pixels)
+    sums = [int(values.sum()) for values in (x, y, x * x, y * y, x * y)]
+    right, down, right_right, down_down, right_down = sums  # exact: Python's integers
+    return count * (right_right - down_down) == right**2 - down**2 and count * right_down == right * down
+
+
 def _moments(pixels: Pixels) -> tuple[int, ...]:
     x, y = pixels.T
     return (int(x.max()), *(int(values.sum()) for values in (x, y, x * x, y * y, x * y, x * x * y)))

@@ -18,7 +18,7 @@ from cracklab.measure.junctions import Junction, place_junctions
 from cracklab.measure.lines import Floats, Points, principal_axis
 from cracklab.measure.measurement import Crack, Line, Measurement
 from cracklab.measure.skeleton import Branch, skeleton_branches
-from cracklab.measure.symmetry import Pixels, canonical_orientation
+from cracklab.measure.symmetry import Pixels, canonical_orientation, is_isotropic
 from cracklab.measure.widths import line_widths
 
 HOLE_PX = 16
@@ -62,7 +62,7 @@ def measure_mask(
     if not 0 <= min_length_px < np.inf:
         raise ConfigError(f"the minimum length of a crack is {min_length_px} px: give 0 or more")
     height, width = mask.shape
-    cracks = bridge_gaps(_trace_parts(fill_small_holes(mask)), bridge_px)
+    cracks = bridge_gaps([_trace_part(*part) for part in _connected_parts(fill_small_holes(mask))], bridge_px)
     long_enough = [crack for crack in cracks if crack.length_px >= min_length_px]
     longest_first = sorted(long_enough, key=lambda crack: -crack.length_px)
     return Measurement(tuple(longest_first), height, width, mm_per_px)
@@ -83,8 +83,8 @@ def fill_small_holes(mask: Mask) -> Mask:
     return np.asarray(mask | small[labels], np.bool_) if small.any() else mask
 
 
-def _trace_parts(mask: Mask) -> list[Crack]:
-    """Return every connected part of a mask as a crack."""
+def _connected_parts(mask: Mask) -> list[tuple[Pixels, Floats]]:
+    """Return the pixels (M, 2) of every connected part of a mask, and their distance to the nearest pixel outside (M,), px."""
     count, labels = cv2.connectedComponents(np.ascontiguousarray(mask).view(np.uint8), connectivity=8)
     if count == 1:
         return []
@@ -95,7 +95,7 @@ def _trace_parts(mask: Mask) -> list[Crack]:
     pixels = np.stack([columns, rows], axis=1)[order]
     depths = depth[rows, columns][order].astype(np.float64)
     bounds = np.searchsorted(part_of[order], np.arange(1, count + 1))
-    return [_trace_part(pixels[first:last], depths[first:last]) for first, last in pairwise(bounds)]
+    return [(pixels[first:last], depths[first:last]) for first, last in pairwise(bounds)]
 
 
 def _trace_part(pixels: Pixels, depths: Floats) -> Crack:
@@ -127,14 +127,16 @@ def _trace_canonical(pixels: Pixels, depths: Floats, shape: tuple[int, int]) -> 
     graph.prune(depth)
     branches, junctions = list(graph.branches.values()), list[Junction]()
     points = pixels.astype(np.float64)
-    if not branches or (len(branches) == 1 and _is_patch(branches[0], depths)):
+    is_patch = not branches or (len(branches) == 1 and _is_patch(branches[0], depths))
+    if is_patch:
         lines = [resample(principal_axis(points))]
         tips = lines[0][[0, -1]]
     else:
         lines, tips, junctions = _centre_lines(graph, depth)
     widths = line_widths(lines, points, depths)
     valid = _valid_widths(lines, widths, tips, junctions)
-    measured = tuple(Line(*values) for values in zip(lines, widths, valid, strict=True))
+    isotropic = is_patch and is_isotropic(pixels)
+    measured = tuple(Line(*values, isotropic) for values in zip(lines, widths, valid, strict=True))
     return Crack(measured, np.empty((0, 2, 2)), tips, _distinct(junctions), len(pixels))
 
 

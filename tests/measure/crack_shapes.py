@@ -100,3 +100,31 @@ def stroke(*curves, width):
                 drawn &= ~((nearest == end % len(curve)) & ((centres - curve[end]) @ outwards > 0))
         mask |= drawn
     return mask.reshape(rows, columns), origin
+
+
+CURVES = {
+    "arc, radius 20, 100 degrees": ([arc_curve(20, 100)], 12),
+    "arc, radius 8, 270 degrees": ([arc_curve(8, 270)], 6),
+    "ring, radius 8": ([arc_curve(8, 360)], 6),
+    "ring, radius 4": ([arc_curve(4, 360)], 3),
+    "sine, smallest radius 9.1": ([sine_curve(10, 60, 240)], 6),
+    "sine, smallest radius 4.6": ([sine_curve(5, 30, 240)], 6),
+    "sine, smallest radius 2.0": ([sine_curve(5, 20, 200)], 4),
+    "sine, smallest radius 4.1, wide": ([sine_curve(10, 40, 240)], 10),
+    "corners of 90 degrees, 50 px apart": ([zigzag_curve(50, 90, 4)], 8),
+    "corners of 40 degrees, 50 px apart": ([zigzag_curve(50, 40, 4)], 6),
+    "crossing at 90 degrees": (crossing(90, 160), 6),
+    "crossing at 40 degrees": (crossing(40, 160), 6),
+    "crossing at 15 degrees": (crossing(15, 160), 6),
+    "branch at 60 degrees": (tee(60, 160, 80), 6),
+    "branch at 30 degrees": (tee(30, 160, 80), 6),
+    "fork of 30 degrees": (fork(30, 80), 6),
+    "fork of 15 degrees": (fork(15, 80), 6),
+}
+"""Curves of known length, and the width to draw them with, px."""
+
+
+def drawn(curves, width, rng):
+    """Return the mask of curves at a random angle and position."""
+    angle, shift = rng.uniform(0, 360), rng.uniform(-0.5, 0.5, 2)
+    return stroke(*(turned(curve, angle, shift) for curve in curves), width=width)[0]

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from cracklab.geometry.distance_transform import compiled
 from cracklab.geometry.masks import Map
-from cracklab.measure.lines import Floats, Points, arc_length, is_closed
+from cracklab.measure.lines import Floats, Points, is_closed
 
 FloatOrFloats = TypeVar("FloatOrFloats", float, Floats)
 
@@ -60,7 +60,7 @@ def centre_line(chain: Points, depth: Map, sigma_px: float, fixed: tuple[bool, b
         >>> centre_line(chain, depth, sigma_px=1.5, fixed=(False, False))[[0, 15, 29], 1].round(2).tolist()
         [3.5, 3.5, 3.5]
     """
-    return np.asarray(_centre_line(np.ascontiguousarray(chain), depth, sigma_px, is_closed(chain), *fixed))
+    return _centre_line(np.ascontiguousarray(chain), depth, sigma_px, is_closed(chain), *fixed)
 
 
 def centre(line: Points, depth: Map, reach_px: float, sigma_px: float) -> Points:
@@ -75,7 +75,7 @@ def centre(line: Points, depth: Map, reach_px: float, sigma_px: float) -> Points
         sigma_px: for `smooth`.
     """
     reach = np.full(len(line), reach_px)
-    return np.asarray(_centred(np.ascontiguousarray(line), depth, reach, sigma_px, False, False, True))
+    return _centred(np.ascontiguousarray(line), depth, reach, sigma_px, False, False, True)
 
 
 def middle_offsets(depth: Map, line: Points, normal: Points, reach: Floats) -> Floats:
@@ -95,7 +95,7 @@ def middle_offsets(depth: Map, line: Points, normal: Points, reach: Floats) -> F
         >>> middle_offsets(depth, np.array([[5.0, 3.0]]), np.array([[0.0, 1.0]]), np.array([5.0])).tolist()
         [0.5]
     """
-    return np.asarray(_offsets(depth, line, normal, reach))
+    return _offsets(depth, line, normal, reach)
 
 
 def sample(depth: Map, points: NDArray[np.float64]) -> Floats:
@@ -105,7 +105,7 @@ def sample(depth: Map, points: NDArray[np.float64]) -> Floats:
         >>> sample(np.array([[0, 0, 0], [0, 2, 0], [0, 0, 0]], np.float32), np.array([[1.0, 1.0], [1.25, 1.0], [9.0, 9.0]]))
         array([1.  , 0.75, 0.  ])
     """
-    return np.asarray(_sampled(depth, np.ascontiguousarray(points).reshape(-1, 2)).reshape(points.shape[:-1]))
+    return _sampled(depth, np.ascontiguousarray(points).reshape(-1, 2)).reshape(points.shape[:-1])
 
 
 def resample(points: Points, spacing_px: float = 1.0) -> Points:
@@ -115,7 +115,7 @@ def resample(points: Points, spacing_px: float = 1.0) -> Points:
         >>> resample(np.array([[0.0, 0.0], [2.9, 0.0]])).shape  # 3 steps of 0.97 px
         (4, 2)
     """
-    return np.asarray(_resampled(np.ascontiguousarray(points), spacing_px, is_closed(points)))
+    return _resampled(np.ascontiguousarray(points), spacing_px, is_closed(points))
 
 
 def smooth(points: Points, sigma_px: float) -> Points:
@@ -135,7 +135,7 @@ def smooth(points: Points, sigma_px: float) -> Points:
         >>> [round(float(length), 2) for length in lengths]  # straight: 5.10
         [5.41, 5.11]
     """
-    return np.asarray(_smoothed(np.ascontiguousarray(points), sigma_px, is_closed(points)))
+    return _smoothed(np.ascontiguousarray(points), sigma_px, is_closed(points))
 
 
 @compiled
@@ -148,7 +148,7 @@ def _share(depth: Map, x: float, y: float) -> float:
     a, b = x - left, y - top
     upper = (1 - a) * (depth[top, left] > 0) + a * (depth[top, left + 1] > 0)
     lower = (1 - a) * (depth[top + 1, left] > 0) + a * (depth[top + 1, left + 1] > 0)
-    return (1 - b) * upper + b * lower
+    return float((1 - b) * upper + b * lower)
 
 
 @compiled
@@ -161,20 +161,20 @@ def _sampled(depth: Map, points: Points) -> Floats:
 
 @compiled
 def _resampled(points: Points, spacing: float, closed: bool) -> Points:
-    along = np.zeros(len(points))
+    along, last = np.zeros(len(points)), len(points) - 1
     for i in range(1, len(points)):
         along[i] = along[i - 1] + np.hypot(points[i, 0] - points[i - 1, 0], points[i, 1] - points[i - 1, 1])
-    steps = max(4 if closed else 1, int(np.rint(along[-1] / spacing)))  # a tiny ring keeps an inside
+    steps = max(4 if closed else 1, int(np.rint(along[last] / spacing)))  # a tiny ring keeps an inside
     line = np.empty((steps + 1, 2))
     before = 0
     for k in range(steps):
-        place = along[-1] * k / steps
-        while before < len(points) - 2 and along[before + 1] <= place:
+        place = along[last] * k / steps
+        while before < last - 1 and along[before + 1] <= place:
             before += 1
         part = (place - along[before]) / max(along[before + 1] - along[before], 1e-12)
         for j in range(2):
             line[k, j] = points[before, j] + part * (points[before + 1, j] - points[before, j])
-    line[steps] = points[-1]
+    line[steps, 0], line[steps, 1] = points[last, 0], points[last, 1]
     return line
 
 
@@ -183,19 +183,22 @@ def _gaussian(line: Points, sigma: float, closed: bool) -> Points:
     """Return a line after a Gaussian along it; an open one continues beyond its ends, turned around them."""
     last, reach = len(line) - 1, int(np.ceil(4 * sigma))
     period = last if closed else 2 * last
-    padded, smooth = np.empty((2, len(line) + 2 * reach)), np.zeros((2, len(line)))
+    padded, smooth, total = np.empty((2, len(line) + 2 * reach)), np.zeros((len(line), 2)), 0.0
     for i in range(-reach, len(line) + reach):
         turns, k = i // period, i % period
         for j in range(2):
             value = line[k, j] if k <= last else 2 * line[last, j] - line[period - k, j]
             padded[j, i + reach] = value + turns * 2 * (line[last, j] - line[0, j])  # 0 along a closed line
-    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
-    weights /= weights.sum()
-    for j in range(2):
-        for k in range(2 * reach + 1):
+    for k in range(2 * reach + 1):
+        weight = np.exp(-0.5 * ((k - reach) / sigma) ** 2)
+        total += weight
+        for j in range(2):
             for i in range(len(line)):
-                smooth[j, i] += weights[k] * padded[j, i + k]
-    return smooth.T.copy()
+                smooth[i, j] += weight * padded[j, i + k]
+    for i in range(len(line)):
+        smooth[i, 0] /= total
+        smooth[i, 1] /= total
+    return smooth
 
 
 @compiled
@@ -203,12 +206,18 @@ def _smoothed(points: Points, sigma: float, closed: bool) -> Points:
     chain = _resampled(points, 1.0, closed)
     if len(chain) < 3:
         return chain
-    line = _gaussian(chain, sigma, closed)
-    line += _gaussian(chain - line, sigma, closed)
-    if closed:
-        line[-1] = line[0]
-    else:
-        line[0], line[-1] = chain[0], chain[-1]
+    line, last = _gaussian(chain, sigma, closed), len(chain) - 1
+    removed = np.empty_like(chain)
+    for i in range(last + 1):
+        for j in range(2):
+            removed[i, j] = chain[i, j] - line[i, j]
+    removed = _gaussian(removed, sigma, closed)
+    for i in range(last + 1):
+        for j in range(2):
+            line[i, j] += removed[i, j]
+    for j in range(2):
+        line[0, j] = line[0, j] if closed else chain[0, j]
+        line[last, j] = line[0, j] if closed else chain[last, j]
     return line
 
 
@@ -248,6 +257,22 @@ def _offsets(depth: Map, line: Points, normal: Points, reach: Floats) -> Floats:
 
 
 @compiled
+def _interpolate(values: Floats) -> bool:
+    """Replace NaN, in place, by interpolating linearly; at the ends, by the nearest number. Return whether there is any."""
+    before = -1
+    for i in range(len(values)):
+        if np.isnan(values[i]):
+            continue
+        for k in range(before + 1, i):
+            share = (k - before) / (i - before)
+            values[k] = values[i] if before < 0 else (1 - share) * values[before] + share * values[i]
+        before = i
+    for k in range(before + 1, len(values)):
+        values[k] = values[before]
+    return before >= 0
+
+
+@compiled
 def _centred(
     line: Points, depth: Map, reach: Floats, sigma: float, closed: bool, first_fixed: bool, last_fixed: bool
 ) -> Points:
@@ -256,24 +281,20 @@ def _centred(
     if first_fixed and not closed:
         offset[0] = 0
     if last_fixed and not closed:
-        offset[-1] = 0
-    known = np.flatnonzero(np.isfinite(offset))
-    if len(known) == 0:
+        offset[len(line) - 1] = 0
+    if not _interpolate(offset):
         return line
-    offset = np.interp(np.arange(len(line)), known, offset[known])
     moved = np.empty_like(line)
     for i in range(len(line)):
         limit = 0.5 + reach[i] / 4
-        moved[i] = line[i] + min(max(offset[i], -limit), limit) * normal[i]
-    if closed:
-        moved[-1] = moved[0]
+        shift = min(max(offset[i], -limit), limit)
+        for j in range(2):
+            moved[i, j] = moved[0, j] if closed and i == len(line) - 1 else line[i, j] + shift * normal[i, j]
     return _smoothed(moved, sigma, closed)
 
 
 @compiled
-def _centre_line(
-    chain: Points, depth: Map, sigma: float, closed: bool, first_fixed: bool, last_fixed: bool
-) -> Points:
+def _centre_line(chain: Points, depth: Map, sigma: float, closed: bool, first_fixed: bool, last_fixed: bool) -> Points:
     line = _smoothed(chain, sigma, closed)
     for _ in range(PASSES):
         reach = np.empty(len(line))
@@ -281,6 +302,9 @@ def _centre_line(
             x = min(max(int(np.rint(line[i, 0])), 1), depth.shape[1] - 2)
             y = min(max(int(np.rint(line[i, 1])), 1), depth.shape[0] - 2)
             # a line beside the ridge of the distance map has the depth of the ridge
-            reach[i] = REACH * depth[y - 1 : y + 2, x - 1 : x + 2].max() + REACH_PX
+            deepest = depth[y, x]
+            for k in range(9):
+                deepest = max(deepest, depth[y - 1 + k // 3, x - 1 + k % 3])
+            reach[i] = REACH * deepest + REACH_PX
         line = _centred(line, depth, reach, sigma, closed, first_fixed, last_fixed)
     return line

@@ -1,5 +1,7 @@
 """Masks of cracks of known length and width; a pixel is crack if its centre is in the shape."""
 
+from itertools import pairwise
+
 import numpy as np
 from scipy.spatial import cKDTree
 
@@ -52,7 +54,7 @@ def zigzag_curve(side, angle_deg, count):
     angle = np.radians(angle_deg) / 2
     corners = np.cumsum([[0, 0], *([side * np.cos(angle), (-1) ** k * side * np.sin(angle)] for k in range(count))], 0)
     share = np.linspace(0, 1, round(side / SPACING))[:, None]
-    return np.concatenate([a + (b - a) * share for a, b in zip(corners, corners[1:], strict=False)])
+    return np.concatenate([a + (b - a) * share for a, b in pairwise(corners)])
 
 
 def crossing(angle_deg, length):

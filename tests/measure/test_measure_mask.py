@@ -110,6 +110,14 @@ def test_parallel_cracks_are_not_bridged_but_one_that_leads_into_a_side_is():
     assert len(crack.tips) == 3
 
 
+@pytest.mark.parametrize(("ahead", "cracks"), [(8, 1), (3, 2)])
+def test_bridges_turn_by_up_to_60_degrees(ahead, cracks):
+    """From the tip of one crack, that of the other is 10 px aside: at 51 and 73 degrees."""
+    mask = canvas()
+    mask[60, 10:50] = mask[70, 50 + ahead : 90] = True
+    assert len(measure_mask(mask, bridge_px=np.hypot(ahead, 10) + 0.1).cracks) == cracks
+
+
 def test_cracks_shorter_than_min_length_px_are_ignored():
     mask = canvas()
     mask[20:23, 10:60] = mask[60:63, 10:20] = True

@@ -21,14 +21,14 @@ def symmetries(mask):
 def check(mask):
     """Compare the tables of all eight; orientations turn with the mask."""
     expected = measure_mask(mask)
-    for turns, mirrored, turned in symmetries(mask):
+    for turns, mirrored, turned in list(symmetries(mask))[1:]:
         measurement = measure_mask(turned)
         before, after = expected.summary(), measurement.summary()
         rows = zip(*(sorted(one.crack_rows(), key=order) for one in (expected, measurement)), strict=True)
         for row, other in [(before, after), *rows]:
             names = [name for name in row if name not in TURNED and row[name] is not None]
             np.testing.assert_allclose(*([one[name] for name in names] for one in (other, row)), rtol=0, atol=1e-9)
-        if (before["alignment"] or 0) > 0.05:  # rings have no direction, and an empty mask has none either
+        if (before["alignment"] or 0) > 0.1:  # rings have no direction, and an empty mask has none either
             angle = (180 - before["orientation_deg"] if mirrored else before["orientation_deg"]) + 90 * turns
             assert abs((after["orientation_deg"] - angle + 90) % 180 - 90) < 1e-6
 
@@ -52,8 +52,8 @@ def test_specks_measure_the_same_in_all_orientations():
 
 
 def test_real_masks_measure_the_same_in_all_orientations(deepcrack):
-    paths = sorted((deepcrack / "test_lab").iterdir())[::12]
-    parts = [cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)[100:300, 150:400] > 0 for path in paths]
+    paths = sorted((deepcrack / "test_lab").iterdir())[::16]
+    parts = [cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)[100:280, 150:350] > 0 for path in paths]
     cracked = [part for part in parts if part.any()]
     assert len(cracked) >= 12
     for part in cracked:

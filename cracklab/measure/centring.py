@@ -131,6 +131,7 @@ def smooth(points: Points, sigma_px: float) -> Points:
 
     Example:
         >>> stairs = np.array([[0.0, 0.0], [1.0, 0.0], [2.0, 0.0], [3.0, 1.0], [4.0, 1.0], [5.0, 1.0]])
+        >>> from cracklab.measure.lines import arc_length
         >>> lengths = [arc_length(line)[-1] for line in (stairs, smooth(stairs, sigma_px=1.5))]
         >>> [round(float(length), 2) for length in lengths]  # straight: 5.10
         [5.41, 5.11]

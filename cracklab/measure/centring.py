@@ -15,7 +15,7 @@ STEP_PX = 0.5
 """Distance of samples across a line."""
 FAINT = 0.02
 """Samples up to this value are outside of the crack."""
-SIGMA, MIN_SIGMA_PX = 0.75, 1.5
+SIGMA, MIN_SIGMA_PX = 0.75, 2.0
 """Standard deviation of the Gaussian that smooths a centre line, in half widths of the crack, and its minimum, px."""
 REACH, REACH_PX = 1.5, 1.5
 """A line is centred only if the crack ends within `REACH` half widths and `REACH_PX` on both sides, as it does away from
@@ -29,7 +29,7 @@ def sigma_of(radius: float) -> float:
 
     Example:
         >>> sigma_of(0.5), sigma_of(8.0)
-        (1.5, 6.0)
+        (2.0, 6.0)
     """
     return max(MIN_SIGMA_PX, SIGMA * radius)
 

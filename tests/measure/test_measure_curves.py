@@ -9,9 +9,9 @@ from cracklab.measure import measure_mask
 LENGTH = {
     "arc, radius 20, 100 degrees": 0.03,
     "arc, radius 8, 270 degrees": 0.03,
-    "ring, radius 4": 0.05,
+    "ring, radius 4": 0.065,
     "sine, smallest radius 4.6": 0.05,
-    "sine, smallest radius 2.0": 0.06,
+    "sine, smallest radius 2.0": 0.07,
     "sine, smallest radius 4.1, wide": 0.08,
     "corners of 90 degrees, 50 px apart": 0.04,
     "fork of 15 degrees": 0.03,

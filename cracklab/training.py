@@ -36,12 +36,13 @@ from cracklab.callbacks.environment import write_environment
 from cracklab.checkpoint import read_checkpoint
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.layouts import Layout
+from cracklab.data.transform import MEAN, STD
 from cracklab.errors import ConfigError
 from cracklab.files import write_text
 from cracklab.loggers.wandb import WandbSettings, wandb_logger, wandb_session
 from cracklab.losses import LOSSES
 from cracklab.metrics.protocols import as_text, find_protocol
-from cracklab.models import pretrained
+from cracklab.models import packaged, pretrained
 from cracklab.module import CrackModule
 from cracklab.warning_filters import filter_warnings
 
@@ -159,12 +160,13 @@ class CrackCLI(LightningCLI):
         return self.config[self.command].get(key)
 
     def before_instantiate_classes(self) -> None:
-        """Set the seed of the data and the channels of the net; refuse unknown protocols."""
+        """Set the seed and the normalisation of the data, and the channels of the net; refuse unknown protocols."""
         config = self.config[self.command]
         for name in config.get("protocol", ()):
             find_protocol(name)
         config.data.seed = int(config.seed_everything)
         fit_net_to_data(config)
+        fit_data_to_weights(config)
 
     def instantiate_classes(self) -> None:
         """Build net, loss and data; `run` builds the trainer."""
@@ -255,6 +257,14 @@ def fit_net_to_data(config: Namespace) -> None:
         if argument in arguments and arguments[argument] != value:
             rank_zero_info(f"model.net.{argument} is set to {value}, as in the data")
             arguments[argument] = value
+
+
+def fit_data_to_weights(config: Namespace) -> None:
+    """Set mean and standard deviation from packaged weights, unless the configuration has values of its own."""
+    weights = (config.model.net.get("init_args") or {}).get("encoder_weights")
+    if weights == packaged.PACKAGED and (tuple(config.data.mean), tuple(config.data.std)) == (MEAN, STD):
+        rank_zero_info("data.mean and data.std are set to those of the packaged weights")
+        config.data.mean, config.data.std = packaged.MEAN, packaged.STD
 
 
 def next_steps(trainer: pl.Trainer) -> str:

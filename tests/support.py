@@ -1,8 +1,13 @@
-"""Helpers of several tests: a tiny quickstart, a tiny net, callbacks that kill the process."""
+"""Helpers of several tests: a tiny quickstart in this process or its own, a tiny net, callbacks that kill the process."""
 
+import json
 import os
 import signal
+import subprocess
+import sys
 import time
+from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +36,24 @@ def fit(out: Path, *more: str) -> Path:
     """Run `cracklab fit` on the tiny quickstart."""
     assert main(["fit", "--config", str(QUICKSTART), *TINY, "--out", str(out), *more]) == 0
     return out
+
+
+@cache
+def _server() -> subprocess.Popen[str]:
+    """Start the process that runs commands; it ends with this one."""
+    folders = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    command = [sys.executable, str(ROOT / "tests" / "command_server.py")]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    return subprocess.Popen(command, text=True, env=os.environ | {"PYTHONPATH": folders}, **pipes)
+
+
+def run_process(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> int:
+    """Run `cracklab` in a process of its own; return its exit code, negative for the signal that killed it."""
+    server = _server()
+    assert server.stdin is not None
+    assert server.stdout is not None
+    print(json.dumps([list(arguments), dict(environment)]), file=server.stdin, flush=True)
+    return int(server.stdout.readline())
 
 
 class TinyNet(nn.Module):

@@ -11,7 +11,7 @@ from cracklab.training import CrackCLI
 
 CONFIGS = ROOT / "configs"
 BASE = CONFIGS / "base.yaml"
-COMPLETE = {"base", "quickstart"}
+COMPLETE = {"base", "quickstart", "pretrained/cracks"}
 """Configurations that are complete by themselves."""
 FILES = sorted(CONFIGS.rglob("*.yaml"))
 SMALL = {"resnet": "resnet18", "efficientnet": "efficientnet-b0", "mit_": "mit_b0", "tu-convnext": "tu-convnext_atto"}
@@ -42,7 +42,7 @@ class TwoSteps(CrackCLI):
             net["encoder_weights"] = None
         if self.small:
             shrink_net(net)
-            config.model.compile = False
+            config.model.compile, trainer.precision = False, "32-true"  # half precision is slow on most processors
         trainer.accelerator, trainer.devices, trainer.max_steps, trainer.num_sanity_val_steps = "cpu", 1, 2, 0
         trainer.limit_train_batches, trainer.limit_val_batches, trainer.check_val_every_n_epoch = 2, 1, 1
         trainer.enable_progress_bar = trainer.enable_model_summary = trainer.enable_checkpointing = False

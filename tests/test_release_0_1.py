@@ -12,13 +12,34 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from jsonargparse import ArgumentParser
+from lightning.pytorch.loggers import Logger
 
 from cracklab.checkpoint import Payload, read_checkpoint
 from cracklab.cli import main
+from cracklab.losses import Loss, WeightSchedule
 from cracklab.study.aggregate import aggregate
 from cracklab.study.folder import Study
 
 OLD = Path(__file__).parent / "fixtures" / "release_0_1"
+
+
+DICE_THEN_BOUNDARY = {
+    "class_path": "cracklab.losses.weighted.weighted_sum",
+    "init_args": {
+        "losses": [
+            [{"class_path": "cracklab.losses.region.dice"}, 1.0],
+            [
+                {"class_path": "cracklab.losses.distance.boundary"},
+                {
+                    "class_path": "cracklab.losses.weighted.Schedule",
+                    "init_args": {"start": 0.0, "end": 0.1, "last_epoch": 5, "first_epoch": 0},
+                },
+            ],
+        ]
+    },
+}
+"""As in the config.yaml of a run with configs/loss/dice_then_boundary.yaml."""
 
 
 @pytest.fixture
@@ -33,6 +54,15 @@ def test_the_payload_of_an_old_checkpoint_is_read():
     assert 0 < payload.threshold < 1
 
 
+def test_class_paths_of_old_configurations_that_have_moved_are_still_read():
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(Loss, "loss")
+    parser.add_subclass_arguments(Logger, "logger")
+    logger = {"class_path": "cracklab.loggers.TensorBoard", "init_args": {"log_graph": False}}
+    parsed = parser.parse_object({"loss": DICE_THEN_BOUNDARY, "logger": logger})
+    assert parser.instantiate(parsed).loss.weights["boundary"] == WeightSchedule(start=0.0, end=0.1, last_epoch=5)
+
+
 def test_predict_writes_the_mask_that_the_old_release_wrote(tmp_path):
     call = ["predict", "--ckpt_path", str(OLD / "run/checkpoints/best.ckpt"), "--images", str(OLD / "wall.png")]
     assert main([*call, "--out", str(tmp_path), "--probability"]) == 0
@@ -41,11 +71,12 @@ def test_predict_writes_the_mask_that_the_old_release_wrote(tmp_path):
         np.testing.assert_array_equal(written, expected)
 
 
-def test_test_finds_the_metrics_that_the_old_release_found(old_run):
+def test_test_finds_and_prints_the_metrics_that_the_old_release_found(old_run, capsys):
     before = json.loads((old_run / "test_metrics.json").read_text())
     (old_run / "test_metrics.json").unlink()
     call = ["--config", str(old_run / "config.yaml"), "--ckpt_path", str(old_run / "checkpoints/best.ckpt")]
     assert main(["test", *call]) == 0
+    assert "test/hd95_px" in capsys.readouterr().out  # without a terminal, too
     assert json.loads((old_run / "test_metrics.json").read_text()) == pytest.approx(before, abs=1e-6)
 
 

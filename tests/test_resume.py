@@ -1,14 +1,12 @@
 """Exact resume: a killed and resumed run ends in the weights of the uninterrupted one, bit for bit."""
 
 import csv
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from support import run_process
 
 from cracklab import run_folder
 from cracklab.cli import main
@@ -39,11 +37,7 @@ def killed(out: Path, epoch: int, batch: int, *more: str) -> None:
         f"--trainer.callbacks.epoch={epoch}",
         f"--trainer.callbacks.batch={batch}",
     ]
-    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}", "WANDB_MODE": "disabled"}
-    died = subprocess.run(
-        [sys.executable, "-m", "cracklab", *SMALL, *more, *kill, "--out", str(out)], env=environment, check=False
-    )
-    assert died.returncode == -signal.SIGKILL
+    assert run_process([*SMALL, *more, *kill, "--out", str(out)]) == -signal.SIGKILL
 
 
 def weights(out: Path) -> dict[str, torch.Tensor]:
@@ -61,7 +55,7 @@ def assert_equal(one: Path, other: Path) -> None:
     assert not [name for name in first if not torch.equal(first[name], second[name])]
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [pytest.param(0, marks=pytest.mark.slow), 2])
 def test_a_run_killed_within_an_epoch_resumes_bit_equal(tmp_path, workers):
     """Dropout on the device and flips in the workers both continue as in the uninterrupted run."""
     more = [f"--data.num_workers={workers}"]

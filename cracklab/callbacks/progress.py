@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import lightning.pytorch as pl
+import rich
 from lightning.pytorch.callbacks import RichProgressBar
 
 from cracklab.progress import duration
@@ -22,6 +23,17 @@ class Progress(RichProgressBar):
         """Start the clock."""
         super().on_train_start(trainer, pl_module)
         self._began, self._first, self._last = time.monotonic(), trainer.global_step, trainer.estimated_stepping_batches
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """End the bar; after `validate`, let Lightning print the scores."""
+        super().on_validation_end(trainer, pl_module)
+        if trainer.state.fn == "validate":
+            rich.get_console().quiet = False  # the bar silences the console of the table if there is no terminal
+
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """End the bar, and let Lightning print the scores."""
+        super().on_test_end(trainer, pl_module)
+        rich.get_console().quiet = False
 
     def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
         """Return loss, IoU and time left."""

@@ -25,6 +25,7 @@ READING = (
     "data/pair_reader.py",
     "data/transform.py",
     "synthetic",
+    "synthetic/randomized",
 )
 """Files and folders with the code that reads and prepares a pair."""
 MAPPING = ("data/dataset.py", "data/maps.py", "geometry")

@@ -282,6 +282,7 @@ class CrackDataModule(pl.LightningDataModule):
             crack_rate=self.crack_rate,
             maps=self.maps,
             map_options=self.map_options,
+            redrawn=None if policy is None else self.prepared.reader.redrawn,
         )
 
     def _evaluation(self, side: Side) -> DataLoader[Sample]:

@@ -1,6 +1,6 @@
 """The data set, whose samples are a pure function of (seed, epoch, index), and the collation of samples to batches."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import cv2
@@ -40,6 +40,7 @@ class CrackDataset(Dataset[Sample]):
         maps: names of the target maps to compute.
         map_options: see `cracklab.data.maps.OPTIONS`.
         cached_maps: the target maps of each sample, in the order of `maps`, if they were computed before.
+        redrawn: returns the pair of (position, epoch) that is drawn anew for the epoch, or None for the pair of `pairs`.
     """
 
     def __init__(
@@ -56,11 +57,13 @@ class CrackDataset(Dataset[Sample]):
         maps: Sequence[str] = (),
         map_options: Mapping[str, float] | None = None,
         cached_maps: Pairs | None = None,
+        redrawn: Callable[[int, int], tuple[Array, Array] | None] | None = None,
     ) -> None:
         self.pairs, self.ids, self.positions, self.transform = pairs, ids, positions, transform
         self.num_classes, self.seed, self.policy = num_classes, seed, policy
         self.crop, self.crack_rate = crop, crack_rate
         self.maps, self.map_options, self.cached_maps = tuple(maps), dict(map_options or {}), cached_maps
+        self.redrawn = redrawn
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -69,7 +72,7 @@ class CrackDataset(Dataset[Sample]):
         """Return the sample of (epoch, index); an index alone means epoch 0."""
         epoch, index = (0, key) if isinstance(key, int) else key
         position = self.positions[index]
-        image, mask = self.pairs[position][:2]
+        image, mask = (self.redrawn and self.redrawn(position, epoch)) or self.pairs[position][:2]
         if self.policy is not None:
             rng = np.random.default_rng((self.seed, epoch, index))
             if self.crop is not None:

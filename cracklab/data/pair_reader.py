@@ -26,3 +26,8 @@ class PairReader:
         image, mask = self.layout.read(self.records[position])
         share = np.asarray(crack_pixels(mask).mean(), np.float64)
         return *self.transform.prepare(image, mask, self.layout.num_classes), share, thumbnail(image)
+
+    def redrawn(self, position: int, epoch: int) -> tuple[Array, Array] | None:
+        """Return the prepared image and mask that the layout draws anew for an epoch; None if it does not."""
+        pair = self.layout.redrawn(self.records[position], epoch)
+        return None if pair is None else self.transform.prepare(*pair, self.layout.num_classes)

@@ -42,6 +42,8 @@ class PreparedData:
         self.place, self.limit_gb = place, limit_gb
         self._stores: dict[str, cache.Store] = {}
         reader, number = PairReader(records, layout, transform), len(records)
+        self.reader = reader
+        """Reads pairs without the cache, and draws pairs anew for an epoch."""
         self.pairs: Pairs = reader
         """Position in the index -> image and mask, as a net sees them before augmentation."""
         if place == "none":

@@ -40,6 +40,10 @@ class WeightSchedule:
         return self.start + (self.end - self.start) * min(1.0, max(0.0, progress))
 
 
+Schedule = WeightSchedule
+"""The name in configurations that release 0.1 wrote."""
+
+
 @register("weighted_sum")
 class WeightedSum(Loss):
     """Sum of weight times loss over any losses, for instance from `dice` to `boundary`, as in Kervadec 2021.

@@ -1,11 +1,14 @@
 """All options of the evaluation: thresholds, policies, tolerances."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from cracklab.errors import ConfigError
 from cracklab.metrics.scores import EMPTY, SCORES_OF, Backend, Empty, check_empty, check_width
 from cracklab.registry import nearest
+
+CrackFree = Literal["score", "skip"]
+"""Whether images without crack count in means over images."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class EvaluationOptions:
     tolerance_px: float = 2.0
     buffer_px: float = 4.0
     empty: Empty = EMPTY
-    crack_free: Literal["score", "skip"] = "score"
+    crack_free: CrackFree = "score"
     background: bool = True
     backend: Backend = "cracklab"
 
@@ -74,6 +77,12 @@ class EvaluationOptions:
         for name in self.groups or ():
             if name not in SCORES_OF:
                 raise ConfigError(f"no group of metrics is called {name!r}{nearest(name, list(SCORES_OF))}")
+        for name, given, choices in (
+            ("crack_free", self.crack_free, get_args(CrackFree)),
+            ("backend", self.backend, get_args(Backend)),
+        ):
+            if given not in choices:
+                raise ConfigError(f"{name} is {given!r}{nearest(given, choices)}")
         for name, value in {"tolerance_px": self.tolerance_px, "buffer_px": self.buffer_px}.items():
             if not 0 <= value < float("inf"):
                 raise ConfigError(f"{name} is {value}: expected px, 0 or more")

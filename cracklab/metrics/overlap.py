@@ -34,7 +34,7 @@ def confusion(pred: Tensor, target: Tensor, valid: Tensor | None = None) -> Tens
         pred, target = pred & valid, target & valid
     tp = (pred & target).sum((2, 3))
     fp, fn = pred.sum((2, 3)) - tp, target.sum((2, 3)) - tp
-    total = pred[0, 0].numel() if valid is None else valid.sum((2, 3))
+    total = pred.shape[2:].numel() if valid is None else valid.sum((2, 3))
     return torch.stack([tp, fp, fn, total - tp - fp - fn])
 
 

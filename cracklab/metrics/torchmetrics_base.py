@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from torchmetrics.utilities.data import dim_zero_cat
 from cracklab.errors import ConfigError
 from cracklab.logits import predicted_mask
 from cracklab.metrics.aggregate import aggregate
-from cracklab.metrics.options import EvaluationOptions
+from cracklab.metrics.options import CrackFree, EvaluationOptions
 from cracklab.metrics.overlap import confusion
 from cracklab.metrics.pairs import check_masks
 from cracklab.metrics.rows import class_suffixes, costly_columns, mean, overlap_rows, thread_pool
@@ -25,7 +25,6 @@ Ids = Sequence[str | int] | Tensor
 """One id per image."""
 Values = NDArray[np.float64]
 """(N, K), K numbers for each image."""
-CrackFree = Literal["score", "skip"]
 
 
 class GatheredMetric(Metric):
@@ -207,7 +206,7 @@ def _predictions(pred: Tensor, threshold: float) -> Tensor:
         return _mask("pred", pred)
     if pred.ndim != 4:
         raise ConfigError(f"pred is {tuple(pred.shape)}: expected (B, C, H, W)")
-    if ((pred < 0) | (pred > 1)).any():
+    if not ((pred >= 0) & (pred <= 1)).all():  # NaN too
         raise ConfigError(
             f"pred has values from {pred.min().item():g} to {pred.max().item():g}: expected probabilities, such as "
             "cracklab.logits.probabilities(logits), or a bool mask"

@@ -1,4 +1,4 @@
-"""Weights that an encoder starts from: pretrained ones from the hub or a file, or none if a checkpoint holds them."""
+"""Weights that an encoder starts from: from the hub, a package or a file, or none if a checkpoint holds them."""
 
 import pickle
 import ssl
@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from cracklab.errors import ConfigError
+from cracklab.models.packaged import PACKAGED, packaged_weights
 
 NO_DOWNLOADS: Mapping[str, Any] = {"encoder_weights": None, "pretrained": False}
 """Arguments that make a net download weights -> values for which it does not."""
@@ -38,16 +39,16 @@ def without_downloads(net: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def build(cls: Callable[..., nn.Module], *args: Any, fresh: bool = True, **kwargs: Any) -> nn.Module:
-    """Build a module whose `encoder_weights` may also be a file.
+    """Build a module whose `encoder_weights` may also be a file, or `packaged`.
 
     Args:
         cls: the class; one without `encoder_weights` and `pretrained` is simply called.
         args: positional arguments of the class.
-        fresh: False if a checkpoint provides all weights, so that neither hub nor file is needed.
+        fresh: False if a checkpoint provides all weights, so that neither hub nor package nor file is needed.
         kwargs: keyword arguments of the class.
 
     Raises:
-        ConfigError: if the file is missing or does not fit, or the weights cannot be downloaded from the hub.
+        ConfigError: if the file or the package is missing or does not fit, or the weights cannot be downloaded from the hub.
     """
     if not fresh:
         return cls(*args, **without_downloads(kwargs))
@@ -55,10 +56,21 @@ def build(cls: Callable[..., nn.Module], *args: Any, fresh: bool = True, **kwarg
     if not wanted:
         return cls(*args, **kwargs)
     weights = wanted.get("encoder_weights")
-    if isinstance(weights, str) and (Path(weights).suffix or "/" in weights or Path(weights).is_file()):
-        net = cls(*args, **without_downloads(kwargs))
-        load_encoder(net, Path(weights).expanduser())
-        return net
+    if weights == PACKAGED:
+        state = packaged_weights(str(kwargs.get("encoder_name")))
+    elif isinstance(weights, str) and (Path(weights).suffix or "/" in weights or Path(weights).is_file()):
+        state = read_weights(Path(weights).expanduser())
+    else:
+        return _from_hub(cls, args, kwargs, wanted)
+    net = cls(*args, **without_downloads(kwargs))
+    load_encoder(net, state, str(weights))
+    return net
+
+
+def _from_hub(
+    cls: Callable[..., nn.Module], args: tuple[Any, ...], kwargs: dict[str, Any], wanted: Mapping[str, Any]
+) -> nn.Module:
+    """Build a module that downloads the weights in `wanted` itself."""
     use_cache_if_offline()
     try:
         return cls(*args, **kwargs)
@@ -68,22 +80,27 @@ def build(cls: Callable[..., nn.Module], *args: Any, fresh: bool = True, **kwarg
         raise ConfigError(f"{name} {value!r} cannot be downloaded from the hub ({said}): {REMEDY}") from error
 
 
-def load_encoder(net: nn.Module, path: Path) -> None:
-    """Load the weights of a file into `net.encoder`.
+def load_encoder(net: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
+    """Load a state dict into `net.encoder`.
 
     The names may be those of torchvision, of timm, of the encoder itself, or of a checkpoint of cracklab. The weights of
     a classifier are ignored. A first convolution of three channels is summed for an image of one channel, and repeated
     for more than three.
 
+    Args:
+        net: the net.
+        weights: the state dict.
+        source: the value of `encoder_weights`, for error messages.
+
     Raises:
-        ConfigError: if the file is missing, holds no weights, or fits another encoder.
+        ConfigError: if the net has no encoder, or the weights fit another one.
     """
     encoder = getattr(net, "encoder", None)
     if not isinstance(encoder, nn.Module):
-        raise ConfigError(f"encoder_weights {path}: {type(net).__name__} has no encoder; set it to null")
+        raise ConfigError(f"encoder_weights {source}: {type(net).__name__} has no encoder; set it to null")
     own = encoder.state_dict()
     names = {_plain(name): name for name in own}
-    state = {names.get(_plain(name), name): tensor for name, tensor in read_weights(path).items()}
+    state = {names.get(_plain(name), name): tensor for name, tensor in weights.items()}
     if all(name in state or name.endswith("num_batches_tracked") for name in own):
         state = {name: state[name] for name in own if name in state}  # else the encoder renames them itself
     try:
@@ -91,7 +108,7 @@ def load_encoder(net: nn.Module, path: Path) -> None:
     except (RuntimeError, KeyError) as error:
         said = " ".join(str(error).split())
         raise ConfigError(
-            f"encoder_weights {path} does not fit the encoder of {type(net).__name__} ({said[:300]} ...): give weights of "
+            f"encoder_weights {source} does not fit the encoder of {type(net).__name__} ({said[:300]} ...): give weights of "
             "that encoder, or set model.net.encoder_name to that of the file"
         ) from error
 

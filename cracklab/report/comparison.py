@@ -7,7 +7,6 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
 from cracklab.replication import ALPHA, Interval, mean_interval, p_value, t_quantile
 from cracklab.report.blocks import Blocks
@@ -68,12 +67,26 @@ def compare(scores: pd.DataFrame, blocks: Blocks, quantity: Quantity) -> list[Co
     for pair in pairs:
         first, second = (str(scores.columns[i]) for i in pair)
         found.append(_compare(first, second, good[:, pair], values[:, pair], blocks, len(pairs)))
-    tested = [n for n, one in enumerate(found) if not math.isnan(one.p)]
-    if tested:  # for Holm, a comparison without a test is one that is not rejected
-        corrected = multipletests([1.0 if math.isnan(one.p) else one.p for one in found], method="holm")[1]
-        for n in tested:
-            found[n] = replace(found[n], p_holm=float(corrected[n]))
-    return found
+    corrected = holm(np.array([one.p for one in found]))
+    return [replace(one, p_holm=float(p)) for one, p in zip(found, corrected, strict=True)]
+
+
+def holm(p: Floats) -> Floats:
+    """Correct p-values for their number: the largest of (m - i) p_(i) up to each, in ascending order, at most 1.
+
+    Args:
+        p: (m,) p-values; NaN is a comparison without a test, which counts as not rejected and stays NaN.
+
+    Source: Holm 1979, "A Simple Sequentially Rejective Multiple Test Procedure".
+
+    >>> holm(np.array([0.01, 0.04, 0.03])).tolist()  # 3 x 0.01, then 2 x 0.03, which the largest cannot fall below
+    [0.03, 0.06, 0.06]
+    """
+    order = np.argsort(p)  # NaN last
+    steps = np.where(np.isnan(p), 1.0, p)[order] * np.arange(len(p), 0, -1)
+    corrected = np.full(len(p), np.nan)
+    corrected[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return np.where(np.isnan(p), np.nan, corrected)
 
 
 def _compare(first: str, second: str, good: Floats, values: Floats, blocks: Blocks, family: int) -> Comparison:

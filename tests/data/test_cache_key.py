@@ -68,6 +68,7 @@ def test_comments_docstrings_and_unrelated_code_keep_the_keys(keys, file, old, n
         ("data/duplicates.py", "SIDE = 32", "SIDE = 16"),
         ("data/layouts/base.py", "return read_mask(record.mask)", "return 1 - read_mask(record.mask)"),
         ("synthetic/draw.py", "import numpy as np", "import numpy"),
+        ("synthetic/randomized/draw.py", "CRACK_FREE = 0.2", "CRACK_FREE = 0.3"),
     ],
 )
 def test_changed_code_of_reading_changes_both_keys(keys, file, old, new):

@@ -5,15 +5,13 @@ import json
 import os
 import socket
 import struct
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
-from support import QUICKSTART, ROOT, TINY, fit
+from support import QUICKSTART, ROOT, TINY, fit, run_process
 
 from cracklab import run_folder
 from cracklab.cli import main
@@ -123,7 +121,7 @@ def offline(tmp_path_factory):
     """The offline W&B run of a fit of two epochs, its resume in a second process and its test in a third."""
     out = tmp_path_factory.mktemp("runs") / "wandb"
     free = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
-    free |= {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}", "NETRC": str(out.parent / "netrc")}
+    free["NETRC"] = str(out.parent / "netrc")
     more = [
         "--model.net=support.TinyNet",
         "--model.schedule=Constant",
@@ -138,7 +136,7 @@ def offline(tmp_path_factory):
     test = ["test", "--config", str(out / run_folder.CONFIG), "--ckpt_path", str(out / run_folder.BEST)]
     # processes of their own, as in life: within one, W&B gives every offline run of an id the same folder
     for call in (start, resumed, test):
-        subprocess.run([sys.executable, "-m", "cracklab", *call], env=free, check=True)
+        assert run_process(call, free) == 0
     return out, Offline(out)
 
 

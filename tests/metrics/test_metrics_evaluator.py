@@ -274,6 +274,7 @@ def test_any_floating_dtype_gives_the_same(rng, dtype):
     assert evaluate((ids, probabilities, mask.to(dtype))) == evaluate((ids, probabilities.float(), mask))
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_gpu_gives_the_same(rng):
     ids, probabilities, mask = case(rng, 3, channels=2)

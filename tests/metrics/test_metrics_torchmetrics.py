@@ -215,6 +215,8 @@ def test_several_classes_are_the_most_probable_whatever_the_threshold(rng):
         (CenterlineIoU, {"buffer_px": float("nan")}, "buffer_px is nan"),
         (ClDice, {"threshold": 1.5}, "threshold is 1.5"),
         (IoU, {"threshold": 0}, "threshold is 0"),
+        (IoU, {"crack_free": "ignore"}, "crack_free is 'ignore'"),
+        (HausdorffDistance95, {"backend": "scipy"}, "backend is 'scipy'"),
     ],
 )
 def test_options_out_of_range_are_refused(cls, options, message):
@@ -239,6 +241,7 @@ MASK = torch.ones(2, 1, 4, 4, dtype=torch.bool)
             (MASK * 3.5 - 1, MASK),
             r"pred has values from 2.5 to 2.5: expected probabilities, such as .*probabilities\(logits\)",
         ),
+        ((MASK * float("nan"), MASK), "pred has values from nan to nan"),
         ((MASK.float()[0], MASK), r"pred is \(1, 4, 4\): expected \(B, C, H, W\)"),
         ((MASK, MASK * 255), r"target has values other than 0 and 1"),
         ((MASK * 2, MASK), r"pred has values other than 0 and 1"),
@@ -250,6 +253,14 @@ MASK = torch.ones(2, 1, 4, 4, dtype=torch.bool)
 def test_batches_that_do_not_fit_are_refused(batch, message):
     with pytest.raises(ConfigError, match=message):
         HausdorffDistance95().update(*batch)
+
+
+@pytest.mark.parametrize("cls", [HausdorffDistance95, IoU])
+def test_a_batch_without_images_changes_nothing(cls):
+    metric = cls()
+    metric.update(MASK[:0], MASK[:0])
+    assert metric.compute().isnan()
+    assert computed(metric, (MASK, MASK)) == cls()(MASK, MASK).item()
 
 
 def test_different_numbers_of_classes_are_refused():

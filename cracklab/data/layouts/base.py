@@ -70,6 +70,13 @@ class Layout:
         """
         return self.match_sizes(self.read_image(record), self.read_mask(record), record)
 
+    def redrawn(self, record: Record, epoch: int) -> tuple[Array, Array] | None:
+        """Return the pair that training sees in an epoch, for a layout that draws it anew; None: the pair of `read`, always.
+
+        It is a function of its arguments and the layout's settings alone.
+        """
+        return None
+
     def read_image(self, record: Record) -> Array:
         """Decode one image (H, W, 3) uint8 RGB.
 

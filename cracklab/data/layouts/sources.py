@@ -69,6 +69,10 @@ class Sources(Layout):
         """Decode one pair with the layout of its source."""
         return self._layout(record).read(record)
 
+    def redrawn(self, record: Record, epoch: int) -> tuple[Array, Array] | None:
+        """Draw one pair anew with the layout of its source; the repetitions of an image within an epoch show the same pair."""
+        return self._layout(record).redrawn(record, epoch)
+
     def files(self, record: Record) -> tuple[str, ...]:
         """Return all files that a pair is read from."""
         return self._layout(record).files(record)

@@ -1,6 +1,7 @@
 """Drawn photos of cracks, without files."""
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -8,12 +9,15 @@ from cracklab.data.images import Array
 from cracklab.data.layouts.base import Index, Layout, register
 from cracklab.data.samples import Record, Side
 from cracklab.errors import ConfigError
-from cracklab.synthetic.draw import draw
+from cracklab.synthetic.draw import SMALLEST, draw
+from cracklab.synthetic.randomized.draw import draw as draw_randomized
+
+Domain = Literal["walls", "randomized"]
 
 
 @register("synthetic")
 class Synthetic(Layout):
-    """Photos of walls with branching cracks 1 to 6 px wide, drawn from a seed; `data.root` is not read.
+    """Photos of cracks, drawn from a seed; `data.root` is not read.
 
     Args:
         train: number of training images.
@@ -21,20 +25,31 @@ class Synthetic(Layout):
         test: number of test images.
         size: height and width, px.
         seed: different seeds give different images.
+        domain: `walls`: photos of walls with branching cracks 1 to 6 px wide; `randomized`: photos of any surface with cracks
+            from hairlines to 40 px, with objects that are no cracks and the faults of cameras, a fifth of them without cracks.
+        redraw: draw the training images anew in every epoch; those of epoch 0, and all validation and test images, are the
+            ones of the fixed set.
     """
 
     needs_root = False
 
     def __init__(
-        self, train: int = 200, val: int = 40, test: int = 60, size: tuple[int, int] = (128, 128), seed: int = 0
+        self,
+        train: int = 200,
+        val: int = 40,
+        test: int = 60,
+        size: tuple[int, int] = (128, 128),
+        seed: int = 0,
+        domain: Domain = "walls",
+        redraw: bool = False,
     ) -> None:
-        if min(train, val, test) < 0 or train < 1 or min(size) < 16:
+        if min(train, val, test) < 0 or train < 1 or min(size) < SMALLEST:
             raise ConfigError(
                 f"synthetic data of {train} training, {val} validation and {test} test images, {size[0]} x {size[1]} px: "
-                "give at least 1 training image, no negative number, and at least 16 x 16 px"
+                f"give at least 1 training image, no negative number, and at least {SMALLEST} x {SMALLEST} px"
             )
         self.counts: dict[Side, int] = {"train": train, "val": val, "test": test}
-        self.size, self.seed = size, seed
+        self.size, self.seed, self.domain, self.redraw = size, seed, domain, redraw
 
     def index(self, root: Path) -> Index:
         """Return the names of the images, each a photo of its own."""
@@ -46,10 +61,20 @@ class Synthetic(Layout):
         return ()
 
     def read(self, record: Record) -> tuple[Array, Array]:
-        """Draw one image and its mask."""
-        number = record.image.rpartition("-")[2]
-        key = np.random.SeedSequence((self.seed, list(self.counts).index(record.split or "train"), int(number)))
-        return draw(int(key.generate_state(1)[0]), size=self.size)
+        """Draw one image of the fixed set and its mask."""
+        return self._draw(record)
+
+    def redrawn(self, record: Record, epoch: int) -> tuple[Array, Array] | None:
+        """Draw one image anew for an epoch; a function of (seed, side, number of the image, epoch)."""
+        return self._draw(record, epoch) if self.redraw else None
+
+    def _draw(self, record: Record, epoch: int = 0) -> tuple[Array, Array]:
+        number = int(record.image.rpartition("-")[2])
+        key = (self.seed, list(self.counts).index(record.split or "train"), number)
+        words = np.random.SeedSequence(key, spawn_key=(epoch,) if epoch else ())
+        if self.domain == "walls":
+            return draw(int(words.generate_state(1)[0]), size=self.size)
+        return draw_randomized(np.random.default_rng(words), self.size)
 
     def read_image(self, record: Record) -> Array:
         """Draw one image."""

@@ -1,0 +1,32 @@
+"""Runs commands of cracklab, one a line of standard input, each in a process of its own; answers with their exit codes.
+
+The processes are forked after the slow imports, which take longer than a tiny run. W&B must not be among these: its folder
+for temporary files is one per import.
+"""
+
+import json
+import os
+import sys
+
+import albumentations  # noqa: F401
+import lightning.pytorch  # noqa: F401
+import monai.metrics  # noqa: F401
+
+
+def run(arguments: list[str], environment: dict[str, str]) -> None:
+    """Run a command in this process and end it."""
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(2, 1)  # standard output is for exit codes
+    os.environ.clear()
+    os.environ.update(environment)
+    from cracklab.cli import main
+
+    raise SystemExit(main(arguments))
+
+
+if __name__ == "__main__":
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            run(*json.loads(line))
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)

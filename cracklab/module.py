@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from cracklab.batch import Batch
 from cracklab.checkpoint import KEY, Payload, load_net, read_checkpoint
 from cracklab.data.datamodule import CrackDataModule
+from cracklab.data.native import NativeSize
 from cracklab.errors import ConfigError, RunError
 from cracklab.logits import probabilities
 from cracklab.losses import External, Loss, build_loss
@@ -73,6 +74,8 @@ class CrackModule(pl.LightningModule):
         self.compile_net, self.weights = compile, weights
         self.evaluation = evaluation
         self.evaluator = Evaluator(evaluation)
+        self.native_evaluator = Evaluator(evaluation, curves=True)
+        """Scores a test at the size of the files."""
         self.tuner = ThresholdTuner.from_options(evaluation)
         self.result: EvaluationResult | None = None
         """The last evaluation; None from the start of an epoch until its validation has ended."""
@@ -82,6 +85,7 @@ class CrackModule(pl.LightningModule):
         """The resolved configuration as YAML; kept in the checkpoint, so that a run can be rebuilt from that alone."""
         self._tuning = False
         self._columns: dict[str, dict[str, float | str]] = {}
+        self._native: NativeSize | None = None
         if encoder_lr_factor == 0:
             self._encoder.requires_grad_(False)
 
@@ -102,7 +106,7 @@ class CrackModule(pl.LightningModule):
         """Link the loss and the data, and set the memory format of the net."""
         self.net.to(memory_format=self.memory_format)
         data = getattr(self.trainer, "datamodule", None)
-        self.evaluator.class_names = getattr(data, "class_names", None)
+        self.evaluator.class_names = self.native_evaluator.class_names = getattr(data, "class_names", None)
         if isinstance(data, CrackDataModule):
             self._columns = data.describing_columns()
             data.require_maps(self.loss.maps)
@@ -213,9 +217,13 @@ class CrackModule(pl.LightningModule):
         self._start_rows(costly=not fitting or last or (self.current_epoch + 1) % every == 0)
 
     def on_test_epoch_start(self) -> None:
-        """Start new rows."""
+        """Start new rows, at the size that the net sees and at that of the files."""
         self._tuning = False
         self._start_rows(costly=True)
+        data = getattr(self.trainer, "datamodule", None)
+        self._native = data.native if isinstance(data, CrackDataModule) else None
+        self.native_evaluator.threshold = self.evaluator.threshold
+        self.native_evaluator.reset()
 
     def _start_rows(self, costly: bool) -> None:
         self.evaluator.costly = self.evaluator.curves = costly
@@ -228,8 +236,15 @@ class CrackModule(pl.LightningModule):
         return self._evaluate(batch)
 
     def test_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """Add the rows of a batch."""
-        return self._evaluate(batch)
+        """Add the rows of a batch, and those of its images at the size of their files, one image at a time."""
+        outputs = self._evaluate(batch)
+        for name, scores in zip(batch["id"], outputs["probabilities"].cpu(), strict=True):
+            if self._native is not None and name in self._native:
+                image = self._native.restore(name, scores)
+                self.native_evaluator.update(
+                    [name], image.probabilities, image.mask, image.valid, columns=image.columns
+                )
+        return outputs
 
     def _evaluate(self, batch: Batch) -> dict[str, Tensor]:
         logits = self(batch["image"])
@@ -273,14 +288,20 @@ class CrackModule(pl.LightningModule):
 
     def _log_rows(self, stage: Literal["val", "test"]) -> None:
         rows, threshold = self.evaluator.rows(), self.evaluator.threshold
-        metrics = self.evaluator.compute(rows) | {"threshold": threshold}
+        found: dict[str, dict[str, float | None]] = {stage: self.evaluator.compute(rows) | {"threshold": threshold}}
+        native_rows = None
+        if stage == "test" and self._native is not None:
+            native_rows = self.native_evaluator.rows()
+            found["native"] = self.native_evaluator.compute(native_rows)
+        metrics = {f"{kind}/{name}": value for kind, values in found.items() for name, value in values.items()}
         self.result = EvaluationResult(
             stage,
             self.current_epoch,
             rows,
-            {f"{stage}/{name}": value for name, value in sorted(metrics.items())},
+            dict(sorted(metrics.items())),
             threshold,
             complete=self.evaluator.costly,
+            native_rows=native_rows,
         )
         scores = self.result.scores
         # equal on every process already, since the rows are: nothing to synchronise

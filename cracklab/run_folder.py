@@ -10,6 +10,7 @@ environment.json     versions, seeds, device, git revision, determinism tier
 fold.json            of a run on one fold: its number and the images on each side
 test_metrics.json    from test: name -> finite number or null
 per_image.csv        from test: one row per image, first column id
+per_image_native.csv from test: the same at the size of the files
 protocols.json       from test: the same predictions under each named protocol
 """
 
@@ -29,6 +30,7 @@ PANELS = "panels"
 EXAMPLES = f"{PANELS}/examples"
 TEST_METRICS = "test_metrics.json"
 PER_IMAGE = "per_image.csv"
+PER_IMAGE_NATIVE = "per_image_native.csv"
 PROTOCOLS = "protocols.json"
 
 

@@ -41,7 +41,7 @@ def fit(out: Path, *more: str) -> Path:
 @cache
 def _server() -> subprocess.Popen[str]:
     """Start the process that runs commands; it ends with this one."""
-    folders = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    folders = os.pathsep.join([str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     command = [sys.executable, str(ROOT / "tests" / "command_server.py")]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     return subprocess.Popen(command, text=True, env=os.environ | {"PYTHONPATH": folders}, **pipes)

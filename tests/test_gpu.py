@@ -66,8 +66,10 @@ def test_a_loss_under_autocast_is_that_of_the_rounded_logits(name, dtype):
 def test_a_run_trains_and_its_checkpoint_predicts_the_same_mask_on_gpu_and_cpu(tmp_path, precision):
     out = fit(tmp_path / "run", *ON_GPU, f"--trainer.precision={precision}")
     photo = draw(3, (301, 517))[0]
-    masks = [load(out / run_folder.BEST, device).predict(photo).mask for device in ("cpu", "cuda")]
-    assert (masks[0] == masks[1]).mean() >= 0.999
+    model = load(out / run_folder.BEST, "cpu")
+    found = [model.predict(photo), load(out / run_folder.BEST, "cuda").predict(photo)]
+    near = np.abs(found[0].probability - model.threshold) < 0.005  # convolutions on a GPU round to 10 bits
+    assert (found[0].mask == found[1].mask)[~near].all()
 
 
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])

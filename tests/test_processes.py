@@ -13,6 +13,7 @@ from cracklab.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = [
+    "--data.resize=48",  # so that the files have another size
     "--data.layout.train=16",
     "--data.layout.val=5",
     "--data.layout.test=7",
@@ -52,4 +53,6 @@ def test_two_processes_score_an_odd_number_of_images_like_one(tmp_path, monkeypa
     two, one = (json.loads((tmp_path / name / run_folder.TEST_METRICS).read_text()) for name in ("by two", "by one"))
     assert two.keys() == one.keys()
     assert two == pytest.approx(one, abs=1e-6)
-    assert len((tmp_path / "by two" / run_folder.PER_IMAGE).read_text().splitlines()) == 1 + 7
+    assert one["native/crack_share"] != pytest.approx(one["test/crack_share"], rel=1e-3)
+    for table in (run_folder.PER_IMAGE, run_folder.PER_IMAGE_NATIVE):
+        assert len((tmp_path / "by two" / table).read_text().splitlines()) == 1 + 7

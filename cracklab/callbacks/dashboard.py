@@ -66,9 +66,10 @@ class Dashboard(pl.Callback):
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Write the values of all protocols to the summary."""
+        result: EvaluationResult = pl_module.result
         for logger in wandb_loggers(trainer):
-            for name, result in run_protocols(pl_module.result.rows).items():
-                for key, value in result.get("values", {}).items():
+            for name, found in run_protocols(result.rows, result.native_rows).items():
+                for key, value in found.get("values", {}).items():
                     logger.experiment.summary[f"protocols/{name}/{key}"] = value
 
     def _log_best(self, trainer: pl.Trainer, pl_module: Any) -> None:

@@ -15,7 +15,7 @@ from cracklab.metrics.rows import without_histograms
 
 
 class Tables(pl.Callback):
-    """Writes metrics.csv after every epoch, and test_metrics.json, per_image.csv and protocols.json after a test.
+    """Writes metrics.csv after every epoch, and the metrics, the rows and the protocols of a test.
 
     A resumed run drops the rows from its first epoch on, so that every epoch has one row.
     """
@@ -60,7 +60,10 @@ class Tables(pl.Callback):
         """Write the metrics, the rows and the protocols of a test."""
         self._write(trainer, pl_module, run_folder.TEST_METRICS, run_folder.PER_IMAGE)
         if trainer.is_global_zero:
-            write_json(Path(trainer.default_root_dir) / run_folder.PROTOCOLS, run_protocols(pl_module.result.rows))
+            folder, result = Path(trainer.default_root_dir), pl_module.result
+            if result.native_rows is not None:
+                write_csv(folder / run_folder.PER_IMAGE_NATIVE, without_histograms(result.native_rows))
+            write_json(folder / run_folder.PROTOCOLS, run_protocols(result.rows, result.native_rows))
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the result of `cracklab validate`; that of fit is in metrics.csv."""

@@ -22,6 +22,7 @@ from cracklab.data.folds import SplitName, SplitPlan
 from cracklab.data.groups import KnownOverlap, check_overlap, with_groups
 from cracklab.data.images import Interpolation
 from cracklab.data.layouts import LAYOUTS, Layout
+from cracklab.data.native import NativeSize
 from cracklab.data.prepared import PreparedData
 from cracklab.data.provenance import Provenance
 from cracklab.data.sampler import EpochSampler
@@ -228,6 +229,11 @@ class CrackDataModule(pl.LightningDataModule):
         """Description of the data for a checkpoint, and its checks against other checkpoints."""
         thumbnails = self.prepared.thumbnails
         return Provenance(self.layout, self.records, self.splits, self.transform, thumbnails, self.accepted_overlap)
+
+    @cached_property
+    def native(self) -> NativeSize:
+        """Masks and probabilities at the size of the files."""
+        return NativeSize(self.records, self.layout, self.transform)
 
     def require_maps(self, names: Sequence[str]) -> None:
         """Compute these target maps too; the CLI sets `maps` from the loss, and a training in Python needs no link."""

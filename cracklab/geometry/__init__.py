@@ -8,6 +8,6 @@ another part of cracklab.
   diagonal of the image.
 - The kernel is compiled by Numba on first use, which takes about a second, and cached on disk if a folder is writable.
 - `skeletonize` thins after Zhang and Suen (1984), since it runs once per training sample and Lee's method takes three to
-  four times as long. `cracklab.measure` uses Lee's method, because lengths need every end.
+  four times as long. `cracklab.measure` thins by distance, because lengths need every end.
 - `widths` is exact along rows and columns, and its docstring states the measured error at other angles.
 """

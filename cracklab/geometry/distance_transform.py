@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TypeVar, cast
 
 import cv2
 import numba
 import numpy as np
 from numpy.typing import NDArray
+
+Function = TypeVar("Function", bound=Callable[..., object])
 
 STRIP = 512
 """Number of columns that one pass handles together: their counters fit the L1 cache and fill SIMD registers."""
@@ -15,7 +17,7 @@ LARGE = 1 << 22
 """Number of pixels from which threads pay off."""
 
 
-def compiled(function: Callable[..., None]) -> Any:
+def compiled(function: Function) -> Function:
     """Compile a function with Numba, without the GIL; cache the machine code on disk if a folder is writable.
 
     Example:
@@ -23,9 +25,9 @@ def compiled(function: Callable[..., None]) -> Any:
         42
     """
     try:
-        return numba.njit(nogil=True, error_model="numpy", cache=True)(function)
+        return cast("Function", numba.njit(nogil=True, error_model="numpy", cache=True)(function))
     except RuntimeError:  # neither the package's folder nor the user's cache folder is writable
-        return numba.njit(nogil=True, error_model="numpy")(function)
+        return cast("Function", numba.njit(nogil=True, error_model="numpy")(function))
 
 
 def distance_transform(where: NDArray[np.bool_]) -> NDArray[np.float32]:

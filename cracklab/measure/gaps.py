@@ -7,11 +7,13 @@ import numpy as np
 from scipy.cluster.hierarchy import DisjointSet
 from scipy.spatial import cKDTree
 
-from cracklab.measure.lines import DIRECTION_PX, Floats
+from cracklab.measure.lines import Floats
 from cracklab.measure.measurement import Crack
 
 TURN_DEG = 60.0
 """Maximum turn of a crack within a gap, degrees."""
+DIRECTION_PX = 6
+"""The direction of a crack at its tip is that of its last `DIRECTION_PX` px."""
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,12 @@
 import heapq
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import NamedTuple
 
 import numpy as np
-from skimage.morphology import skeletonize
 
-from cracklab.geometry.masks import Map, Mask
+from cracklab.geometry.masks import Map
 from cracklab.measure.lines import Floats, Points, arc_length
+from cracklab.measure.skeleton import Branch
 
 SPUR_PX = 3.0
 """A branch that extends beyond its crack by less than this is roughness of the edge, however thin the crack, px."""
@@ -24,51 +23,6 @@ def values_at(map: Map, points: Points) -> Floats:
     """
     columns, rows = points.astype(int).T
     return np.asarray(map[rows, columns], np.float64)
-
-
-class Branch(NamedTuple):
-    """A chain of pixels between two nodes; a node is a tip, a branch point, or the seam of a closed line.
-
-    Example:
-        >>> Branch(7, 9, np.array([[0.0, 0.0], [1.0, 1.0], [2.0, 1.0]])).backwards().points.tolist()
-        [[2.0, 1.0], [1.0, 1.0], [0.0, 0.0]]
-    """
-
-    start: int
-    end: int
-    points: Points
-
-    @property
-    def length(self) -> float:
-        """Length of the chain of pixel centres, px."""
-        return float(np.hypot(*np.diff(self.points, axis=0).T).sum())
-
-    def backwards(self) -> "Branch":
-        """Return the branch from its end to its start."""
-        return Branch(self.end, self.start, self.points[::-1])
-
-
-def skeleton_branches(mask: Mask) -> list[Branch]:
-    """Return the branches of a mask's skeleton (Lee 1994); isolated pixels have none.
-
-    The skeleton of Zhang and Suen (1984) is not used: it erodes strips at 45 degrees from both ends, up to all of them.
-
-    Example:
-        >>> mask = np.zeros((5, 9), bool)
-        >>> mask[1:4, 1:8] = True
-        >>> (branch,) = skeleton_branches(mask)
-        >>> branch.points[0].tolist(), branch.points[-1].tolist()
-        ([1.0, 2.0], [7.0, 2.0])
-    """
-    from skan import Skeleton  # its compiler takes seconds to import
-
-    line = np.asarray(skeletonize(mask, method="lee"), np.bool_)  # type: ignore[no-untyped-call]  # no types
-    if np.count_nonzero(line) < 2:
-        return []
-    skeleton = Skeleton(line, keep_images=False)
-    pixels = skeleton.coordinates[:, ::-1].astype(np.float64)
-    chains = (skeleton.path(i) for i in range(skeleton.n_paths))
-    return [Branch(int(chain[0]), int(chain[-1]), pixels[chain]) for chain in chains if len(chain) > 1]
 
 
 class SkeletonGraph:

@@ -30,6 +30,7 @@ class Line:
             and the last point of a closed line are equal.
         width_px: (N,), width at each vertex.
         width_valid: (N,), whether a vertex is far enough from tips and branch points for its width to count.
+        is_isotropic: whether the line stands for a speck without a direction, such as a single pixel.
 
     Example:
         >>> points = np.array([[0.0, 0.0], [3.0, 4.0]])
@@ -40,6 +41,7 @@ class Line:
     points: Points
     width_px: Floats
     width_valid: NDArray[np.bool_]
+    is_isotropic: bool = False
 
     @property
     def length_px(self) -> float:
@@ -166,9 +168,9 @@ def summarize(cracks: Sequence[Crack], mm_per_px: float | None) -> dict[str, Any
     - `width_p50`, `width_p95`, `width_max`: over the centre lines, weighted by length, away from branch points and tips.
     - `orientation_deg`: mean direction of the centre lines, 0 horizontal, 90 vertical, anticlockwise, below 180.
     - `alignment`: 1 if all centre lines have this direction, 0 if no direction prevails. Both are the mean of doubled
-      angles (Mardia 1972).
+      angles (Mardia 1972); a speck without a direction counts as its length in all directions.
 
-    Widths and directions of no cracks are None. Without a scale, everything in mm is None.
+    Widths and directions of no cracks are None, and so is the direction of such specks alone. Without a scale, everything in mm is None.
 
     Example:
         >>> points = np.array([[0.0, 0.0], [3.0, 4.0]])
@@ -206,12 +208,14 @@ def _widths(lines: Sequence[Line]) -> dict[str, float | None]:
 
 
 def _direction(lines: Sequence[Line]) -> dict[str, float | None]:
-    steps = np.concatenate([np.empty((0, 2)), *(np.diff(line.points, axis=0) for line in lines)])
-    right, up = steps[:, 0], -steps[:, 1]
-    lengths = np.hypot(right, up)
-    if not lengths.sum():
+    length = sum(line.length_px for line in lines)
+    if not length:
         return {"orientation_deg": None, "alignment": None}
-    doubled = np.sum(lengths * np.exp(2j * np.arctan2(up, right))) / lengths.sum()
+    directed = [np.diff(line.points, axis=0) for line in lines if not line.is_isotropic]
+    if not directed:
+        return {"orientation_deg": None, "alignment": 0.0}
+    right, down = np.concatenate(directed).T
+    doubled = np.sum(np.hypot(right, down) * np.exp(2j * np.arctan2(-down, right))) / length
     return {"orientation_deg": float(np.degrees(np.angle(doubled)) / 2 % 180), "alignment": float(abs(doubled))}
 
 

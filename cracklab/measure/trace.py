@@ -1,5 +1,6 @@
 """From a mask to its cracks: skeleton, centre lines, widths."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import cv2
@@ -8,24 +9,17 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from cracklab.errors import ConfigError, DataError
-from cracklab.geometry.masks import Map, Mask, distance_to
+from cracklab.geometry.masks import Mask, distance_to
+from cracklab.measure.centring import centre_line, resample, sigma_of
+from cracklab.measure.ends import extend_to_end, trim_end
 from cracklab.measure.gaps import bridge_gaps
-from cracklab.measure.graph import Branch, SkeletonGraph, skeleton_branches, values_at
-from cracklab.measure.lines import (
-    MIN_SIGMA_PX,
-    Floats,
-    Points,
-    extend_to_end,
-    principal_axis,
-    resample,
-    smooth,
-    trim_end,
-)
+from cracklab.measure.graph import SkeletonGraph, values_at
+from cracklab.measure.junctions import Junction, place_junctions
+from cracklab.measure.lines import Floats, Points, principal_axis
 from cracklab.measure.measurement import Crack, Line, Measurement
+from cracklab.measure.skeleton import Branch, skeleton_branches
+from cracklab.measure.symmetry import Pixels, canonical_orientation, is_isotropic
 from cracklab.measure.widths import line_widths
-
-Discs = tuple[Points, Floats]
-"""Centres and radii, px."""
 
 HOLE_PX = 16
 """Holes of up to this area are errors of the mask, not islands between two cracks, px."""
@@ -68,7 +62,7 @@ def measure_mask(
     if not 0 <= min_length_px < np.inf:
         raise ConfigError(f"the minimum length of a crack is {min_length_px} px: give 0 or more")
     height, width = mask.shape
-    cracks = bridge_gaps(_trace_parts(fill_small_holes(mask)), bridge_px)
+    cracks = bridge_gaps([_trace_part(*part) for part in _connected_parts(fill_small_holes(mask))], bridge_px)
     long_enough = [crack for crack in cracks if crack.length_px >= min_length_px]
     longest_first = sorted(long_enough, key=lambda crack: -crack.length_px)
     return Measurement(tuple(longest_first), height, width, mm_per_px)
@@ -89,8 +83,8 @@ def fill_small_holes(mask: Mask) -> Mask:
     return np.asarray(mask | small[labels], np.bool_) if small.any() else mask
 
 
-def _trace_parts(mask: Mask) -> list[Crack]:
-    """Return every connected part of a mask as a crack."""
+def _connected_parts(mask: Mask) -> list[tuple[Pixels, Floats]]:
+    """Return the pixels (M, 2) of every connected part of a mask, and their distance to the nearest pixel outside (M,), px."""
     count, labels = cv2.connectedComponents(np.ascontiguousarray(mask).view(np.uint8), connectivity=8)
     if count == 1:
         return []
@@ -98,74 +92,92 @@ def _trace_parts(mask: Mask) -> list[Crack]:
     rows, columns = np.nonzero(mask)
     part_of = labels[rows, columns]
     order = np.argsort(part_of, kind="stable")
-    pixels = np.stack([columns, rows], axis=1)[order].astype(np.float64)
+    pixels = np.stack([columns, rows], axis=1)[order]
+    depths = depth[rows, columns][order].astype(np.float64)
     bounds = np.searchsorted(part_of[order], np.arange(1, count + 1))
-    branches: list[list[Branch]] = [[] for _ in range(count)]
-    for branch in skeleton_branches(mask):
-        x, y = branch.points[0].astype(int)
-        branches[labels[y, x]].append(branch)
-    return [_trace_part(branches[i], pixels[start:end], depth) for i, (start, end) in enumerate(pairwise(bounds), 1)]
+    return [(pixels[first:last], depths[first:last]) for first, last in pairwise(bounds)]
 
 
-def _trace_part(branches: list[Branch], pixels: Points, depth: Map) -> Crack:
-    """Return a connected part of a mask as a crack.
+def _trace_part(pixels: Pixels, depths: Floats) -> Crack:
+    """Return a connected part of a mask as a crack, in the same way for its mirror images and rotations by 90 degrees.
 
     Args:
-        branches: of the part's skeleton.
         pixels: (M, 2), of the part.
-        depth: (H, W), distance to the nearest pixel outside of the mask, px.
+        depths: (M,), distance of each to the nearest pixel outside of the mask, px.
     """
-    graph = SkeletonGraph(branches)
-    graph.prune(depth)
-    depth_of_pixels = values_at(depth, pixels)
-    kept = list(graph.branches.values())
-    is_patch = not kept or (
-        len(kept) == 1 and kept[0].start != kept[0].end and kept[0].length <= 2 * depth_of_pixels.max()
+    orientation = canonical_orientation(pixels)
+    turned = orientation.apply(pixels) + 1  # a border of one pixel
+    width, height = turned.max(axis=0) + 2
+    order = np.argsort(turned[:, 1] * width + turned[:, 0])
+    crack = _trace_canonical(turned[order], depths[order], (int(height), int(width)))
+    return Crack(
+        lines=tuple(replace(line, points=orientation.undo(line.points - 1)) for line in crack.lines),
+        gaps=crack.gaps,
+        tips=orientation.undo(crack.tips - 1),
+        branch_points=orientation.undo(crack.branch_points - 1),
+        area_px=crack.area_px,
     )
+
+
+def _trace_canonical(pixels: Pixels, depths: Floats, shape: tuple[int, int]) -> Crack:
+    """Return the pixels of a part, in its canonical orientation and in raster order, as a crack."""
+    depth = np.zeros(shape, np.float32)
+    depth[pixels[:, 1], pixels[:, 0]] = depths
+    graph = SkeletonGraph(skeleton_branches(depth))
+    graph.prune(depth)
+    branches, junctions = list(graph.branches.values()), list[Junction]()
+    points = pixels.astype(np.float64)
+    is_patch = not branches or (len(branches) == 1 and _is_patch(branches[0], depths))
     if is_patch:
-        lines = [resample(principal_axis(pixels))]
-        tips, branch_points = lines[0][[0, -1]], np.empty((0, 2))
+        lines = [resample(principal_axis(points))]
+        tips = lines[0][[0, -1]]
     else:
-        lines, tips = _centre_lines(graph, pixels, depth)
-        nodes = {branch.start: branch.points[0] for branch in kept} | {branch.end: branch.points[-1] for branch in kept}
-        branch_points = np.array([xy for node, xy in nodes.items() if graph.degree(node) > 2]).reshape(-1, 2)
-    discs = branch_points, values_at(depth, branch_points)
-    widths = line_widths(lines, pixels, depth_of_pixels)
-    valid = _valid_widths(lines, widths, tips, discs)
-    measured = tuple(Line(*values) for values in zip(lines, widths, valid, strict=True))
-    return Crack(measured, np.empty((0, 2, 2)), tips, _distinct(discs), len(pixels))
+        lines, tips, junctions = _centre_lines(graph, depth)
+    widths = line_widths(lines, points, depths)
+    valid = _valid_widths(lines, widths, tips, junctions)
+    isotropic = is_patch and is_isotropic(pixels)
+    measured = tuple(Line(*values, isotropic) for values in zip(lines, widths, valid, strict=True))
+    return Crack(measured, np.empty((0, 2, 2)), tips, _distinct(junctions), len(pixels))
 
 
-def _centre_lines(graph: SkeletonGraph, pixels: Points, depth: Map) -> tuple[list[Points], Points]:
-    """Return smooth centre lines of all branches, and the tips (T, 2)."""
-    tree = cKDTree(pixels)
-    lines, tips = [], []
-    for branch in graph.branches.values():
-        chain = branch.points
-        radii: list[float | None] = [None, None]
+def _is_patch(branch: Branch, depths: Floats) -> bool:
+    """Return whether the only branch of a part is no longer than the part is wide."""
+    return branch.start != branch.end and branch.length <= 2 * depths.max()
+
+
+def _centre_lines(graph: SkeletonGraph, depth: NDArray[np.float32]) -> tuple[list[Points], Points, list[Junction]]:
+    """Return the centre lines of all branches, the tips (T, 2) and the branch points."""
+    lines: dict[int, Points] = {}
+    radii: dict[int, list[float | None]] = {}
+    for key, branch in graph.branches.items():
+        chain, radii[key] = branch.points, [None, None]
         for end, node in enumerate((branch.start, branch.end)):
             if graph.degree(node) == 1:
-                chain, radii[end] = trim_end(chain, values_at(depth, chain))
+                chain, radii[key][end] = trim_end(chain, values_at(depth, chain))
             chain = chain[::-1]
-        sigma = max(MIN_SIGMA_PX, float(np.median(values_at(depth, branch.points))))
-        line = smooth(chain, sigma)
-        for radius in radii:
+        sigma = sigma_of(float(np.median(values_at(depth, branch.points))))
+        lines[key] = centre_line(chain, depth, sigma, (radii[key][0] is None, radii[key][1] is None))
+    junctions = place_junctions(graph, lines, depth)
+    tips = []
+    for key, line in lines.items():
+        for radius in radii[key]:
             if radius is not None:
-                around = pixels[tree.query_ball_point(line[0], 8 * radius + 8)]
-                line = extend_to_end(line, radius, around)
+                line = extend_to_end(line, radius, depth)
                 tips.append(line[0])
             line = line[::-1]
-        lines.append(resample(line))
-    return lines, np.array(tips).reshape(-1, 2)
+        lines[key] = resample(line)
+    return list(lines.values()), np.array(tips).reshape(-1, 2), junctions
 
 
-def _valid_widths(lines: list[Points], widths: list[Floats], tips: Points, discs: Discs) -> list[NDArray[np.bool_]]:
-    """Return which vertices are outside of the discs inscribed at branch points, and over half a width from a tip."""
+def _valid_widths(
+    lines: list[Points], widths: list[Floats], tips: Points, junctions: list[Junction]
+) -> list[NDArray[np.bool_]]:
+    """Return which vertices are outside of the zones of branch points, and over half a width from a tip."""
     valid = np.ones(sum(map(len, lines)), bool)
-    if len(discs[0]):
+    if junctions:
         tree = cKDTree(np.concatenate(lines))
-        for centre, radius in zip(*discs, strict=True):
-            valid[tree.query_ball_point(centre, radius + 1)] = False
+        for junction in junctions:
+            valid[tree.query_ball_point(junction.xy, junction.zone)] = False
     parts = np.split(valid, np.cumsum([len(line) for line in lines])[:-1])
     ends = {tuple(tip) for tip in tips}
     for line, width, part in zip(lines, widths, parts, strict=True):
@@ -175,13 +187,13 @@ def _valid_widths(lines: list[Points], widths: list[Floats], tips: Points, discs
     return parts
 
 
-def _distinct(discs: Discs) -> Points:
+def _distinct(junctions: list[Junction]) -> Points:
     """Return the branch points (B, 2); of those inside of another's inscribed disc, the one with the largest disc."""
-    points, radii = discs
-    if not len(points):
-        return points
+    if not junctions:
+        return np.empty((0, 2))
+    points, radii = np.array([one.xy for one in junctions]), np.array([one.radius for one in junctions])
     tree, kept = cKDTree(points), np.ones(len(points), bool)
-    for i in np.argsort(-radii):
+    for i in np.argsort(-radii, kind="stable"):
         if kept[i]:
             kept[tree.query_ball_point(points[i], radii[i])] = False
             kept[i] = True

@@ -1,11 +1,13 @@
 """Sub-pixel width along a centre line."""
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter1d
+from scipy.ndimage import convolve1d, maximum_filter1d
 from scipy.spatial import cKDTree
 
-from cracklab.measure.lines import Floats, Points, arc_length
+from cracklab.measure.lines import Floats, Points, arc_length, is_closed
 
 
 def line_widths(lines: list[Points], pixels: Points, depth: Floats) -> list[Floats]:
@@ -36,39 +38,45 @@ def line_widths(lines: list[Points], pixels: Points, depth: Floats) -> list[Floa
         >>> float(widths[15].round(2)), 2 * 2.0  # twice the distance in the middle is 4
         (3.0, 4.0)
     """
-    vertices = np.concatenate(lines)
+    vertices = np.concatenate([line[:-1] if is_closed(line) else line for line in lines])
     nearest = np.asarray(cKDTree(vertices).query(pixels)[1], np.intp)
     area = _area_of_vertices(lines, vertices, pixels, nearest)
     disc = np.zeros(len(vertices))
     np.maximum.at(disc, nearest, 2 * depth)
     widths, first = [], 0
     for line in lines:
-        part = slice(first, first + len(line))
-        first += len(line)
-        share = np.full(len(line), arc_length(line)[-1] / (len(line) - 1))
-        share[[0, -1]] /= 2  # only half a step of the line belongs to an end
+        closed = is_closed(line)
+        count = len(line) - closed
+        part = slice(first, first + count)
+        first += count
+        share = np.full(count, arc_length(line)[-1] / (len(line) - 1))
+        if not closed:
+            share[[0, -1]] /= 2  # only half a step of the line belongs to an end
         half = 1 + round(float(np.median(disc[part])) / 2)
         window = np.hanning(2 * half + 3)[1:-1]
-        mean = _windowed_sum(area[part], window) / _windowed_sum(share, window)
-        widths.append(np.minimum(mean, maximum_filter1d(disc[part], 2 * half + 1)))
+        mode: Literal["wrap", "constant"] = "wrap" if closed else "constant"
+        mean = convolve1d(area[part], window, mode=mode) / convolve1d(share, window, mode=mode)
+        width = np.minimum(mean, maximum_filter1d(disc[part], 2 * half + 1, mode=mode))
+        widths.append(np.append(width, width[:1]) if closed else width)
     return widths
 
 
 def _area_of_vertices(lines: list[Points], vertices: Points, pixels: Points, nearest: NDArray[np.intp]) -> Floats:
     """Return the number of pixels of each vertex; a pixel between two vertices is divided between them in proportion."""
-    count = len(vertices)
-    step = np.concatenate([np.gradient(line, axis=0) for line in lines])
+    before, after, first = [], [], 0
+    for line in lines:
+        closed = is_closed(line)
+        own = first + np.arange(len(line) - closed)
+        first += len(own)
+        before.append(np.roll(own, 1) if closed else np.concatenate([own[:1], own[:-1]]))
+        after.append(np.roll(own, -1) if closed else np.concatenate([own[1:], own[-1:]]))
+    previous, following = np.concatenate(before), np.concatenate(after)
+    ends = (previous == np.arange(len(vertices))) | (following == np.arange(len(vertices)))
+    step = (vertices[following] - vertices[previous]) / np.where(ends, 1, 2)[:, None]
     square = np.maximum(np.sum(step**2, axis=1), 1e-9)  # 0 where a line turns back
     place = np.sum((pixels - vertices[nearest]) * step[nearest], axis=1) / square[nearest]
     place = np.clip(place, -0.5, 0.5)
-    ends = np.cumsum([len(line) for line in lines])
-    line_of = np.repeat(np.arange(len(lines)), np.diff(ends, prepend=0))
-    beside = np.clip(nearest + np.sign(place).astype(int), 0, count - 1)
-    beside = np.where(line_of[beside] == line_of[nearest], beside, nearest)
+    beside = np.where(place > 0, following[nearest], previous[nearest])
     given = np.abs(place)
+    count = len(vertices)
     return np.asarray(np.bincount(nearest, 1 - given, count) + np.bincount(beside, given, count), np.float64)
-
-
-def _windowed_sum(values: Floats, window: Floats) -> Floats:
-    half = len(window) // 2
-    return np.convolve(values, window)[half : half + len(values)]

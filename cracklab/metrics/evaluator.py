@@ -21,6 +21,8 @@ from cracklab.metrics.rows import Row, class_suffixes, costly_columns, overlap_r
 
 MAX_PENDING = 32
 """Images whose costly scores may be waiting for a thread."""
+MAX_PENDING_PX = 1 << 26
+"""The same in pixels, for large images: each takes a byte in every mask of its image."""
 TRIVIAL_SHARE = 0.9
 """Share of the truth that is boundary, above which Boundary IoU is nearly plain IoU."""
 
@@ -170,8 +172,9 @@ class Evaluator:
         more = dict(zip(self.options.surface_thresholds, others, strict=False))  # several classes have none
         future = thread_pool().submit(costly_columns, self.options, classes, pred, truth, more, row.get("mm_per_px"))
         self._pending.append((row, future))
-        if len(self._pending) > MAX_PENDING:  # bounds the masks in memory
-            self._pending[-MAX_PENDING][1].result()
+        waiting = max(1, min(MAX_PENDING, MAX_PENDING_PX // truth.size))
+        if len(self._pending) > waiting:  # bounds the masks in memory
+            self._pending[-waiting][1].result()
 
 
 def _counted(probabilities: Tensor, valid: Tensor | None, sizes: list[list[int]]) -> Tensor | None:

@@ -40,6 +40,8 @@ class Protocol:
     warning: str = ""
     several_classes: bool = False
     """Whether it is defined for several classes as well."""
+    native: bool = False
+    """Whether it is computed from the rows at the size of the files."""
 
 
 def find_protocol(name: str) -> Protocol:
@@ -62,7 +64,8 @@ def run_protocol(name: str, rows: Rows) -> dict[str, Any]:
 
     Args:
         name: key of `PROTOCOLS`.
-        rows: of `Evaluator.rows`, of one class, with histograms (`Evaluator(curves=True)`).
+        rows: of `Evaluator.rows`, of one class, with histograms (`Evaluator(curves=True)`); those at the size of the files
+            for a protocol that is `native`.
 
     Returns:
         `protocol`, `what`, `source`, `warning` (words) and `values`, by name a finite number or None.
@@ -81,19 +84,26 @@ def run_protocol(name: str, rows: Rows) -> dict[str, Any]:
     return {**labels, "values": protocol.compute(rows)}
 
 
-def run_protocols(rows: Rows) -> dict[str, dict[str, Any]]:
+def run_protocols(rows: Rows, native_rows: Rows | None = None) -> dict[str, dict[str, Any]]:
     """Return the results of all protocols by name; see `run_protocol`.
 
     A protocol that cannot be computed from the rows has only its name and the reason, `left_out`.
+
+    Args:
+        rows: at the size that the net sees.
+        native_rows: at the size of the files; None if there are none.
 
     Example:
         >>> run_protocols([{"id": "a", "iou": 0.25}])["best_on_test"]["left_out"]
         'the rows hold no histograms: evaluate one class with Evaluator(curves=True)'
     """
     found: dict[str, dict[str, Any]] = {}
-    for name in PROTOCOLS:
+    for name, protocol in PROTOCOLS.items():
+        chosen = native_rows if protocol.native else rows
         try:
-            found[name] = run_protocol(name, rows)
+            if chosen is None:
+                raise ConfigError("only a test with a CrackDataModule knows the size of the files")
+            found[name] = run_protocol(name, chosen)
         except ConfigError as error:
             found[name] = {"protocol": name, "left_out": str(error)}
     return found
@@ -136,6 +146,12 @@ def _per_image(rows: Rows) -> Values:
     values = aggregate(rows)
     names = ("iou_image", "dice_image", "precision_image", "recall_image", "hd95_px", "boundary_iou", "cl_dice")
     return {name.removesuffix("_image"): values[name] for name in names if name in values}
+
+
+def _native(rows: Rows) -> Values:
+    values = aggregate(rows)
+    names = (*BINARY, "iou_image", "dice_image", "hd95_px", "hd95_mm", "asd_px", "boundary_iou", "cl_dice", "bridged")
+    return {name: values[name] for name in (*names, "average_precision", "seen_share") if name in values}
 
 
 def _krasniqi2026(rows: Rows) -> Values:
@@ -251,6 +267,15 @@ PROTOCOLS: Mapping[str, Protocol] = {
         _per_image,
         "Means over images at the checkpoint's threshold; for images without crack, see cracklab/metrics/README.md.",
         several_classes=True,
+    ),
+    "native": Protocol(
+        _native,
+        "Probabilities brought back to the size of their files (bilinear, as `cracklab predict`), scored there against the "
+        "mask files at the checkpoint's threshold, so that runs at different data.resize compare. Lengths, and tolerances given "
+        "in px, are in px of the file. With data.crop only the centre of a file is scored: seen_share is the share of its "
+        "pixels, and runs with different crops do not compare. All scores are native/NAME in test_metrics.json.",
+        several_classes=True,
+        native=True,
     ),
     "krasniqi2026": Protocol(
         _krasniqi2026,

@@ -23,11 +23,13 @@ class EvaluationResult:
     rows: Sequence[Row]
     """One row per image, sorted by id."""
     metrics: Mapping[str, float | None]
-    """Values by `stage/name`, sorted by name; None if there was nothing to measure."""
+    """Values by `stage/name`, sorted; None if there was nothing to measure."""
     threshold: float
     """The probability threshold of metrics without `@`."""
     complete: bool
     """Whether the costly scores were computed."""
+    native_rows: Sequence[Row] | None = None
+    """The rows of a test at the size of the files; their metrics are called `native/name`. None if there are no files."""
 
     @property
     def scores(self) -> dict[str, float]:

@@ -234,7 +234,7 @@ class Analysis:
         best = self._best_epochs().mean()
         if self.quantity.better == "higher":
             return float(SHARE_OF_BEST * best.max())
-        return float(best.min() / SHARE_OF_BEST) if self.quantity.better == "lower" else math.nan
+        return float(best.min() / SHARE_OF_BEST)
 
     def _best_epochs(self) -> pd.DataFrame:
         """Return the score of the best epoch: index block, one column per method."""

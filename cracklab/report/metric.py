@@ -4,13 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from cracklab import run_folder
 from cracklab.errors import ConfigError
 from cracklab.metrics.key import MetricKey
 from cracklab.metrics.overlap import BINARY, COUNTS
 from cracklab.metrics.protocols import PROTOCOLS
 from cracklab.metrics.scores import SCORES
 from cracklab.registry import nearest
-from cracklab.report.statistics import Quantity
+from cracklab.report.statistics import Better, Quantity
 
 NAMES = {
     "iou": "IoU", "dice": "Dice", "f1": "F1", "mean_iou": "mean IoU", "hd95_px": "HD95", "hd95_mm": "HD95", "hd100_px": "Hausdorff distance",
@@ -18,8 +19,19 @@ NAMES = {
     "cl_iou": "centre-line IoU",
 }  # fmt: skip
 """Names of scores in sentences; all others are written as in their keys, with spaces."""
-NO_SCORES = ("images", "threshold", "crack_share", "boundary_share", "width_px", "empty_truth", "empty_pred")
+NO_SCORES = (
+    "images",
+    "threshold",
+    "crack_share",
+    "boundary_share",
+    "width_px",
+    "empty_truth",
+    "empty_pred",
+    "seen_share",
+)
 """Names in test_metrics.json of which neither more nor less is better."""
+COUNTS_OF_PIECES = ("pieces_per_crack", "betti0_error")
+"""Scores that improve if the far half of a broken crack is erased: a report shows them, and ranks nothing by them."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +45,7 @@ class PerImage:
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric of test_metrics.json (`test/iou`), or of a protocol in protocols.json (`krasniqi2026/iou@0.1`)."""
+    """One metric of test_metrics.json (`test/iou`, `native/iou`), or of a protocol in protocols.json (`krasniqi2026/iou@0.1`)."""
 
     key: str
     quantity: Quantity
@@ -42,13 +54,14 @@ class Metric:
     curve: str | None
     """The same metric in metrics.csv; None for protocols."""
     per_image: PerImage | None
-    """None if the value is not a function of sums over images, and for protocols."""
+    """None if the value is not a function of sums over images, and for protocols but `native`."""
+    rows: str = run_folder.PER_IMAGE
+    """The file of the run with the rows of the images."""
 
     @property
     def label(self) -> str:
         """The name, the key and which way is better."""
-        way = {"higher": "higher is better", "lower": "lower is better", "one": "1 is best"}[self.quantity.better]
-        return f"{self.quantity.name} ({self.key}, {way})"
+        return f"{self.quantity.name} ({self.key}, {self.quantity.better} is better)"
 
     def text(self, value: float | None) -> str:
         """Return a value as text in its own scale, `-` if there is none."""
@@ -62,7 +75,8 @@ def parse_metric(key: str) -> Metric:
         key: `test/NAME` or `PROTOCOL/NAME`, by the grammar of `cracklab.metrics.key`.
 
     Raises:
-        ConfigError: for a key without a stage, an unknown protocol, or a quantity of which neither more nor less is better.
+        ConfigError: for a key without a stage, an unknown protocol, a quantity of which neither more nor less is better, or a
+            score that counts pieces.
 
     Example:
         >>> parse_metric("test/hd95_px@0.1").label
@@ -76,18 +90,27 @@ def parse_metric(key: str) -> Metric:
         raise ConfigError(f"--metric {key!r}: no protocol is called {stage!r}{nearest(stage, ['test', *PROTOCOLS])}")
     if parts.name in NO_SCORES:
         raise ConfigError(f"--metric {key!r} describes the images: give a score, of which more or less is better")
+    if parts.name in COUNTS_OF_PIECES:
+        raise ConfigError(
+            f"--metric {key!r} counts pieces, so it improves if the far half of a broken crack is erased: rank by "
+            f"{parts.named('bridged')}, which loses what a gap cuts off"
+        )
     quantity = _quantity(column)
     if stage != "test":
         protocol = PROTOCOLS[stage]
         warning = f" Warning: {protocol.warning}" if protocol.warning else ""
-        return Metric(key, quantity, f"protocol {stage}: {protocol.description}{warning}".rstrip("."), None, None)
+        words = f"protocol {stage}: {protocol.description}{warning}".rstrip(".")
+        if protocol.native:
+            return Metric(key, quantity, words, None, _per_image(column), run_folder.PER_IMAGE_NATIVE)
+        return Metric(key, quantity, words, None, None)
     return Metric(key, quantity, _description(column), str(replace(parts, stage="val")), _per_image(column))
 
 
 def _quantity(key: MetricKey) -> Quantity:
     """Return the name in words, the direction and the unit of a column."""
-    lower = key.name == "loss" or key.name.endswith(("_px", "_mm", "_error"))
-    better = SCORES[key.name].better if key.name in SCORES else "lower" if lower else "higher"
+    lower = key.name == "loss" or key.name.endswith(("_px", "_mm"))
+    lower |= key.name in SCORES and SCORES[key.name].better == "lower"
+    better: Better = "lower" if lower else "higher"
     unit = key.name[-2:] if key.name.endswith(("_px", "_mm")) else "points" if better == "higher" else ""
     name = NAMES.get(key.name, key.name.replace("_", " "))
     band = "" if key.band is None else f" {key.band.replace('_', ' ')}"

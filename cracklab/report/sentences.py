@@ -127,6 +127,13 @@ def cautions(analysis: Analysis) -> list[str]:
         )
     if any(run.metrics.get(analysis.metric.key) is None for run in found.runs):
         lines.append(f"Some runs have no value of {analysis.metric.key}: they had nothing to measure and are left out.")
+    if analysis.metric.key.startswith("native/"):
+        seen = sorted({f"{run.metrics.get('native/seen_share') or 0:.3g}" for run in found.runs})
+        if len(seen) > 1:
+            lines.append(
+                f"Runs score different shares of the files' pixels ({', '.join(seen)}, native/seen_share): set data.crop alike to "
+                "compare them."
+            )
     for item in ("determinism tier", "device", "torch", "cracklab", "git revision"):
         different = {environment_items(run.environment).get(item, "not recorded") for run in found.runs}
         if len(different) > 1:

@@ -13,7 +13,7 @@ from scipy import stats
 from cracklab.replication import ALPHA, Interval, Replication, t_quantile
 
 Floats = NDArray[np.float64]
-Better = Literal["higher", "lower", "one"]
+Better = Literal["higher", "lower"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Quantity:
 
     def goodness(self, values: Floats) -> Floats:
         """Transform values so that higher is better."""
-        return {"higher": values, "lower": -values, "one": -np.abs(values - 1)}[self.better]
+        return values if self.better == "higher" else -values
 
     def text(self, value: float) -> str:
         """Write a difference without its unit: one decimal if it has a unit, else three; two digits if that would be 0."""

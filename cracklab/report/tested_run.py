@@ -105,7 +105,7 @@ def read_files(run: TestedRun, metric: Metric, intern: Intern) -> None:
                 run.costs[str(name)] = float(values.max() if name == "gpu_peak_gb" else values.median())
             if "epoch_s" in table:
                 run.costs["seconds"] = float(table["epoch_s"].sum())
-        if (path := run.folder / run_folder.PER_IMAGE).is_file():
+        if (path := run.folder / metric.rows).is_file():
             run.images = _images(path, metric, intern)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(f"{run.folder} cannot be read ({type(error).__name__}: {error}): test that run again") from None
@@ -119,7 +119,7 @@ def _protocol_values(path: Path) -> dict[str, float | None]:
 
 
 def _images(path: Path, metric: Metric, intern: Intern) -> Images | None:
-    """Read the columns of the metric from per_image.csv; None if it has no rows or no ids."""
+    """Read the columns of the metric from the rows of the images; None if it has no rows or no ids."""
     columns = metric.per_image.columns if metric.per_image else ()
     table = pd.read_csv(path, usecols=lambda name: name in ("id", "group", *columns), dtype={"id": str, "group": str})
     if table.empty or "id" not in table:

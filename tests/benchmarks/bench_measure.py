@@ -1,4 +1,4 @@
-"""Errors of lengths and widths on strips of known size, and time and memory for large masks.
+"""Errors of lengths and widths on strips and curves of known size, and time and memory for large masks.
 
     python tests/benchmarks/bench_measure.py
 
@@ -15,7 +15,7 @@ import numpy as np
 from skimage.morphology import skeletonize
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "measure"))
-from crack_shapes import strip
+from crack_shapes import CURVES, curve_length, drawn, strip
 
 from cracklab.geometry.masks import distance_to
 from cracklab.measure import measure_mask
@@ -56,6 +56,19 @@ def one(width: float, angle: float, position: np.ndarray) -> tuple[float, float,
     )
 
 
+def curves() -> None:
+    """Print the largest errors of length, %, median and largest width, px, over angles and positions."""
+    print("\n| shape | width, px | length | median width | largest width |\n|---|---|---|---|---|")
+    for name, (lines, width) in CURVES.items():
+        rng, errors = np.random.default_rng(0), []
+        for _ in range(POSITIONS // 2):
+            summary = measure_mask(drawn(lines, width, rng)).summary()
+            length = summary["length_px"] / curve_length(*lines) - 1
+            errors.append((length, summary["width_p50_px"] - width, summary["width_max_px"] - width))
+        largest = [max(one, key=abs) for one in zip(*errors, strict=True)]
+        print(f"| {name} | {width} | {largest[0]:+.1%} | {largest[1]:+.2f} | {largest[2]:+.2f} |")
+
+
 def speed() -> None:
     """Print processor seconds on one core and the additional peak memory for drawn cracks on 24 megapixels."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -76,4 +89,5 @@ def speed() -> None:
 if __name__ == "__main__":
     measure_mask(strip(50, 3, 10))  # compile first
     accuracy()
+    curves()
     speed()

@@ -95,8 +95,9 @@ def test_overlapping_tips_are_clipped_to_one():
 def test_end_points_less_than_three_pixels_from_the_border_are_ignored(column, tips):
     mask = np.zeros((30, 30), bool)
     mask[15, column:20] = True
-    distance = compute_maps(mask, ["tip_distance"])["tip_distance"][0]
-    assert (distance == 0).sum() == tips
+    for turns in range(4):  # the left, bottom, right and top border
+        distance = compute_maps(np.rot90(mask, turns).copy(), ["tip_distance"])["tip_distance"][0]
+        assert (distance == 0).sum() == tips
 
 
 def test_the_skeleton_is_dilated_by_the_cross_within_the_class():

@@ -21,7 +21,7 @@ def test_a_branch_has_one_branch_point_and_three_tips():
     assert len(crack.lines) == 3
     (point,) = crack.branch_points
     np.testing.assert_allclose(point, (81, 52), atol=2)
-    tips = crack.tips[np.lexsort(crack.tips.T)]
+    tips = crack.tips[np.lexsort(crack.tips.T.round())]
     np.testing.assert_allclose(tips, [(9.5, 52), (149.5, 52), (81, 109.5)], atol=1)
     # 140 px across and 57.5 px down, from the centre of the main line to the end of the branch
     assert measurement.summary()["length_px"] == pytest.approx(140 + 57.5, rel=0.02)
@@ -108,6 +108,14 @@ def test_parallel_cracks_are_not_bridged_but_one_that_leads_into_a_side_is():
     assert len(crack.gaps) == 1
     np.testing.assert_allclose(crack.branch_points, [(81, 61)], atol=2)
     assert len(crack.tips) == 3
+
+
+@pytest.mark.parametrize(("ahead", "cracks"), [(8, 1), (3, 2)])
+def test_bridges_turn_by_up_to_60_degrees(ahead, cracks):
+    """From the tip of one crack, that of the other is 10 px aside: at 51 and 73 degrees."""
+    mask = canvas()
+    mask[60, 10:50] = mask[70, 50 + ahead : 90] = True
+    assert len(measure_mask(mask, bridge_px=np.hypot(ahead, 10) + 0.1).cracks) == cracks
 
 
 def test_cracks_shorter_than_min_length_px_are_ignored():

@@ -111,7 +111,7 @@ def test_protocols_by_hand(rng):
     batch = quantised(rng)
     rows = evaluated(batch, surface_thresholds=[0.1], groups=["surface", "boundary", "skeleton"])
     p, y = batch[1].numpy()[:, 0], batch[2].numpy()[:, 0] > 0
-    values = {name: result["values"] for name, result in run_protocols(rows).items() if "values" in result}
+    values = {name: result["values"] for name, result in run_protocols(rows, rows).items() if "values" in result}
     assert set(values) == set(PROTOCOLS)
     pred = p > 0.5
     assert values["chen2023"]["f1"] == pytest.approx(f1(pred, y))
@@ -162,7 +162,8 @@ def test_scsegamba_by_brute_force(rng):
 
 def test_protocols_are_labelled_and_warn_of_thresholds_picked_on_test(rng):
     rows = evaluated(case(rng, 3, shape=(40, 40)))
-    for name, result in run_protocols(rows).items():
+    assert "size of the files" in run_protocols(rows)["native"]["left_out"]
+    for name, result in run_protocols(rows, rows).items():
         assert result["protocol"] == name
         assert result["what"]
         picks = bool({"ods", "ois"} & set(result["values"]))

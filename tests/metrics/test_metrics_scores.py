@@ -152,6 +152,16 @@ def test_width_bands_of_straight_cracks_in_closed_form():
     assert pooled_by_width([row, empty]) == result
 
 
+@pytest.mark.parametrize(
+    ("width", "band"), [(1, "w1_2"), (2, "w1_2"), (3, "w3_5"), (5, "w3_5"), (6, "w6_10"), (10, "w6_10"), (11, "w11")]
+)
+def test_whole_widths_are_in_the_band_that_names_them(width, band):
+    truth = np.zeros((30, 60), bool)
+    truth[10 : 10 + width] = True
+    row = by_width(Pair(truth, truth))
+    assert row[f"n_{band}_tp"] > 0.8 * truth.sum()  # the skeleton forks at the ends
+
+
 # -- policies and properties -----------------------------------------------------------------------------------------
 
 

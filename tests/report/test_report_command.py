@@ -65,6 +65,10 @@ def test_a_real_run_gives_the_numbers_of_its_files(tiny_run, tmp_path, capsys):
 
 
 def test_a_real_run_can_be_ranked_by_a_protocol(tiny_run, tmp_path):
+    assert main(["report", str(tiny_run), "--out", str(tmp_path / "native"), "--metric", "native/hd95_px"]) == 0
+    images = pd.read_csv(tiny_run / "per_image_native.csv").sort_values(["hd95_px", "id"], ascending=[False, True])
+    worst = pd.read_csv(tmp_path / "native/tables/worst_images.csv")
+    assert list(worst["mean"]) == pytest.approx(list(images["hd95_px"]))
     assert main(["report", str(tiny_run), "--out", str(tmp_path / "out"), "--metric", "deepcrack_pooled/f1"]) == 0
     values = json.loads((tiny_run / "protocols.json").read_text())["deepcrack_pooled"]["values"]
     assert pd.read_csv(tmp_path / "out/tables/ranking.csv")["mean"].item() == pytest.approx(values["f1"])

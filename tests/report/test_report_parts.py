@@ -1,15 +1,20 @@
 """Parts of a report: metric keys, names of methods, groups of ranks, tables."""
 
+import json
+
 import numpy as np
 import pytest
 from report_cases import write_run
 
 from cracklab.errors import ConfigError
+from cracklab.metrics.image_scores import image_score
+from cracklab.metrics.options import EvaluationOptions
 from cracklab.report.analysis import Analysis
 from cracklab.report.collection import collect
 from cracklab.report.figures import cliques
 from cracklab.report.labels import differing, flat, method, short
 from cracklab.report.metric import parse_metric
+from cracklab.report.sentences import cautions
 from cracklab.report.table import Table, number, spread, words
 
 
@@ -24,13 +29,12 @@ from cracklab.report.table import Table, number, spread, words
         ("test/hd95_px@0.1", "HD95", "lower", "px", ("hd95_px@0.1",), "at threshold 0.1"),
         ("test/hd95_mm", "HD95", "lower", "mm", ("hd95_mm",), "mean over"),
         ("test/boundary_iou", "Boundary IoU", "higher", "points", ("boundary_iou",), "mean over"),
-        ("test/pieces_per_crack", "pieces per crack", "one", "", ("pieces_per_crack",), "mean over"),
-        ("test/betti0_error", "betti0 error", "lower", "", ("betti0_error",), "mean over"),
         ("test/loss", "loss", "lower", "", ("loss",), "mean over"),
         ("test/iou/road", "IoU of road", "higher", "points", ("tp/road", "fp/road", "fn/road", "tn/road"), "pooled"),
         ("test/recall_w1_2", "recall w1 2", "higher", "points", None, "pooled"),
         ("test/average_precision", "average precision", "higher", "points", None, "thresholds"),
         ("scsegamba/iou", "IoU", "higher", "points", None, "Warning"),
+        ("native/iou", "IoU", "higher", "points", ("tp", "fp", "fn", "tn"), "size of their files"),
     ],
 )
 def test_a_key_has_a_name_direction_unit_columns_and_protocol(key, name, better, unit, columns, how):
@@ -45,6 +49,28 @@ def test_a_key_has_a_name_direction_unit_columns_and_protocol(key, name, better,
 def test_a_key_that_is_not_a_score_is_refused(key):
     with pytest.raises(ConfigError):
         parse_metric(key)
+
+
+@pytest.mark.parametrize("key", ["test/betti0_error", "native/pieces_per_crack@0.5", "test/pieces_per_crack/crack"])
+def test_counts_of_pieces_rank_nothing(key):
+    """They improve if the far half of a broken crack is erased."""
+    truth, broken = np.zeros((2, 9, 60), bool)
+    truth[4], broken[4], broken[4, 30] = True, True, False
+    erased = broken & (np.arange(60) < 30)
+    name = key.split("/")[1].partition("@")[0]
+    before, after = (image_score(name, pred, truth, EvaluationOptions(tolerance_px=0)) for pred in (broken, erased))
+    assert (before, after) == {"betti0_error": (1, 0), "pieces_per_crack": (2, 1)}[name]
+    with pytest.raises(ConfigError, match=r"rank by .*bridged"):
+        parse_metric(key)
+
+
+def test_runs_that_score_other_shares_of_the_files_are_named(tmp_path):
+    metric = parse_metric("native/iou")
+    for name, share in (("a", 1.0), ("b", 0.5)):
+        path = write_run(tmp_path / name, name, 0.6, epochs=2) / "test_metrics.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "native/iou": 0.6, "native/seen_share": share}))
+    assert "shares of the files' pixels (0.5, 1," in " ".join(cautions(Analysis(collect([tmp_path], metric), metric)))
+    assert "shares" not in " ".join(cautions(Analysis(collect([tmp_path / "a"], metric), metric)))
 
 
 def test_image_values_come_from_counts_or_from_columns():

@@ -1,0 +1,54 @@
+"""Lengths and widths of bends, corners, crossings, branches and forks, compared with their closed form."""
+
+import numpy as np
+import pytest
+from crack_shapes import CURVES, arc, curve_length, drawn
+
+from cracklab.measure import measure_mask
+
+LENGTH = {
+    "arc, radius 20, 100 degrees": 0.03,
+    "arc, radius 8, 270 degrees": 0.03,
+    "ring, radius 4": 0.065,
+    "sine, smallest radius 4.6": 0.05,
+    "sine, smallest radius 2.0": 0.07,
+    "sine, smallest radius 4.1, wide": 0.08,
+    "corners of 90 degrees, 50 px apart": 0.04,
+    "fork of 15 degrees": 0.03,
+}
+"""Accepted relative error of the length; 1 % for all other curves."""
+LARGEST = {
+    "sine, smallest radius 4.6": 1.3,
+    "sine, smallest radius 4.1, wide": 1.4,
+    "corners of 90 degrees, 50 px apart": 2.1,
+}
+"""Accepted error of the largest width; 0.6 px for all other curves."""
+
+
+@pytest.mark.parametrize("name", CURVES)
+def test_length_and_widths_of_curves(name):
+    curves, width = CURVES[name]
+    rng = np.random.default_rng(1)
+    for _ in range(2):
+        summary = measure_mask(drawn(curves, width, rng)).summary()
+        assert summary["length_px"] == pytest.approx(curve_length(*curves), rel=LENGTH.get(name, 0.01))
+        assert summary["width_p50_px"] == pytest.approx(width, abs=0.2)
+        assert summary["width_max_px"] == pytest.approx(width, abs=LARGEST.get(name, 0.6))
+
+
+@pytest.mark.parametrize(
+    ("name", "tips", "branch_points"), [("crossing at 15 degrees", 4, 1), ("fork of 15 degrees", 3, 1)]
+)
+def test_cracks_that_meet_at_an_acute_angle_have_one_branch_point(name, tips, branch_points):
+    curves, width = CURVES[name]
+    summary = measure_mask(drawn(curves, width, np.random.default_rng(2))).summary()
+    assert (summary["tips"], summary["branch_points"]) == (tips, branch_points)
+
+
+def test_centre_lines_of_arcs_are_on_the_circle_to_a_fraction_of_a_pixel():
+    mask = arc(20, 7, 10, 200, (0.3, -0.2))
+    (line,) = measure_mask(mask).cracks[0].lines
+    centre = np.array([mask.shape[1] / 2 + 0.3, mask.shape[0] / 2 - 0.2])
+    radius = np.hypot(*(line.points - centre).T)
+    assert np.abs(radius - 20).max() < 1
+    assert radius.mean() == pytest.approx(20, abs=0.1)

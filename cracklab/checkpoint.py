@@ -12,12 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from cracklab import run_folder
-from cracklab.errors import RunError
+from cracklab.errors import ConfigError, RunError
 from cracklab.files import atomic_write
+from cracklab.registry import nearest
 from cracklab.version import __version__
 
 KEY = "cracklab"
 """Where the payload lies among Lightning's own entries."""
+WEIGHTS = Path(__file__).parent / "weights"
+SHIPPED = "cracklab:"
+"""Prefix of the name of a model that ships, a file in `WEIGHTS`."""
 NET = "net."
 """Prefix of the net's tensors in `state_dict`; a loss may have tensors of its own."""
 VERSION = re.compile(r"\d{1,6}\.\d{1,6}(\.[\w.+-]{1,40})?")
@@ -103,12 +107,35 @@ class Payload:
         )
 
 
+def checkpoint_file(name: str | Path) -> Path:
+    """Return the file of a checkpoint: that of a model that ships for `cracklab:NAME` or its bare name, else the path.
+
+    Raises:
+        ConfigError: if no model that ships is called so.
+
+    Example:
+        >>> checkpoint_file("cracklab:cracks").name, checkpoint_file("RUN/checkpoints/best.ckpt").name
+        ('cracks.ckpt', 'best.ckpt')
+    """
+    known = {file.stem: file for file in WEIGHTS.glob("*.ckpt")}
+    wanted = str(name).removeprefix(SHIPPED)
+    if wanted in known and not Path(name).exists():
+        return known[wanted]
+    if str(name).startswith(SHIPPED):
+        raise ConfigError(f"no model that ships is called {wanted!r}{nearest(wanted, known)}")
+    return Path(name)
+
+
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """Read a checkpoint with its tensors on the CPU, refusing anything that would need unpickling.
+
+    Args:
+        path: its file, or `cracklab:NAME`, see `checkpoint_file`.
 
     Raises:
         RunError: if the file is missing, damaged, or holds more than tensors, strings and numbers.
     """
+    path = checkpoint_file(path)
     advice = f"give the path of a file, for instance RUN/{run_folder.BEST}"
     if not Path(path).is_file():
         raise RunError(f"checkpoint {path} {'is a folder' if Path(path).is_dir() else 'does not exist'}: {advice}")

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from cracklab.checkpoint import checkpoint_file
 from cracklab.command_parser import CommandParser
 from cracklab.errors import RunError
 from cracklab.export.card import model_card
@@ -29,7 +30,10 @@ def parser() -> CommandParser:
     """Return the parser of the command's arguments."""
     arguments = CommandParser("export", __doc__)
     arguments.add_argument(
-        "--ckpt_path", required=True, help="checkpoint of a run, for instance RUN/checkpoints/best.ckpt"
+        "--ckpt_path",
+        type=checkpoint_file,
+        required=True,
+        help="checkpoint of a run, for instance RUN/checkpoints/best.ckpt, or cracklab:cracks",
     )
     arguments.add_argument("--out", type=Path, required=True, help="folder of the bundle; it must be new or empty")
     arguments.add_argument("--trust", action="append", default=[], metavar="CLASS", help=TRUST)

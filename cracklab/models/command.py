@@ -69,6 +69,11 @@ def run(command: str, arguments: Sequence[str]) -> int:
         chosen[files[-1].stem] = files
     costs = {name: net_cost(files, options.size, options.channels) for name, files in (chosen or _all()).items()}
     print(as_table(costs, options.size))
+    if not chosen:
+        from cracklab.checkpoint import SHIPPED, WEIGHTS
+
+        print(f"\nModels that ship, for --ckpt_path; cards in {WEIGHTS}/README.md:")
+        print("\n".join(f"  {SHIPPED}{file.stem}" for file in sorted(WEIGHTS.glob("*.ckpt"))))
     return 0
 
 

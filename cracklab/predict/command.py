@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from cracklab.checkpoint import checkpoint_file
 from cracklab.command_parser import CommandParser
 from cracklab.data.images import Array, read_image
 from cracklab.data.photos import Photo, check_outputs, find_photos
@@ -34,9 +35,10 @@ def parser() -> CommandParser:
     add = arguments.add_argument
     add(
         "--ckpt_path",
-        required=True,
         nargs="+",
-        help="RUN/checkpoints/best.ckpt; several (folds of a kfold) are averaged",
+        type=checkpoint_file,
+        default=[checkpoint_file("cracklab:cracks")],
+        help="RUN/checkpoints/best.ckpt; several (folds of a kfold) are averaged (default: cracklab:cracks, the model that ships)",
     )
     add("--images", required=True, nargs="+", help="photos, folders of photos, or patterns such as 'walls/**/*.jpg'")
     add(

@@ -177,8 +177,8 @@ def load(
     """Load a predictor from checkpoints alone; neither the run folder nor its data is needed.
 
     Args:
-        model: path of a checkpoint, for instance RUN/checkpoints/best.ckpt, or several paths, whose probabilities are
-            averaged.
+        model: path of a checkpoint, for instance RUN/checkpoints/best.ckpt, or `cracks` for the model that ships, or
+            several of them, whose probabilities are averaged.
         device: see `Predictor`, as are all further arguments.
         flips: score mirrored forms too.
         tile: side of the tiles, px.

@@ -11,7 +11,7 @@ from jsonargparse import ArgumentError, ArgumentParser
 from torch import Tensor, nn
 
 from cracklab import plain_yaml
-from cracklab.checkpoint import Payload, load_net, read_checkpoint
+from cracklab.checkpoint import Payload, checkpoint_file, load_net, read_checkpoint
 from cracklab.data.layouts import class_names_of
 from cracklab.data.transform import EvalTransform
 from cracklab.errors import CracklabError, RunError
@@ -120,7 +120,7 @@ def restore(checkpoint: str | Path, trust: Collection[str] = ()) -> TrainedModel
     optimizer, schedule, layout and augmentation are ignored, so that they need not be installed where photos are predicted.
 
     Args:
-        checkpoint: its file.
+        checkpoint: its file, or `cracklab:cracks` for the model that ships.
         trust: class paths of other nets that the checkpoint may name.
 
     Raises:
@@ -137,6 +137,7 @@ def restore(checkpoint: str | Path, trust: Collection[str] = ()) -> TrainedModel
         ...         print(str(error).partition("cracklab: ")[2])
         train with `cracklab fit`, which keeps it
     """
+    checkpoint = checkpoint_file(checkpoint)
     content = read_checkpoint(checkpoint)
     payload = Payload.from_checkpoint(content, checkpoint)
     if not payload.config:

@@ -258,4 +258,4 @@ def test_each_repeat_has_other_folds_and_scores_every_image_once(tmp_path):
     cells = json.loads((out / "summary.json").read_text())["cells"]
     assert [len(cell["runs"]) for cell in cells] == [4]
     assert main(["report", str(out)]) == 0
-    assert "Folds of every repeat count as folds of their own" in (out / "report" / "report.md").read_text()
+    assert "Repeats divide the same photos" in (out / "report" / "report.md").read_text()

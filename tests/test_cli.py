@@ -137,6 +137,7 @@ def test_config_yaml_starts_the_same_run_elsewhere(tiny_run, tmp_path):
 def test_checkpoints_hold_only_text_and_numbers(tiny_run):
     content = torch.load(tiny_run / run_folder.BEST, weights_only=True)
     own = content["cracklab"]
+    assert own.pop("class_names") == ["crack"]
     assert all(isinstance(value, str | int | float) for value in own.values())
     assert yaml.safe_load(own["config"]) == yaml.safe_load((tiny_run / run_folder.CONFIG).read_text())
     assert "hyper_parameters" not in content

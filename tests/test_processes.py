@@ -41,6 +41,7 @@ def cracklab(*arguments: str) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
 
 
+@pytest.mark.slow  # five starts of a process; the evaluator and the metric classes have faster tests with two processes
 def test_two_processes_score_an_odd_number_of_images_like_one(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     quickstart = str(ROOT / "configs" / "quickstart.yaml")

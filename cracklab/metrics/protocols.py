@@ -3,25 +3,15 @@
 A protocol that picks its threshold on the images that it reports on has a `warning`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from textwrap import fill
 from typing import Any
 
-import numpy as np
-
 from cracklab.errors import ConfigError
-from cracklab.metrics import curves
-from cracklab.metrics.aggregate import aggregate
-from cracklab.metrics.overlap import BINARY, Counts, dice, iou, mean_iou
-from cracklab.metrics.rows import Row, mean
-from cracklab.metrics.skeleton import cl_iou
+from cracklab.metrics import published
+from cracklab.metrics.published import Rows, Values
 from cracklab.registry import nearest
-
-Values = dict[str, float | None]
-Rows = Sequence[Row]
-HUNDREDTHS = [k * curves.BINS // 100 for k in range(100)]
-"""Indices of the thresholds 0.00, 0.01, ... 0.99."""
 
 
 @dataclass(frozen=True)
@@ -129,147 +119,20 @@ def as_text(result: Mapping[str, Any]) -> str:
     return "\n".join([heading, *(fill(text, 120) for text in words if text), *numbers])
 
 
-def _deepcrack_pooled(rows: Rows) -> Values:
-    values = _pooled(rows, 0.5)
-    return {
-        "global_accuracy": values["accuracy"],
-        "class_average_accuracy": values["mean_accuracy"],
-        "mean_iou": values["mean_iou"],
-        "precision": values["precision"],
-        "recall": values["recall"],
-        "f1": values["dice"],
-        "iou": values["iou"],
-    }
-
-
-def _per_image(rows: Rows) -> Values:
-    values = aggregate(rows)
-    names = ("iou_image", "dice_image", "precision_image", "recall_image", "hd95_px", "boundary_iou", "cl_dice")
-    return {name.removesuffix("_image"): values[name] for name in names if name in values}
-
-
-def _native(rows: Rows) -> Values:
-    values = aggregate(rows)
-    names = (*BINARY, "iou_image", "dice_image", "hd95_px", "hd95_mm", "asd_px", "boundary_iou", "cl_dice", "bridged")
-    return {name: values[name] for name in (*names, "average_precision", "seen_share") if name in values}
-
-
-def _krasniqi2026(rows: Rows) -> Values:
-    counts = _counts(rows, 0.1)
-    distances = [row.get("hd95_px@0.1") for row in rows]
-    return {
-        "iou@0.1": _average(iou(*counts)),
-        "dice@0.1": _average(dice(*counts)),
-        "hd95_px@0.1": mean(distances),
-        "hd95_px": mean([row.get("hd95_px") for row in rows]),
-    }
-
-
-def _ozcan2024(rows: Rows) -> Values:
-    counts = _counts(rows, 0.5)
-    values: Values = {name: _average(BINARY[name](*counts)) for name in ("precision", "recall", "iou")}
-    histogram = curves.stack_histograms(rows)
-    middle = np.maximum(np.arange(curves.BINS + 1) - 0.5, 0) / curves.BINS
-    soft, truth = histogram @ middle, histogram[:, 1].sum(-1)
-    soft_dice = (2 * soft[:, 1] + 1) / (soft.sum(-1) + truth + 1)
-    return values | {"f1": _average(dice(*counts)), "dice": _average(soft_dice)}
-
-
-def _gul2023(rows: Rows) -> Values:
-    values = aggregate(rows)
-    if any("n_correct" in row for row in rows):
-        return {"boundary_iou": values.get("boundary_iou"), "iou": values["iou"], "dice": values["dice"]}
-    tp, fp, fn, tn = _counts(rows, 0.5).sum(-1)
-    both = (dice(tp, fp, fn, tn) + dice(tn, fn, fp, tp)) / 2
-    return {"boundary_iou": values.get("boundary_iou"), "iou": mean_iou(tp, fp, fn, tn).item(), "dice": both.item()}
-
-
-def _chen2023(rows: Rows) -> Values:
-    values = _pooled(rows, 0.5)
-    return {"iou": values["iou"], "f1": values["dice"], "recall": values["recall"], "precision": values["precision"]}
-
-
-def _deopujari2025(rows: Rows) -> Values:
-    if any("n_correct" in row for row in rows):
-        values = aggregate(rows)
-        return {"mean_iou": values["iou"], "mean_pixel_accuracy": values["recall"], "accuracy": values["accuracy"]}
-    pooled = _pooled(rows, 0.5)
-    return {
-        "mean_iou": pooled["mean_iou"],
-        "mean_pixel_accuracy": pooled["mean_accuracy"],
-        "accuracy": pooled["accuracy"],
-    }
-
-
-def _scsegamba(rows: Rows) -> Values:
-    """Return the best means over images; each probability is divided by the largest one of its image."""
-    histogram = curves.stack_histograms(rows)
-    largest = curves.BINS - (histogram.sum(1)[:, ::-1] > 0).argmax(-1)
-    at = (np.array(HUNDREDTHS) * largest[:, None] / curves.BINS).round().astype(np.int64)
-    counts = [np.take_along_axis(part, at, -1) for part in curves.counts_by_threshold(histogram)]
-    f1, both = dice(*counts), mean_iou(*counts)
-    pooled = [part[:, 0].sum() for part in counts]
-    return {
-        "ods": float(f1.mean(0).max()),
-        "ois": float(f1.max(-1).mean()),
-        "mean_iou": float(both.mean(0).max()),
-        "precision": BINARY["precision"](*pooled).item(),
-        "recall": BINARY["recall"](*pooled).item(),
-        "f1": dice(*pooled).item(),
-    }
-
-
-def _omnicrack(rows: Rows) -> Values:
-    if any("n_line" not in row for row in rows):
-        raise ConfigError("the rows hold no centre lines: evaluate with the group 'skeleton'")
-    sources = sorted({str(row.get("source", "all")) for row in rows})
-    values: Values = {}
-    for source in sources:
-        part = [row for row in rows if str(row.get("source", "all")) == source]
-        names = ("n_line", "n_line_near", "n_pred_line", "n_pred_line_near")
-        values[f"cl_iou_4px/{source}"] = cl_iou(*(sum(row[name] for row in part) for name in names))
-    return {"cl_iou_4px": mean(values.values()), **values}
-
-
-def _best_on_test(rows: Rows) -> Values:
-    (ods, ods_threshold), (ois, ois_threshold) = curves.ods(rows), curves.ois(rows)
-    return {
-        "ods": ods,
-        "ods_threshold": ods_threshold,
-        "ois": ois,
-        "ois_threshold": ois_threshold,
-        "average_precision": curves.average_precision(rows),
-    }
-
-
-def _counts(rows: Rows, threshold: float) -> Counts:
-    """Return the counts of each image at a threshold, (4, N)."""
-    return np.stack(curves.counts_by_threshold(curves.stack_histograms(rows)))[..., curves.bin_index(threshold)]
-
-
-def _pooled(rows: Rows, threshold: float) -> Values:
-    counts = _counts(rows, threshold).sum(-1)
-    return {name: ratio(*counts).item() for name, ratio in BINARY.items()}
-
-
-def _average(values: np.ndarray[Any, np.dtype[np.float64]]) -> float:
-    return float(values.mean())
-
-
 PROTOCOLS: Mapping[str, Protocol] = {
     "deepcrack_pooled": Protocol(
-        _deepcrack_pooled,
+        published.deepcrack_pooled,
         "Counts of all images added up, threshold 0.5: global accuracy, class average accuracy and mean IoU with the "
         "background, precision, recall and F1 of crack.",
         "Liu 2019 (DeepCrack), sec. 4; the paper does not print its threshold",
     ),
     "per_image": Protocol(
-        _per_image,
+        published.per_image,
         "Means over images at the checkpoint's threshold; for images without crack, see cracklab/metrics/README.md.",
         several_classes=True,
     ),
     "native": Protocol(
-        _native,
+        published.native,
         "Probabilities brought back to the size of their files (bilinear, as `cracklab predict`), scored there against the "
         "mask files at the checkpoint's threshold, so that runs at different data.resize compare. Lengths, and tolerances given "
         "in px, are in px of the file. With data.crop only the centre of a file is scored: seen_share is the share of its "
@@ -278,20 +141,20 @@ PROTOCOLS: Mapping[str, Protocol] = {
         native=True,
     ),
     "krasniqi2026": Protocol(
-        _krasniqi2026,
+        published.krasniqi2026,
         "IoU and Dice at threshold 0.1, means over images (its Dice is below 2 IoU / (1 + IoU), so they are not pooled). "
         "HD95 in px: the paper prints no threshold, so at 0.1 and at the checkpoint's.",
         "Krasniqi and Shehu 2026, Table 2",
     ),
     "ozcan2024": Protocol(
-        _ozcan2024,
+        published.ozcan2024,
         "Precision, recall, F1 and IoU at threshold 0.5, means over images; Dice of the probabilities, (2 sum p y + 1) / "
         "(sum p + sum y + 1). Our reading: it prints an F1 (0.6001) and a Dice (0.5609) that differ, so they cannot be of "
         "the same masks, and beside a mean IoU of 0.3824 the mean F1 of the same masks is at most 0.5533.",
         "Oezcan and Schmiedecke 2024, Table 1",
     ),
     "gul2023": Protocol(
-        _gul2023,
+        published.gul2023,
         "IoU and Dice of each class pooled over the set, mean over all classes with the background; Boundary IoU as a mean "
         "over images (of crack alone if there is one class), at the checkpoint's threshold and with the configured band; "
         "2 % of the diagonal is the paper's.",
@@ -299,20 +162,20 @@ PROTOCOLS: Mapping[str, Protocol] = {
         several_classes=True,
     ),
     "chen2023": Protocol(
-        _chen2023,
+        published.chen2023,
         "IoU, F1, recall and precision of crack, counts of all images added up, threshold 0.5 (the paper prints none; its "
         "F1 is 2 IoU / (1 + IoU), which means over images are not). On 96 x 96 px for DeepCrack.",
         "Chen 2023, Tables I to IV",
     ),
     "deopujari2025": Protocol(
-        _deopujari2025,
+        published.deopujari2025,
         "Mean over crack and background of the pooled IoU, and of the pooled recall (mean pixel accuracy), threshold 0.5; "
         "and the plain accuracy, which is what its values look like.",
         "Deopujari 2025, sec. 3 and Table 1",
         several_classes=True,
     ),
     "scsegamba": Protocol(
-        _scsegamba,
+        published.scsegamba,
         "Probabilities divided by the largest of their image, thresholds 0.00 to 0.99. ODS and mean IoU (with the "
         "background): the best over thresholds of the mean over images; OIS: the mean of each image's best F1; precision, "
         "recall and F1 pooled at threshold 0.00.",
@@ -322,13 +185,13 @@ PROTOCOLS: Mapping[str, Protocol] = {
         "compared with results at a threshold fixed before.",
     ),
     "omnicrack": Protocol(
-        _omnicrack,
+        published.omnicrack,
         "Centre-line IoU with a tolerance of 4 px, counts added up per source data set, mean over sources. Centre lines "
         "are thinned from the masks at the checkpoint's threshold; needs the tolerance buffer_px at its default.",
         "Benz and Rodehorst 2024 (OmniCrack30k), its evaluation code",
     ),
     "best_on_test": Protocol(
-        _best_on_test,
+        published.best_on_test,
         "ODS: the best pooled F1 of one threshold; OIS: the mean of each image's best F1; average precision of all pixels.",
         "Arbelaez 2011, sec. 3.1",
         "ODS and OIS pick thresholds on the test images: they are ceilings.",

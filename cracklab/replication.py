@@ -21,6 +21,8 @@ from scipy.special import stdtr, stdtrit
 
 Floats = NDArray[np.float64]
 ALPHA = 0.05
+ROUNDING = 1e-12
+"""Relative error of sums of floats."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,15 @@ def standard_error(units: Floats, overlap: float) -> Floats:
     return error
 
 
+def are_equal(values: Floats) -> bool:
+    """Return whether values differ by rounding errors alone.
+
+    >>> are_equal(np.array([0.7, (0.7 + 0.7 + 0.7) / 3])), are_equal(np.array([0.7, 0.7001]))
+    (True, False)
+    """
+    return bool(np.ptp(values) <= ROUNDING * np.abs(values).max())
+
+
 def mean_interval(units: Floats, overlap: float, level: float = 1 - ALPHA) -> Interval:
     """Compute the mean over units and its interval: Student's t, n - 1 degrees of freedom, `standard_error`.
 
@@ -133,7 +144,7 @@ def mean_interval(units: Floats, overlap: float, level: float = 1 - ALPHA) -> In
     """
     n = len(units)
     value = float(units.mean()) if n else math.nan
-    if n < 2 or not np.ptp(units):
+    if n < 2 or are_equal(units):
         return Interval(value, math.nan, math.nan, n)
     half = t_quantile(n, level) * float(standard_error(units, overlap))
     return Interval(value, value - half, value + half, n)
@@ -157,6 +168,6 @@ def p_value(units: Floats, overlap: float) -> float:
     0.0877
     """
     n = len(units)
-    if n < 2 or not np.ptp(units):
+    if n < 2 or are_equal(units):
         return math.nan
     return 2 * float(stdtr(n - 1, -abs(float(units.mean())) / float(standard_error(units, overlap))))

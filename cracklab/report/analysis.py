@@ -179,9 +179,9 @@ class Analysis:
         def gain(*sums: np.ndarray) -> np.ndarray:
             *values, number = sums
             good = [self.quantity.goodness(per_image.value(*part, number)) for part in (values[:width], values[width:])]
-            return good[0] - good[1]
+            return np.asarray(np.round(good[0] - good[1], 12))
 
-        each = np.round(gain(*columns, np.ones(len(both))), 12)
+        each = gain(*columns, np.ones(len(both)))
         # runs of folds over images have one group per image: take the groups of the method with fewer
         photos = min((found["group"].loc[both.index] for found in (first, second)), key=pd.Series.nunique)
         difference = jackknife_interval([*columns, np.ones(len(both))], list(photos), gain, level)

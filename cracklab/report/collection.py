@@ -51,7 +51,12 @@ def collect(folders: Sequence[Path], metric: Metric, compare: Sequence[str] = ()
         if not folder.is_dir():
             raise RunError(f"{folder} is not a folder: give run folders, or the folder of a `kfold` or `study`")
     missing: dict[str, str] = {}
-    runs = [run for folder in folders for run in _find(folder, missing, several=len(folders) > 1)]
+    names = _names(folders)
+    unique: dict[Path, TestedRun] = {}
+    for folder, name in zip(folders, names, strict=True):
+        for run in _find(folder, name, missing, several=len(folders) > 1):
+            unique.setdefault(run.folder.resolve(), run)
+    runs = list(unique.values())
     if not runs:
         more = f"; {len(missing)} runs are not tested yet: wait for one, or run `cracklab test`" if missing else ""
         raise RunError(f"{', '.join(map(str, folders))}: no run with {run_folder.TEST_METRICS}{more}")
@@ -60,13 +65,23 @@ def collect(folders: Sequence[Path], metric: Metric, compare: Sequence[str] = ()
     for run in track(runs, "reading runs", console=Console(stderr=True), disable=quiet):
         read_files(run, metric, lambda names: interned.setdefault(names, names))
     _check_metric(runs, metric)
-    return _with_methods(runs, missing, compare, [folder.resolve().name for folder in folders])
+    return _with_methods(runs, missing, compare, names)
 
 
-def _find(folder: Path, missing: dict[str, str], several: bool) -> list[TestedRun]:
-    """Return the tested runs of a folder; add the other ones to `missing`."""
+def _names(folders: Sequence[Path]) -> list[str]:
+    """Return the name of each folder; its path below their common folder if several have the same name."""
+    paths = [folder.resolve() for folder in folders]
+    names = {path: path.name for path in paths}
+    if len(set(names.values())) < len(names):
+        common = os.path.commonpath([path.parent for path in names])
+        names = {path: path.relative_to(common).as_posix() for path in names}
+    return [names[path] for path in paths]
+
+
+def _find(folder: Path, given: str, missing: dict[str, str], several: bool) -> list[TestedRun]:
+    """Return the tested runs of a folder that is called `given`; add the other ones to `missing`."""
     study = Study(folder)
-    head = f"{folder.name}/" if several else ""
+    head = f"{given}/" if several else ""
     found: list[TestedRun] = []
     if study.exists:
         for planned in study.plan.runs:
@@ -81,7 +96,7 @@ def _find(folder: Path, missing: dict[str, str], several: bool) -> list[TestedRu
             found.append(_unread(study.path(planned), head + planned.name, labels, numbers))
         return found
     for path in _run_folders(folder):
-        name = head + path.relative_to(folder).as_posix() if path != folder else folder.resolve().name
+        name = head + path.relative_to(folder).as_posix() if path != folder else given
         if (path / run_folder.TEST_METRICS).is_file():
             found.append(_unread(path, name, {}, {}))
         else:
@@ -124,10 +139,14 @@ def _with_methods(
     for run in runs:
         run.labels = {shorter[axis]: label for axis, label in run.labels.items() if axis in shorter}
     axes = [shorter[axis] for axis in axes if len({run.labels.get(shorter[axis]) for run in runs}) > 1]
-    if len({(_key(run.labels), _key(run.replicate)) for run in runs}) < len(runs):
+    if not _differ(runs):
         axes.append("folder")  # the configurations do not tell these runs apart
         for run in runs:
-            run.labels["folder"] = run.name.partition("/")[0] if len(given) > 1 else run.name
+            above = [name for name in given if f"{run.name}/".startswith(f"{name}/")]
+            run.labels["folder"] = max(above, key=len) if len(given) > 1 else run.name
+        if not _differ(runs):
+            for run in runs:
+                run.labels["folder"] = run.name
     for axis in compare:
         if axis not in axes:
             raise RunError(f"--compare: runs do not differ in {axis!r}{nearest(axis, axes) if axes else ''}")
@@ -151,6 +170,11 @@ def _with_methods(
 
 def _varies(runs: Sequence[TestedRun], axis: str) -> bool:
     return len({run.replicate.get(axis) for run in runs}) > 1
+
+
+def _differ(runs: Sequence[TestedRun]) -> bool:
+    """Return whether no two runs have the same labels."""
+    return len({(_key(run.labels), _key(run.replicate)) for run in runs}) == len(runs)
 
 
 def _key(labels: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

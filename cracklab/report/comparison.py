@@ -114,10 +114,14 @@ def _compare(first: str, second: str, good: Floats, values: Floats, blocks: Bloc
     )
 
 
-def required_effect(units: int, overlap: float, family: int) -> float:
-    """Return the smallest mean difference that counts as shown, in standard deviations of the difference over units.
+def required_effect(units: int, overlap: float, family: int, power: float = 0.5) -> float:
+    """Return the mean difference that is shown with a probability, in standard deviations of the difference over units.
+
+    With a power of 0.5, it is the smallest difference that counts as shown.
 
     >>> round(required_effect(units=5, overlap=0.25, family=1), 2)  # 2.776 sqrt(1 / 5 + 1 / 4)
     1.86
+    >>> round(required_effect(units=5, overlap=0.25, family=1, power=0.8), 2)  # (2.776 + 0.941) sqrt(1 / 5 + 1 / 4)
+    2.49
     """
-    return t_quantile(units, 1 - ALPHA / family) * math.sqrt(1 / units + overlap)
+    return (t_quantile(units, 1 - ALPHA / family) + t_quantile(units, 2 * power - 1)) * math.sqrt(1 / units + overlap)

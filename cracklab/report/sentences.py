@@ -13,6 +13,8 @@ MAX_ALIKE = 3
 """Number of methods not shown to differ from the best one that get a sentence of their own."""
 HARDLY = 3.0
 """Runs that show only differences of at least this many standard deviations are said to show hardly anything."""
+POWER = 0.8
+"""Probability with which the number of repeats, splits or seeds that the report suggests shows a difference."""
 MORE = {"fold": 10, "split": 50, "seed": 50}
 """Largest number of repeats, splits and seeds that the report suggests."""
 
@@ -40,17 +42,14 @@ def summary(analysis: Analysis) -> list[str]:
 
 def sentence(one: Comparison, quantity: Quantity, replication: Replication) -> str:
     """Return a comparison as a sentence without its full stop."""
-    by = quantity.amount(one.difference.value)
+    by = quantity.amount(one.difference.value) + (f" in favour of {one.first}" if one.difference.value else "")
     inside = f"{interval_text(one.difference, quantity, one.family)}, n = {one.design}"
     if one.significant:
-        return f"{one.first} beats {one.second} by {by} ({inside})"
+        return f"{one.first} beats {one.second} by {quantity.amount(one.difference.value)} ({inside})"
     noise = (
         f"; seed noise {quantity.text(one.seed_noise)} {quantity.unit}".rstrip() if one.seed_noise is not None else ""
     )
-    return (
-        f"{one.first} and {one.second}: no difference is shown "
-        f"({by} in favour of {one.first}, {inside}{noise}{_enough(one, replication)})"
-    )
+    return f"{one.first} and {one.second}: no difference is shown ({by}, {inside}{noise}{_enough(one, replication)})"
 
 
 def interval_text(one: Interval, quantity: Quantity, family: int) -> str:
@@ -62,18 +61,20 @@ def interval_text(one: Interval, quantity: Quantity, family: int) -> str:
 
 
 def _enough(one: Comparison, replication: Replication) -> str:
-    """Return which number of repeats, splits or seeds would show the difference of a comparison."""
+    """Return which number of repeats, splits or seeds shows the difference of a comparison with the probability `POWER`."""
     if one.difference.units < 2:
         return f"; one {replication.unit} gives no test"
-    if not one.std:
+    if math.isnan(one.difference.low) or not one.std:
         return "; no test, because all differences are equal"
     noun = {"fold": "repeats of the folds", "split": "splits", "seed": "seeds"}[replication.unit]
     for number in range(2, MORE[replication.unit] + 1):
         units = _units(replication, number)
-        needed = required_effect(units, replication.overlap, one.family) * one.std
+        needed = required_effect(units, replication.overlap, one.family, POWER) * one.std
         if units > one.difference.units and needed <= one.difference.value:
-            return f"; {number} {noun} would show it if difference and spread stayed the same"
-    return f"; {MORE[replication.unit]} {noun} would not show it if difference and spread stayed the same"
+            return f"; if difference and spread are as large as here, {number} {noun} show it four times out of five"
+    return (
+        f"; if difference and spread are as large as here, {MORE[replication.unit]} {noun} may not be enough to show it"
+    )
 
 
 def _units(replication: Replication, number: int) -> int:
@@ -92,12 +93,12 @@ def _on_images(analysis: Analysis, one: ImageComparison) -> str:
     """Return a comparison over images as a sentence."""
     if one.difference.value < 0:
         one = one.turned
+    where = f"On the {count(one.images, 'image')} ({count(one.difference.units, 'photo')}) that both were tested on"
+    if not one.difference.value:
+        return f"{where}, {one.first} and {one.second} have the same score."
     verdict = "better than" if one.significant else "ahead of, but not clearly better than,"
     interval = interval_text(one.difference, analysis.quantity, len(analysis.image_comparisons))
-    return (
-        f"On the {one.images} images ({one.difference.units} photos) that both were tested on, and for these trainings alone, "
-        f"{one.first} is {analysis.quantity.amount(one.difference.value)} {verdict} {one.second} ({interval} over photos)."
-    )
+    return f"{where}, and for these trainings alone, {one.first} is {analysis.quantity.amount(one.difference.value)} {verdict} {one.second} ({interval} over photos)."
 
 
 def unit_note(analysis: Analysis) -> str:
@@ -153,7 +154,12 @@ def _limits(analysis: Analysis) -> list[str]:
         )
     elif analysis.comparisons:
         lines.append(_power(design_of, units, analysis.comparisons[0].family))
-    if not design_of.overlap:
+    if not design_of.overlap and len({block[4] for block in analysis.blocks}) > 1:
+        lines.append(
+            "Runs have different test images that are neither folds nor splits of a study: what they show holds for these, not for other "
+            "photos."
+        )
+    elif not design_of.overlap:
         lines.append("All runs have the same test images: what they show holds for these, not for other photos.")
     else:
         lines.append(

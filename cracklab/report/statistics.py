@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from cracklab.replication import ALPHA, Interval, Replication, t_quantile
+from cracklab.replication import ALPHA, Interval, Replication, are_equal, t_quantile
 
 Floats = NDArray[np.float64]
 Better = Literal["higher", "lower"]
@@ -50,6 +50,8 @@ def jackknife_interval(
 ) -> Interval:
     """Compute a statistic of sums and its interval by the jackknife over groups, with Student's t.
 
+    The interval is NaN to NaN for one group, and if every group can be left out without any change.
+
     Args:
         columns: numbers that are summed, each (N,).
         groups: group of each of the N; groups are independent.
@@ -64,7 +66,9 @@ def jackknife_interval(
     value = float(statistic(*(column.sum() for column in sums)))
     if n < 2:
         return Interval(value, math.nan, math.nan, n)
-    without = statistic(*(column.sum() - column for column in sums))
+    without = np.asarray(statistic(*(column.sum() - column for column in sums)))
+    if are_equal(without):
+        return Interval(value, math.nan, math.nan, n)
     half = t_quantile(n, level) * math.sqrt((n - 1) * float(np.var(without)))
     return Interval(value, value - half, value + half, n)
 

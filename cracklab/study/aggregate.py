@@ -42,7 +42,8 @@ def aggregate(study: Study) -> int:
         return 0
     metrics = {run.name: _read_metrics(study.path(run)) for run in finished}
     names = list(dict.fromkeys(name for values in metrics.values() for name in values))
-    cells = summarise(finished, metrics)
+    tests = {run.name: [row["id"] for row in _read_rows(study.path(run) / run_folder.PER_IMAGE)] for run in finished}
+    cells = summarise(finished, metrics, tests)
     axes = list(study.plan.axes)
     rows = [{"run": run.name, **run.labels, **metrics[run.name]} for run in finished]
     write_csv(study.folder / RUN_TABLE, ["run", *axes, *names], rows)
@@ -66,12 +67,15 @@ def _read_metrics(folder: Path) -> Metrics:
     return values
 
 
-def summarise(runs: Sequence[PlannedRun], metrics: Mapping[str, Metrics]) -> list[dict[str, Any]]:
+def summarise(
+    runs: Sequence[PlannedRun], metrics: Mapping[str, Metrics], tests: Mapping[str, Sequence[str]]
+) -> list[dict[str, Any]]:
     """Return the cells, each with the statistics of every metric over its runs.
 
     Args:
         runs: finished runs.
         metrics: name of a run -> its test metrics.
+        tests: name of a run -> ids of its test images.
     """
     cells: dict[tuple[Any, ...], list[PlannedRun]] = {}
     for run in runs:
@@ -80,7 +84,7 @@ def summarise(runs: Sequence[PlannedRun], metrics: Mapping[str, Metrics]) -> lis
     for cell, members in cells.items():
         names = dict.fromkeys(name for run in members for name in metrics[run.name])
         values = {name: [metrics[run.name].get(name) for run in members] for name in names}
-        units = replication_of(members)
+        units = replication_of(members, tests)
         summary.append(
             {
                 "labels": dict(cell),
@@ -119,11 +123,14 @@ def statistics_of(values: Sequence[float | None], replication: Replication) -> d
     return {"n": n, "mean": interval.value, "std": std, "low": low, "high": high}
 
 
-def replication_of(runs: Sequence[PlannedRun]) -> Replication:
-    """Return the independent units of runs that repeat each other, from their labels."""
+def replication_of(runs: Sequence[PlannedRun], tests: Mapping[str, Sequence[str]]) -> Replication:
+    """Return the independent units of runs that repeat each other, from their labels and the ids of their test images."""
     repeats = [(run.labels.get("repeat"), run.labels.get("data.split_seed")) for run in runs]
     return Replication.of(
-        repeats, [run.labels.get("fold") for run in runs], [run.labels.get("seed_everything") for run in runs]
+        repeats,
+        [run.labels.get("fold") for run in runs],
+        [run.labels.get("seed_everything") for run in runs],
+        [tests[run.name] for run in runs],
     )
 
 

@@ -1,4 +1,4 @@
-"""Error rates of `A beats B` and coverage of intervals: `python tests/benchmarks/bench_statistics.py [TABLES]`.
+"""Error rates of `A beats B` and coverage of intervals: `python tests/benchmarks/bench_statistics.py [TABLES [PART ...]]`.
 
 Draws tables of scores in which no method is better (tests/report/replicated_scores.py) over a grid of designs and noise,
 and tables in which one method is better for the power. Prints beside the rule of `cracklab report`:
@@ -6,7 +6,8 @@ and tables in which one method is better for the power. Prints beside the rule o
 - `before`: the rule up to version 0.1, Wilcoxon's test over all runs with Holm's correction and a bootstrap interval over
   folds of every repeat and net;
 - `Holm alone`: the verdict of p after Holm, without the simultaneous interval;
-- `twice`: the ratio of test to training images added once more for the test images that repeats share.
+- `none` and `half`: without the ratio of test to training images in the variance, and with half of it;
+- `twice`: the ratio added once more for the test images that repeats share.
 """
 
 import math
@@ -122,6 +123,16 @@ def twice(units: Floats, runs: Floats, design: Design) -> Floats:
     """As `now`, with room for training photos that matter as much as test photos, in repeated folds too."""
     t, _ = t_test(pairs(units), twice_overlap(design))
     return np.abs(t) > t_quantile(units.shape[-1], 1 - ALPHA / t.shape[1])
+
+
+def scaled(factor: float) -> Rule:
+    """Return the rule `now` with this part of the ratio."""
+
+    def rule(units: Floats, runs: Floats, design: Design) -> Floats:
+        t, _ = t_test(pairs(units), factor * replication(design).overlap)
+        return np.abs(t) > t_quantile(units.shape[-1], 1 - ALPHA / t.shape[1])
+
+    return rule
 
 
 def before(units: Floats, runs: Floats, design: Design) -> Floats:
@@ -243,15 +254,14 @@ def power() -> None:
 
 def shared_training() -> None:
     """Print what training images that are shared do to false verdicts and coverage."""
-    rules: dict[str, Rule] = {"twice": twice, "now": now}
-    print(
-        "\n| photos | folds | repeats | training : test influence | false, 6 methods, twice | now | coverage, twice | now |"
-    )
-    print("|--:|--:|--:|--:|--:|--:|--:|--:|")
+    rules: dict[str, Rule] = {"none": scaled(0), "half": scaled(0.5), "now": now, "twice": twice}
+    names = " | ".join(f"{kind}, {rule}" for kind in ("false", "coverage") for rule in rules)
+    print(f"\n| photos | folds | repeats | training : test influence | {names} |\n|" + "--:|" * 12)
     for photos, folds, repeats, training in product((100, 20), (5, 10), (1, 3, 10), (0.0, 0.5, 1.0, 2.0)):
         design, noise = Design(folds, repeats), Noise(seed=0.3, photo=1, training=training, photos=photos)
         found, units = rates(rules, TABLES, 6, design, noise), replication(design)
-        held = [coverage(TABLES, design, noise, overlap) for overlap in (twice_overlap(design), units.overlap)]
+        overlaps = (0.0, units.overlap / 2, units.overlap, twice_overlap(design))
+        held = [coverage(TABLES, design, noise, overlap) for overlap in overlaps]
         numbers = [f"{rate:.1%}" for rate in (*found.values(), *held)]
         print(f"| {photos} | {folds} | {repeats} | {training:g} : 1 | {' | '.join(numbers)} |", flush=True)
 
@@ -263,6 +273,8 @@ def other_noise() -> None:
     for name, options in (
         ("uniform", {"shape": "uniform"}), ("heavy tails (t, 3 degrees)", {"shape": "t3"}),
         ("skewed (exponential)", {"shape": "skewed"}), ("half of the methods a fifth", {"unequal": True}),
+        ("skewed, half of the methods a fifth", {"shape": "skewed", "unequal": True}),
+        ("a seed in all folds, 0.3", {"common": 0.3}), ("0.5", {"common": 0.5}), ("1", {"common": 1.0}),
     ):  # fmt: skip
         for methods in (2, 6):
             found = [rates({"now": now}, 5 * TABLES, methods, d, Noise(fold=1, **options))["now"] for d in designs]
@@ -297,6 +309,8 @@ def main() -> None:
     began = time.monotonic()
     check()
     for part in (power, shared_training, other_noise, ranks, grid):
+        if part.__name__ not in (sys.argv[2:] or part.__name__):
+            continue
         part()
         print(f"\n({part.__name__}: {time.monotonic() - began:.0f} s so far)", file=sys.stderr)
 

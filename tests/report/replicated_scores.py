@@ -50,6 +50,8 @@ class Noise:
     """Of a method on photos that test; repeats divide the same photos."""
     training: float = 0.0
     """Of a method through photos that train it."""
+    common: float = 0.0
+    """Of a method with a seed in all folds, as of its initial weights."""
     net: float = 0.0
     """Of a method with a net on a fold, shared by seeds."""
     photos: int = 100
@@ -70,6 +72,8 @@ def draw(rng: np.random.Generator, tables: int, methods: int, design: Design, no
             scores += noise.fold * _shaped(rng, noise.shape, shape)[..., None, None]
         if noise.photo or noise.training:
             scores += _of_photos(rng, shape, noise)[..., None, None]
+        if noise.common:
+            scores += noise.common * rng.normal(size=(tables, methods, 1, 1, 1, design.seeds))
         if noise.net:
             scores += noise.net * rng.normal(size=scores.shape[:5])[..., None]
     if noise.unequal:

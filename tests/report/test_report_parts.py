@@ -14,7 +14,7 @@ from cracklab.report.collection import collect
 from cracklab.report.figures import cliques
 from cracklab.report.labels import differing, flat, method, short
 from cracklab.report.metric import parse_metric
-from cracklab.report.sentences import cautions
+from cracklab.report.sentences import cautions, summary
 from cracklab.report.table import Table, number, spread, words
 
 
@@ -115,6 +115,39 @@ def test_runs_with_equal_test_images_are_paired_and_share_their_ids(tmp_path):
     assert a.groups is b.groups
     assert a.ids != c.ids
     assert [sorted(runs) for runs in Analysis(found, metric).blocks.values()] == [["a", "b"], ["c"]]
+
+
+def test_runs_of_folders_with_the_same_name_are_all_in_the_report_and_each_once(tmp_path):
+    metric = parse_metric("test/iou")
+    for place, level in (("first/out", 0.6), ("second/out", 0.7)):
+        write_run(tmp_path / place / "dice", "dice", level, epochs=2)
+    one, other = tmp_path / "first" / "out", tmp_path / "second" / "out"
+    found = collect([one, other, one, tmp_path / "first"], metric)
+    assert [run.method for run in found.runs] == ["first/out", "second/out"]
+    write_run(one / "copy", "dice", 0.8, epochs=2)  # the same configuration twice in one of the folders
+    analysis = Analysis(collect([one, other], metric), metric)
+    assert analysis.table.notna().sum().to_dict() == {"first/out/copy": 1, "second/out/dice": 1, "first/out/dice": 1}
+
+
+def test_runs_with_different_test_images_are_not_said_to_have_the_same(tmp_path):
+    metric = parse_metric("test/iou")
+    for name, images in (("a", 30), ("b", 30), ("c", 27)):
+        write_run(tmp_path / name, name, 0.6, images=images, epochs=2)
+    same = "All runs have the same test images"
+    assert same not in " ".join(cautions(Analysis(collect([tmp_path], metric), metric)))
+    two = collect([tmp_path / "a", tmp_path / "b"], metric)
+    assert same in " ".join(cautions(Analysis(two, metric)))
+
+
+def test_methods_with_equal_scores_are_said_to_be_equal(tmp_path):
+    metric = parse_metric("test/iou")
+    write_run(tmp_path / "dice", "dice", 0.6, epochs=2)
+    write_run(tmp_path / "bce", "bce", 0.6, epochs=2)
+    for name in ("test_metrics.json", "per_image.csv"):
+        (tmp_path / "bce" / name).write_bytes((tmp_path / "dice" / name).read_bytes())
+    lines = summary(Analysis(collect([tmp_path], metric), metric))
+    assert lines[1:] == ["On the 30 images (10 photos) that both were tested on, bce and dice have the same score."]
+    assert "in favour" not in lines[0]
 
 
 def test_cliques_are_maximal_groups_of_ranks_within_the_distance():

@@ -1,6 +1,7 @@
 """Statistics of runs against published examples, closed forms and independent computations."""
 
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -374,19 +375,46 @@ def test_a_sentence_states_verdict_difference_interval_and_design():
 
 
 def test_a_sentence_says_what_would_be_enough():
-    gain = np.array([0.03, 0.0, 0.04, 0.01, 0.02])  # mean 0.02 is 1.26 standard deviations; 5 folds need 1.86
+    gain = np.array([0.03, 0.0, 0.04, 0.01, 0.02]) + 0.008  # mean 0.028 is 1.77 standard deviations; 5 folds need 1.86
     scores = table({"a": list(0.5 + gain), "b": [0.5] * 5}, 5)
     (one,) = comparisons(scores)
-    # two repeats need t(9) sqrt(1/10 + 1/4) = 1.34, three t(14) sqrt(1/15 + 1/4) = 1.21
-    assert "3 repeats of the folds would show it" in sentence(one, IOU, replication(scores))
-    seeds = table({"a": [0.5, 0.53, 0.49], "b": [0.5, 0.5, 0.5]}, 1, 3)
-    (one,) = comparisons(seeds)  # the mean is 0.0067 / 0.0208 = 0.32 standard deviations
-    number = next(n for n in range(2, 60) if stats.t.ppf(0.975, n - 1) / math.sqrt(n) <= 0.0066667 / 0.0208167)
-    assert f"{number} seeds would show it" in sentence(one, IOU, replication(seeds))
+    # two repeats need (2.262 + 0.883) sqrt(1/10 + 1/4) = 1.86, three (2.145 + 0.868) sqrt(1/15 + 1/4) = 1.70
+    assert "3 repeats of the folds show it four times out of five" in sentence(one, IOU, replication(scores))
+    scores["a"] -= (
+        0.008  # 1.26 standard deviations, but no number of repeats needs less than (1.96 + 0.84) sqrt(1/4) = 1.4
+    )
+    (one,) = comparisons(scores)
+    assert "10 repeats of the folds may not be enough" in sentence(one, IOU, replication(scores))
+
+
+def test_the_number_of_seeds_that_is_suggested_shows_the_difference_four_times_out_of_five():
+    rng, effect = np.random.default_rng(11), 1.0
+    seeds = table({"a": [0.0, 1.0, 2.0], "b": [0.0] * 3}, 1, 3)  # 1 standard deviation
+    (one,) = comparisons(seeds)
+    number = int(re.search(r"(\d+) seeds show it", sentence(one, IOU, replication(seeds))).group(1))
+    found = {
+        n: np.mean(stats.ttest_1samp(rng.normal(effect, 1, (4000, n)), 0, axis=1).pvalue < 0.05) for n in (7, number)
+    }
+    assert found[number] >= 0.78
+    assert found[7] < 0.65  # 7 seeds are the fewest that show a mean and a spread of exactly this size
+
+
+def test_scores_that_differ_by_rounding_errors_alone_are_equal():
+    scores = table({"a": [0.7] * 6}, 3, 2).iloc[:-1]
+    third = Replication.of([0] * 7, [0, 0, 0, 1, 1, 2, 2], range(7)).means(np.full(7, 0.7))
+    assert np.ptp(third) > 0  # 0.7 + 0.7 + 0.7 is not 3 x 0.7
+    for units in (third, replication(scores).means(scores["a"].to_numpy())):
+        assert math.isnan(mean_interval(units, 0.5).low)
+        assert math.isnan(p_value(units, 0.5))
+    constant = jackknife_interval([np.full(9, 0.7), np.ones(9)], range(9), lambda total, number: total / number)
+    assert math.isnan(constant.low)  # no spread is no certainty
 
 
 def test_equal_scores_show_no_difference():
     (one,) = comparisons(table({"a": [0.5] * 7, "b": [0.5] * 7}, 7))
+    assert sentence(one, IOU, replication(table({"a": [0.5] * 7}, 7))) == (
+        "a and b: no difference is shown (0.0 IoU points, no interval, n = 7 folds; no test, because all differences are equal)"
+    )
     assert (one.rank_biserial, one.superiority, one.difference.value) == (0, 0.5, 0)
     assert math.isnan(one.p)
     assert not one.significant

@@ -13,6 +13,9 @@ from scipy import stats
 
 from cracklab.errors import RunError
 from cracklab.replication import Replication
+from cracklab.report.analysis import Analysis
+from cracklab.report.collection import collect
+from cracklab.report.metric import parse_metric
 from cracklab.study.aggregate import aggregate, statistics_of
 from cracklab.study.folder import RunStatus, Study, StudyPlan
 from cracklab.study.plan import axes_of, fold_axis, runs_of
@@ -109,6 +112,22 @@ def test_a_cell_holds_the_statistics_over_seeds_and_folds(study):
         assert cell["labels"] == {"loss": loss}
         assert cell["metrics"]["test/iou"]["values"] == values.tolist()
         assert len(cell["runs"]) == 6
+
+
+@pytest.mark.parametrize(("tests", "ratio"), [([(0, 1), (2, 3), (3, 4)], 2 / 3), ([(0, 1)] * 3, 0)])
+def test_summary_and_report_have_the_same_interval_over_splits(tmp_path, tests, ratio):
+    study = make(tmp_path / "study", "study", axes_of({"data.split_seed": [1, 2, 3]}))
+    for run, images in zip(study.plan.runs, tests, strict=True):
+        pd.DataFrame({"id": [f"i{i}" for i in images], "iou": 0.5}).to_csv(
+            study.path(run) / "per_image.csv", index=False
+        )
+    aggregate(study)
+    found = json.loads((study.folder / "summary.json").read_text())["cells"][0]["metrics"]["test/iou"]
+    half = stats.t.ppf(0.975, 2) * SCORES.flat[:3].std(ddof=1) * math.sqrt(1 / 3 + ratio)
+    assert found["high"] - found["mean"] == pytest.approx(half)
+    metric = parse_metric("test/iou")
+    analysis = Analysis(collect([study.folder], metric), metric)
+    assert analysis.interval(analysis.methods[0]).high == pytest.approx(found["high"], rel=1e-12)
 
 
 def test_every_run_has_a_row_in_the_order_of_the_plan(study):

@@ -66,14 +66,15 @@ def used(folder: Path) -> Path:
 def test_fit_into_a_used_folder_names_the_resume_option(tmp_path):
     folder = used(tmp_path / "a")
     with pytest.raises(RunError, match=r"already holds a run.*--ckpt_path .*a/checkpoints/last.ckpt"):
-        run_folder.folder_for("fit", str(folder), None, "run")
+        run_folder.refuse_used(folder, None, "")
     other = used(tmp_path / "b") / run_folder.LAST
     with pytest.raises(RunError, match="already holds a run"):
-        run_folder.folder_for("fit", str(folder), str(other), "run")
+        run_folder.refuse_used(folder, str(other), "")
 
 
 def test_fit_resumes_in_the_folder_of_its_checkpoint(tmp_path):
     folder = used(tmp_path / "a")
+    run_folder.refuse_used(folder, str(folder / run_folder.LAST), "")
     assert run_folder.folder_for("fit", str(folder), str(folder / run_folder.LAST), "run") == folder
     assert run_folder.folder_for("fit", None, str(folder / run_folder.LAST), "run") == folder
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from cracklab import run_folder
 from cracklab.command_parser import CommandParser
 from cracklab.errors import ConfigError, RunError
+from cracklab.exit_codes import DISK_FULL
 from cracklab.progress import duration
 from cracklab.study.aggregate import aggregate
 from cracklab.study.execute import execute, median_seconds
@@ -21,7 +22,7 @@ from cracklab.study.folder import PlannedRun, Study, StudyPlan
 from cracklab.study.inputs import Inputs, read_inputs, refuse_changes
 from cracklab.study.plan import describe
 from cracklab.study.wandb_summary import log_summary
-from cracklab.study.worker import DISK_FULL, RunOutcome
+from cracklab.study.worker import RunOutcome
 
 if TYPE_CHECKING:  # imports PyTorch and Lightning, which takes seconds
     from cracklab.study.planner import Planner

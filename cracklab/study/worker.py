@@ -3,7 +3,6 @@
 This module imports nothing heavy, since it is used in threads, Ray workers and SLURM tasks.
 """
 
-import errno
 import os
 import shutil
 import signal
@@ -17,10 +16,10 @@ from pathlib import Path
 from typing import Literal
 
 from cracklab import run_folder
+from cracklab.exit_codes import DISK_FULL
 from cracklab.study.folder import CONFIGS, JOBS, PlannedRun, RunStatus, Study
 from cracklab.study.plan import as_arguments
 
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 NUM_LAST_LINES = 12
 """Number of last lines of output that are kept of a failed run."""
 NEVER = threading.Event()

@@ -95,7 +95,7 @@ def refuse_used(folder: Path, checkpoint: str | None, config: str | None) -> Non
         raise RunError(
             f"--out {folder} already holds a run: choose another folder, or resume that run with --ckpt_path {folder / LAST}"
         )
-    written = any((folder / CHECKPOINTS).glob("*.ckpt")) or (folder / TEST_METRICS).exists()
+    written = (folder / BEST).exists() or (folder / TEST_METRICS).exists()
     path = folder / CONFIG
     if written or config is None or not path.is_file() or path.read_text(encoding="utf-8", errors="replace") != config:
         raise RunError(

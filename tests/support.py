@@ -112,10 +112,10 @@ class KillAt(At):
 
 
 class PoisonAt(At):
-    """Sets a weight to NaN, as a step with a gradient of NaN does."""
+    """Sets weights to NaN, as a step with a gradient of NaN does."""
 
     def act(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        next(pl_module.net.parameters()).data.view(-1)[0] = float("nan")
+        next(pl_module.net.parameters()).data.fill_(float("nan"))
 
 
 class RemoveRunFolderAt(At):

@@ -118,9 +118,9 @@ class Checkpoints(Checkpoint):
     def _monitored(self, pl_module: Any) -> float | None:
         """Return the monitored metric; None if it is not finite, or this validation left the costly metrics out."""
         result: EvaluationResult = pl_module.result
-        if self.monitor in result.scores:
-            value = result.scores[self.monitor]
-            return value if math.isfinite(value) else None  # compared with NaN, no later value would be better
+        if self.monitor in result.metrics:
+            value = result.metrics[self.monitor]
+            return value if value is not None and math.isfinite(value) else None  # no value is better than NaN
         if not result.complete:
             return None
         hint = nearest(self.monitor, list(result.scores))

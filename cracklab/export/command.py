@@ -16,6 +16,7 @@ from cracklab.command_parser import CommandParser
 from cracklab.errors import RunError
 from cracklab.export.card import model_card
 from cracklab.export.model import OPSET, Deployed, ExportError, compare, to_onnx
+from cracklab.files import remove_leftovers
 from cracklab.predict.predictor import Predictor
 from cracklab.predict.settings import sha256, tiling_settings
 from cracklab.predict.trained_model import TRUST, TrainedModel, restore
@@ -48,6 +49,7 @@ def run(command: str, args: Sequence[str]) -> int:
         raise RunError(f"--out {options.out} exists and is not an empty folder: choose another folder")
     model = restore(options.ckpt_path, options.trust)
     temporary = options.out.absolute().with_name(f".{options.out.name}.{os.getpid()}")
+    remove_leftovers(temporary.parent, options.out.name)
     temporary.mkdir(parents=True)
     try:
         difference = write_bundle(temporary, model)

@@ -25,6 +25,8 @@ SHIPPED = "cracklab:"
 """Prefix of the name of a model that ships, a file in `WEIGHTS`."""
 MAX_NAMES = 1000
 """Largest number of class names, and of characters of one."""
+
+
 @dataclass(frozen=True)
 class Payload:
     """The part of a checkpoint that is cracklab's own, kept as plain strings and numbers.

@@ -52,4 +52,6 @@ def describe(error: OSError) -> str:
     file = error.filename2 or error.filename
     reason = error.strerror or " ".join(str(error).split()) or type(error).__name__
     remedy = REMEDIES.get(error.errno or 0)
-    return ": ".join([*([repr(os.fsdecode(file))] if isinstance(file, str | bytes) else []), reason, *filter(None, [remedy])])
+    return ": ".join(
+        [*([repr(os.fsdecode(file))] if isinstance(file, str | bytes) else []), reason, *filter(None, [remedy])]
+    )

@@ -21,6 +21,7 @@ from cracklab.errors import DataError
 LEFTOVER = re.compile(r"\..+\.(\d{1,10})(\.\w+)?")
 """Name of a temporary file, with the number of the process that writes it: `.last.4711.ckpt`, `.bundle.4711`."""
 
+
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the same folder, which is flushed to disk and renamed to `path` at the end.

@@ -50,7 +50,9 @@ class RunLock:
         except FileNotFoundError:
             same = False
         if not same:
-            raise RunFailure(f"the run folder {self.folder} was removed while the run trained in it: start the run again")
+            raise RunFailure(
+                f"the run folder {self.folder} was removed while the run trained in it: start the run again"
+            )
 
     def release(self) -> None:
         """Release the lock; the file stays, since another process may be waiting to open it."""

@@ -46,6 +46,7 @@ from cracklab.module import CrackModule
 from cracklab.run_lock import RunLock
 from cracklab.warning_filters import filter_warnings
 
+
 @contextmanager
 def config_errors() -> Iterator[None]:
     """Turn errors of the constructors and of the data into configuration errors: a message instead of a traceback.

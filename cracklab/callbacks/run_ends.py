@@ -34,7 +34,9 @@ class RunFolderGuard(pl.Callback):
         if self._lock is not None:
             self._lock.check()
 
-    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
         """Check before a step."""
         self._check()
 

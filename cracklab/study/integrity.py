@@ -45,9 +45,13 @@ def refuse_changed_data(study: Study, update: bool = False) -> None:
     if not path.is_file():
         return
     try:
-        known = {str(name): (int(a), int(b), int(c), str(d)) for name, (a, b, c, d) in json.loads(path.read_text()).items()}
+        known = {
+            str(name): (int(a), int(b), int(c), str(d)) for name, (a, b, c, d) in json.loads(path.read_text()).items()
+        }
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise RunError(f"{path} is damaged ({type(error).__name__}: {error}): restore it, or choose another --out") from None
+        raise RunError(
+            f"{path} is damaged ({type(error).__name__}: {error}): restore it, or choose another --out"
+        ) from None
     if states := changed(known):
         raise RunError(
             f"the data is not that of the runs in {study.folder} ({as_text(states)}): restore these files, or choose another "
@@ -96,7 +100,11 @@ def check_finished(study: Study, runs: Sequence[PlannedRun], redo: bool) -> None
         if status.state == "finished" and (files := damaged_files(study, run, status))
     }
     if damaged and not redo:
-        states = {f"{statuses[name][0].folder}/{file}": state for name, files in damaged.items() for file, state in files.items()}
+        states = {
+            f"{statuses[name][0].folder}/{file}": state
+            for name, files in damaged.items()
+            for file, state in files.items()
+        }
         raise RunError(
             f"files of finished runs in {study.folder} are not as the runs left them ({as_text(states)}): restore them, or "
             "start the same command with --redo, which does these runs again"

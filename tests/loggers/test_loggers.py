@@ -59,7 +59,11 @@ def test_a_server_that_accepts_and_never_answers_is_not_reachable(silent):
 def test_a_run_with_a_silent_server_is_offline_within_15_seconds(free, silent, tmp_path, mode):
     """Whether the probe finds it silent, or the start of the run that the user wants to be online."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
-    environment |= {"WANDB_API_KEY": "x" * 40, "WANDB_BASE_URL": silent, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
+    environment |= {
+        "WANDB_API_KEY": "x" * 40,
+        "WANDB_BASE_URL": silent,
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}",
+    }
     call = ["fit", "--config", str(QUICKSTART), *TINY, "--model.net=support.TinyNet", "--data.layout.train=8"]
     seconds = {}
     for name in ("disabled", mode):

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def remove_leftovers(folder: Path, name: str = "*") -> None:
+def remove_leftovers(folder: Path, name: str = "*", contents: Collection[str] = ()) -> None:
     """Remove what killed processes left of their atomic writes into a folder.
 
     Only call it where no process of another machine writes: whether a process has ended is known on its own machine alone.
@@ -48,11 +48,16 @@ def remove_leftovers(folder: Path, name: str = "*") -> None:
     Args:
         folder: the folder; its subfolders are left as they are.
         name: file name, or the stem of one, that was to be written; a pattern of `Path.glob`.
+        contents: names of the files in a folder that was to be written; a folder with any other entry is not removed.
     """
     for path in folder.glob(f".{name}.*"):
         found = LEFTOVER.fullmatch(path.name)
-        if found and not _is_running(int(found[1])):
-            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+        if not found or _is_running(int(found[1])):
+            continue
+        if not path.is_dir():
+            path.unlink(missing_ok=True)
+        elif contents and all(entry.name in contents for entry in path.iterdir()):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _is_running(process: int) -> bool:

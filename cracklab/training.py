@@ -77,7 +77,7 @@ class CrackCLI(LightningCLI):
 
     def __init__(self, command: str, args: Sequence[str], other_options: Sequence[str] = ()) -> None:
         self.command, self.other_options = command, other_options
-        self._lock: RunLock | None = None
+        self._guard = RunFolderGuard()
         filter_warnings()
         LOSSES.fill()
         super().__init__(
@@ -169,6 +169,8 @@ class CrackCLI(LightningCLI):
         if self._given is not None and self._get_argument("ckpt_path") is not None:
             self._check_resume(*self._given)
         self._given = None
+        if self.command == "fit" and not getattr(rank_zero_only, "rank", 0):
+            self._claim_folder(Path(self.trainer.default_root_dir))
         for logger in self.trainer.loggers:
             open_run(logger)
         try:
@@ -195,8 +197,8 @@ class CrackCLI(LightningCLI):
 
     def close(self) -> None:
         """Let other processes train in the run folder."""
-        if self._lock is not None:
-            self._lock.release()
+        if self._guard.lock is not None:
+            self._guard.lock.release()
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Do nothing at the end of the stock constructor: `run` runs the command."""
@@ -222,10 +224,12 @@ class CrackCLI(LightningCLI):
         self.datamodule.setup(self.command)  # bad data raises here, before anything is written
         first = not getattr(rank_zero_only, "rank", 0)
         self.model.config = config_text(self._parser(self.command), config)
-        folder = self._claim_folder() if first else Path.cwd()
+        folder = run_folder.folder_for(self.command, config.out, config.ckpt_path, config.name) if first else Path.cwd()
+        if self.command == "fit" and first:
+            self._refuse_used(folder)
         trainer = self._get(self.config_init, "trainer")
         settings = self._get(self.config_init, "wandb")
-        callbacks = [RunFolderGuard(self._lock), Divergence()]  # first, since they stop the others from writing
+        callbacks = [self._guard, Divergence()]  # first, since they stop the others from writing
         callbacks += [ExactResume(), SeedSteps(config.data.seed), Tables(), Resources(), Curves()]
         if config.data.fold is not None:
             callbacks.append(KFold(config.data.fold, config.data.folds))
@@ -252,17 +256,19 @@ class CrackCLI(LightningCLI):
         }
         return self._instantiate_trainer(trainer, [*callbacks, *keyed])
 
-    def _claim_folder(self) -> Path:
-        """Return the run folder; lock it for fit, and remove what killed processes left in it."""
-        config = self.config[self.command]
-        folder = run_folder.folder_for(self.command, config.out, config.ckpt_path, config.name)
-        if self.command == "fit":
-            self._lock = RunLock(folder)
-            writes_checkpoints = config.trainer.enable_checkpointing is not False
-            run_folder.refuse_used(folder, config.ckpt_path, self.model.config if writes_checkpoints else None)
-            for place in ("", run_folder.CHECKPOINTS, run_folder.PANELS, run_folder.EXAMPLES):
-                remove_leftovers(folder / place)
-        return folder
+    def _refuse_used(self, folder: Path) -> None:
+        """Refuse to fit in a folder that holds another run."""
+        writes_checkpoints = self._get_argument("trainer.enable_checkpointing") is not False
+        run_folder.refuse_used(
+            folder, self._get_argument("ckpt_path"), self.model.config if writes_checkpoints else None
+        )
+
+    def _claim_folder(self, folder: Path) -> None:
+        """Lock the run folder, and remove what killed processes left in it."""
+        self._guard.lock = RunLock(folder)
+        self._refuse_used(folder)  # another process may have trained here until now
+        for place in ("", run_folder.CHECKPOINTS, run_folder.PANELS, run_folder.EXAMPLES):
+            remove_leftovers(folder / place)
 
 
 def run(command: str, args: Sequence[str]) -> int:

@@ -12,7 +12,7 @@ import pytest
 
 from cracklab import run_folder
 from cracklab.errors import RunError
-from cracklab.files import atomic_write, write_json, write_text
+from cracklab.files import atomic_write, remove_leftovers, write_json, write_text
 
 
 def test_an_error_while_writing_keeps_the_old_file_and_no_temporary_one(tmp_path):
@@ -44,6 +44,20 @@ def test_a_kill_while_writing_keeps_the_old_file(tmp_path):
     died = subprocess.run([sys.executable, "-c", program], check=False)
     assert died.returncode == -signal.SIGKILL
     assert path.read_text() == "old"
+
+
+def test_leftovers_of_dead_processes_alone_are_removed(tmp_path):
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    for name in (f".bundle.{dead.pid}", f".bundle.{os.getpid()}", ".bundle.v2", f".other.{dead.pid}"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.onnx").touch()
+    foreign = tmp_path / f".bundle.{10**9 + dead.pid}"  # no process has so high a number
+    foreign.mkdir()
+    (foreign / "photo.jpg").touch()
+    remove_leftovers(tmp_path, "bundle", ["model.onnx"])
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {f".bundle.{os.getpid()}", ".bundle.v2", f".other.{dead.pid}", foreign.name}
 
 
 def test_json_holds_only_finite_numbers_and_null(tmp_path):

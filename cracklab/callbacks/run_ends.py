@@ -21,18 +21,19 @@ NOT_OF_THE_RUN = ("config", "out", "ckpt_path", "weights_only", "verbose", "prot
 
 
 class RunFolderGuard(pl.Callback):
-    """Stops training if the run folder is removed: the next write would make a new one that lacks the best checkpoint.
+    """Stops training if the run folder is removed: the next write would make a new one that lacks the best checkpoint."""
 
-    Args:
-        lock: the lock of the folder; None on processes that write nothing.
-    """
+    def __init__(self) -> None:
+        self.lock: RunLock | None = None
+        """The lock of the folder; None on processes that write nothing."""
 
-    def __init__(self, lock: RunLock | None) -> None:
-        self._lock = lock
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the lock to this process: some strategies pickle callbacks for the processes that they start."""
+        return {**self.__dict__, "lock": None}
 
     def _check(self) -> None:
-        if self._lock is not None:
-            self._lock.check()
+        if self.lock is not None:
+            self.lock.check()
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int

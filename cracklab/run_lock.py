@@ -11,6 +11,8 @@ from cracklab.errors import RunError, RunFailure
 
 HELD = (errno.EACCES, errno.EAGAIN)
 """Numbers of the errors of a lock that another process holds."""
+GONE = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE)
+"""Numbers of the errors of a folder that is gone."""
 
 
 class RunLock:
@@ -30,11 +32,12 @@ class RunLock:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self._file: IO[str] = (folder / run_folder.LOCK).open("a")
+        self._folder = _open_folder(folder)
         try:
             _lock(self._file)
         except OSError as error:
             if error.errno in HELD:
-                self._file.close()
+                self.release()
                 raise RunError(
                     f"another process is training in {folder}: wait until it has ended, or choose another --out"
                 ) from None
@@ -45,9 +48,13 @@ class RunLock:
         Raises:
             RunFailure: if it was removed or replaced.
         """
+        if self._folder is None:
+            return
         try:
-            same = os.path.samestat(os.fstat(self._file.fileno()), (self.folder / run_folder.LOCK).stat())
-        except FileNotFoundError:
+            same = os.path.samestat(os.fstat(self._folder), self.folder.stat())
+        except OSError as error:
+            if error.errno not in GONE:
+                raise
             same = False
         if not same:
             raise RunFailure(
@@ -57,6 +64,9 @@ class RunLock:
     def release(self) -> None:
         """Release the lock; the file stays, since another process may be waiting to open it."""
         self._file.close()
+        if self._folder is not None:
+            os.close(self._folder)
+            self._folder = None
 
 
 if sys.platform == "win32":
@@ -64,8 +74,15 @@ if sys.platform == "win32":
     def _lock(file: IO[str]) -> None:
         return None
 
+    def _open_folder(folder: Path) -> int | None:
+        return None
+
 else:
     import fcntl
 
     def _lock(file: IO[str]) -> None:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _open_folder(folder: Path) -> int | None:
+        """Open a folder: as long as it is open, no new folder can get its identity."""
+        return os.open(folder, os.O_RDONLY)

@@ -135,7 +135,7 @@ def open_run(logger: Any) -> None:
         return
     try:
         logger.experiment  # noqa: B018 - opens the run
-    except (wandb.Error, OSError, ValueError) as error:
+    except Exception as error:  # whatever W&B raises, it does not stop a run
         _warn_offline(" ".join(str(error).split())[:200])
         wandb.teardown()  # its service would refuse the id of the run a second time
         logger._offline = True

@@ -1,8 +1,8 @@
 """What a checkpoint holds, how it is read without running code, and how it is written whole."""
 
+import errno
 import json
-import re
-import zipfile
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from cracklab import run_folder
-from cracklab.errors import ConfigError, RunError
+from cracklab.checkpoint_checks import NET, VERSION, check_archive, check_finite, damaged, first_not_finite, release
+from cracklab.errors import ConfigError, RunError, RunFailure
 from cracklab.files import atomic_write
 from cracklab.registry import nearest
 from cracklab.version import __version__
@@ -22,17 +23,8 @@ KEY = "cracklab"
 WEIGHTS = Path(__file__).parent / "weights"
 SHIPPED = "cracklab:"
 """Prefix of the name of a model that ships, a file in `WEIGHTS`."""
-NET = "net."
-"""Prefix of the net's tensors in `state_dict`; a loss may have tensors of its own."""
-VERSION = re.compile(r"\d{1,6}\.\d{1,6}(\.[\w.+-]{1,40})?")
 MAX_NAMES = 1000
 """Largest number of class names, and of characters of one."""
-LIGHTNING: dict[str, type] = {
-    "pytorch-lightning_version": str, "epoch": int, "global_step": int, "state_dict": dict, "loops": dict
-}  # fmt: skip
-"""Lightning's entries that every command reads -> their types."""
-RESUMED: dict[str, type] = {"callbacks": dict, "optimizer_states": list, "lr_schedulers": list}
-"""Lightning's entries that a resumed run reads too."""
 
 
 @dataclass(frozen=True)
@@ -82,22 +74,22 @@ class Payload:
                 f"the checkpoint {path} was not written by cracklab: it lacks the key {KEY!r}".replace("  ", " ")
             )
         if not isinstance(entry, Mapping):
-            raise _damaged(path, f"the entry {KEY!r}", entry, "names and values")
+            raise damaged(path, f"the entry {KEY!r}", entry, "names and values")
         version: Any = entry.get("version")
         threshold: Any = entry.get("threshold")
         names: Any = entry.get("class_names")
         if not isinstance(version, str) or not VERSION.fullmatch(version):
-            raise _damaged(path, "the version", version, "a version such as 0.1.0")
-        if _release(version) > _release(__version__):
+            raise damaged(path, "the version", version, "a version such as 0.1.0")
+        if release(version) > release(__version__):
             raise RunError(
                 f"checkpoint {path} was written by cracklab {version}, and this is {__version__}: update cracklab"
             )
         if not isinstance(entry.get("config"), str):
-            raise _damaged(path, "the configuration", entry.get("config"), "text")
+            raise damaged(path, "the configuration", entry.get("config"), "text")
         if type(threshold) not in (int, float) or not 0 <= threshold <= 1:
-            raise _damaged(path, "the threshold", threshold, "a number from 0 to 1")
+            raise damaged(path, "the threshold", threshold, "a number from 0 to 1")
         if names is not None and not _are_names(names):
-            raise _damaged(path, "the list of class names", names, "texts")
+            raise damaged(path, "the list of class names", names, "texts")
         return cls(
             entry["config"],
             float(threshold),
@@ -133,15 +125,18 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         path: its file, or `cracklab:NAME`, see `checkpoint_file`.
 
     Raises:
-        RunError: if the file is missing, damaged, or holds more than tensors, strings and numbers.
+        RunError: if the file is missing, damaged, or holds more than tensors, strings and numbers, or weights that are not
+            finite.
     """
     path = checkpoint_file(path)
     advice = f"give the path of a file, for instance RUN/{run_folder.BEST}"
     if not Path(path).is_file():
         raise RunError(f"checkpoint {path} {'is a folder' if Path(path).is_dir() else 'does not exist'}: {advice}")
     try:
-        _check_uncompressed(path)
+        check_archive(path)
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
+        if isinstance(content, dict):
+            check_finite(content, path)
     except RunError:
         raise
     except Exception as error:
@@ -152,57 +147,30 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     return content
 
 
-def check_resumable(content: Mapping[str, Any], path: str | Path, command: str) -> None:
-    """Check that a checkpoint has what Lightning reads in a command.
-
-    Args:
-        content: the checkpoint.
-        path: its file, for error messages.
-        command: `fit`, `validate` or `test`.
-
-    Raises:
-        RunError: names the entry that is missing or of another type.
-    """
-    for name, kind in (LIGHTNING | RESUMED if command == "fit" else LIGHTNING).items():
-        value: Any = content.get(name)
-        negative = isinstance(value, int) and value < 0
-        if not isinstance(value, kind) or isinstance(value, bool) or negative:
-            raise _damaged(path, f"the entry {name!r}", value, f"what Lightning writes, a {kind.__name__}")
-    version = content["pytorch-lightning_version"]
-    if not VERSION.fullmatch(version) or _release(version) < (2, 0):
-        raise _damaged(path, "the version of Lightning", version, "2.0 or newer")
-    for name, state in content.get("callbacks", {}).items() if command == "fit" else ():
-        if not isinstance(name, str) or not isinstance(state, Mapping):
-            raise _damaged(path, "the state of a callback", state, "names and values")
-    for name in ("optimizer_states", "lr_schedulers") if command == "fit" else ():
-        if not all(isinstance(state, Mapping) for state in content[name]):
-            raise _damaged(path, f"a state in {name!r}", content[name], "names and values")
-
-
-def check_form(given: Any, expected: Any, path: str | Path, name: str = "loops") -> None:
-    """Check that a tree of counters has the names and types of another one.
-
-    Raises:
-        RunError: names the first difference.
-
-    Example:
-        >>> check_form({"ready": "x"}, {"ready": 0}, "last.ckpt")
-        Traceback (most recent call last):
-        cracklab.errors.RunError: checkpoint last.ckpt is damaged: loops.ready is 'x', and an int was expected: give one that `cracklab fit` wrote
-    """
-    if isinstance(expected, Mapping):
-        if not isinstance(given, Mapping):
-            raise _damaged(path, name, given, "names and values")
-        for key, value in expected.items():
-            check_form(given.get(key), value, path, f"{name}.{key}")
-    elif type(given) is not type(expected):
-        raise _damaged(path, name, given, f"an {type(expected).__name__}")
-
-
 def write_checkpoint(path: str | Path, content: Mapping[str, Any]) -> None:
-    """Write a checkpoint whole or not at all."""
+    """Write a checkpoint whole or not at all.
+
+    Raises:
+        RunFailure: if weights of the net are not finite, so that no such checkpoint becomes the best or the last.
+        OSError: if the file cannot be written.
+    """
+    if (name := first_not_finite(content.get("state_dict", {}))) is not None:
+        raise RunFailure(
+            f"the weights are not finite ({name}), since training diverged; {path} is not written: lower the learning rate"
+        )
     with atomic_write(Path(path)) as temporary:
-        torch.save(dict(content), temporary)
+        try:
+            torch.save(dict(content), temporary)
+        except RuntimeError as error:  # PyTorch's writer has no error of its own for a full disk
+            _probe(temporary)
+            raise OSError(errno.EIO, " ".join(str(error).split())[:200], str(path)) from error
+
+
+def _probe(path: Path) -> None:
+    """Write a block to the end of a file, which raises the error of the system that a library did not name."""
+    with path.open("ab") as file:
+        file.write(bytes(1 << 20))
+        os.fsync(file.fileno())
 
 
 def net_weights(content: Mapping[str, Any], path: str | Path = "") -> dict[str, Tensor]:
@@ -213,10 +181,10 @@ def net_weights(content: Mapping[str, Any], path: str | Path = "") -> dict[str, 
     """
     state = content.get("state_dict", {})
     if not isinstance(state, Mapping):
-        raise _damaged(path, "the entry 'state_dict'", state, "tensors by name")
+        raise damaged(path, "the entry 'state_dict'", state, "tensors by name")
     for name, tensor in state.items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor) or tensor.layout is not torch.strided:
-            raise _damaged(path, "an entry of 'state_dict'", tensor, "a dense tensor with its name")
+            raise damaged(path, "an entry of 'state_dict'", tensor, "a dense tensor with its name")
     return {name.removeprefix(NET): value for name, value in state.items() if name.startswith(NET)}
 
 
@@ -238,32 +206,21 @@ def load_net(net: nn.Module, content: Mapping[str, Any], path: str | Path, refus
         raise RunError(f"{refusal}: {' '.join(str(error).split())[:300]}") from error
 
 
-def _check_uncompressed(path: str | Path) -> None:
-    """Refuse an archive that is larger in memory than on disk; PyTorch writes none."""
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            size = sum(member.file_size for member in archive.infolist())
-        if size > Path(path).stat().st_size:
-            raise RunError(
-                f"checkpoint {path} is compressed, which PyTorch never does: give one that `cracklab fit` wrote"
-            )
-
-
 def _data_of(text: Any, path: str | Path) -> dict[str, Any]:
     """Return the provenance of the training data."""
     try:
         data = json.loads(text)
     except (TypeError, ValueError, RecursionError):
-        raise _damaged(path, "the description of the data", text, "JSON") from None
+        raise damaged(path, "the description of the data", text, "JSON") from None
     if not isinstance(data, dict):
-        raise _damaged(path, "the description of the data", data, "names and values")
+        raise damaged(path, "the description of the data", data, "names and values")
     kinds = {"layout": str, "images": dict, "seen": str, "scale": list}
     for name, kind in kinds.items():
         if name in data and not isinstance(data[name], kind):
-            raise _damaged(path, f"{name!r} of the data", data[name], f"a {kind.__name__}")
+            raise damaged(path, f"{name!r} of the data", data[name], f"a {kind.__name__}")
     scale = data.get("scale", [1, 1])
     if len(scale) != 2 or not all(type(value) in (int, float) and 0 < value < 1e6 for value in scale):
-        raise _damaged(path, "the scale of the data", scale, "two positive numbers")
+        raise damaged(path, "the scale of the data", scale, "two positive numbers")
     return data
 
 
@@ -274,17 +231,3 @@ def _are_names(names: Any) -> bool:
         and 1 <= len(names) <= MAX_NAMES
         and all(isinstance(name, str) and len(name) <= MAX_NAMES for name in names)
     )
-
-
-def _damaged(path: str | Path, what: str, value: Any, expected: str) -> RunError:
-    """Return an error; a collection is described by its type, since it may refer to itself many times."""
-    plain = isinstance(value, str | float | None) or (isinstance(value, int) and abs(value) < 1e18)
-    shown = repr(value)[:80] if plain else f"a {type(value).__name__}"
-    return RunError(
-        f"checkpoint {path} is damaged: {what} is {shown}, and {expected} was expected: give one that `cracklab fit` wrote"
-    )
-
-
-def _release(version: str) -> tuple[int, ...]:
-    """Return major and minor number; checkpoints stay readable within them."""
-    return tuple(int(part) for part in version.split(".")[:2])

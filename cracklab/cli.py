@@ -2,10 +2,12 @@
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 
 from cracklab.command_parser import with_underscores
 from cracklab.errors import CracklabError
+from cracklab.exit_codes import exit_code_of
 from cracklab.registry import nearest
 from cracklab.version import __version__
 
@@ -73,13 +75,13 @@ def main(args: Sequence[str] | None = None) -> int:
     if command == "--version":
         print(__version__)
         return 0
-    try:
-        if command not in COMMANDS:
-            raise CracklabError(f"no command is called {command!r}{nearest(command, list(COMMANDS))}")
-        code: int = import_module(COMMANDS[command][0]).run(command, rest)
-    except CracklabError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
-    if code:
+    if code := exit_code_of(partial(_run, command, rest)):
         raise SystemExit(code)
     return 0
+
+
+def _run(command: str, rest: Sequence[str]) -> int:
+    if command not in COMMANDS:
+        raise CracklabError(f"no command is called {command!r}{nearest(command, list(COMMANDS))}")
+    code: int = import_module(COMMANDS[command][0]).run(command, rest)
+    return code

@@ -2,7 +2,10 @@
 
 
 class CracklabError(Exception):
-    """An error that the user can correct; it ends a command with exit code 2."""
+    """An error that the user can correct; it ends a command with `exit_code`."""
+
+    exit_code = 2
+    """2 for a wrong call or bad data, 1 if the work itself failed."""
 
 
 class ConfigError(CracklabError):
@@ -15,3 +18,9 @@ class DataError(CracklabError):
 
 class RunError(CracklabError):
     """A run folder or a checkpoint that does not fit the request."""
+
+
+class RunFailure(RunError):
+    """A run that began well and cannot go on."""
+
+    exit_code = 1

@@ -5,7 +5,10 @@ import io
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+import shutil
+import sys
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cracklab.errors import DataError
+
+LEFTOVER = re.compile(r"\..+\.(\d{1,10})(\.\w+)?")
+"""Name of a temporary file, with the number of the process that writes it: `.last.4711.ckpt`, `.bundle.4711`."""
 
 
 @contextmanager
@@ -32,6 +38,39 @@ def atomic_write(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path, name: str = "*", contents: Collection[str] = ()) -> None:
+    """Remove what killed processes left of their atomic writes into a folder.
+
+    Only call it where no process of another machine writes: whether a process has ended is known on its own machine alone.
+
+    Args:
+        folder: the folder; its subfolders are left as they are.
+        name: file name, or the stem of one, that was to be written; a pattern of `Path.glob`.
+        contents: names of the files in a folder that was to be written; a folder with any other entry is not removed.
+    """
+    for path in folder.glob(f".{name}.*"):
+        found = LEFTOVER.fullmatch(path.name)
+        if not found or _is_running(int(found[1])):
+            continue
+        if not path.is_dir():
+            path.unlink(missing_ok=True)
+        elif contents and all(entry.name in contents for entry in path.iterdir()):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_running(process: int) -> bool:
+    """Return whether a process runs on this machine; on Windows, where asking would end it, always True."""
+    if sys.platform == "win32":
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # of another user
+        return True
+    return True
 
 
 def write_text(path: Path, text: str) -> None:

@@ -12,6 +12,7 @@ test_metrics.json    from test: name -> finite number or null
 per_image.csv        from test: one row per image, first column id
 per_image_native.csv from test: the same at the size of the files
 protocols.json       from test: the same predictions under each named protocol
+run.lock             empty; locked by the fit that works in the folder, see `cracklab.run_lock`
 """
 
 from pathlib import Path
@@ -32,6 +33,7 @@ TEST_METRICS = "test_metrics.json"
 PER_IMAGE = "per_image.csv"
 PER_IMAGE_NATIVE = "per_image_native.csv"
 PROTOCOLS = "protocols.json"
+LOCK = "run.lock"
 
 
 def run_of(checkpoint: str | Path) -> Path | None:
@@ -60,23 +62,43 @@ def next_folder(parent: Path) -> Path:
 
 
 def folder_for(command: str, out: str | None, checkpoint: str | None, name: str) -> Path:
-    """Return the run folder that a command works in.
+    """Return the run folder that a command works in; see `refuse_used`.
 
     Args:
         command: `fit`, `validate` or `test`.
         out: `--out`, if given.
         checkpoint: `--ckpt_path`, if given.
         name: NAME in the default folder `runs/NAME/NUMBER`.
-
-    Raises:
-        RunError: for `fit` into a folder that holds another run.
     """
     own = run_of(checkpoint) if checkpoint else None
     if out is None:
         return own or next_folder(Path("runs") / name).absolute()
-    folder = Path(out).absolute()
-    if command == "fit" and is_used(folder) and not (own and own.resolve() == folder.resolve()):
+    return Path(out).absolute()
+
+
+def refuse_used(folder: Path, checkpoint: str | None, config: str | None) -> None:
+    """Refuse to fit in a folder that holds another run.
+
+    Args:
+        folder: the run folder.
+        checkpoint: `--ckpt_path`, if given; a run resumes in its own folder.
+        config: text of config.yaml; a run with the same text that was killed before its first checkpoint starts over. None
+            for a run without checkpoints: its tables are its result.
+
+    Raises:
+        RunError: tells how to go on.
+    """
+    own = run_of(checkpoint) if checkpoint else None
+    if not is_used(folder) or (own and own.resolve() == folder.resolve()):
+        return
+    if (folder / LAST).is_file():
         raise RunError(
-            f"--out {out} already holds a run: choose another folder, or resume that run with --ckpt_path {Path(out) / LAST}"
+            f"--out {folder} already holds a run: choose another folder, or resume that run with --ckpt_path {folder / LAST}"
         )
-    return folder
+    written = (folder / BEST).exists() or (folder / TEST_METRICS).exists()
+    path = folder / CONFIG
+    if written or config is None or not path.is_file() or path.read_text(encoding="utf-8", errors="replace") != config:
+        raise RunError(
+            f"--out {folder} already holds a run, of another configuration or without last.ckpt to resume from: choose "
+            "another folder, or remove it"
+        )

@@ -68,11 +68,13 @@ class OneCycle(LearningRateSchedule):
 
     def __call__(self, optimizer: Optimizer, total_steps: int) -> LRScheduler:
         """Return PyTorch's OneCycleLR over all steps."""
+        # a rise of exactly one step starts at its end: PyTorch would divide by its length, which is 0
+        warmup = (1 - 1e-9) / total_steps if self.warmup * total_steps == 1 else self.warmup
         return OneCycleLR(
             optimizer,
             max_lr=[group["lr"] for group in optimizer.param_groups],
             total_steps=total_steps,
-            pct_start=self.warmup,
+            pct_start=warmup,
             div_factor=self.start_factor,
             final_div_factor=self.final_factor,
         )

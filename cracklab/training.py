@@ -2,20 +2,18 @@
 
 import json
 import signal
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-import yaml
-from jsonargparse import ArgumentError, ArgumentParser, Namespace
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import SIGTERMException
-from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_only
+from lightning_utilities.core.rank_zero import rank_zero_only
 from torch import nn
 
 from cracklab import config_files, config_parser, run_folder
@@ -23,6 +21,7 @@ from cracklab.callbacks import (
     Checkpoints,
     Curves,
     Dashboard,
+    Divergence,
     ExactResume,
     KFold,
     Panels,
@@ -32,47 +31,20 @@ from cracklab.callbacks import (
     Tables,
 )
 from cracklab.callbacks.checkpoints import AtomicCheckpointIO
-from cracklab.callbacks.environment import write_environment
-from cracklab.checkpoint import Payload, check_form, check_resumable, read_checkpoint
+from cracklab.callbacks.run_ends import RunFolderGuard, RunStart, config_text, next_steps
+from cracklab.checkpoint import Payload, read_checkpoint
+from cracklab.checkpoint_checks import check_form, check_resumable, check_schedule
+from cracklab.config_links import fit_data_to_weights, fit_net_to_data
 from cracklab.data.datamodule import CrackDataModule
-from cracklab.data.layouts import Layout
-from cracklab.data.transform import MEAN, STD
 from cracklab.errors import ConfigError, RunError
-from cracklab.files import write_text
-from cracklab.loggers.wandb import WandbSettings, wandb_logger, wandb_session
+from cracklab.files import remove_leftovers
+from cracklab.loggers.wandb import WandbSettings, open_run, wandb_logger, wandb_session
 from cracklab.losses import LOSSES
 from cracklab.metrics.protocols import as_text, find_protocol
-from cracklab.models import packaged, pretrained
-from cracklab.models.rebuild import is_known
+from cracklab.models import pretrained
 from cracklab.module import CrackModule
+from cracklab.run_lock import RunLock
 from cracklab.warning_filters import filter_warnings
-
-NOT_OF_THE_RUN = ("config", "out", "ckpt_path", "weights_only", "verbose", "protocol")
-"""Arguments that config.yaml leaves out, so that it starts the same run elsewhere."""
-
-
-class RunStart(SaveConfigCallback):
-    """Tells every process the run folder, and writes config.yaml and environment.json of fit."""
-
-    def setup(self, trainer: Any, pl_module: pl.LightningModule, stage: str) -> None:
-        """Broadcast the run folder: every process runs the command line, but only the first one chooses the folder."""
-        trainer._default_root_dir = trainer.strategy.broadcast(trainer.default_root_dir)
-        super().setup(trainer, pl_module, stage)
-
-    def save_config(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Write config.yaml; Lightning calls this on the first process alone."""
-        print(f"run folder: {trainer.default_root_dir}", flush=True)
-        if stage == "fit":
-            path = Path(trainer.default_root_dir) / run_folder.CONFIG
-            write_text(path, config_text(self.parser, self.config))
-
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        """Write environment.json and print the size of the net, now that net and loss are set up."""
-        if trainer.is_global_zero:
-            path = Path(trainer.default_root_dir) / run_folder.ENVIRONMENT
-            write_environment(path, trainer, self.config["seed_everything"], pl_module.loss_settings)
-            if self.config["trainer"]["enable_model_summary"] is not False:
-                print(_net_size(pl_module.net), flush=True)
 
 
 @contextmanager
@@ -105,6 +77,7 @@ class CrackCLI(LightningCLI):
 
     def __init__(self, command: str, args: Sequence[str], other_options: Sequence[str] = ()) -> None:
         self.command, self.other_options = command, other_options
+        self._guard = RunFolderGuard()
         filter_warnings()
         LOSSES.fill()
         super().__init__(
@@ -194,15 +167,12 @@ class CrackCLI(LightningCLI):
         with config_errors():
             self.trainer = self.instantiate_trainer()
         if self._given is not None and self._get_argument("ckpt_path") is not None:
-            path, content = self._given
-            loops = {
-                "fit": self.trainer.fit_loop,
-                "validate": self.trainer.validate_loop,
-                "test": self.trainer.test_loop,
-            }
-            name = f"{self.command}_loop"
-            check_form(content["loops"].get(name), loops[self.command].state_dict(), path, f"loops.{name}")
+            self._check_resume(*self._given)
         self._given = None
+        if self.command == "fit" and not getattr(rank_zero_only, "rank", 0):
+            self._claim_folder(Path(self.trainer.default_root_dir))
+        for logger in self.trainer.loggers:
+            open_run(logger)
         try:
             super()._run_subcommand(self.command)
         except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
@@ -213,6 +183,22 @@ class CrackCLI(LightningCLI):
                 f"checkpoint {self.trainer.ckpt_path} cannot be resumed with this configuration ({type(error).__name__}: {said}): "
                 "use RUN/config.yaml of its own run"
             ) from error
+
+    def _check_resume(self, path: str, content: Mapping[str, Any]) -> None:
+        """Check the states that Lightning and PyTorch restore without a look at their form."""
+        loops = {"fit": self.trainer.fit_loop, "validate": self.trainer.validate_loop, "test": self.trainer.test_loop}
+        name = f"{self.command}_loop"
+        check_form(content["loops"].get(name), loops[self.command].state_dict(), path, f"loops.{name}")
+        if self.command == "fit":
+            optimizer = self.model.optimizer_factory(self.model._parameter_groups())
+            expected = self.model.schedule(optimizer, 1000).state_dict()  # any number of steps: only the form counts
+            for number, state in enumerate(content["lr_schedulers"]):
+                check_schedule(state, expected, path, f"lr_schedulers.{number}")
+
+    def close(self) -> None:
+        """Let other processes train in the run folder."""
+        if self._guard.lock is not None:
+            self._guard.lock.release()
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Do nothing at the end of the stock constructor: `run` runs the command."""
@@ -237,11 +223,14 @@ class CrackCLI(LightningCLI):
                 raise ConfigError(f"--protocol {name} is defined for one class, and the data has several: leave it out")
         self.datamodule.setup(self.command)  # bad data raises here, before anything is written
         first = not getattr(rank_zero_only, "rank", 0)
-        folder = run_folder.folder_for(self.command, config.out, config.ckpt_path, config.name) if first else Path.cwd()
         self.model.config = config_text(self._parser(self.command), config)
+        folder = run_folder.folder_for(self.command, config.out, config.ckpt_path, config.name) if first else Path.cwd()
+        if self.command == "fit" and first:
+            self._refuse_used(folder)
         trainer = self._get(self.config_init, "trainer")
         settings = self._get(self.config_init, "wandb")
-        callbacks = [ExactResume(), SeedSteps(config.data.seed), Tables(), Resources(), Curves()]
+        callbacks = [self._guard, Divergence()]  # first, since they stop the others from writing
+        callbacks += [ExactResume(), SeedSteps(config.data.seed), Tables(), Resources(), Curves()]
         if config.data.fold is not None:
             callbacks.append(KFold(config.data.fold, config.data.folds))
         if trainer.enable_progress_bar is not False:
@@ -267,78 +256,27 @@ class CrackCLI(LightningCLI):
         }
         return self._instantiate_trainer(trainer, [*callbacks, *keyed])
 
+    def _refuse_used(self, folder: Path) -> None:
+        """Refuse to fit in a folder that holds another run."""
+        writes_checkpoints = self._get_argument("trainer.enable_checkpointing") is not False
+        run_folder.refuse_used(
+            folder, self._get_argument("ckpt_path"), self.model.config if writes_checkpoints else None
+        )
 
-def fit_net_to_data(config: Namespace) -> None:
-    """Set the input channels and classes of the net from the data, if the net has arguments of those names."""
-    arguments = config.model.net.get("init_args") or {}
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(Layout, "layout")  # one layout may hold others
-    try:
-        classes = parser.instantiate(parser.parse_object({"layout": config.data.layout})).layout.num_classes
-    except (ArgumentError, TypeError, ValueError) as error:
-        raise config_parser.as_config_error(error) from error
-    wanted = {"in_channels": config.data.channels, "classes": classes, "out_channels": classes, "num_classes": classes}
-    for argument, value in wanted.items():
-        if argument in arguments and arguments[argument] != value:
-            rank_zero_info(f"model.net.{argument} is set to {value}, as in the data")
-            arguments[argument] = value
-
-
-def fit_data_to_weights(config: Namespace) -> None:
-    """Set mean and standard deviation from packaged weights, unless the configuration has values of its own."""
-    weights = (config.model.net.get("init_args") or {}).get("encoder_weights")
-    if weights == packaged.PACKAGED and (tuple(config.data.mean), tuple(config.data.std)) == (MEAN, STD):
-        rank_zero_info("data.mean and data.std are set to those of the packaged weights")
-        config.data.mean, config.data.std = packaged.MEAN, packaged.STD
-
-
-def next_steps(trainer: pl.Trainer, net: str) -> str:
-    """Return the best score of a finished fit, the places of its results, and the commands that follow.
-
-    Args:
-        trainer: after fit.
-        net: class path of the net; predict has to be told to trust one of your own.
-    """
-    folder = _relative(Path(trainer.default_root_dir))
-    checkpoints = next((c for c in trainer.callbacks if isinstance(c, Checkpoints)), None)  # type: ignore[attr-defined]  # set by Lightning's callback connector
-    if checkpoints is None or not checkpoints.best_model_path:
-        return f"no checkpoint was written; tables are in {folder}"
-    best = folder / run_folder.BEST
-    trust = "" if is_known(net) else f" --trust {net}"
-    lines = [
-        f"best {checkpoints.monitor}: {checkpoints.best:.4f} in epoch {(checkpoints.best_epoch or 0) + 1} of {trainer.current_epoch}",
-        f"checkpoint: {best}",
-        f"pictures and curves: {folder / run_folder.PANELS}",
-        "next:",
-        f"  cracklab test --config {folder / run_folder.CONFIG} --ckpt_path {best}",
-        f"  cracklab predict --ckpt_path {best} --images PHOTOS --out MASKS{trust}",
-    ]
-    return "\n".join(lines)
-
-
-def _relative(path: Path) -> Path:
-    """Return a path relative to the working folder, if it is inside."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-
-
-def _net_size(net: nn.Module) -> str:
-    total = sum(parameter.numel() for parameter in net.parameters())
-    trained = sum(parameter.numel() for parameter in net.parameters() if parameter.requires_grad)
-    frozen = "" if trained == total else f", {trained / 1e6:.3g} M of them trained"
-    return f"net: {type(net).__name__}, {total / 1e6:.3g} M parameters{frozen}"
-
-
-def config_text(parser: LightningArgumentParser, config: Namespace) -> str:
-    """Return the resolved configuration as YAML, without the arguments of a single call."""
-    values = yaml.safe_load(parser.dump(config, skip_none=False, skip_validation=True))
-    return yaml.safe_dump({key: value for key, value in values.items() if key not in NOT_OF_THE_RUN}, sort_keys=False)
+    def _claim_folder(self, folder: Path) -> None:
+        """Lock the run folder, and remove what killed processes left in it."""
+        self._guard.lock = RunLock(folder)
+        self._refuse_used(folder)  # another process may have trained here until now
+        for place in ("", run_folder.CHECKPOINTS, run_folder.PANELS, run_folder.EXAMPLES):
+            remove_leftovers(folder / place)
 
 
 def run(command: str, args: Sequence[str]) -> int:
     """Run fit, validate or test; return the exit code."""
     with wandb_session():
         try:
-            CrackCLI(command, args).run()
+            with closing(CrackCLI(command, args)) as cli:
+                cli.run()
         except MisconfigurationException as error:
             raise ConfigError(str(error)) from error
         except SIGTERMException:  # a SystemExit without a code, which would mean success

@@ -1,5 +1,7 @@
 """Runs commands of cracklab, one a line of standard input, each in a process of its own; answers with their exit codes.
 
+A line holds the arguments, the environment, and the file that the output is appended to, or null.
+
 The processes are forked after the slow imports, which take longer than a tiny run. W&B must not be among these: its folder
 for temporary files is one per import.
 """
@@ -13,9 +15,11 @@ import lightning.pytorch  # noqa: F401
 import monai.metrics  # noqa: F401
 
 
-def run(arguments: list[str], environment: dict[str, str]) -> None:
+def run(arguments: list[str], environment: dict[str, str], output: str | None) -> None:
     """Run a command in this process and end it."""
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    if output is not None:
+        os.dup2(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
     os.dup2(2, 1)  # standard output is for exit codes
     os.environ.clear()
     os.environ.update(environment)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -47,12 +48,21 @@ def _server() -> subprocess.Popen[str]:
     return subprocess.Popen(command, text=True, env=os.environ | {"PYTHONPATH": folders}, **pipes)
 
 
-def run_process(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> int:
-    """Run `cracklab` in a process of its own; return its exit code, negative for the signal that killed it."""
+def run_process(
+    arguments: Sequence[str], environment: Mapping[str, str] = os.environ, output: Path | None = None
+) -> int:
+    """Run `cracklab` in a process of its own; return its exit code, negative for the signal that killed it.
+
+    Args:
+        arguments: the command and its arguments.
+        environment: environment variables of the process.
+        output: file that standard output and error are appended to.
+    """
     server = _server()
     assert server.stdin is not None
     assert server.stdout is not None
-    print(json.dumps([list(arguments), dict(environment)]), file=server.stdin, flush=True)
+    request = [list(arguments), dict(environment), None if output is None else str(output)]
+    print(json.dumps(request), file=server.stdin, flush=True)
     return int(server.stdout.readline())
 
 
@@ -68,15 +78,51 @@ class TinyNet(nn.Module):
         return self.head(self.encoder(image))
 
 
-class KillAt(pl.Callback):
-    """Sends this process a signal after a batch of an epoch; SIGKILL acts like a power cut."""
+class At(pl.Callback):
+    """Does something after a batch of an epoch.
 
-    def __init__(self, epoch: int, batch: int, by: int = signal.SIGKILL.value) -> None:
-        self.at, self.by = (epoch, batch), by
+    Args:
+        epoch: the epoch, from 0.
+        batch: the batch, from 0.
+        marker: file that is made then; nothing is done if it exists, so that the same command goes on when it is repeated.
+    """
+
+    def __init__(self, epoch: int, batch: int, marker: str | None = None) -> None:
+        self.at, self.marker = (epoch, batch), Path(marker) if marker else None
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        if (trainer.current_epoch, batch_idx) == self.at:
-            os.kill(os.getpid(), self.by)
+        if (trainer.current_epoch, batch_idx) == self.at and not (self.marker and self.marker.exists()):
+            if self.marker:
+                self.marker.touch()
+            self.act(trainer, pl_module)
+
+    def act(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        raise NotImplementedError
+
+
+class KillAt(At):
+    """Sends this process a signal; SIGKILL acts like a power cut."""
+
+    def __init__(self, epoch: int, batch: int, by: int = signal.SIGKILL.value, marker: str | None = None) -> None:
+        super().__init__(epoch, batch, marker)
+        self.by = by
+
+    def act(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        os.kill(os.getpid(), self.by)
+
+
+class PoisonAt(At):
+    """Sets weights to NaN, as a step with a gradient of NaN does."""
+
+    def act(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        next(pl_module.net.parameters()).data.fill_(float("nan"))
+
+
+class RemoveRunFolderAt(At):
+    """Removes the run folder."""
+
+    def act(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        shutil.rmtree(trainer.default_root_dir)
 
 
 class KillStudyOnce(pl.Callback):

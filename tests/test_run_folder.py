@@ -12,7 +12,7 @@ import pytest
 
 from cracklab import run_folder
 from cracklab.errors import RunError
-from cracklab.files import atomic_write, write_json, write_text
+from cracklab.files import atomic_write, remove_leftovers, write_json, write_text
 
 
 def test_an_error_while_writing_keeps_the_old_file_and_no_temporary_one(tmp_path):
@@ -46,6 +46,20 @@ def test_a_kill_while_writing_keeps_the_old_file(tmp_path):
     assert path.read_text() == "old"
 
 
+def test_leftovers_of_dead_processes_alone_are_removed(tmp_path):
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    for name in (f".bundle.{dead.pid}", f".bundle.{os.getpid()}", ".bundle.v2", f".other.{dead.pid}"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.onnx").touch()
+    foreign = tmp_path / f".bundle.{10**9 + dead.pid}"  # no process has so high a number
+    foreign.mkdir()
+    (foreign / "photo.jpg").touch()
+    remove_leftovers(tmp_path, "bundle", ["model.onnx"])
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {f".bundle.{os.getpid()}", ".bundle.v2", f".other.{dead.pid}", foreign.name}
+
+
 def test_json_holds_only_finite_numbers_and_null(tmp_path):
     write_json(tmp_path / "m.json", {"a": float("nan"), "b": [1.5, float("inf")], "c": {"d": 2}})
     assert json.loads((tmp_path / "m.json").read_text()) == {"a": None, "b": [1.5, None], "c": {"d": 2}}
@@ -66,14 +80,15 @@ def used(folder: Path) -> Path:
 def test_fit_into_a_used_folder_names_the_resume_option(tmp_path):
     folder = used(tmp_path / "a")
     with pytest.raises(RunError, match=r"already holds a run.*--ckpt_path .*a/checkpoints/last.ckpt"):
-        run_folder.folder_for("fit", str(folder), None, "run")
+        run_folder.refuse_used(folder, None, "")
     other = used(tmp_path / "b") / run_folder.LAST
     with pytest.raises(RunError, match="already holds a run"):
-        run_folder.folder_for("fit", str(folder), str(other), "run")
+        run_folder.refuse_used(folder, str(other), "")
 
 
 def test_fit_resumes_in_the_folder_of_its_checkpoint(tmp_path):
     folder = used(tmp_path / "a")
+    run_folder.refuse_used(folder, str(folder / run_folder.LAST), "")
     assert run_folder.folder_for("fit", str(folder), str(folder / run_folder.LAST), "run") == folder
     assert run_folder.folder_for("fit", None, str(folder / run_folder.LAST), "run") == folder
 

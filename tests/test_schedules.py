@@ -34,6 +34,14 @@ def test_each_group_keeps_its_own_rate():
         assert all(big == pytest.approx(4 * small) for big, small in history)
 
 
+@pytest.mark.parametrize(("warmup", "steps"), [(0.1, 10), (0.05, 20), (0.2, 5), (0.5, 2)])
+def test_one_cycle_with_a_rise_of_one_step_begins_at_the_highest_rate(warmup, steps):
+    """PyTorch's own schedule divides by zero; the fall is half a cosine down to 1 / (25 * 1e4) of the highest rate."""
+    low = 0.4 / 25e4
+    fall = [low + (0.4 - low) * (1 + math.cos(math.pi * step / (steps - 1))) / 2 for step in range(steps)]
+    assert [rate for rate, _ in rates(OneCycle(warmup), steps)] == pytest.approx(fall, rel=1e-6)
+
+
 def test_one_cycle_equals_pytorchs():
     optimizer = SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.4, momentum=0.9)
     reference = OneCycleLR(optimizer, max_lr=0.4, total_steps=30, pct_start=0.2, div_factor=10, final_div_factor=100)

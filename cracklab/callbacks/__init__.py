@@ -3,6 +3,7 @@
 from cracklab.callbacks.checkpoints import Checkpoints
 from cracklab.callbacks.curves import Curves
 from cracklab.callbacks.dashboard import Dashboard
+from cracklab.callbacks.divergence import Divergence
 from cracklab.callbacks.kfold import KFold
 from cracklab.callbacks.panels import Panels
 from cracklab.callbacks.progress import Progress
@@ -15,6 +16,7 @@ __all__ = [
     "Checkpoints",
     "Curves",
     "Dashboard",
+    "Divergence",
     "ExactResume",
     "KFold",
     "Panels",

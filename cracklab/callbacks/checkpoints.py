@@ -1,5 +1,6 @@
 """Checkpoints of a run: the best by a metric, and the last."""
 
+import math
 import os
 from pathlib import Path
 from typing import Any, Literal
@@ -115,10 +116,11 @@ class Checkpoints(Checkpoint):
         self.best_model_path = str(best) if best.is_file() else ""
 
     def _monitored(self, pl_module: Any) -> float | None:
-        """Return the monitored metric; None if this validation left the costly metrics out."""
+        """Return the monitored metric; None if it is not finite, or this validation left the costly metrics out."""
         result: EvaluationResult = pl_module.result
-        if self.monitor in result.scores:
-            return result.scores[self.monitor]
+        if self.monitor in result.metrics:
+            value = result.metrics[self.monitor]
+            return value if value is not None and math.isfinite(value) else None  # no value is better than NaN
         if not result.complete:
             return None
         hint = nearest(self.monitor, list(result.scores))

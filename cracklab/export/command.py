@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from glob import escape
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from cracklab.command_parser import CommandParser
 from cracklab.errors import RunError
 from cracklab.export.card import model_card
 from cracklab.export.model import OPSET, Deployed, ExportError, compare, to_onnx
+from cracklab.files import remove_leftovers
 from cracklab.predict.predictor import Predictor
 from cracklab.predict.settings import sha256, tiling_settings
 from cracklab.predict.trained_model import TRUST, TrainedModel, restore
@@ -24,6 +26,8 @@ from cracklab.warning_filters import filter_warnings
 
 SOURCES = {"run.py": ("cracklab.export", "bundle.py"), "tiles.py": ("cracklab.predict", "tiles.py")}
 """Source files in a bundle, and the package and file that each is a copy of."""
+FILES = ("model.onnx", "model.onnx.data", "config.yaml", "README.md", "SHA256SUMS", *SOURCES)
+"""All files of a bundle."""
 
 
 def parser() -> CommandParser:
@@ -48,6 +52,7 @@ def run(command: str, args: Sequence[str]) -> int:
         raise RunError(f"--out {options.out} exists and is not an empty folder: choose another folder")
     model = restore(options.ckpt_path, options.trust)
     temporary = options.out.absolute().with_name(f".{options.out.name}.{os.getpid()}")
+    remove_leftovers(temporary.parent, escape(options.out.name), FILES)
     temporary.mkdir(parents=True)
     try:
         difference = write_bundle(temporary, model)

@@ -1,16 +1,20 @@
 """Weights & Biases, the default logger: online if a key is set and the server answers, else offline; it never stops a run."""
 
 import os
-import socket
+import ssl
 import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
+from threading import Thread
 from typing import Any, Literal
+from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
 
 from lightning_utilities.core.rank_zero import rank_zero_info
 
@@ -20,6 +24,8 @@ RUN_ID = "wandb/run_id"
 """File of a run folder that holds its W&B id."""
 CHANGED_VARIABLES = ("WANDB_MODE", "WANDB_SILENT", "WANDB_DATA_DIR")
 """Environment variables that a run changes: Lightning the first, `wandb_logger` the others."""
+ANSWER_S, OPEN_S = 5.0, 8.0
+"""Seconds in which the server must answer at all, and in which a run must be open; else the run is offline."""
 _in_session = ContextVar("in_session", default=False)
 
 
@@ -90,7 +96,8 @@ def wandb_logger(settings: WandbSettings, folder: Path, name: str) -> Any:
         mode = choose_mode()
     if mode in ("disabled", "dryrun"):
         return False
-    from lightning.pytorch.loggers import WandbLogger  # imports wandb, which takes a second
+    import wandb  # takes a second
+    from lightning.pytorch.loggers import WandbLogger
 
     os.environ.setdefault("WANDB_SILENT", "true")
     # tables and their images are kept here until `wandb sync`
@@ -105,6 +112,7 @@ def wandb_logger(settings: WandbSettings, folder: Path, name: str) -> Any:
         group=settings.group,
         job_type=settings.job_type,
         tags=settings.tags,
+        settings=wandb.Settings(init_timeout=OPEN_S, login_timeout=OPEN_S),
     )
     logger._wandb_init.pop(
         "anonymous", None
@@ -112,21 +120,65 @@ def wandb_logger(settings: WandbSettings, folder: Path, name: str) -> Any:
     return logger
 
 
+def open_run(logger: Any) -> None:
+    """Open the run of a W&B logger; offline, after a warning with the reason, if its server refuses or does not answer.
+
+    Args:
+        logger: any logger of Lightning; others than that of W&B are ignored.
+    """
+    wandb: Any = sys.modules.get("wandb")
+    if wandb is None:
+        return
+    from lightning.pytorch.loggers import WandbLogger
+
+    if not isinstance(logger, WandbLogger) or logger._offline:
+        return
+    try:
+        logger.experiment  # noqa: B018 - opens the run
+    except Exception as error:  # whatever W&B raises, it does not stop a run
+        _warn_offline(" ".join(str(error).split())[:200])
+        wandb.teardown()  # its service would refuse the id of the run a second time
+        logger._offline = True
+        logger._wandb_init |= {"resume": None, "mode": "offline"}
+        logger.experiment  # noqa: B018
+
+
 def choose_mode() -> str:
-    """Return `online` if a key is set and the server answers within two seconds, else `offline` after logging the reason."""
+    """Return `online` if a key is set and the server answers, else `offline` after stating the reason."""
     if not has_key():
         rank_zero_info("W&B: offline, since no key is set (`wandb login` sets one; `wandb sync` uploads offline runs)")
         return "offline"
-    host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai"))
-    port = host.port or (443 if host.scheme == "https" else 80)
-    try:
-        socket.create_connection((host.hostname, port), timeout=2).close()
-    except OSError as error:
-        rank_zero_info(
-            f"W&B: offline, since {host.hostname} does not answer ({error}); `wandb sync` uploads the run later"
-        )
-        return "offline"
-    return "online"
+    reason = unreachable(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai"))
+    if reason is None:
+        return "online"
+    _warn_offline(reason)
+    return "offline"
+
+
+def _warn_offline(reason: str) -> None:
+    print(f"warning: W&B is offline, since {reason}; `wandb sync` uploads the run later", file=sys.stderr, flush=True)
+
+
+def unreachable(url: str, seconds: float = ANSWER_S) -> str | None:
+    """Return why a server does not answer within some seconds; None if it does. HTTP and TLS errors count as answers."""
+    host = urlsplit(url).hostname
+    reasons: list[str | None] = [f"{host} does not answer within {seconds:g} s"]
+
+    def ask() -> None:
+        try:
+            urlopen(Request(url, method="HEAD"), timeout=seconds).close()
+        except URLError as error:
+            answered = isinstance(error, HTTPError) or isinstance(error.reason, ssl.SSLError)
+            reasons.append(None if answered else f"{host} does not answer ({error.reason})")
+        except (OSError, HTTPException, ValueError) as error:
+            reasons.append(f"{host} does not answer ({error})")
+        else:
+            reasons.append(None)
+
+    thread = Thread(target=ask, daemon=True)  # the time limit of a socket does not bound a look-up of a name
+    thread.start()
+    thread.join(seconds)
+    return reasons[-1]
 
 
 def has_key() -> bool:

@@ -35,7 +35,7 @@ def aggregate(study: Study) -> int:
     """Write all tables, and return the number of finished runs; if it is 0, write nothing.
 
     Raises:
-        RunError: if the out-of-fold rows do not hold every image of the folds exactly once.
+        RunError: if a file of a run is damaged, or the out-of-fold rows do not hold every image of the folds exactly once.
     """
     finished = study.finished()
     if not finished:
@@ -63,8 +63,30 @@ def aggregate(study: Study) -> int:
 
 
 def _read_metrics(folder: Path) -> Metrics:
-    values: Metrics = json.loads((folder / run_folder.TEST_METRICS).read_text(encoding="utf-8"))
+    path = folder / run_folder.TEST_METRICS
+    values = _read_object(path)
+    if not all(isinstance(value, float | int | None) for value in values.values()):
+        raise _damaged(path, "a value is no number")
     return values
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        RunError: if the file holds none.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise _damaged(path, str(error)) from None
+    if not isinstance(values, dict):
+        raise _damaged(path, "no names with values")
+    return values
+
+
+def _damaged(path: Path, reason: str) -> RunError:
+    return RunError(f"{path} is damaged ({reason}): restore it, or start the same command with --redo")
 
 
 def summarise(
@@ -153,8 +175,11 @@ def write_out_of_fold(study: Study, finished: Sequence[PlannedRun]) -> None:
             for row in _read_rows(study.path(run) / run_folder.PER_IMAGE)
         ]
         rows.sort(key=lambda row: row["id"])
-        folds = json.loads((study.folder / file).read_text(encoding="utf-8"))["images"]
-        expected = sorted(name for name, image in folds.items() if image["fold"] is not None)
+        try:
+            folds = _read_object(study.folder / file)["images"]
+            expected = sorted(name for name, image in folds.items() if image["fold"] is not None)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise _damaged(study.folder / file, f"{type(error).__name__}: {error}") from None
         if [row["id"] for row in rows] != expected:
             wrong = sorted({row["id"] for row in rows} ^ set(expected))[:5]
             raise RunError(
@@ -166,9 +191,19 @@ def write_out_of_fold(study: Study, finished: Sequence[PlannedRun]) -> None:
 
 
 def _read_rows(path: Path) -> list[dict[str, Any]]:
-    """Read the rows of a table; values stay text, so that they are copied exactly."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    """Read the rows of a table; values stay text, so that they are copied exactly.
+
+    Raises:
+        RunError: if it is no table, or a row lacks its id or a value.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows: list[dict[str, Any]] = list(csv.DictReader(file))
+    except (ValueError, csv.Error) as error:
+        raise _damaged(path, str(error)) from None
+    if not all("id" in row and None not in row and None not in row.values() for row in rows):
+        raise _damaged(path, "a row lacks values")
+    return rows
 
 
 def as_markdown(

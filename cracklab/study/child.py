@@ -11,9 +11,10 @@ import os
 import signal
 import sys
 import warnings
+from functools import partial
 
 from cracklab import run_folder
-from cracklab.errors import CracklabError
+from cracklab.exit_codes import exit_code_of
 
 PR_SET_PDEATHSIG = 1
 
@@ -28,26 +29,26 @@ def end_with_parent() -> None:
 
 
 def fit_and_test(arguments: list[str]) -> int:
-    """Run fit, then test in the same W&B run; return the exit code."""
+    """Run fit, then test in the same W&B run; return the exit code.
+
+    Raises:
+        CracklabError: as fit and test do.
+    """
     from cracklab.loggers.wandb import wandb_session
     from cracklab.training import run
 
     folder = arguments[arguments.index("--out") + 1]
     warnings.filterwarnings("ignore", message="There is a wandb run already in progress")  # sharing it is the purpose
-    try:
-        with wandb_session():
-            code = run("fit", arguments)
-            if code:
-                return code
-            best = f"{folder}/{run_folder.BEST}"
-            return run("test", ["--config", f"{folder}/{run_folder.CONFIG}", "--ckpt_path", best])
-    except CracklabError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    with wandb_session():
+        code = run("fit", arguments)
+        if code:
+            return code
+        best = f"{folder}/{run_folder.BEST}"
+        return run("test", ["--config", f"{folder}/{run_folder.CONFIG}", "--ckpt_path", best])
 
 
 if __name__ == "__main__":
     end_with_parent()
     # SLURM signals its time limit to every process of a task; only the task's own process handles it
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)
-    sys.exit(fit_and_test(sys.argv[2:]))
+    sys.exit(exit_code_of(partial(fit_and_test, sys.argv[2:])))

@@ -12,16 +12,19 @@ from typing import TYPE_CHECKING, Literal
 from cracklab import run_folder
 from cracklab.command_parser import CommandParser
 from cracklab.errors import ConfigError, RunError
+from cracklab.exit_codes import DISK_FULL
+from cracklab.files import remove_leftovers
 from cracklab.progress import duration
 from cracklab.study.aggregate import aggregate
 from cracklab.study.execute import execute, median_seconds
 from cracklab.study.executors import Executor
 from cracklab.study.executors.local import LocalExecutor
-from cracklab.study.folder import PlannedRun, Study, StudyPlan
+from cracklab.study.folder import CONFIGS, PlannedRun, Study, StudyPlan
 from cracklab.study.inputs import Inputs, read_inputs, refuse_changes
+from cracklab.study.integrity import check_finished, refuse_changed_data, write_data
 from cracklab.study.plan import describe
 from cracklab.study.wandb_summary import log_summary
-from cracklab.study.worker import DISK_FULL, RunOutcome
+from cracklab.study.worker import RunOutcome
 
 if TYPE_CHECKING:  # imports PyTorch and Lightning, which takes seconds
     from cracklab.study.planner import Planner
@@ -53,6 +56,7 @@ def parser(command: str) -> CommandParser:
         )
         add("--repeats", type=_positive, default=1, help="number of repetitions, each with other folds (default 1)")
         add("--pool", action="store_true", help="fold the published test set too")
+    add("--redo", action="store_true", help="do finished runs again whose files are damaged")
     add("--dry_run", action="store_true", help="print the plan; write and start nothing")
     add("--executor", choices=EXECUTORS, default="local", help="where runs are performed (default local)")
     add(
@@ -98,6 +102,7 @@ def run(command: Command, args: Sequence[str]) -> int:
     planner: Planner | None = None
     if study.exists:
         refuse_changes(study, inputs)
+        refuse_changed_data(study, update=not options.dry_run)
         plan = study.plan
     else:
         if run_folder.is_used(study.folder):
@@ -105,6 +110,8 @@ def run(command: Command, args: Sequence[str]) -> int:
         planner = plan_study(command, inputs)
         plan = planner.plan
     runs = select_shard(plan.runs, options.shard)
+    if study.exists:
+        check_finished(study, runs, redo=options.redo and not options.dry_run)
     print(as_text(study, plan, runs, planner.gigabytes if planner else None, options), flush=True)
     if options.dry_run:
         return 0
@@ -114,6 +121,7 @@ def run(command: Command, args: Sequence[str]) -> int:
         outcomes = execute(study, runs, executor)
         failed = [outcome for outcome in outcomes if outcome.state != "finished"]
         with study.lock(PLAN_LOCK, wait=True):
+            remove_leftovers(study.folder)
             finished = aggregate(study)
             if len(outcomes) > len(failed):
                 log_summary(study)
@@ -151,8 +159,11 @@ def write_study(study: Study, planner: "Planner", inputs: Inputs) -> None:
         if study.exists:
             refuse_changes(study, inputs)
             return
+        for place in (study.folder, study.folder / CONFIGS):
+            remove_leftovers(place)
         for name, write in planner.fold_writers.items():
             write(study.folder / name)
+        write_data(study, planner.data_files)
         study.write_plan(planner.plan, inputs.configs)
 
 

@@ -3,10 +3,12 @@
 study.yaml          the plan: `command` (kfold or study), `asked` (the command as typed), `axes` (name -> labels) and `runs`,
                     each with `name`, `folder`, `labels` (axis -> label) and `overlay` (dotted key of fit -> value)
 configs/            copies of the given configurations, numbered in the order in which they overlay each other
+data.json           size, times and hash of every image and mask; changed ones are refused
 folds.json          photo and fold of every image; `folds_LABELS.json` if an axis changes the images or photos to fold
 runs/NAME/          of `study`: run folders as fit and test write them; NAME is `loss=bce,seed_everything=1,fold=0`
 fold_0/ ...         of `kfold`: run folders; `repeat_0/fold_0/` and `repeat_0/folds.json` with --repeats
-jobs/NAME.json      status of a run: `state` (finished, failed), `seconds`, `resumed`, and the last `lines` of a failed run
+jobs/NAME.json      status of a run: `state` (finished, failed), `seconds`, `resumed`, the last `lines` of a failed run, and
+                    size, times and hash of the `files` of a finished one
 jobs/NAME.log       output of fit and test
 jobs/NAME.lock      locked by the process that works on the run; the kernel releases it when the run's last process ends
 runs.csv            one row per finished run, in the order of the plan: `run`, its labels, every number of test_metrics.json
@@ -34,8 +36,9 @@ import yaml
 from cracklab import plain_yaml, run_folder
 from cracklab.errors import RunError
 from cracklab.files import write_json, write_text
+from cracklab.study.fingerprints import Fingerprint
 
-PLAN, CONFIGS, JOBS, RUNS = "study.yaml", "configs", "jobs", "runs"
+PLAN, DATA, CONFIGS, JOBS, RUNS = "study.yaml", "data.json", "configs", "jobs", "runs"
 RUN_TABLE, SUMMARY, OUT_OF_FOLD = "runs.csv", "summary", "out_of_fold.csv"
 REPLICATE_AXES = ("fold", "repeat", "seed_everything", "data.split_seed")
 """Axes that only repeat a run; runs that agree on all other axes form a cell."""
@@ -88,6 +91,8 @@ class RunStatus:
     """Whether that start resumed an earlier one; if so, `seconds` is only part of the run's time."""
     lines: list[str] = field(default_factory=list)
     """The last lines of output of a failed run."""
+    files: dict[str, Fingerprint] = field(default_factory=dict)
+    """Name of a file of a finished run -> its fingerprint."""
 
 
 class Study:

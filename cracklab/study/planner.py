@@ -53,6 +53,8 @@ class Planner:
         """Estimated disk space of the largest run."""
         self.fold_writers: dict[str, Callable[[Path], None]] = {}
         """Name of a folds file -> the function that writes it."""
+        self.data_files: set[str] = set()
+        """All files that images and masks are read from."""
         self._folds_files: dict[str, str] = {}
         """Everything that folds depend on -> name of their file."""
         self._data_read: set[str] = set()
@@ -92,6 +94,7 @@ class Planner:
         self._data: CrackDataModule = self._cli.datamodule
         with config_errors():
             self._data.setup("fit")
+        self.data_files.update(*map(self._data.layout.files, self._data.records))
 
     @property
     def _data_config(self) -> dict[str, Any]:

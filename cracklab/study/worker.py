@@ -3,7 +3,6 @@
 This module imports nothing heavy, since it is used in threads, Ray workers and SLURM tasks.
 """
 
-import errno
 import os
 import shutil
 import signal
@@ -17,10 +16,11 @@ from pathlib import Path
 from typing import Literal
 
 from cracklab import run_folder
+from cracklab.exit_codes import DISK_FULL
 from cracklab.study.folder import CONFIGS, JOBS, PlannedRun, RunStatus, Study
+from cracklab.study.integrity import kept_files, refuse_changed_data
 from cracklab.study.plan import as_arguments
 
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 NUM_LAST_LINES = 12
 """Number of last lines of output that are kept of a failed run."""
 NEVER = threading.Event()
@@ -54,6 +54,9 @@ def perform(folder: str, name: str, environment: Mapping[str, str], stop: thread
         name: name of the run.
         environment: environment variables to set, beside those of this process.
         stop: set to end the run at once.
+
+    Raises:
+        RunError: if the data was changed since the study was planned.
     """
     study = Study(folder)
     try:
@@ -74,6 +77,7 @@ def _perform(
     status = study.status(run)
     if status.state == "finished":
         return RunOutcome(run.name, "finished")
+    refuse_changed_data(study)
     started = time.monotonic()
     clean_up(study, run)
     resumed = (study.path(run) / run_folder.LAST).is_file()
@@ -84,7 +88,7 @@ def _perform(
     if stop.is_set():
         return RunOutcome(run.name, "stopped", seconds)
     if not code:
-        study.write_status(run, RunStatus("finished", seconds, resumed))
+        study.write_status(run, RunStatus("finished", seconds, resumed, files=kept_files(study.path(run))))
         return RunOutcome(run.name, "finished", seconds)
     lines = [*_last_lines(study.log(run)), f"(ended with exit code {code})"]
     study.write_status(run, RunStatus("failed", seconds, resumed, lines))

@@ -5,7 +5,10 @@ import json
 import os
 import socket
 import struct
+import threading
+import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -31,11 +34,48 @@ def test_wandb_is_offline_without_a_key(free):
     assert loggers.choose_mode() == "offline"
 
 
-def test_wandb_is_online_with_a_key_and_a_server(free, monkeypatch):
-    with socket.create_server(("127.0.0.1", 0)) as server:
+def test_wandb_is_online_with_a_key_and_a_server_whatever_it_answers(free, monkeypatch):
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:  # answers 501 to everything
+        threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
-        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
+        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{server.server_port}")
         assert loggers.choose_mode() == "online"
+        server.shutdown()
+
+
+@pytest.fixture
+def silent():
+    """The address of a server that accepts connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_a_server_that_accepts_and_never_answers_is_not_reachable(silent):
+    assert loggers.unreachable(silent, 0.2) == "127.0.0.1 does not answer within 0.2 s"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["auto", "online"])
+def test_a_run_with_a_silent_server_is_offline_within_15_seconds(free, silent, tmp_path, mode):
+    """Whether the probe finds it silent, or the start of the run that the user wants to be online."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
+    environment |= {
+        "WANDB_API_KEY": "x" * 40,
+        "WANDB_BASE_URL": silent,
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}",
+    }
+    call = ["fit", "--config", str(QUICKSTART), *TINY, "--model.net=support.TinyNet", "--data.layout.train=8"]
+    seconds = {}
+    for name in ("disabled", mode):
+        began = time.monotonic()
+        output = tmp_path / f"{name}.txt"
+        assert run_process([*call, f"--wandb.mode={name}", "--out", str(tmp_path / name)], environment, output) == 0
+        seconds[name] = time.monotonic() - began
+    warnings = [line for line in output.read_text().splitlines() if "W&B" in line]
+    assert len(warnings) == 1
+    assert warnings[0].startswith("warning: W&B is offline")
+    assert list(tmp_path.glob(f"{mode}/wandb/offline-run-*"))
+    assert seconds[mode] < seconds["disabled"] + 15
 
 
 def test_wandb_is_offline_if_the_server_does_not_answer(free, monkeypatch):

@@ -13,8 +13,10 @@ from support import ROOT, TinyNet
 from test_configs import FILES, shrink_net
 from torch import nn
 
+import cracklab
 from cracklab import plain_yaml
-from cracklab.checkpoint import Payload, check_resumable, read_checkpoint
+from cracklab.checkpoint import Payload, read_checkpoint
+from cracklab.checkpoint_checks import check_resumable
 from cracklab.errors import ConfigError, RunError
 from cracklab.export.card import model_card
 from cracklab.models.rebuild import rebuild
@@ -357,6 +359,54 @@ def test_every_command_refuses_odd_checkpoints(craft, tmp_path, capsys, name):
     checkpoint = craft(ODD[name])
     for call in calls(checkpoint, tmp_path / "out").values():
         assert_refused(call, tmp_path / "out", capsys, "crafted.ckpt")
+
+
+def not_finite(value):
+    def change(content):
+        content["state_dict"]["net.head.bias"] = torch.full_like(content["state_dict"]["net.head.bias"], value)
+
+    return change
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("-inf")])
+def test_every_command_refuses_weights_that_are_not_finite(craft, tmp_path, capsys, value):
+    checkpoint = craft(not_finite(value))
+    for call in calls(checkpoint, tmp_path / "out").values():
+        assert_refused(call, tmp_path / "out", capsys, "weights that are not finite (net.head.bias)")
+    with pytest.raises(RunError, match="not finite"):
+        cracklab.load(checkpoint)
+
+
+def test_weights_of_nan_that_repeat_one_number_are_refused_without_memory(craft):
+    def change(content):
+        content["state_dict"]["net.head.bias"] = torch.full((1,), torch.nan).expand(10**12)
+
+    with pytest.raises(RunError, match="not finite"):
+        read_checkpoint(craft(change))
+
+
+def test_the_format_of_pytorch_before_archives_is_refused(tmp_path):
+    """Nothing bounds the memory that reading it takes; an archive behind it does not hide it."""
+    torch.save({"x": torch.zeros(3)}, tmp_path / "old.ckpt", _use_new_zipfile_serialization=False)
+    torch.save({"x": torch.zeros(3)}, tmp_path / "new.ckpt")
+    both = (tmp_path / "old.ckpt").read_bytes() + (tmp_path / "new.ckpt").read_bytes()
+    (tmp_path / "both.ckpt").write_bytes(both)
+    for name in ("old", "both"):
+        with pytest.raises(RunError, match=r"PyTorch before 1\.6"):
+            read_checkpoint(tmp_path / f"{name}.ckpt")
+
+
+def scheduled(**values):
+    return lambda content: content["lr_schedulers"][0].update(values)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [scheduled(step=3), scheduled(last_epoch="x"), scheduled(base_lrs=[]), scheduled(_last_lr=[float("nan")])],
+    ids=["a method", "text", "no rates", "nan"],
+)
+def test_an_odd_state_of_a_schedule_is_one_message_and_writes_nothing(craft, tmp_path, capsys, change):
+    assert_refused(calls(craft(change), tmp_path / "out")["fit"], tmp_path / "out", capsys, "lr_schedulers.0")
 
 
 def test_a_file_without_content_a_folder_and_an_inflated_archive_are_refused(tmp_path):

@@ -1,0 +1,124 @@
+"""The two ends of a run: what fit writes and prints first, and what it prints last."""
+
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import yaml
+from jsonargparse import Namespace
+from lightning.pytorch.cli import LightningArgumentParser, SaveConfigCallback
+from torch import nn
+
+from cracklab import run_folder
+from cracklab.callbacks.checkpoints import Checkpoints
+from cracklab.callbacks.environment import write_environment
+from cracklab.files import write_text
+from cracklab.models.rebuild import is_known
+from cracklab.run_lock import RunLock
+
+NOT_OF_THE_RUN = ("config", "out", "ckpt_path", "weights_only", "verbose", "protocol")
+"""Arguments that config.yaml leaves out, so that it starts the same run elsewhere."""
+
+
+class RunFolderGuard(pl.Callback):
+    """Stops training if the run folder is removed: the next write would make a new one that lacks the best checkpoint."""
+
+    def __init__(self) -> None:
+        self.lock: RunLock | None = None
+        """The lock of the folder; None on processes that write nothing."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the lock to this process: some strategies pickle callbacks for the processes that they start."""
+        return {**self.__dict__, "lock": None}
+
+    def _check(self) -> None:
+        if self.lock is not None:
+            self.lock.check()
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Check before a step."""
+        self._check()
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Check before a validation."""
+        self._check()
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Check before the pictures of a validation are written."""
+        self._check()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Check before the tables of an epoch and checkpoints are written."""
+        self._check()
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Check that everything that was written is there."""
+        self._check()
+
+
+class RunStart(SaveConfigCallback):
+    """Tells every process the run folder, and writes config.yaml and environment.json of fit."""
+
+    def setup(self, trainer: Any, pl_module: pl.LightningModule, stage: str) -> None:
+        """Broadcast the run folder: every process runs the command line, but only the first one chooses the folder."""
+        trainer._default_root_dir = trainer.strategy.broadcast(trainer.default_root_dir)
+        super().setup(trainer, pl_module, stage)
+
+    def save_config(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Write config.yaml; Lightning calls this on the first process alone."""
+        print(f"run folder: {trainer.default_root_dir}", flush=True)
+        if stage == "fit":
+            path = Path(trainer.default_root_dir) / run_folder.CONFIG
+            write_text(path, config_text(self.parser, self.config))
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        """Write environment.json and print the size of the net, now that net and loss are set up."""
+        if trainer.is_global_zero:
+            path = Path(trainer.default_root_dir) / run_folder.ENVIRONMENT
+            write_environment(path, trainer, self.config["seed_everything"], pl_module.loss_settings)
+            if self.config["trainer"]["enable_model_summary"] is not False:
+                print(_net_size(pl_module.net), flush=True)
+
+
+def next_steps(trainer: pl.Trainer, net: str) -> str:
+    """Return the best score of a finished fit, the places of its results, and the commands that follow.
+
+    Args:
+        trainer: after fit.
+        net: class path of the net; predict has to be told to trust one of your own.
+    """
+    folder = _relative(Path(trainer.default_root_dir))
+    checkpoints = next((c for c in trainer.callbacks if isinstance(c, Checkpoints)), None)  # type: ignore[attr-defined]  # set by Lightning's callback connector
+    if checkpoints is None or not checkpoints.best_model_path:
+        return f"no checkpoint was written; tables are in {folder}"
+    best = folder / run_folder.BEST
+    trust = "" if is_known(net) else f" --trust {net}"
+    lines = [
+        f"best {checkpoints.monitor}: {checkpoints.best:.4f} in epoch {(checkpoints.best_epoch or 0) + 1} of {trainer.current_epoch}",
+        f"checkpoint: {best}",
+        f"pictures and curves: {folder / run_folder.PANELS}",
+        "next:",
+        f"  cracklab test --config {folder / run_folder.CONFIG} --ckpt_path {best}",
+        f"  cracklab predict --ckpt_path {best} --images PHOTOS --out MASKS{trust}",
+    ]
+    return "\n".join(lines)
+
+
+def _relative(path: Path) -> Path:
+    """Return a path relative to the working folder, if it is inside."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _net_size(net: nn.Module) -> str:
+    total = sum(parameter.numel() for parameter in net.parameters())
+    trained = sum(parameter.numel() for parameter in net.parameters() if parameter.requires_grad)
+    frozen = "" if trained == total else f", {trained / 1e6:.3g} M of them trained"
+    return f"net: {type(net).__name__}, {total / 1e6:.3g} M parameters{frozen}"
+
+
+def config_text(parser: LightningArgumentParser, config: Namespace) -> str:
+    """Return the resolved configuration as YAML, without the arguments of a single call."""
+    values = yaml.safe_load(parser.dump(config, skip_none=False, skip_validation=True))
+    return yaml.safe_dump({key: value for key, value in values.items() if key not in NOT_OF_THE_RUN}, sort_keys=False)

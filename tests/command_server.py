@@ -1,6 +1,7 @@
 """Runs commands of cracklab, one a line of standard input, each in a process of its own; answers with their exit codes.
 
-A line holds the arguments, the environment, and the file that the output is appended to, or null.
+A line holds the arguments, the environment, and the file that the output is appended to, or null. With `SOAK_ROOT` in the
+environment, kill_hook.py is imported first.
 
 The processes are forked after the slow imports, which take longer than a tiny run. W&B must not be among these: its folder
 for temporary files is one per import.
@@ -23,6 +24,8 @@ def run(arguments: list[str], environment: dict[str, str], output: str | None) -
     os.dup2(2, 1)  # standard output is for exit codes
     os.environ.clear()
     os.environ.update(environment)
+    if "SOAK_ROOT" in environment:
+        import kill_hook  # noqa: F401
     from cracklab.cli import main
 
     raise SystemExit(main(arguments))

@@ -3,8 +3,8 @@
 A line holds the arguments, the environment, and the file that the output is appended to, or null. With `SOAK_ROOT` in the
 environment, kill_hook.py is imported first.
 
-The processes are forked after the slow imports, which take longer than a tiny run. W&B must not be among these: its folder
-for temporary files is one per import.
+The processes are forked after the slow imports, which take longer than a tiny run. W&B, which timm would import, must not be
+among these: its folder for temporary files is one per import.
 """
 
 import json
@@ -14,6 +14,11 @@ import sys
 import albumentations  # noqa: F401
 import lightning.pytorch  # noqa: F401
 import monai.metrics  # noqa: F401
+
+sys.modules["wandb"] = None  # type: ignore[assignment]  # it cannot be imported until it is deleted here
+import timm  # noqa: E402, F401
+
+del sys.modules["wandb"]
 
 
 def run(arguments: list[str], environment: dict[str, str], output: str | None) -> None:

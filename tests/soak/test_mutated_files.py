@@ -29,6 +29,7 @@ TINY = [
     "--data.num_workers=0",
     "--data.cache=none",
     "--trainer.max_epochs=1",
+    "--trainer.logger=false",
     "--trainer.enable_progress_bar=false",
     "--trainer.enable_model_summary=false",
     "--trainer.accelerator=cpu",

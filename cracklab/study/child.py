@@ -13,7 +13,7 @@ import sys
 import warnings
 
 from cracklab import run_folder
-from cracklab.errors import CracklabError
+from cracklab.error_handler import errors_as_messages
 
 PR_SET_PDEATHSIG = 1
 
@@ -34,16 +34,12 @@ def fit_and_test(arguments: list[str]) -> int:
 
     folder = arguments[arguments.index("--out") + 1]
     warnings.filterwarnings("ignore", message="There is a wandb run already in progress")  # sharing it is the purpose
-    try:
-        with wandb_session():
-            code = run("fit", arguments)
-            if code:
-                return code
-            best = f"{folder}/{run_folder.BEST}"
-            return run("test", ["--config", f"{folder}/{run_folder.CONFIG}", "--ckpt_path", best])
-    except CracklabError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    with errors_as_messages(["fit", *arguments]), wandb_session():
+        code = run("fit", arguments)
+        if code:
+            return code
+        best = f"{folder}/{run_folder.BEST}"
+        return run("test", ["--config", f"{folder}/{run_folder.CONFIG}", "--ckpt_path", best])
 
 
 if __name__ == "__main__":

@@ -30,6 +30,9 @@ UnitInterval = Annotated[float, Ge(0), Le(1)]
 """A share or a probability, 0 and 1 included."""
 OpenUnitInterval = Annotated[float, Gt(0), Lt(1)]
 """A share or a probability, neither 0 nor 1."""
+PLAIN: dict[Any, str] = {
+    int: "a whole number", float: "a number", bool: "true or false", str: "a text", NoneType: "null"
+}  # fmt: skip
 WORDS = {Ge: ("of at least", "ge"), Gt: ("above", "gt"), Le: ("at most", "le"), Lt: ("below", "lt")}
 
 
@@ -105,7 +108,9 @@ def describe(hint: Any) -> str:
     if origin is Annotated:
         return f"{describe(inner[0])} {_bounds_in_words(inner[1:])}".strip()
     if origin in (Union, UnionType):
-        return _either([word for part in inner for word in _alternatives(part)])
+        return _either(
+            [word for part in inner if part.__class__ is not type or part in PLAIN for word in _alternatives(part)]
+        )
     if origin is Literal:
         return _either(_alternatives(hint))
     if origin is tuple and Ellipsis not in inner:
@@ -113,8 +118,7 @@ def describe(hint: Any) -> str:
         return f"a list of {len(inner)}, each {words[0]}" if len(words) == 1 else f"values: {', '.join(words)}"
     if origin is not None and inner and issubclass(origin, Sequence):
         return f"a list of values, each {describe(inner[0])}"
-    known = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", NoneType: "null"}
-    return known.get(hint, getattr(hint, "__name__", str(hint)))
+    return PLAIN.get(hint, getattr(hint, "__name__", str(hint)))
 
 
 def _alternatives(hint: Any) -> list[str]:

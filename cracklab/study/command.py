@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Literal
 
 from cracklab import run_folder
 from cracklab.command_parser import CommandParser
+from cracklab.error_handler import INTERRUPTED
 from cracklab.errors import ConfigError, RunError
+from cracklab.files import output_folder
 from cracklab.progress import duration
 from cracklab.study.aggregate import aggregate
 from cracklab.study.execute import execute, median_seconds
@@ -43,7 +45,7 @@ def parser(command: str) -> CommandParser:
         f"{about[command]} All arguments of `cracklab fit` are accepted too. If the command is interrupted, start it again to resume.",
     )
     add = arguments.add_argument
-    add("--out", type=Path, required=True, help="folder of the study")
+    add("--out", type=output_folder, required=True, help="folder of the study")
     if command == "kfold":
         add(
             "--folds",
@@ -125,7 +127,7 @@ def run(command: Command, args: Sequence[str]) -> int:
         failed = [RunOutcome("tables", "failed", lines=[f"{study.folder}: {error.strerror}"], disk_full=True)]
     except KeyboardInterrupt:
         print("\nstopped: start the same command again to resume", file=sys.stderr)
-        return 1
+        return INTERRUPTED
     return report(study, failed)
 
 

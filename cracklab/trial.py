@@ -191,7 +191,7 @@ def _logits(module: CrackModule, data: CrackDataModule, batch: Batch) -> Tensor:
             f"{tuple(batch['mask'].shape)} are needed: set its number of classes to {data.num_classes}, or choose a net whose output "
             "has the size of its input"
         )
-    return logits
+    return logits  # type: ignore[no-any-return]  # its shape was compared
 
 
 def _names(module: CrackModule, data: CrackDataModule, batch: Batch, scores: Tensor, costly: bool) -> list[str]:

@@ -16,7 +16,37 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cracklab.errors import DataError
+from cracklab.errors import ConfigError, DataError
+
+
+def output_folder(text: str) -> Path:
+    """Return the path of a folder that a command may write into; it need not exist.
+
+    Args:
+        text: the value of `--out`.
+
+    Raises:
+        ConfigError: if the value is empty, or the folder cannot be there.
+
+    Example:
+        >>> output_folder("")
+        Traceback (most recent call last):
+        cracklab.errors.ConfigError: --out is empty: give the path of a folder
+    """
+    if not text.strip():
+        raise ConfigError("--out is empty: give the path of a folder")
+    folder = Path(text)
+    try:
+        existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"--out {text[:100]!r} cannot be a folder ({error}): choose another path") from None
+    if not existing.is_dir():
+        where = "it" if existing == folder else str(existing)
+        raise ConfigError(f"--out {text} cannot be a folder, since {where} is a file: choose another path")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise ConfigError(f"--out {text} cannot be written, since {existing} is protected: choose another path")
+    return folder
+
 
 LEFTOVER = re.compile(r"\..+\.(\d{1,10})(\.\w+)?")
 """Name of a temporary file, with the number of the process that writes it: `.last.4711.ckpt`, `.bundle.4711`."""

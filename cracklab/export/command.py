@@ -17,7 +17,7 @@ from cracklab.command_parser import CommandParser
 from cracklab.errors import RunError
 from cracklab.export.card import model_card
 from cracklab.export.model import OPSET, Deployed, ExportError, compare, to_onnx
-from cracklab.files import remove_leftovers
+from cracklab.files import output_folder, remove_leftovers
 from cracklab.predict.predictor import Predictor
 from cracklab.predict.settings import sha256, tiling_settings
 from cracklab.predict.trained_model import TRUST, TrainedModel, restore
@@ -39,7 +39,9 @@ def parser() -> CommandParser:
         required=True,
         help="checkpoint of a run, for instance RUN/checkpoints/best.ckpt, or cracklab:cracks",
     )
-    arguments.add_argument("--out", type=Path, required=True, help="folder of the bundle; it must be new or empty")
+    arguments.add_argument(
+        "--out", type=output_folder, required=True, help="folder of the bundle; it must be new or empty"
+    )
     arguments.add_argument("--trust", action="append", default=[], metavar="CLASS", help=TRUST)
     return arguments
 

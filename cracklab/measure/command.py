@@ -10,7 +10,7 @@ from cracklab.command_parser import CommandParser
 from cracklab.data.images import Array, read_image, read_mask
 from cracklab.data.photos import Photo
 from cracklab.errors import CracklabError, DataError
-from cracklab.files import write_csv, write_image, write_json
+from cracklab.files import output_folder, write_csv, write_image, write_json
 from cracklab.geometry.masks import Mask
 from cracklab.measure import compare, tables
 from cracklab.measure.inputs import Inputs, file_of, find_masks, inputs_from
@@ -30,7 +30,7 @@ def parser() -> CommandParser:
     arguments = CommandParser("measure", __doc__)
     add = arguments.add_argument
     add("masks", nargs="+", metavar="MASKS", help="masks, folders of masks, or patterns such as 'masks/*.png'")
-    add("--out", type=Path, help="folder for photos.csv, cracks.csv, measurements.json and NAME_measured.jpg")
+    add("--out", type=output_folder, help="folder for photos.csv, cracks.csv, measurements.json and NAME_measured.jpg")
     scale = arguments.add_mutually_exclusive_group()
     scale.add_argument("--mm_per_px", help="scale of all photos")
     scale.add_argument("--scale_csv", type=Path, help="scale of each photo: a table with the columns id and mm_per_px")

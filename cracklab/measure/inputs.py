@@ -77,8 +77,6 @@ def inputs_from(options: argparse.Namespace) -> Inputs:
     if options.truth:
         truths = {mask.name: mask.path for mask in find_masks(options.truth, None, "--truth")}
     limits = {name: _pixels(getattr(options, name), f"--{name}") for name in ("bridge_px", "min_length_px")}
-    if options.out is not None and options.out.exists() and not options.out.is_dir():
-        raise ConfigError(f"--out {options.out} is a file: give a folder")
     return Inputs(scale, photos, truths, limits, None if options.no_pictures else options.out)
 
 

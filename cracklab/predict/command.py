@@ -12,6 +12,7 @@ from cracklab.command_parser import CommandParser
 from cracklab.data.images import Array, read_image
 from cracklab.data.photos import Photo, check_outputs, find_photos
 from cracklab.errors import CracklabError
+from cracklab.files import output_folder
 from cracklab.predict import settings as folder_settings
 from cracklab.predict.prediction import SUFFIXES, Kind, is_done, output_files
 from cracklab.predict.predictor import Predictor, load
@@ -43,7 +44,7 @@ def parser() -> CommandParser:
     add("--images", required=True, nargs="+", help="photos, folders of photos, or patterns such as 'walls/**/*.jpg'")
     add(
         "--out",
-        type=Path,
+        type=output_folder,
         required=True,
         help="folder for NAME.png (mask) and NAME_overlay.jpg; a second start predicts the missing photos",
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from cracklab.bounds import PositiveFloat, bounded
 from cracklab.data.images import Array
 from cracklab.data.layouts.base import Index, Layout, find_files, register, require_folders
 from cracklab.data.layouts.shapes import CocoRunLengths, CvatRunLengths, Shape, rasterise
@@ -14,6 +15,7 @@ from cracklab.errors import DataError
 from cracklab.registry import nearest
 
 
+@bounded
 class AnnotationLayout(Layout):
     """Photos, with cracks as shapes in the files of an annotation tool. A subclass parses these files.
 
@@ -22,7 +24,7 @@ class AnnotationLayout(Layout):
         line_width_px: width of lines without a width of their own, px.
     """
 
-    def __init__(self, labels: Sequence[str] | None = None, line_width_px: float = 3.0) -> None:
+    def __init__(self, labels: Sequence[str] | None = None, line_width_px: PositiveFloat = 3.0) -> None:
         self.labels = None if labels is None else tuple(labels)
         self.line_width_px = line_width_px
         self._shapes: dict[str, list[Shape]] = {}
@@ -162,7 +164,7 @@ class Cvat(AnnotationLayout):
         file: str = "annotations.xml",
         images: str = "images",
         labels: Sequence[str] | None = None,
-        line_width_px: float = 3.0,
+        line_width_px: PositiveFloat = 3.0,
     ) -> None:
         super().__init__(labels, line_width_px)
         self.file, self.images = file, images

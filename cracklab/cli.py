@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from cracklab.command_parser import with_underscores
-from cracklab.errors import CracklabError
+from cracklab.errors import CracklabError, outcome
 from cracklab.registry import nearest
 from cracklab.version import __version__
 
@@ -63,7 +63,7 @@ def main(args: Sequence[str] | None = None) -> int:
         0; any other exit code is raised.
 
     Raises:
-        SystemExit: 1 if faults were found or some of the work failed, 2 for a wrong call or bad data.
+        SystemExit: 1 if faults were found or some of the work failed, 2 for a wrong call or bad data, 130 after Ctrl-C.
     """
     arguments = list(sys.argv[1:] if args is None else args)
     if not arguments or arguments[0] in ("-h", "--help"):
@@ -77,9 +77,13 @@ def main(args: Sequence[str] | None = None) -> int:
         if command not in COMMANDS:
             raise CracklabError(f"no command is called {command!r}{nearest(command, list(COMMANDS))}")
         code: int = import_module(COMMANDS[command][0]).run(command, rest)
-    except CracklabError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+    except BaseException as error:
+        found = outcome(error)
+        if found is None:
+            raise
+        code, message = found
+        print(message, file=sys.stderr)
+        raise SystemExit(code) from None
     if code:
         raise SystemExit(code)
     return 0

@@ -16,12 +16,14 @@ from cracklab.command_parser import CommandParser
 from cracklab.errors import RunError
 from cracklab.export.card import model_card
 from cracklab.export.model import OPSET, Deployed, ExportError, compare, to_onnx
+from cracklab.files import is_running, naming
 from cracklab.predict.predictor import Predictor
 from cracklab.predict.settings import sha256, tiling_settings
 from cracklab.predict.trained_model import TRUST, TrainedModel, restore
 from cracklab.version import __version__
 from cracklab.warning_filters import filter_warnings
 
+FILES = ("model.onnx", "config.yaml", "run.py", "tiles.py", "README.md", "SHA256SUMS")
 SOURCES = {"run.py": ("cracklab.export", "bundle.py"), "tiles.py": ("cracklab.predict", "tiles.py")}
 """Source files in a bundle, and the package and file that each is a copy of."""
 
@@ -47,13 +49,15 @@ def run(command: str, args: Sequence[str]) -> int:
     if options.out.exists() and not (options.out.is_dir() and not any(options.out.iterdir())):
         raise RunError(f"--out {options.out} exists and is not an empty folder: choose another folder")
     model = restore(options.ckpt_path, options.trust)
+    remove_leftovers(options.out.absolute())
     temporary = options.out.absolute().with_name(f".{options.out.name}.{os.getpid()}")
-    temporary.mkdir(parents=True)
     try:
-        difference = write_bundle(temporary, model)
-        if options.out.is_dir():
-            options.out.rmdir()
-        temporary.rename(options.out)
+        with naming(options.out):
+            temporary.mkdir(parents=True)
+            difference = write_bundle(temporary, model)
+            if options.out.is_dir():
+                options.out.rmdir()
+            temporary.rename(options.out)
     except ExportError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -64,6 +68,17 @@ def run(command: str, args: Sequence[str]) -> int:
     )
     print(f"bundle: {options.out}")
     return 0
+
+
+def remove_leftovers(out: Path) -> None:
+    """Remove the temporary folders of exports to `out` that were killed; those of running processes stay."""
+    before = f".{out.name}."
+    for folder in out.parent.iterdir() if out.parent.is_dir() else ():
+        pid = folder.name.removeprefix(before)
+        if not folder.name.startswith(before) or not (pid.isascii() and pid.isdecimal()) or folder.is_symlink():
+            continue
+        if folder.is_dir() and not is_running(int(pid)) and {path.name for path in folder.iterdir()} <= {*FILES}:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_bundle(folder: Path, model: TrainedModel) -> float:

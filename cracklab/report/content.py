@@ -123,7 +123,7 @@ def _paired(analysis: Analysis) -> Picture:
         f"{key} of every run: a line joins the runs with the same {noun} and seed; diamonds are means over "
         f"{analysis.replication.unit}s with 95 % intervals.{many}"
     )
-    alt = f"{analysis.quantity.name} of every run by method; the tables `Ranking` and `All runs` have the numbers"
+    alt = f"{analysis.quantity.name} of every run by method; the tables Ranking and All runs have the numbers"
     return _drawn("paired", f"{analysis.quantity.name} by method", note, alt, lambda: figures.paired(analysis))
 
 
@@ -151,7 +151,7 @@ def _grid(analysis: Analysis) -> tuple[Table | Picture, ...]:
     names, points = grid
     note = (
         f"Mean over {analysis.replication.unit}s of {analysis.metric.key}, {analysis.metric.protocol}. The frame marks the best mean; the "
-        "table `Comparisons` says which differences are shown."
+        "table Comparisons says which differences are shown."
     )
     alt = f"Heat map of {analysis.quantity.name} over {names[0]} and {names[1]}; the table below has the numbers"
     means = {at: analysis.mean_of(runs) for at, runs in points.items()}

@@ -1,6 +1,5 @@
 """The tables of a study, from its run folders alone: the same runs give the same bytes."""
 
-import csv
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,9 +10,10 @@ import numpy as np
 
 from cracklab import run_folder
 from cracklab.errors import RunError
-from cracklab.files import write_csv, write_json, write_text
+from cracklab.files import write_json, write_text
 from cracklab.replication import ALPHA, Replication, mean_interval
 from cracklab.study.folder import OUT_OF_FOLD, REPLICATE_AXES, RUN_TABLE, SUMMARY, PlannedRun, Study
+from cracklab.tables import escaped, read_csv, write_csv
 
 CONFIDENCE = 1 - ALPHA
 MAIN_METRICS = (
@@ -140,10 +140,10 @@ def write_out_of_fold(study: Study, finished: Sequence[PlannedRun]) -> None:
     for file, runs in repetitions.items():
         if not done.issuperset(run.name for run in runs):
             continue
-        rows = [
+        rows: list[dict[str, Any]] = [
             {"id": row.pop("id"), "fold": run.labels["fold"], **row}
             for run in runs
-            for row in _read_rows(study.path(run) / run_folder.PER_IMAGE)
+            for row in read_csv(study.path(run) / run_folder.PER_IMAGE)  # texts, so that values are copied exactly
         ]
         rows.sort(key=lambda row: row["id"])
         folds = json.loads((study.folder / file).read_text(encoding="utf-8"))["images"]
@@ -156,12 +156,6 @@ def write_out_of_fold(study: Study, finished: Sequence[PlannedRun]) -> None:
             )
         columns = list(dict.fromkeys(name for row in rows for name in row))
         write_csv((study.folder / file).parent / OUT_OF_FOLD, columns, rows)
-
-
-def _read_rows(path: Path) -> list[dict[str, Any]]:
-    """Read the rows of a table; values stay text, so that they are copied exactly."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def as_markdown(
@@ -204,4 +198,4 @@ def _format(value: float | None) -> str:
 
 
 def _table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    return [f"| {' | '.join(cells)} |" for cells in (heading, ["---"] * len(heading), *rows)]
+    return [f"| {' | '.join(map(escaped, cells))} |" for cells in (heading, ["---"] * len(heading), *rows)]

@@ -63,7 +63,7 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, An
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
-    """Read the rows of a table; values stay text, and cells past the last column are ignored.
+    """Read the rows of a table; values stay text, a row lacks cells that it does not have, and more cells are ignored.
 
     Raises:
         OSError: if the file cannot be read.
@@ -72,7 +72,9 @@ def read_csv(path: Path) -> list[dict[str, str]]:
     """
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
-    return [{from_cell(name): from_cell(row[name] or "") for name in row if name is not None} for row in rows]
+    return [
+        {from_cell(k): from_cell(text) for k, text in row.items() if k is not None and text is not None} for row in rows
+    ]
 
 
 def escaped(text: str) -> str:

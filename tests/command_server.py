@@ -6,6 +6,7 @@ for temporary files is one per import.
 
 import json
 import os
+import signal
 import sys
 
 import albumentations  # noqa: F401
@@ -13,10 +14,13 @@ import lightning.pytorch  # noqa: F401
 import monai.metrics  # noqa: F401
 
 
-def run(arguments: list[str], environment: dict[str, str]) -> None:
+def run(arguments: list[str], environment: dict[str, str], output: str | None) -> None:
     """Run a command in this process and end it."""
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    if output is not None:
+        os.dup2(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
     os.dup2(2, 1)  # standard output is for exit codes
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background ignores Ctrl-C
     os.environ.clear()
     os.environ.update(environment)
     from cracklab.cli import main

@@ -20,6 +20,7 @@ from cracklab.measure.picture import SUFFIX, draw_measurement
 from cracklab.measure.trace import measure_mask
 from cracklab.progress import Progress
 from cracklab.tables import write_csv
+from cracklab.warning_filters import filter_warnings
 
 
 def parser() -> CommandParser:
@@ -77,6 +78,7 @@ def run(command: str, args: Sequence[str]) -> int:
         >>> code
         0
     """
+    filter_warnings()
     options = parser().parse(args)
     masks = find_masks(options.masks, options.out)
     inputs = inputs_from(options)

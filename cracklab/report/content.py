@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from cracklab.report import figures, method_tables, panels, run_tables
@@ -110,8 +111,9 @@ def _compared(analysis: Analysis) -> bool:
 
 
 def _drawn(name: str, title: str, note: str, alt: str, draw: Callable[[], Figure]) -> Picture:
-    figure = draw()
-    return Picture(name, title, note, alt, figures.as_png(figure), figures.as_svg(figure))
+    with rc_context({"text.parse_math": False}):  # a name with two `$` is no formula
+        figure = draw()
+        return Picture(name, title, note, alt, figures.as_png(figure), figures.as_svg(figure))
 
 
 def _paired(analysis: Analysis) -> Picture:

@@ -55,11 +55,16 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, An
     Raises:
         OSError: if the file cannot be written.
     """
+    names = list(columns)
+    lines = [_line(names), *(_line([row.get(name, "") for name in names]) for row in rows)]
+    write_text(path, "".join(lines))
+
+
+def _line(values: Sequence[Any]) -> str:
+    """Return a row of CSV; the default end of lines makes the writer quote carriage returns too."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, [as_cell(name) for name in columns], restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(as_cells(rows))
-    write_text(path, text.getvalue())
+    csv.writer(text).writerow([as_cell(value) for value in values])
+    return text.getvalue().removesuffix("\r\n") + "\n"
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:

@@ -35,8 +35,9 @@ SEQUENTIAL, FRAMES, SCAN, END = (0xC0, 0xC1), (*range(0xC0, 0xC4), *range(0xC9, 
 PROGRESSIVE = (0xC2, 0xCA)
 UNDECODED = 128
 """Grey level of the pixels for which a JPEG has no data."""
-FILLER = bytes((37 * i * i + 91 * i + 5) % 251 for i in range(96))
-"""Arbitrary compressed data without a marker."""
+JUNK = bytes((37 * i * i + 91 * i + 5) % 251 for i in range(96))
+FILLER = JUNK + b"".join(bytes([0xFF, restart]) + JUNK for restart in range(0xD0, 0xD8))
+"""Arbitrary compressed data, also after every restart marker."""
 
 
 def read_bytes(path: str) -> bytes:

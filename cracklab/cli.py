@@ -2,12 +2,11 @@
 
 import sys
 from collections.abc import Sequence
-from functools import partial
 from importlib import import_module
 
 from cracklab.command_parser import with_underscores
+from cracklab.error_handler import errors_as_messages
 from cracklab.errors import CracklabError
-from cracklab.exit_codes import exit_code_of
 from cracklab.registry import nearest
 from cracklab.version import __version__
 
@@ -65,7 +64,8 @@ def main(args: Sequence[str] | None = None) -> int:
         0; any other exit code is raised.
 
     Raises:
-        SystemExit: 1 if faults were found or some of the work failed, 2 for a wrong call or bad data.
+        SystemExit: 1 if faults were found, some of the work failed, or files cannot be read or written; 2 for a wrong call
+            or bad data; 130 after Ctrl-C.
     """
     arguments = list(sys.argv[1:] if args is None else args)
     if not arguments or arguments[0] in ("-h", "--help"):
@@ -75,13 +75,10 @@ def main(args: Sequence[str] | None = None) -> int:
     if command == "--version":
         print(__version__)
         return 0
-    if code := exit_code_of(partial(_run, command, rest)):
+    with errors_as_messages(arguments):
+        if command not in COMMANDS:
+            raise CracklabError(f"no command is called {command!r}{nearest(command, list(COMMANDS))}")
+        code: int = import_module(COMMANDS[command][0]).run(command, rest)
+    if code:
         raise SystemExit(code)
     return 0
-
-
-def _run(command: str, rest: Sequence[str]) -> int:
-    if command not in COMMANDS:
-        raise CracklabError(f"no command is called {command!r}{nearest(command, list(COMMANDS))}")
-    code: int = import_module(COMMANDS[command][0]).run(command, rest)
-    return code

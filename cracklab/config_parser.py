@@ -3,14 +3,18 @@
 import inspect
 import re
 import sys
+import typing
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NoReturn
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, NoReturn, Union, get_args, get_origin
 
 from lightning.pytorch.cli import LightningArgumentParser
+from torch import Tensor
 
 from cracklab import config_files
+from cracklab.bounds import describe
 from cracklab.data.augment import POLICIES
 from cracklab.data.layouts import LAYOUTS
 from cracklab.errors import ConfigError, CracklabError
@@ -27,6 +31,8 @@ NO_KEY = re.compile(
     r"(?:nrecognized arguments: --|(?:Group '([\w.]+)' )?does not accept (?:option|nested key) ')([\w.]+)"
 )
 MISSING = re.compile(r"the following arguments are required: ([\w.]+)")
+GIVEN = re.compile(r"(?:Got|Given) value: (.*?)(?:\. Got value: Namespace.*)?$", re.MULTILINE)
+CLASS = re.compile(r"Problem with given class_path '([\w.]+)'|class_path='([\w.]+)'")
 NOISE = re.compile(r"\s*- Expected a path but .* either not accessible or invalid")
 
 
@@ -62,6 +68,8 @@ def remedy(message: str, parser: ConfigParser, arguments: Sequence[str]) -> str:
     key = at[1] if at else ""
     if found := NO_OPTION.search(message):
         return _no_option(found[1], key, parser, arguments)
+    if wrong := _wrong_value(message, parser):
+        return wrong
     if found := NO_CLASS.search(message):
         hint = nearest(found[1], list(REGISTRIES[key])) if key in REGISTRIES else ": give package.module.Class"
         return f"{key}: {found[1]!r} is neither a registered name nor an import path{hint}"
@@ -71,6 +79,43 @@ def remedy(message: str, parser: ConfigParser, arguments: Sequence[str]) -> str:
     if found := MISSING.search(message):
         return f"{found[1]} is not set: give --{found[1]} VALUE, or --config FILE with a file that sets it"
     return re.sub(r"\s*\n\s*", " ", NOISE.sub("", message)).strip()
+
+
+def _wrong_value(message: str, parser: ConfigParser) -> str | None:
+    """Return the message for a plain value of the wrong type or out of bounds; None if the message is about something else."""
+    keys = list(KEY.finditer(message))
+    given = GIVEN.search(message, keys[-1].end()) if keys else None
+    if given is None:
+        return None
+    types = [getattr(action, "_typehint", None) for action in parser._actions if action.dest == keys[0][1]]
+    if len(keys) > 1:  # the option of a class, which the message names before the key, or after it
+        before = list(CLASS.finditer(message, 0, keys[-1].start()))
+        found = before[-1] if before else CLASS.search(message, keys[-1].end())
+        types = [_type_of(found[1] or found[2], keys[-1][1])] if found else []
+    if not types or not _is_plain(types[0]):
+        return None
+    value = given[1] if re.match(r"[-\d\[({.]", given[1]) else repr(given[1])
+    return f"{'.'.join(key[1] for key in keys)} is {value}: give {describe(types[0])}"
+
+
+def _type_of(path: str, name: str) -> Any:
+    """Return the type of an argument of a class; None if it has none."""
+    module, _, cls = path.rpartition(".")
+    for base in inspect.getmro(getattr(import_module(module), cls)):
+        if "__init__" in vars(base):
+            hints = typing.get_type_hints(vars(base)["__init__"], include_extras=True)
+            if name in hints:
+                return hints[name]
+    return None
+
+
+def _is_plain(hint: Any) -> bool:
+    """Return whether a type holds numbers, texts and lists of them alone."""
+    if get_origin(hint) in (Literal, Annotated):
+        return True
+    if get_origin(hint) in (Union, UnionType, tuple, list, Sequence):
+        return all(_is_plain(part) for part in get_args(hint) if part is not Tensor)
+    return hint in (int, float, bool, str, NoneType)
 
 
 def _no_option(option: str, key: str, parser: ConfigParser, arguments: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Typed errors. Each message names the value, what was expected and the remedy; the CLI prints it without a traceback."""
+"""Typed errors, whose messages name the value, what was expected and the remedy, and how a command ends after an error."""
 
 
 class CracklabError(Exception):

@@ -1,14 +1,12 @@
 """Atomic writes: a file appears whole or not at all."""
 
-import csv
-import io
 import json
 import math
 import os
 import re
 import shutil
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,10 +14,43 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cracklab.errors import DataError
+from cracklab.errors import ConfigError, DataError
+
+
+def output_folder(text: str) -> Path:
+    """Return the path of a folder that a command may write into; it need not exist.
+
+    Args:
+        text: the value of `--out`.
+
+    Raises:
+        ConfigError: if the value is empty, or the folder cannot be there.
+
+    Example:
+        >>> output_folder("")
+        Traceback (most recent call last):
+        cracklab.errors.ConfigError: --out is empty: give the path of a folder
+    """
+    if not text.strip():
+        raise ConfigError("--out is empty: give the path of a folder")
+    folder = Path(text)
+    try:
+        existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"--out {text[:100]!r} cannot be a folder ({error}): choose another path") from None
+    if not existing.is_dir():
+        where = "it" if existing == folder else str(existing)
+        raise ConfigError(f"--out {text} cannot be a folder, since {where} is a file: choose another path")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise ConfigError(f"--out {text} cannot be written, since {existing} is protected: choose another path")
+    return folder
+
 
 LEFTOVER = re.compile(r"\..+\.(\d{1,10})(\.\w+)?")
 """Name of a temporary file, with the number of the process that writes it: `.last.4711.ckpt`, `.bundle.4711`."""
+
+STEM_BYTES = 200
+"""Length of a name that its temporary file keeps, so that its own name is not too long."""
 
 
 @contextmanager
@@ -28,16 +59,49 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
     On an error the temporary file is removed and `path` stays as it was. The suffix is kept, since libraries choose a
     format by it.
+
+    Raises:
+        OSError: names `path`, if the file cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    stem = path.stem.encode(errors="surrogateescape")[:STEM_BYTES].decode(errors="ignore")
+    temporary = path.with_name(f".{stem}.{os.getpid()}{path.suffix}")
+    with naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Name a file or a folder in errors of the operating system, which name a temporary file or none at all.
+
+    Raises:
+        OSError: the same error, of `path`.
+    """
     try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def is_running(pid: int) -> bool:
+    """Return whether a process of this machine is running; True if that cannot be told."""
+    if sys.platform == "win32":  # where `kill` ends the process
+        return True
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # it is another user's
+        return True
+    return True
 
 
 def remove_leftovers(folder: Path, name: str = "*", contents: Collection[str] = ()) -> None:
@@ -52,25 +116,12 @@ def remove_leftovers(folder: Path, name: str = "*", contents: Collection[str] = 
     """
     for path in folder.glob(f".{name}.*"):
         found = LEFTOVER.fullmatch(path.name)
-        if not found or _is_running(int(found[1])):
+        if not found or is_running(int(found[1])):
             continue
         if not path.is_dir():
             path.unlink(missing_ok=True)
         elif contents and all(entry.name in contents for entry in path.iterdir()):
             shutil.rmtree(path, ignore_errors=True)
-
-
-def _is_running(process: int) -> bool:
-    """Return whether a process runs on this machine; on Windows, where asking would end it, always True."""
-    if sys.platform == "win32":
-        return True
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:  # of another user
-        return True
-    return True
 
 
 def write_text(path: Path, text: str) -> None:
@@ -92,15 +143,6 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
     write_text(path, json.dumps(finite(values), indent=2, allow_nan=False) + "\n")
 
 
-def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write rows as CSV whole or not at all; a value that a row lacks stays empty."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
-
-
 def write_image(path: Path, image: NDArray[np.uint8] | NDArray[np.uint16], quality: int = 95) -> None:
     """Write an image whole or not at all; the suffix decides the format.
 
@@ -110,12 +152,16 @@ def write_image(path: Path, image: NDArray[np.uint8] | NDArray[np.uint16], quali
         quality: of a JPEG, 0 to 100.
 
     Raises:
-        DataError: if the file cannot be written.
+        DataError: if the image has no form in this format.
+        OSError: if the file cannot be written.
     """
     import cv2  # not needed by those who write tables only
 
     pixels = image if image.ndim == 2 else image[..., ::-1]
     options = (cv2.IMWRITE_JPEG_QUALITY, quality) if path.suffix.lower() in (".jpg", ".jpeg") else ()
-    with atomic_write(path) as temporary:
-        if not cv2.imwrite(str(temporary), pixels, options):
-            raise DataError(f"{path} could not be written: check the free space and the permissions of its folder")
+    try:
+        _, encoded = cv2.imencode(path.suffix, pixels, options)
+    except cv2.error as error:
+        raise DataError(f"{path} cannot be written as {path.suffix} ({' '.join(str(error).split())})") from None
+    with atomic_write(path) as temporary:  # OpenCV's own writer does not notice a full disk when it closes a file
+        temporary.write_bytes(encoded.data)

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from cracklab.batch import Batch
+from cracklab.bounds import NonNegativeFloat, NonNegativeInt, bounded
 from cracklab.checkpoint import KEY, Payload, load_net, read_checkpoint
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.native import NativeSize
@@ -25,6 +26,7 @@ from cracklab.metrics.threshold_tuner import ThresholdTuner
 from cracklab.schedules import Constant, LearningRateSchedule
 
 
+@bounded
 class CrackModule(pl.LightningModule):
     """Trains any net on any loss.
 
@@ -49,8 +51,8 @@ class CrackModule(pl.LightningModule):
         target: Literal["one_hot", "index"] = "one_hot",
         optimizer: OptimizerCallable = lambda parameters: torch.optim.AdamW(parameters, lr=1e-3),
         schedule: LearningRateSchedule | Callable[[Optimizer, int], LRScheduler] = Constant(),  # noqa: B008 - immutable, and the CLI shows it
-        encoder_lr_factor: float = 1.0,
-        freeze_encoder_epochs: int = 0,
+        encoder_lr_factor: NonNegativeFloat = 1.0,
+        freeze_encoder_epochs: NonNegativeInt = 0,
         channels_last: bool = False,
         compile: bool = False,
         weights: str | None = None,
@@ -193,11 +195,16 @@ class CrackModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Return the optimizer over one or two parameter groups, and the schedule over all steps."""
+        optimizer = self.build_optimizer()
+        scheduler = self.schedule(optimizer, int(self.trainer.estimated_stepping_batches))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def build_optimizer(self) -> Optimizer:
+        """Return the optimizer; the encoder may have its own learning rate."""
         optimizer = self.optimizer_factory(self._parameter_groups())
         if self.encoder_lr_factor not in (0, 1):
             optimizer.param_groups[1]["lr"] *= self.encoder_lr_factor
-        scheduler = self.schedule(optimizer, int(self.trainer.estimated_stepping_batches))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        return optimizer
 
     def _parameter_groups(self) -> Any:
         """Return all parameters, those of the loss included; two groups if the encoder has its own learning rate."""

@@ -6,11 +6,16 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Annotated
 
+from annotated_types import Ge, Lt
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
-from cracklab.errors import ConfigError
+from cracklab.bounds import NonNegativeFloat, PositiveFloat, bounded
+
+Fraction = Annotated[float, Ge(0), Lt(1)]
+"""A fraction of all steps."""
 
 
 class LearningRateSchedule(ABC):
@@ -44,6 +49,7 @@ class Constant(_FactorSchedule):
         return 1.0
 
 
+@bounded
 class OneCycle(LearningRateSchedule):
     """One rise and fall of the learning rate, with momentum in the opposite direction (Smith 2018).
 
@@ -62,8 +68,9 @@ class OneCycle(LearningRateSchedule):
         0.02
     """
 
-    def __init__(self, warmup: float = 0.3, start_factor: float = 25.0, final_factor: float = 1e4) -> None:
-        _check_fraction("warmup", warmup)
+    def __init__(
+        self, warmup: Fraction = 0.3, start_factor: PositiveFloat = 25.0, final_factor: PositiveFloat = 1e4
+    ) -> None:
         self.warmup, self.start_factor, self.final_factor = warmup, start_factor, final_factor
 
     def __call__(self, optimizer: Optimizer, total_steps: int) -> LRScheduler:
@@ -80,6 +87,7 @@ class OneCycle(LearningRateSchedule):
         )
 
 
+@bounded
 class Cosine(_FactorSchedule):
     """A linear warm-up, then half a cosine down to `floor` times the learning rate (Loshchilov and Hutter 2017).
 
@@ -93,8 +101,7 @@ class Cosine(_FactorSchedule):
         (0.5, 1.0, 0.0)
     """
 
-    def __init__(self, warmup: float = 0.05, floor: float = 0.0) -> None:
-        _check_fraction("warmup", warmup)
+    def __init__(self, warmup: Fraction = 0.05, floor: NonNegativeFloat = 0.0) -> None:
         self.warmup, self.floor = warmup, floor
 
     def factor(self, progress: float) -> float:
@@ -105,6 +112,7 @@ class Cosine(_FactorSchedule):
         return self.floor + (1 - self.floor) * 0.5 * (1 + math.cos(math.pi * descent))
 
 
+@bounded
 class Polynomial(_FactorSchedule):
     """A learning rate times (1 - progress)^power.
 
@@ -116,7 +124,7 @@ class Polynomial(_FactorSchedule):
         0.25
     """
 
-    def __init__(self, power: float = 0.9) -> None:
+    def __init__(self, power: NonNegativeFloat = 0.9) -> None:
         self.power = power
 
     def factor(self, progress: float) -> float:
@@ -124,6 +132,7 @@ class Polynomial(_FactorSchedule):
         return math.pow(1 - progress, self.power)
 
 
+@bounded
 class Steps(_FactorSchedule):
     """A learning rate that is multiplied by `gamma` at each milestone.
 
@@ -137,17 +146,10 @@ class Steps(_FactorSchedule):
         (1.0, 0.5, 0.25)
     """
 
-    def __init__(self, milestones: Sequence[float] = (0.5, 0.75), gamma: float = 0.1) -> None:
-        for milestone in milestones:
-            _check_fraction("milestones", milestone)
+    def __init__(self, milestones: Sequence[Fraction] = (0.5, 0.75), gamma: NonNegativeFloat = 0.1) -> None:
         self.milestones, self.gamma = tuple(milestones), gamma
 
     def factor(self, progress: float) -> float:
         """Return the factor after a fraction of the steps."""
         passed = sum(progress >= milestone for milestone in self.milestones)
         return math.pow(self.gamma, passed)
-
-
-def _check_fraction(name: str, value: float) -> None:
-    if not 0 <= value < 1:
-        raise ConfigError(f"{name} is {value}: give a fraction of all steps, from 0 to below 1")

@@ -17,6 +17,7 @@ from lightning_utilities.core.rank_zero import rank_zero_only
 from torch import nn
 
 from cracklab import config_files, config_parser, run_folder
+from cracklab.bounds import Seed
 from cracklab.callbacks import (
     Checkpoints,
     Curves,
@@ -37,13 +38,14 @@ from cracklab.checkpoint_checks import check_form, check_resumable, check_schedu
 from cracklab.config_links import fit_data_to_weights, fit_net_to_data
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.errors import ConfigError, RunError
-from cracklab.files import remove_leftovers
+from cracklab.files import output_folder, remove_leftovers
 from cracklab.loggers.wandb import WandbSettings, open_run, wandb_logger, wandb_session
 from cracklab.losses import LOSSES
 from cracklab.metrics.protocols import as_text, find_protocol
 from cracklab.models import pretrained
 from cracklab.module import CrackModule
 from cracklab.run_lock import RunLock
+from cracklab.trial import check_trainer, try_fit
 from cracklab.warning_filters import filter_warnings
 
 
@@ -97,6 +99,12 @@ class CrackCLI(LightningCLI):
         """Return only the command that runs: each parser takes a second to build."""
         return {self.command: LightningCLI.subcommands()[self.command]}
 
+    def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add `--seed_everything`, within the bounds of NumPy's generator."""
+        parser.add_argument(
+            "--seed_everything", type=bool | Seed, default=42, help="seed of the run; true: one at random"
+        )
+
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add `--out`, the default callbacks as keyed groups, the settings of W&B, and the link from loss to data."""
         parser.add_argument("--out", type=str | None, default=None, help="run folder (default: runs/NAME/NUMBER)")
@@ -141,6 +149,9 @@ class CrackCLI(LightningCLI):
         config = self.config[self.command]
         for name in config.get("protocol", ()):
             find_protocol(name)
+        if config.out is not None:
+            output_folder(config.out)
+        check_trainer(config.trainer)
         config.data.seed = int(config.seed_everything)
         fit_net_to_data(config)
         fit_data_to_weights(config)
@@ -215,19 +226,30 @@ class CrackCLI(LightningCLI):
             results = json.loads(path.read_text(encoding="utf-8"))
             print("\n\n".join(as_text(results[name]) for name in names), flush=True)
 
+    def try_run(self, callbacks: Sequence[Any] | None = None) -> None:
+        """Read the data, and try a training, before anything is written; bad data and what cannot be trained raise here."""
+        if callbacks is None:
+            callbacks = [self._get(self.config_init, key) for key in self._parser(self.command).callback_keys]
+        self.datamodule.setup(self.command)
+        if self.command == "fit":
+            resumed = self._given is not None and self._get_argument("ckpt_path") is not None
+            states = self._given[1]["optimizer_states"] if self._given is not None and resumed else ()
+            try_fit(self.model, self.datamodule, callbacks, states)
+
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Build the trainer, with loggers, callbacks and checkpoints in the run folder."""
         config = self.config[self.command]
         for name in config.get("protocol", ()):
             if self.datamodule.num_classes > 1 and not find_protocol(name).several_classes:
                 raise ConfigError(f"--protocol {name} is defined for one class, and the data has several: leave it out")
-        self.datamodule.setup(self.command)  # bad data raises here, before anything is written
+        keyed = [self._get(self.config_init, key) for key in self._parser(self.command).callback_keys]
+        trainer = self._get(self.config_init, "trainer")
+        self.try_run([*keyed, *_as_list(trainer.callbacks)])
         first = not getattr(rank_zero_only, "rank", 0)
         self.model.config = config_text(self._parser(self.command), config)
         folder = run_folder.folder_for(self.command, config.out, config.ckpt_path, config.name) if first else Path.cwd()
         if self.command == "fit" and first:
             self._refuse_used(folder)
-        trainer = self._get(self.config_init, "trainer")
         settings = self._get(self.config_init, "wandb")
         callbacks = [self._guard, Divergence()]  # first, since they stop the others from writing
         callbacks += [ExactResume(), SeedSteps(config.data.seed), Tables(), Resources(), Curves()]
@@ -244,7 +266,6 @@ class CrackCLI(LightningCLI):
             callbacks.append(Dashboard(settings.checkpoint))
             if self.command == "fit":
                 callbacks.append(LearningRateMonitor("step"))
-        keyed = [self._get(self.config_init, key) for key in self._parser(self.command).callback_keys]
         if trainer.enable_checkpointing is False:
             keyed = [callback for callback in keyed if not isinstance(callback, Checkpoints)]
         trainer = {

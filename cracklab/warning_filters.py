@@ -33,6 +33,7 @@ def filter_warnings() -> None:
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
     for message in MESSAGES:
         warnings.filterwarnings("ignore", message=f".*{message}")
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # of damaged files, which are named in errors
     for name in ("utilities.rank_zero", "accelerators.cuda", "trainer.connectors.checkpoint_connector"):
         logging.getLogger(f"lightning.pytorch.{name}").setLevel(logging.WARNING)
     logging.getLogger("lightning.fabric.utilities.seed").setLevel(logging.WARNING)

@@ -9,6 +9,7 @@ among these: its folder for temporary files is one per import.
 
 import json
 import os
+import signal
 import sys
 
 import albumentations  # noqa: F401
@@ -27,6 +28,7 @@ def run(arguments: list[str], environment: dict[str, str], output: str | None) -
     if output is not None:
         os.dup2(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
     os.dup2(2, 1)  # standard output is for exit codes
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background ignores Ctrl-C
     os.environ.clear()
     os.environ.update(environment)
     if "SOAK_ROOT" in environment:

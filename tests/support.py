@@ -1,6 +1,7 @@
 """Helpers of several tests: a tiny quickstart in this process or its own, a tiny net, callbacks that kill the process."""
 
 import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -76,6 +77,28 @@ class TinyNet(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         return self.head(self.encoder(image))
+
+
+class InterruptedNet(TinyNet):
+    """Presses Ctrl-C while it scores its third batch."""
+
+    calls = 0
+
+    def forward(self, image: Tensor) -> Tensor:
+        InterruptedNet.calls += 1
+        if InterruptedNet.calls == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        return super().forward(image)
+
+
+class KillWorker(pl.Callback):
+    """Kills a worker of the training data in the second epoch, as the kernel does if memory runs out."""
+
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        if trainer.current_epoch == 1 and batch_idx == 0:
+            for process in multiprocessing.active_children():
+                os.kill(process.pid or 0, signal.SIGKILL)
+            time.sleep(0.5)  # the signal of the worker's end arrives
 
 
 class At(pl.Callback):

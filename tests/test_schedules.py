@@ -70,7 +70,7 @@ def test_steps_fall_at_each_milestone():
 
 
 def test_a_milestone_in_epochs_is_refused():
-    with pytest.raises(ConfigError, match="milestones is 60"):
+    with pytest.raises(ConfigError, match=r"milestones is \[60, 90\]: give "):
         Steps([60, 90])
 
 

@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from cracklab import run_folder
+from cracklab.bounds import PositiveInt, bounded
 from cracklab.checkpoint import read_checkpoint, write_checkpoint
 from cracklab.errors import ConfigError
 from cracklab.files import atomic_write
@@ -31,6 +32,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         return read_checkpoint(path)
 
 
+@bounded
 class Checkpoints(Checkpoint):
     """Writes checkpoints/best.ckpt after a validation that improves `monitor`, and checkpoints/last.ckpt to resume from.
 
@@ -45,8 +47,8 @@ class Checkpoints(Checkpoint):
         self,
         monitor: str = "val/iou",
         mode: Literal["max", "min"] = "max",
-        every_n_epochs: int = 1,
-        every_n_steps: int | None = None,
+        every_n_epochs: PositiveInt = 1,
+        every_n_steps: PositiveInt | None = None,
     ) -> None:
         self.monitor, self.mode = monitor, mode
         self.every_n_epochs, self.every_n_steps = every_n_epochs, every_n_steps

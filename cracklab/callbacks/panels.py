@@ -10,6 +10,7 @@ import numpy as np
 
 from cracklab import pictures, run_folder
 from cracklab.batch import Batch
+from cracklab.bounds import NonNegativeInt, PositiveInt, bounded
 from cracklab.errors import ConfigError
 from cracklab.files import write_image
 from cracklab.loggers import media
@@ -21,6 +22,7 @@ from cracklab.pictures.examples import Example, evenly_spaced, example_from_batc
 from cracklab.registry import nearest
 
 
+@bounded
 class Panels(pl.Callback):
     """Writes photo, truth, probability, errors and maps of a few images, and logs them to every logger that takes pictures.
 
@@ -30,7 +32,7 @@ class Panels(pl.Callback):
         by: column of per_image.csv that ranks the test images: a score, also `NAME@THRESHOLD` or `NAME/CLASS`, or `loss`.
     """
 
-    def __init__(self, images: int = 4, every_n_epochs: int = 5, by: str = "iou") -> None:
+    def __init__(self, images: NonNegativeInt = 4, every_n_epochs: PositiveInt = 5, by: str = "iou") -> None:
         known = [*SCORES, "loss"]
         if MetricKey.parse(by).variant not in known:
             raise ConfigError(f"panels.by: no score is called {by!r}{nearest(by, known)}")

@@ -12,6 +12,7 @@ from cracklab import run_folder
 from cracklab.files import write_json, write_text
 from cracklab.metrics.protocols import run_protocols
 from cracklab.metrics.rows import without_histograms
+from cracklab.tables import as_cells
 
 
 class Tables(pl.Callback):
@@ -91,5 +92,5 @@ def rows_before(trainer: pl.Trainer, name: str) -> list[dict[str, Any]]:
 def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
     """Write rows as CSV whole or not at all; columns in the order of the first row."""
     text = io.StringIO()
-    pd.DataFrame(rows).to_csv(text, index=False)
+    pd.DataFrame(as_cells(rows)).to_csv(text, index=False)
     write_text(path, text.getvalue())

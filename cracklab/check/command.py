@@ -15,7 +15,7 @@ from cracklab.check.summary import summarise
 from cracklab.config_parser import ConfigParser
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.images import crack_pixels
-from cracklab.files import write_image, write_json, write_text
+from cracklab.files import output_folder, write_image, write_json, write_text
 from cracklab.warning_filters import filter_warnings
 
 COLUMNS = 4
@@ -44,12 +44,13 @@ def run(command: str, args: Sequence[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.arguments = args
     parsed = parser.parse_args(config_files.replace(args, _data_part))
+    out = None if parsed.out is None else output_folder(parsed.out)
     data: CrackDataModule = parser.instantiate_classes(parsed).data
     report = examine_data(data)
     result = as_json(report, data)
     print(json.dumps(result, indent=2) if parsed.json else as_text(result))
-    if parsed.out is not None:
-        _write(Path(parsed.out), report, result, data)
+    if out is not None:
+        _write(out, report, result, data)
     return int(bool(result["faults"]))
 
 

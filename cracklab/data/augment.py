@@ -11,6 +11,7 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # otherwise its import l
 
 import albumentations as A
 
+from cracklab.bounds import NonNegativeFloat, bounded
 from cracklab.data.images import IGNORE, Array
 from cracklab.registry import Registry
 
@@ -84,6 +85,7 @@ class NoAugmentation(Policy):
 
 
 @register("flips")
+@bounded
 class Flips(Policy):
     """The eight flips and quarter turns; in half of the cases a change of light and colour, in a quarter sensor noise.
 
@@ -97,7 +99,11 @@ class Flips(Policy):
     """
 
     def __init__(
-        self, brightness: float = 0.15, contrast: float = 0.2, cast: float = 0.08, noise: float = 0.03
+        self,
+        brightness: NonNegativeFloat = 0.15,
+        contrast: NonNegativeFloat = 0.2,
+        cast: NonNegativeFloat = 0.08,
+        noise: NonNegativeFloat = 0.03,
     ) -> None:
         self.brightness, self.contrast, self.cast, self.noise = brightness, contrast, cast, noise
 

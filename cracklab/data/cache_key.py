@@ -20,6 +20,7 @@ from cracklab.data.transform import EvalTransform
 PACKAGE = Path(__file__).parents[1]
 READING = (
     "data/duplicates.py",
+    "data/image_files.py",
     "data/images.py",
     "data/layouts",
     "data/pair_reader.py",

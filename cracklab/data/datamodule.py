@@ -14,11 +14,20 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from cracklab.batch import Batch, Sample
+from cracklab.bounds import (
+    NonNegativeFloat,
+    NonNegativeInt,
+    OpenUnitInterval,
+    PositiveInt,
+    SidePx,
+    UnitInterval,
+    bounded,
+)
 from cracklab.data.augment import POLICIES, Flips, Policy
 from cracklab.data.columns import describing_columns
 from cracklab.data.dataset import Collate, CrackDataset, one_thread
 from cracklab.data.duplicates import near_duplicates
-from cracklab.data.folds import SplitName, SplitPlan
+from cracklab.data.folds import NumberOfFolds, SplitName, SplitPlan
 from cracklab.data.groups import KnownOverlap, check_overlap, with_groups
 from cracklab.data.images import Interpolation
 from cracklab.data.layouts import LAYOUTS, Layout
@@ -28,7 +37,7 @@ from cracklab.data.provenance import Provenance
 from cracklab.data.sampler import EpochSampler
 from cracklab.data.samples import Record, Side, Splits, raise_faults, with_ids
 from cracklab.data.statistics import Statistics, mask_statistics
-from cracklab.data.transform import MEAN, STD, EvalTransform
+from cracklab.data.transform import MEAN, STD, Coverage, Deviations, EvalTransform, Levels
 from cracklab.errors import ConfigError, DataError
 
 T = TypeVar("T")
@@ -46,6 +55,7 @@ else:  # with `str`, the command line would take a misspelt name or a wrong opti
     LayoutOrName, PolicyOrName = Layout, Policy
 
 
+@bounded
 class CrackDataModule(pl.LightningDataModule):
     """Photos and masks, from folders to batches.
 
@@ -105,51 +115,46 @@ class CrackDataModule(pl.LightningDataModule):
         self,
         layout: LayoutOrName,
         root: str | None = None,
-        batch_size: int = 16,
-        eval_batch_size: int = 16,
-        num_workers: int = 0,
+        batch_size: PositiveInt = 16,
+        eval_batch_size: PositiveInt = 16,
+        num_workers: NonNegativeInt = 0,
         channels: Literal[1, 3] = 3,
         split: SplitName = "auto",
-        val_fraction: float = 0.1,
-        test_fraction: float = 0.1,
-        fold: int | None = None,
-        folds: int = 5,
+        val_fraction: OpenUnitInterval = 0.1,
+        test_fraction: OpenUnitInterval = 0.1,
+        fold: NonNegativeInt | None = None,
+        folds: NumberOfFolds = 5,
         fold_by: Literal["photo", "source"] = "photo",
         folds_file: str | None = None,
         pool: bool = False,
-        train_images: int | None = None,
+        train_images: PositiveInt | None = None,
         group: str = "auto",
         known_overlap: KnownOverlap = "error",
-        crop: int | None = None,
-        resize: int | tuple[int, int] | None = None,
+        crop: SidePx | None = None,
+        resize: SidePx | tuple[SidePx, SidePx] | None = None,
         resize_side: Literal["shorter", "longer"] = "shorter",
         interpolation: Interpolation = "area",
-        pad: int | tuple[int, int] | None = None,
+        pad: SidePx | tuple[SidePx, SidePx] | None = None,
         padding: Literal["background", "ignored"] = "ignored",
-        coverage: float | None = None,
-        train_crop: int | None = None,
-        crack_rate: float = 0.5,
+        coverage: Coverage | None = None,
+        train_crop: SidePx | None = None,
+        crack_rate: UnitInterval = 0.5,
         augment: PolicyOrName = Flips(),  # noqa: B008 - immutable, and the command line shows its options
         maps: Sequence[str] = (),
         map_options: dict[str, float] | None = None,
-        seed: int = 0,
-        split_seed: int = 0,
+        seed: NonNegativeInt = 0,
+        split_seed: NonNegativeInt = 0,
         cache: Literal["memory", "disk", "none"] = "memory",
-        cache_gb: float = 4.0,
+        cache_gb: NonNegativeFloat = 4.0,
         pin_memory: bool | None = None,
-        mean: tuple[float, float, float] = MEAN,
-        std: tuple[float, float, float] = STD,
+        mean: Levels = MEAN,
+        std: Deviations = STD,
     ) -> None:
         super().__init__()
         layout, augment = _by_name(layout, LAYOUTS), _by_name(augment, POLICIES)
         if root is None and layout.needs_root:
             raise ConfigError(
                 f"data.root is not set, but the layout {type(layout).__qualname__!r} reads a folder: set it with --data.root PATH"
-            )
-        if min(batch_size, eval_batch_size) < 1 or num_workers < 0:
-            raise ConfigError(
-                f"data.batch_size {batch_size} and data.eval_batch_size {eval_batch_size} must be at least 1, and data.num_workers "
-                f"{num_workers} at least 0"
             )
         self.layout, self.root = layout, Path(root or ".").expanduser()
         self.batch_size, self.eval_batch_size, self.num_workers = batch_size, eval_batch_size, num_workers

@@ -4,11 +4,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from annotated_types import Ge
 from numpy.typing import NDArray
 
+from cracklab.bounds import NonNegativeInt, OpenUnitInterval, PositiveInt, bounded
 from cracklab.data.folds_file import read_folds, write_folds
 from cracklab.data.samples import Record, Splits
 from cracklab.errors import ConfigError, DataError
@@ -16,6 +18,7 @@ from cracklab.errors import ConfigError, DataError
 STRATA = 5
 """Number of strata of crack share over which parts are balanced."""
 SplitName = Literal["auto", "official", "official-clean", "holdout"]
+NumberOfFolds = Annotated[int, Ge(2)]
 
 
 def allocate(
@@ -71,6 +74,7 @@ def allocate(
     return part[[number[group] for group in groups]]
 
 
+@bounded
 @dataclass(frozen=True)
 class SplitPlan:
     """Settings of a split into training, validation and test; the arguments are those of `CrackDataModule`.
@@ -80,26 +84,24 @@ class SplitPlan:
     """
 
     split: SplitName = "auto"
-    val_fraction: float = 0.1
-    test_fraction: float = 0.1
-    fold: int | None = None
-    folds: int = 5
+    val_fraction: OpenUnitInterval = 0.1
+    test_fraction: OpenUnitInterval = 0.1
+    fold: NonNegativeInt | None = None
+    folds: NumberOfFolds = 5
     fold_by: Literal["photo", "source"] = "photo"
     folds_file: str | None = None
     pool: bool = False
-    seed: int = 0
-    train_images: int | None = None
+    seed: NonNegativeInt = 0
+    train_images: PositiveInt | None = None
 
     def __post_init__(self) -> None:
-        if not (self.val_fraction > 0 and self.test_fraction > 0 and self.val_fraction + self.test_fraction < 1):
+        if self.val_fraction + self.test_fraction >= 1:
             raise ConfigError(
-                f"data.val_fraction {self.val_fraction} and data.test_fraction {self.test_fraction} must be above 0 and sum "
-                "to less than 1"
+                f"data.val_fraction {self.val_fraction} and data.test_fraction {self.test_fraction} leave no training image: "
+                "their sum must be below 1"
             )
-        if self.fold is not None and not (self.folds >= 2 and 0 <= self.fold < self.folds):
-            raise ConfigError(
-                f"data.fold is {self.fold} of data.folds {self.folds}: at least 2 folds, numbered from 0 to folds - 1"
-            )
+        if self.fold is not None and self.fold >= self.folds:
+            raise ConfigError(f"data.fold is {self.fold}: give 0 to {self.folds - 1}, since data.folds is {self.folds}")
 
     @property
     def parts(self) -> int:

@@ -7,8 +7,8 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
+from cracklab.data.image_files import MAX_MEGAPIXELS, PNG, check_size, is_cut, open_image, read_bytes, truncated
 from cracklab.errors import DataError
 
 Array = NDArray[np.uint8]
@@ -26,10 +26,12 @@ LOSSY = (".jpg", ".jpeg", ".webp")
 IGNORE = 255
 """Mask value of pixels that are ignored everywhere: in losses, maps, scores and statistics."""
 
+MAX_VALUE = 65535
+"""Largest value of a mask of 16 bits; in a file of floating-point numbers, larger ones are no labels."""
+
 COVERAGE = 0.45
 """A pixel of a mask resized by a scale s below 1 is crack if at least this share, times s, of its area was crack."""
 
-PNG = b"\x89PNG\r\n\x1a\n"
 ORIENTATION_TAG = 0x0112
 
 
@@ -43,58 +45,40 @@ def crack_pixels(mask: Array) -> NDArray[np.bool_]:
     return np.asarray((mask > 0) & (mask != IGNORE), np.bool_)
 
 
-def read_bytes(path: str) -> bytes:
-    """Read an image file.
-
-    Raises:
-        DataError: if the file is missing, empty or truncated. Decoders fill a truncated image with grey and do not complain.
-    """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise DataError(f"{path!r} cannot be read ({error.strerror}): check the path") from None
-    if not data or _is_truncated(data):
-        raise DataError(f"{path!r} is truncated ({len(data)} bytes, the end is missing): copy it again from its source")
-    return data
-
-
-def _is_truncated(data: bytes) -> bool:
-    """Return whether a JPEG or PNG lacks its end marker; other data may follow the marker, as in motion photos of phones."""
-    if data.startswith(PNG):
-        return b"IEND" not in data
-    if not data.startswith(b"\xff\xd8"):
-        return False
-    position = 2
-    while data[position : position + 1] == b"\xff" and data[position + 1 : position + 2] != b"\xda":
-        position += 2 + int.from_bytes(
-            data[position + 2 : position + 4], "big"
-        )  # skip headers, whose thumbnails have end markers too
-    return data.find(b"\xff\xd9", position) < 0
-
-
 def orientation(data: bytes) -> int:
     """Return the EXIF orientation of an image file, 1 (upright) to 8; 1 if it has none."""
     try:
-        with Image.open(BytesIO(data)) as image:
+        with open_image(BytesIO(data)) as image:
             return int(image.getexif().get(ORIENTATION_TAG, 1))
-    except (UnidentifiedImageError, OSError, ValueError):
+    except Exception:  # Pillow raises many types for damaged tags
         return 1
 
 
-def _decode(data: bytes, path: str, flags: int) -> Values:
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+def _decode(data: bytes, path: str, flags: int, max_megapixels: float = MAX_MEGAPIXELS) -> Values:
+    check_size(data, path, max_megapixels)
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error as error:
+        reason = f" ({' '.join(str(error.err).split())})"
+        raise DataError(f"{path!r} cannot be decoded as an image{reason}: remove it or convert it to PNG") from None
     if image is None:
         raise DataError(f"{path!r} cannot be decoded as an image: remove it or convert it to PNG")
+    if is_cut(data, image):
+        raise truncated(path, data)
     return image
 
 
-def read_image(path: str) -> Array:
+def read_image(path: str, max_megapixels: float = MAX_MEGAPIXELS) -> Array:
     """Read a photo as (H, W, 3) uint8 RGB, rotated upright; 16-bit values are divided by 256, and transparency is dropped.
 
+    Args:
+        path: the file.
+        max_megapixels: a larger photo is refused before it takes memory, 1e6 px.
+
     Raises:
-        DataError: if the file is missing, truncated or not an image.
+        DataError: if the file is missing, truncated, too large or not an image.
     """
-    image = _decode(read_bytes(path), path, cv2.IMREAD_COLOR)
+    image = _decode(read_bytes(path), path, cv2.IMREAD_COLOR, max_megapixels)
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
 
@@ -115,28 +99,43 @@ def upright(image: Values, exif: int) -> Values:
     return np.ascontiguousarray(image)
 
 
-def read_values(path: str) -> Values:
+def read_values(path: str, max_megapixels: float = MAX_MEGAPIXELS) -> Values:
     """Read the stored values of a mask, rotated upright: (H, W), or (H, W, C) with the channels blue, green, red.
 
     Raises:
-        DataError: if the file is missing, truncated or not an image.
+        DataError: if the file is missing, truncated, too large or not an image, or holds values that are no whole numbers.
     """
     data = read_bytes(path)
-    values = _decode(data, path, cv2.IMREAD_UNCHANGED)
+    values = _whole_numbers(_decode(data, path, cv2.IMREAD_UNCHANGED, max_megapixels), path)
     return upright(values, orientation(data))
 
 
-def read_mask(path: str, invert: bool = False) -> Array:
+def _whole_numbers(values: Values, path: str) -> Values:
+    """Return the values of a mask, of type float as integers."""
+    if values.dtype.kind != "f":
+        return values
+    wrong = values[~(np.abs(values) <= MAX_VALUE) | (values != np.rint(values))]
+    if wrong.size:
+        raise DataError(
+            f"mask {path!r} has the value {wrong[0]:g}, and whole numbers are expected: save it with 0 for background and 255 "
+            "for crack"
+        )
+    high = values.max(initial=0)
+    return values.astype(np.int32 if values.min(initial=0) < 0 else np.uint16 if high > 255 else np.uint8)
+
+
+def read_mask(path: str, invert: bool = False, max_megapixels: float = MAX_MEGAPIXELS) -> Array:
     """Read a crack mask of any encoding as (H, W) uint8, 0 and 1.
 
     Args:
         path: the file.
         invert: whether the file shows dark cracks on a bright background.
+        max_megapixels: a larger mask is refused before it takes memory, 1e6 px.
 
     Raises:
         DataError: if the file cannot be decoded, or its values are ambiguous.
     """
-    mask, _ = binarise(read_values(path), path, lossy=Path(path).suffix.lower() in LOSSY)
+    mask, _ = binarise(read_values(path, max_megapixels), path, lossy=Path(path).suffix.lower() in LOSSY)
     return np.asarray(1 - mask, np.uint8) if invert else mask
 
 
@@ -164,6 +163,8 @@ def binarise(values: Values, name: str, lossy: bool = False) -> tuple[Array, str
     """
     grey = _one_channel(values, name)
     top = int(grey.max())
+    if grey.min() < 0:
+        raise DataError(f"mask {name!r} has the value {grey.min()}: save it with 0 for background and 255 for crack")
     if grey.dtype != np.uint8:
         grey = np.asarray(grey.astype(np.float64) * (255 / np.iinfo(grey.dtype).max) if top > 255 else grey, np.uint8)
     counts = np.bincount(grey.ravel(), minlength=256)
@@ -229,23 +230,31 @@ def read_classes(path: str, num_classes: int, ignore: int | None = None) -> Arra
         DataError: if the file cannot be decoded, has colours, or holds an index outside the classes.
     """
     data = read_bytes(path)
-    if data.startswith(PNG) and data[25] == 3:
-        with Image.open(BytesIO(data)) as image:
-            values: Values = np.asarray(image)
+    if data.startswith(PNG) and data[25:26] == b"\x03":
+        values = _palette_indices(data, path)
     else:
-        values = upright(_decode(data, path, cv2.IMREAD_UNCHANGED), orientation(data))
+        values = upright(_whole_numbers(_decode(data, path, cv2.IMREAD_UNCHANGED), path), orientation(data))
     if values.ndim == 3:
         if (values != values[..., :1]).any():
             raise DataError(f"mask {path!r} has colours where class indices are expected: convert it to indices")
         values = values[..., 0]
     mask = np.where(values == ignore, IGNORE, values) if ignore is not None else values
-    wrong = np.unique(mask[(mask >= num_classes) & (mask != IGNORE)])
+    wrong = np.unique(mask[((mask >= num_classes) | (mask < 0)) & (mask != IGNORE)])
     if wrong.size:
         raise DataError(
             f"mask {path!r} has the value {wrong[0]}, but there are {num_classes} classes, 0 to {num_classes - 1}, and "
             f"{IGNORE if ignore is None else ignore} to ignore: set the number of classes or the value to ignore"
         )
     return mask.astype(np.uint8)
+
+
+def _palette_indices(data: bytes, path: str) -> Values:
+    check_size(data, path, MAX_MEGAPIXELS)
+    try:
+        with open_image(BytesIO(data)) as image:
+            return np.asarray(image)
+    except Exception as error:  # Pillow raises many types for damaged files
+        raise DataError(f"{path!r} cannot be decoded as an image ({error}): remove it or convert it to PNG") from None
 
 
 def resize_image(image: Array, height: int, width: int, interpolation: Interpolation = "area") -> Array:

@@ -1,15 +1,13 @@
 """Finding the photos that a command is given, and the names of their results."""
 
 import os
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from glob import glob, has_magic
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
-
+from cracklab.data.image_files import stored_size
 from cracklab.data.images import ENDINGS
 from cracklab.errors import DataError
 
@@ -23,12 +21,12 @@ class Photo:
 
     def size(self) -> tuple[int, int]:
         """Return (height, width), px, from the file's header, before any EXIF rotation; (0, 0) if it cannot be read."""
+        if not self.path.is_file():  # opening a pipe would wait forever
+            return 0, 0
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # large photos are expected here
-                with Image.open(self.path) as image:
-                    return image.height, image.width
-        except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            with self.path.open("rb") as file:
+                return stored_size(file)
+        except OSError:
             return 0, 0
 
 
@@ -37,7 +35,8 @@ def find_photos(places: Sequence[str], out: Path | None = None, option: str = "-
 
     The name of a result is the path of the photo relative to the folder, or to the part of a pattern before its first
     wildcard. Photos that differ only in their extension keep it: the masks of `a.jpg` and `a.png` are `a.jpg.png` and
-    `a.png.png`.
+    `a.png.png`. A pipe, a broken link or an empty folder with such an extension counts as a photo, so that it is named when
+    it cannot be read.
 
     Args:
         places: files, folders and patterns.
@@ -50,16 +49,16 @@ def find_photos(places: Sequence[str], out: Path | None = None, option: str = "-
     found: dict[Path, Path] = {}
     for place in places:
         base, paths = _below(place, out, option)
-        photos = [path for path in paths if path.suffix.lower() in ENDINGS and path.is_file()]
+        photos = [path for path in paths if path.suffix.lower() in ENDINGS and _is_single(path)]
         if not photos:
             raise DataError(
                 f"{option} {place} names no photo or mask: give a file, a folder or a pattern of {', '.join(sorted(ENDINGS))}"
             )
         for path in photos:
             found.setdefault(path, path.relative_to(base))
-    stems = Counter(_stem(inside).casefold() for inside in found.values())
+    stems = Counter(_stem(inside).casefold() for path, inside in found.items() if path.is_file())
     return [
-        Photo(path, inside.as_posix() if stems[_stem(inside).casefold()] > 1 else _stem(inside))
+        Photo(path, _stem(inside) if stems[_stem(inside).casefold()] == 1 and path.is_file() else inside.as_posix())
         for path, inside in found.items()
     ]
 
@@ -88,13 +87,13 @@ def _stem(inside: Path) -> str:
 def _below(place: str, out: Path | None, option: str) -> tuple[Path, list[Path]]:
     """Return the folder that names are relative to, and the files of a place."""
     path = Path(place)
-    if path.is_dir():
+    if os.path.isdir(path) and not (path.suffix.lower() in ENDINGS and _is_single(path)):
         if out is not None and path.resolve() == out.resolve():
             raise DataError(
                 f"--out {out} is the folder of the photos or masks, and results would be mixed with them: choose another"
             )
         return path, list(_files(path, None if out is None else out.resolve()))
-    if path.is_file() or not has_magic(place):
+    if os.path.lexists(path) or not has_magic(place):
         return path.parent, [path]
     base = Path(*_before_wildcard(path.parts))
     if ".." in path.parts[len(base.parts) :]:
@@ -110,7 +109,16 @@ def _before_wildcard(parts: Sequence[str]) -> Iterator[str]:
 
 
 def _files(folder: Path, out: Path | None) -> Iterator[Path]:
-    """Yield the files below a folder, sorted, without hidden files, linked folders and the folder `out`."""
+    """Yield the files below a folder, sorted, and its empty folders, without hidden ones, linked folders and the folder `out`."""
     for here, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if name[0] != "." and Path(here, name).resolve() != out)
         yield from (Path(here, name) for name in sorted(names) if name[0] != ".")
+        yield from (path for name in folders if _is_single(path := Path(here, name)))
+
+
+def _is_single(path: Path) -> bool:
+    """Return whether a path exists and holds no others; a folder that cannot be read holds none."""
+    try:
+        return os.path.lexists(path) and not (os.path.isdir(path) and os.listdir(path))
+    except OSError:
+        return True

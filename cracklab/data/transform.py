@@ -1,22 +1,28 @@
 """The deterministic preparation of every photo for a net, the same in training, evaluation and prediction."""
 
 from dataclasses import dataclass
-from math import isfinite
-from typing import Literal
+from typing import Annotated, Literal
 
 import cv2
 import numpy as np
 import torch
+from annotated_types import Gt, Le
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cracklab.bounds import FiniteFloat, PositiveFloat, SidePx, bounded
 from cracklab.data.images import IGNORE, Array, Interpolation, resize_image, resize_mask
-from cracklab.errors import ConfigError
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Mean and standard deviation of ImageNet, which pretrained encoders expect, 0 to 1."""
 
+Levels = tuple[FiniteFloat, FiniteFloat, FiniteFloat]
+Deviations = tuple[PositiveFloat, PositiveFloat, PositiveFloat]
+Coverage = Annotated[float, Gt(0), Le(1)]
+"""Share of the area of a pixel."""
 
+
+@bounded
 @dataclass(frozen=True)
 class EvalTransform:
     """The deterministic preparation of photos and masks: centre crop, resize, pad, grey, normalise.
@@ -36,38 +42,19 @@ class EvalTransform:
         padding: whether padding pixels are background or ignored.
 
     Raises:
-        ConfigError: for a size below 1, a mean or deviation that cannot normalise, or a coverage outside of 0 to 1.
+        ConfigError: for a value out of its bounds.
     """
 
-    crop: int | None = None
-    resize: int | tuple[int, int] | None = None
+    crop: SidePx | None = None
+    resize: SidePx | tuple[SidePx, SidePx] | None = None
     channels: Literal[1, 3] = 3
-    mean: tuple[float, float, float] = MEAN
-    std: tuple[float, float, float] = STD
-    coverage: float | None = None
+    mean: Levels = MEAN
+    std: Deviations = STD
+    coverage: Coverage | None = None
     resize_side: Literal["shorter", "longer"] = "shorter"
     interpolation: Interpolation = "area"
-    pad: int | tuple[int, int] | None = None
+    pad: SidePx | tuple[SidePx, SidePx] | None = None
     padding: Literal["background", "ignored"] = "ignored"
-
-    def __post_init__(self) -> None:
-        sizes = [self.crop, *_height_and_width(self.resize), *_height_and_width(self.pad)]
-        if any(size is not None and size < 1 for size in sizes):
-            raise ConfigError(
-                f"crop {self.crop}, resize {self.resize} and pad {self.pad} must be at least 1 px: correct data.crop, "
-                "data.resize and data.pad"
-            )
-        pairs = [value for pair in (self.resize, self.pad) if isinstance(pair, tuple) for value in pair]
-        numbers = [*self.mean, *self.std, *pairs]
-        if not all(isinstance(value, int | float) and isfinite(value) for value in numbers) or min(self.std) <= 0:
-            raise ConfigError(
-                f"mean {self.mean}, std {self.std}, resize {self.resize} and pad {self.pad} must be numbers, std above 0: correct "
-                "data.mean, data.std, data.resize and data.pad"
-            )
-        if self.coverage is not None and not 0 < self.coverage <= 1:
-            raise ConfigError(
-                f"data.coverage is {self.coverage}: set it to a share of a pixel's area, above 0 and at most 1"
-            )
 
     def prepare(self, image: Array, mask: Array, num_classes: int = 1) -> tuple[Array, Array]:
         """Crop, resize and pad a photo (H, W, 3) and its mask (H, W).

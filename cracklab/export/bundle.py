@@ -8,6 +8,7 @@ any size are scored in tiles. The exit code is 1 if a photo failed.
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,6 +65,16 @@ class Model:
         return mask
 
 
+def write_whole(path: Path, mask: Photo) -> None:
+    """Write a PNG whole or not at all."""
+    temporary = path.with_name(f".{os.getpid()}.png")
+    try:
+        temporary.write_bytes(cv2.imencode(".png", mask)[1].tobytes())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def main() -> int:
     """Predict the photos of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -78,11 +89,14 @@ def main() -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     failed = 0
     for path, target in zip(options.photos, targets, strict=True):
-        photo = cv2.imread(str(path), cv2.IMREAD_COLOR)  # upright, 8 bit
-        if photo is not None and cv2.imwrite(str(target), model.mask(np.asarray(photo[..., ::-1], np.uint8))):
+        try:
+            photo = cv2.imread(str(path), cv2.IMREAD_COLOR) if path.is_file() else None  # upright, 8 bit
+            if photo is None:
+                raise ValueError(f"{path} cannot be read")
+            write_whole(target, model.mask(np.asarray(photo[..., ::-1], np.uint8)))
             print(target)
-        else:
-            print(f"{path} cannot be read, or {target} cannot be written", file=sys.stderr)
+        except (OSError, ValueError, MemoryError, cv2.error) as error:  # the others are predicted
+            print(f"{path} failed: {error}", file=sys.stderr)
             failed += 1
     return int(failed > 0)
 

@@ -7,7 +7,9 @@ from textwrap import fill
 from typing import Any
 
 from cracklab import run_folder
+from cracklab.errors import RunError
 from cracklab.predict.tiles import GRID
+from cracklab.tables import escaped
 
 SHOWN = ("iou", "dice", "precision", "recall", "iou_image", "dice_image", "hd95_px", "boundary_iou", "cl_dice")
 """Scores of test_metrics.json that a card shows."""
@@ -46,13 +48,14 @@ def model_card(
     """
     several = settings["classes"] > 1
     net, scale = training["model"]["net"], settings["scale"]
-    what = f"pixels of {settings['classes']} classes ({', '.join(settings['class_names'])})" if several else "cracks"
+    classes = escaped(", ".join(settings["class_names"]))
+    what = f"pixels of {settings['classes']} classes ({classes})" if several else "cracks"
     cut = "the most probable class" if several else f"crack above probability {settings['threshold']:g}"
-    arguments = ", ".join(f"{key} {value}" for key, value in _arguments(net).items())
+    arguments = escaped(", ".join(f"{key} {value}" for key, value in _arguments(net).items()))
     sections = {
-        f"# {training.get('name', 'run')}: {what} in photos": [
-            f"{_name(net)} ({arguments}), trained by cracklab {origin['cracklab']} with the loss "
-            f"{_name(training['model'].get('loss'))}, epoch {origin['epoch']}. ONNX opset {settings['opset']}; differs from PyTorch "
+        f"# {escaped(str(training.get('name', 'run')))}: {what} in photos": [
+            f"{escaped(_name(net))} ({arguments}), trained by cracklab {escaped(str(origin['cracklab']))} with the loss "
+            f"{escaped(_name(training['model'].get('loss')))}, epoch {origin['epoch']}. ONNX opset {settings['opset']}; differs from PyTorch "
             f"by at most {difference:.1g} in probability on three synthetic walls.",
             RUN,
         ],
@@ -85,19 +88,31 @@ def _reason(settings: Mapping[str, Any]) -> str:
 
 def _data(origin: Mapping[str, Any], training: Mapping[str, Any]) -> str:
     data, counts = training["data"], origin["data"].get("images", {})
-    numbers = ", ".join(f"{number} {side}" for side, number in counts.items())
+    numbers = escaped(", ".join(f"{number} {side}" for side, number in counts.items()))
     keys = ("split", "fold", "crop", "resize", "train_crop", "channels")
-    chosen = ", ".join(f"`data.{key}` {data[key]}" for key in keys if data.get(key) is not None)
+    chosen = ", ".join(f"`data.{key}` {escaped(str(data[key]))}" for key in keys if data.get(key) is not None)
     leaks = (
         " The published split is used unchanged and may have one photo on two sides."
         if data.get("known_overlap") == "report"
         else ""
     )
-    return f"Layout `{_name(data.get('layout'))}`: {numbers} images. {chosen}. All settings: `config.yaml`.{leaks}"
+    layout = " ".join(_name(data.get("layout")).replace("`", "'").split())
+    return f"Layout `{layout}`: {numbers} images. {chosen}. All settings: `config.yaml`.{leaks}"
 
 
 def _metrics(folder: Path | None, settings: Mapping[str, Any]) -> list[str]:
-    """Return the scores of the run's test, or a sentence that the checkpoint was not tested at this threshold."""
+    """Return the scores of the run's test, or a sentence that the checkpoint was not tested at this threshold.
+
+    Raises:
+        RunError: if the files of the test are damaged.
+    """
+    try:
+        return _scores(folder, settings)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise RunError(f"the test in {folder} cannot be read ({error!r}): test that run again") from None
+
+
+def _scores(folder: Path | None, settings: Mapping[str, Any]) -> list[str]:
     path = None if folder is None else folder / run_folder.TEST_METRICS
     if folder is None or path is None or not path.is_file():
         return ["Not tested: `cracklab test` was not run for this checkpoint."]
@@ -123,7 +138,7 @@ def _protocol(result: Mapping[str, Any]) -> str:
     values = ", ".join(f"{name} {value:.4f}" for name, value in result["values"].items() if value is not None)
     words = [result["what"], f"Source: {result['source']}." if result["source"] else ""]
     words += [f"Warning: {result['warning']}" if result["warning"] else ""]
-    return f"- **{result['protocol']}**: {values}. {' '.join(filter(None, words))}"
+    return f"- **{escaped(result['protocol'])}**: {escaped(values)}. {escaped(' '.join(filter(None, words)))}"
 
 
 def _name(given: Any) -> str:

@@ -17,7 +17,7 @@ from cracklab.command_parser import CommandParser
 from cracklab.errors import RunError
 from cracklab.export.card import model_card
 from cracklab.export.model import OPSET, Deployed, ExportError, compare, to_onnx
-from cracklab.files import remove_leftovers
+from cracklab.files import naming, output_folder, remove_leftovers
 from cracklab.predict.predictor import Predictor
 from cracklab.predict.settings import sha256, tiling_settings
 from cracklab.predict.trained_model import TRUST, TrainedModel, restore
@@ -39,7 +39,9 @@ def parser() -> CommandParser:
         required=True,
         help="checkpoint of a run, for instance RUN/checkpoints/best.ckpt, or cracklab:cracks",
     )
-    arguments.add_argument("--out", type=Path, required=True, help="folder of the bundle; it must be new or empty")
+    arguments.add_argument(
+        "--out", type=output_folder, required=True, help="folder of the bundle; it must be new or empty"
+    )
     arguments.add_argument("--trust", action="append", default=[], metavar="CLASS", help=TRUST)
     return arguments
 
@@ -53,12 +55,13 @@ def run(command: str, args: Sequence[str]) -> int:
     model = restore(options.ckpt_path, options.trust)
     temporary = options.out.absolute().with_name(f".{options.out.name}.{os.getpid()}")
     remove_leftovers(temporary.parent, escape(options.out.name), FILES)
-    temporary.mkdir(parents=True)
     try:
-        difference = write_bundle(temporary, model)
-        if options.out.is_dir():
-            options.out.rmdir()
-        temporary.rename(options.out)
+        with naming(options.out):
+            temporary.mkdir(parents=True)
+            difference = write_bundle(temporary, model)
+            if options.out.is_dir():
+                options.out.rmdir()
+            temporary.rename(options.out)
     except ExportError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -72,6 +72,8 @@ def to_onnx(deployed: Deployed, path: Path, metadata: dict[str, str]) -> None:
                 dynamic_shapes={"image": {0: batch, 2: GRID * rows, 3: GRID * columns}},
             )
         program.save(str(path), external_data=False)
+    except OSError:  # the disk is full, for instance
+        raise
     except Exception as error:  # the exporter raises many types
         said = " ".join(str(error).split())[:400]
         raise ExportError(f"{type(deployed.net).__name__} cannot be written as ONNX: {said}") from error

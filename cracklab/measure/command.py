@@ -7,10 +7,12 @@ from pathlib import Path
 import cv2
 
 from cracklab.command_parser import CommandParser
+from cracklab.data.image_files import MAX_MEGAPIXELS
 from cracklab.data.images import Array, read_image, read_mask
 from cracklab.data.photos import Photo
+from cracklab.error_handler import DISK_FULL, message_of
 from cracklab.errors import CracklabError, DataError
-from cracklab.files import write_csv, write_image, write_json
+from cracklab.files import output_folder, write_image, write_json
 from cracklab.geometry.masks import Mask
 from cracklab.measure import compare, tables
 from cracklab.measure.inputs import Inputs, file_of, find_masks, inputs_from
@@ -18,6 +20,8 @@ from cracklab.measure.measurement import Measurement, Row
 from cracklab.measure.picture import SUFFIX, draw_measurement
 from cracklab.measure.trace import measure_mask
 from cracklab.progress import Progress
+from cracklab.tables import write_csv
+from cracklab.warning_filters import filter_warnings
 
 
 def parser() -> CommandParser:
@@ -30,7 +34,7 @@ def parser() -> CommandParser:
     arguments = CommandParser("measure", __doc__)
     add = arguments.add_argument
     add("masks", nargs="+", metavar="MASKS", help="masks, folders of masks, or patterns such as 'masks/*.png'")
-    add("--out", type=Path, help="folder for photos.csv, cracks.csv, measurements.json and NAME_measured.jpg")
+    add("--out", type=output_folder, help="folder for photos.csv, cracks.csv, measurements.json and NAME_measured.jpg")
     scale = arguments.add_mutually_exclusive_group()
     scale.add_argument("--mm_per_px", help="scale of all photos")
     scale.add_argument("--scale_csv", type=Path, help="scale of each photo: a table with the columns id and mm_per_px")
@@ -41,6 +45,12 @@ def parser() -> CommandParser:
     add("--bridge_px", default="0", help="join cracks over gaps of at most this length, px (default 0)")
     add("--min_length_px", default="0", help="ignore shorter cracks, px (default 0)")
     add("--truth", nargs="+", help="true masks with the same names: print the errors of the measurements")
+    add(
+        "--max_megapixels",
+        type=float,
+        default=MAX_MEGAPIXELS,
+        help="refuse larger masks and photos before they fill the memory, 1e6 px (default: %(default)g)",
+    )
     add("--no_pictures", action="store_true", help="write no pictures")
     return arguments
 
@@ -57,6 +67,7 @@ def run(command: str, args: Sequence[str]) -> int:
 
     Raises:
         CracklabError: for invalid arguments.
+        OSError: if no further file can be written, or a table cannot.
 
     Example:
         >>> import numpy as np
@@ -68,6 +79,7 @@ def run(command: str, args: Sequence[str]) -> int:
         >>> code
         0
     """
+    filter_warnings()
     options = parser().parse(args)
     masks = find_masks(options.masks, options.out)
     inputs = inputs_from(options)
@@ -81,10 +93,14 @@ def run(command: str, args: Sequence[str]) -> int:
             try:
                 measurement = measure_file(mask, inputs)
                 if inputs.truths is not None:
-                    truth = measure_truth(mask.name, measurement, inputs.truths, inputs.limits)
+                    truth = measure_truth(mask.name, measurement, inputs.truths, inputs.limits, inputs.max_megapixels)
                     errors.append(compare.comparison_row(mask.name, measurement, truth))
                 measurements[mask.name] = measurement
-            except (CracklabError, OSError, cv2.error, MemoryError) as error:
+            except OSError as error:
+                if error.errno in DISK_FULL:  # further pictures and the tables would fail too
+                    raise
+                failed[mask.path] = message_of(error)
+            except (CracklabError, cv2.error, MemoryError) as error:
                 failed[mask.path] = str(error) or type(error).__name__
             pixels += height * width
             progress.finish_item(worked=pixels)
@@ -111,11 +127,11 @@ def measure_file(mask: Photo, inputs: Inputs) -> Measurement:
         >>> round(measurement.summary()["length_mm"])
         20
     """
-    cracks = read_mask(str(mask.path)) > 0
+    cracks = read_mask(str(mask.path), max_megapixels=inputs.max_megapixels) > 0
     measurement = measure_mask(cracks, inputs.scale(mask.name), **inputs.limits)
     photo = None
     if inputs.photos:
-        photo = read_image(str(file_of(mask.name, inputs.photos, "--photos")))
+        photo = read_image(str(file_of(mask.name, inputs.photos, "--photos")), inputs.max_megapixels)
         _check_size(cracks.shape, photo.shape[:2], "its photo")
     if inputs.pictures is not None:
         write_picture(inputs.pictures, mask.name, measurement, cracks, photo)
@@ -123,7 +139,11 @@ def measure_file(mask: Photo, inputs: Inputs) -> Measurement:
 
 
 def measure_truth(
-    name: str, measurement: Measurement, truths: Mapping[str, Path], limits: Mapping[str, float]
+    name: str,
+    measurement: Measurement,
+    truths: Mapping[str, Path],
+    limits: Mapping[str, float],
+    max_megapixels: float = MAX_MEGAPIXELS,
 ) -> Measurement:
     """Measure the true mask of a name, with the scale of the measurement of its prediction.
 
@@ -140,7 +160,7 @@ def measure_truth(
         >>> round(truth.summary()["length_mm"])
         20
     """
-    truth = read_mask(str(file_of(name, truths, "--truth"))) > 0
+    truth = read_mask(str(file_of(name, truths, "--truth")), max_megapixels=max_megapixels) > 0
     _check_size((measurement.height, measurement.width), truth.shape, "the true mask")
     return measure_mask(truth, measurement.mm_per_px, **limits)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cracklab.data.image_files import MAX_MEGAPIXELS, check_limit
 from cracklab.data.photos import Photo, find_photos
 from cracklab.errors import ConfigError, DataError
 from cracklab.measure.picture import SUFFIX
@@ -35,6 +36,8 @@ class Inputs:
     """Arguments of `measure_mask`."""
     pictures: Path | None = None
     """Folder for pictures; None for none."""
+    max_megapixels: float = MAX_MEGAPIXELS
+    """Larger masks and photos are refused, 1e6 px."""
 
 
 def find_masks(places: Sequence[str], out: Path | None, option: str = "MASKS") -> list[Photo]:
@@ -77,9 +80,8 @@ def inputs_from(options: argparse.Namespace) -> Inputs:
     if options.truth:
         truths = {mask.name: mask.path for mask in find_masks(options.truth, None, "--truth")}
     limits = {name: _pixels(getattr(options, name), f"--{name}") for name in ("bridge_px", "min_length_px")}
-    if options.out is not None and options.out.exists() and not options.out.is_dir():
-        raise ConfigError(f"--out {options.out} is a file: give a folder")
-    return Inputs(scale, photos, truths, limits, None if options.no_pictures else options.out)
+    pictures = None if options.no_pictures else options.out
+    return Inputs(scale, photos, truths, limits, pictures, check_limit(options.max_megapixels))
 
 
 def _pixels(value: str, option: str) -> float:

@@ -4,9 +4,11 @@ import csv
 import math
 from pathlib import Path
 
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags
 
+from cracklab.data.image_files import open_image
 from cracklab.errors import ConfigError, DataError
+from cracklab.tables import read_csv
 
 FILM_DIAGONAL_MM = math.hypot(36, 24)
 """Diagonal of 35 mm film, to which the equivalent focal length refers (CIPA DCG-001)."""
@@ -31,9 +33,8 @@ def read_scales(path: Path) -> dict[str, float]:
         {'north': 0.4, 'east/3': 0.25}
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        rows = read_csv(path)
+    except (OSError, ValueError, csv.Error) as error:
         raise ConfigError(f"--scale_csv {path} cannot be read ({error}): give a CSV file") from None
     scales: dict[str, float] = {}
     for row in rows:
@@ -89,6 +90,7 @@ def scale_from_exif(photo: Path, distance_mm: float) -> float:
 
     Example:
         >>> from tempfile import TemporaryDirectory
+        >>> from PIL import Image
         >>> exif = Image.Exif()
         >>> exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.FocalLengthIn35mmFilm] = 50
         >>> with TemporaryDirectory() as folder:
@@ -97,10 +99,10 @@ def scale_from_exif(photo: Path, distance_mm: float) -> float:
         2.0
     """
     try:
-        with Image.open(photo) as image:
+        with photo.open("rb") as file, open_image(file) as image:
             long, short = max(image.size), min(image.size)
             tags = image.getexif().get_ifd(ExifTags.IFD.Exif)
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+    except Exception as error:  # Pillow raises many types for damaged files
         raise DataError(f"photo {str(photo)!r} cannot be read ({error}): copy it again from its source") from None
 
     def number(tag: ExifTags.Base) -> float:

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cracklab.files import write_csv, write_json
+from cracklab.files import write_json
 from cracklab.measure.lines import Points
 from cracklab.measure.measurement import CRACK_COLUMNS, PHOTO_COLUMNS, Crack, Measurement, Row
+from cracklab.tables import write_csv
 
 DIGITS = 4
 """Decimal places in files."""

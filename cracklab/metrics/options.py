@@ -3,14 +3,16 @@
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from cracklab.bounds import NonNegativeFloat, OpenUnitInterval, PositiveInt, UnitInterval, bounded
 from cracklab.errors import ConfigError
-from cracklab.metrics.scores import EMPTY, SCORES_OF, Backend, Empty, check_empty, check_width
+from cracklab.metrics.scores import EMPTY, SCORES_OF, Backend, Empty, check_empty
 from cracklab.registry import nearest
 
 CrackFree = Literal["score", "skip"]
 """Whether images without crack count in means over images."""
 
 
+@bounded
 @dataclass(frozen=True)
 class EvaluationOptions:
     """How predictions are scored; `cracklab/metrics/README.md` defines every score and policy.
@@ -42,38 +44,26 @@ class EvaluationOptions:
         2.0
     """
 
-    threshold: float | Literal["dice", "hd95"] = "dice"
-    threshold_candidates: list[float] = field(default_factory=lambda: [0.3, 0.4, 0.5, 0.6, 0.7])
-    thresholds: list[float] = field(default_factory=lambda: [0.5])
-    surface_thresholds: list[float] = field(default_factory=lambda: [0.1])
+    threshold: OpenUnitInterval | Literal["dice", "hd95"] = "dice"
+    threshold_candidates: list[OpenUnitInterval] = field(default_factory=lambda: [0.3, 0.4, 0.5, 0.6, 0.7])
+    thresholds: list[UnitInterval] = field(default_factory=lambda: [0.5])
+    surface_thresholds: list[UnitInterval] = field(default_factory=lambda: [0.1])
     groups: list[str] | None = None
-    surface_every_n_epochs: int = 5
-    boundary_width_px: int | None = None
-    tolerance_px: float = 2.0
-    buffer_px: float = 4.0
+    surface_every_n_epochs: PositiveInt = 5
+    boundary_width_px: PositiveInt | None = None
+    tolerance_px: NonNegativeFloat = 2.0
+    buffer_px: NonNegativeFloat = 4.0
     empty: Empty = EMPTY
     crack_free: CrackFree = "score"
     background: bool = True
     backend: Backend = "cracklab"
 
     def __post_init__(self) -> None:
-        check_width(self.boundary_width_px)
         check_empty(self.empty)
-        if not isinstance(self.threshold, str) and not 0 < self.threshold < 1:
-            raise ConfigError(f"evaluation.threshold is {self.threshold}: expected a probability between 0 and 1")
-        if any(not 0 < threshold < 1 for threshold in self.threshold_candidates):
-            raise ConfigError(
-                f"evaluation.threshold_candidates is {self.threshold_candidates}: expected probabilities between 0 and 1"
-            )
         if self.threshold == "hd95" and not self.threshold_candidates:
             raise ConfigError(
                 "evaluation.threshold 'hd95' chooses one of evaluation.threshold_candidates, which is empty: give some, such as [0.3, 0.5]"
             )
-        for threshold in (*self.thresholds, *self.surface_thresholds):
-            if not 0 <= threshold <= 1:
-                raise ConfigError(f"a threshold is {threshold}: expected probabilities, 0 to 1")
-        if self.surface_every_n_epochs < 1:
-            raise ConfigError(f"evaluation.surface_every_n_epochs is {self.surface_every_n_epochs}: expected 1 or more")
         for name in self.groups or ():
             if name not in SCORES_OF:
                 raise ConfigError(f"no group of metrics is called {name!r}{nearest(name, list(SCORES_OF))}")
@@ -83,9 +73,6 @@ class EvaluationOptions:
         ):
             if given not in choices:
                 raise ConfigError(f"{name} is {given!r}{nearest(given, choices)}")
-        for name, value in {"tolerance_px": self.tolerance_px, "buffer_px": self.buffer_px}.items():
-            if not 0 <= value < float("inf"):
-                raise ConfigError(f"{name} is {value}: expected px, 0 or more")
 
     @property
     def first_threshold(self) -> float:

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from cracklab.bounds import NonNegativeFloat
 from cracklab.errors import ConfigError
 
 
@@ -23,7 +24,7 @@ class Score:
     the distance `Empty` if one is. `truth`: None without truth; an empty prediction needs no policy."""
 
 
-Empty = Literal["diagonal"] | float
+Empty = Literal["diagonal"] | NonNegativeFloat
 """Distance if exactly one mask is empty, px; `diagonal` is the image's diagonal."""
 EMPTY: Empty = "diagonal"
 """The default of `Empty` for every metric."""

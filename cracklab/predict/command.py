@@ -9,9 +9,12 @@ from typing import Any
 
 from cracklab.checkpoint import checkpoint_file
 from cracklab.command_parser import CommandParser
+from cracklab.data.image_files import MAX_MEGAPIXELS, check_limit
 from cracklab.data.images import Array, read_image
 from cracklab.data.photos import Photo, check_outputs, find_photos
-from cracklab.errors import CracklabError
+from cracklab.error_handler import DISK_FULL, message_of
+from cracklab.errors import ConfigError, CracklabError
+from cracklab.files import output_folder
 from cracklab.predict import settings as folder_settings
 from cracklab.predict.prediction import SUFFIXES, Kind, is_done, output_files
 from cracklab.predict.predictor import Predictor, load
@@ -43,7 +46,7 @@ def parser() -> CommandParser:
     add("--images", required=True, nargs="+", help="photos, folders of photos, or patterns such as 'walls/**/*.jpg'")
     add(
         "--out",
-        type=Path,
+        type=output_folder,
         required=True,
         help="folder for NAME.png (mask) and NAME_overlay.jpg; a second start predicts the missing photos",
     )
@@ -64,6 +67,12 @@ def parser() -> CommandParser:
     )
     add("--overlap", type=int, help="of neighbouring tiles, px (default: twice the net's reach, which is measured)")
     add("--batch_size", type=int, help="number of tiles at a time (default: 8 on a GPU, else 1)")
+    add(
+        "--max_megapixels",
+        type=float,
+        default=MAX_MEGAPIXELS,
+        help="refuse larger photos before they fill the memory, 1e6 px (default: %(default)g)",
+    )
     add("--device", help="cpu, cuda, cuda:1, mps (default: cuda if there is a GPU, else cpu)")
     add("--trust", action="append", default=[], metavar="CLASS", help=TRUST)
     return arguments
@@ -73,6 +82,9 @@ def run(command: str, args: Sequence[str]) -> int:
     """Predict every photo that is not done yet; return 1 if some of them failed."""
     filter_warnings()
     options = parser().parse(args)
+    check_limit(options.max_megapixels)
+    if options.out.exists() and not options.out.is_dir():
+        raise ConfigError(f"--out {options.out} is a file: give a folder")
     kinds = [kind for kind in SUFFIXES if getattr(options, kind, True)]
     photos = find_photos(options.images, options.out)
     files = {photo.name: output_files(options.out, photo.name, kinds) for photo in photos}
@@ -92,7 +104,7 @@ def run(command: str, args: Sequence[str]) -> int:
     missing = [photo for photo in photos if not is_done(photo.path, files[photo.name])]
     if len(missing) < len(photos):
         print(f"{len(photos) - len(missing)} of {len(photos)} photos are done already", flush=True)
-    failed = predict(missing, predictor, options.out, kinds)
+    failed = predict(missing, predictor, options.out, kinds, options.max_megapixels)
     print(f"{len(missing) - len(failed)} of {len(missing)} photos predicted, in {options.out}", flush=True)
     if failed:
         reasons = [f"  {photo.path}: {reason}" for photo, reason in failed.items()]
@@ -100,16 +112,26 @@ def run(command: str, args: Sequence[str]) -> int:
     return 1 if failed else 0
 
 
-def predict(photos: Sequence[Photo], predictor: Predictor, out: Path, kinds: Sequence[Kind]) -> dict[Photo, str]:
+def predict(
+    photos: Sequence[Photo],
+    predictor: Predictor,
+    out: Path,
+    kinds: Sequence[Kind],
+    max_megapixels: float = MAX_MEGAPIXELS,
+) -> dict[Photo, str]:
     """Predict and write photos; meanwhile read the next one and write the last one, if memory allows.
 
     Returns:
         The photos that failed, with the reason.
+
+    Raises:
+        OSError: if no further file can be written, because the disk is full.
     """
     failed: dict[Photo, str] = {}
     sizes = [photo.size() for photo in photos]
     tiles = [predictor.tiling.count(predictor.scaled_size(*size)) if all(size) else 0 for size in sizes]
     pixels = [height * width or MAX_PIXELS_AT_ONCE + 1 for height, width in sizes]  # an unknown size may be large
+    read = partial(read_image, max_megapixels=max_megapixels)
     with (
         Progress(len(photos), "photos", sum(tiles)) as progress,
         ThreadPoolExecutor(1) as reader,
@@ -118,12 +140,12 @@ def predict(photos: Sequence[Photo], predictor: Predictor, out: Path, kinds: Seq
         reading: Future[Array] | None = None
         writing: Future[None] | None = None
         for i, photo in enumerate(photos):
-            reading = reading or reader.submit(read_image, str(photo.path))
+            reading = reading or reader.submit(read, str(photo.path))
             try:
                 image = reading.result()
                 reading = None
                 if i + 1 < len(photos) and sum(pixels[max(i - 1, 0) : i + 2]) <= MAX_PIXELS_AT_ONCE:
-                    reading = reader.submit(read_image, str(photos[i + 1].path))
+                    reading = reader.submit(read, str(photos[i + 1].path))
                 prediction = predictor.predict(
                     image, keep_probability="uint16" if "probability" in kinds else None, on_tiles=progress.advance
                 )
@@ -133,7 +155,7 @@ def predict(photos: Sequence[Photo], predictor: Predictor, out: Path, kinds: Seq
                 writing = writer.submit(_guarded, failed, photo, save)
                 del image, prediction, save
             except Exception as error:  # a photo that fails does not stop the others
-                failed[photo] = one_line(error)
+                _note(failed, photo, error)
                 reading = None
             if reading is None and writing is not None:
                 writing.result()
@@ -145,7 +167,14 @@ def _guarded(failed: dict[Photo, str], photo: Photo, work: Callable[[], Any]) ->
     try:
         work()
     except Exception as error:  # reported at the end
-        failed[photo] = one_line(error)
+        _note(failed, photo, error)
+
+
+def _note(failed: dict[Photo, str], photo: Photo, error: Exception) -> None:
+    """Keep the reason why a photo failed; raise the error if all further ones would fail too."""
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
+        raise error
+    failed[photo] = one_line(error)
 
 
 def one_line(error: Exception) -> str:
@@ -155,5 +184,5 @@ def one_line(error: Exception) -> str:
         >>> one_line(ValueError("too  large"))
         'ValueError: too large'
     """
-    message = " ".join(str(error).split())
+    message = " ".join((message_of(error) if isinstance(error, OSError) else str(error)).split())
     return message if isinstance(error, CracklabError | OSError) else f"{type(error).__name__}: {message}"

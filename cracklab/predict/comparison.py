@@ -22,7 +22,7 @@ from cracklab.config_parser import as_config_error
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.dataset import Collate
 from cracklab.errors import ConfigError, CracklabError
-from cracklab.files import write_image
+from cracklab.files import output_folder, write_image
 from cracklab.losses import build_loss
 from cracklab.losses.base import Loss
 from cracklab.pictures.colours import PREDICTION, TRUTH
@@ -117,7 +117,7 @@ def parser() -> CommandParser:
     arguments = CommandParser("predict", (__doc__ or "").partition("\n")[0])
     arguments.prog = "python -m cracklab.predict.comparison"
     arguments.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders")
-    arguments.add_argument("--out", required=True, type=Path, help="folder for the pictures")
+    arguments.add_argument("--out", required=True, type=output_folder, help="folder for the pictures")
     arguments.add_argument(
         "--thresholds", nargs="+", type=float, default=[0.1, 0.5], help="a row for each (default: 0.1 0.5)"
     )

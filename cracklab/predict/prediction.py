@@ -128,7 +128,8 @@ class Prediction:
 
         Raises:
             ConfigError: for an unknown kind, or a probability that was not kept.
-            DataError: if a file would replace the photo, lead out of the folder by a link, or cannot be written.
+            DataError: if a file would replace the photo, or lead out of the folder by a link.
+            OSError: if a file cannot be written.
 
         Example:
             >>> import tempfile
@@ -199,14 +200,17 @@ def output_files(folder: Path, name: str, kinds: Sequence[Kind]) -> list[Path]:
 
 
 def is_done(photo: Path, files: Sequence[Path]) -> bool:
-    """Return whether all files of a photo exist and none is older than the photo.
+    """Return whether all files of a photo exist and none is older than the photo; False if one cannot have its name.
 
     Example:
         >>> is_done(Path(__file__), [Path(__file__)]), is_done(Path(__file__), [Path("missing.png")])
         (True, False)
     """
-    changed = photo.stat().st_mtime_ns
-    return all(file.is_file() and file.stat().st_mtime_ns >= changed for file in files)
+    try:
+        changed = photo.stat().st_mtime_ns
+        return all(file.is_file() and file.stat().st_mtime_ns >= changed for file in files)
+    except OSError:
+        return False
 
 
 def check_scale(mm_per_px: float | None) -> None:

@@ -251,7 +251,7 @@ def _check_agreement(models: Sequence[TrainedModel]) -> None:
 def _usable(device: str) -> torch.device:
     """Return a device if tensors can be made on it."""
     try:
-        torch.zeros(1, device=device)
+        torch.zeros(1, device=device).item()  # which the device `meta` cannot do
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(f"device {device!r} cannot be used: {str(error).splitlines()[0]}") from error
     return torch.device(device)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cracklab.command_parser import CommandParser
 from cracklab.errors import RunError
-from cracklab.files import atomic_write, write_text
+from cracklab.files import atomic_write, output_folder, write_text
 from cracklab.report.analysis import Analysis
 from cracklab.report.collection import collect
 from cracklab.report.content import Content, build
@@ -60,14 +60,15 @@ def run(command: str, arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--title", help="title of the page (default: names of the folders and of the metric)")
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help=f"output folder (default: DIR/{FOLDER}; required for several DIR)"
+        "--out",
+        type=output_folder,
+        metavar="DIR",
+        help=f"output folder (default: DIR/{FOLDER}; required for several DIR)",
     )
     options = parser.parse(arguments)
     if options.out is None and len(options.folders) > 1:
         raise RunError("several folders make one report: give its folder with --out DIR")
     out = options.out or options.folders[0] / FOLDER
-    if out.exists() and not out.is_dir():
-        raise RunError(f"--out {out} is a file: give a folder")
     metric = parse_metric(options.metric)
     collection = collect(options.folders, metric, options.compare)
     title = options.title or f"{', '.join(folder.resolve().name for folder in options.folders)}: {metric.quantity.name}"

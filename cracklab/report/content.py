@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from cracklab.report import figures, method_tables, panels, run_tables
@@ -110,8 +111,9 @@ def _compared(analysis: Analysis) -> bool:
 
 
 def _drawn(name: str, title: str, note: str, alt: str, draw: Callable[[], Figure]) -> Picture:
-    figure = draw()
-    return Picture(name, title, note, alt, figures.as_png(figure), figures.as_svg(figure))
+    with rc_context({"text.parse_math": False}):  # a name with two `$` is no formula
+        figure = draw()
+        return Picture(name, title, note, alt, figures.as_png(figure), figures.as_svg(figure))
 
 
 def _paired(analysis: Analysis) -> Picture:
@@ -123,7 +125,7 @@ def _paired(analysis: Analysis) -> Picture:
         f"{key} of every run: a line joins the runs with the same {noun} and seed; diamonds are means over "
         f"{analysis.replication.unit}s with 95 % intervals.{many}"
     )
-    alt = f"{analysis.quantity.name} of every run by method; the tables `Ranking` and `All runs` have the numbers"
+    alt = f"{analysis.quantity.name} of every run by method; the tables Ranking and All runs have the numbers"
     return _drawn("paired", f"{analysis.quantity.name} by method", note, alt, lambda: figures.paired(analysis))
 
 
@@ -151,7 +153,7 @@ def _grid(analysis: Analysis) -> tuple[Table | Picture, ...]:
     names, points = grid
     note = (
         f"Mean over {analysis.replication.unit}s of {analysis.metric.key}, {analysis.metric.protocol}. The frame marks the best mean; the "
-        "table `Comparisons` says which differences are shown."
+        "table Comparisons says which differences are shown."
     )
     alt = f"Heat map of {analysis.quantity.name} over {names[0]} and {names[1]}; the table below has the numbers"
     means = {at: analysis.mean_of(runs) for at, runs in points.items()}

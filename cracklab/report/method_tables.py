@@ -51,7 +51,7 @@ def ranking(analysis: Analysis) -> Table:
         number("wins", "wins", "g"), number(f"{analysis.replication.unit}s", "units", "d"), number("n runs", "n", "d"),
     ]  # fmt: skip
     note = (
-        f"{metric.label}: {metric.protocol}. {unit_note(analysis)} Each interval holds by itself with 95 %; the table `Comparisons` "
+        f"{metric.label}: {metric.protocol}. {unit_note(analysis)} Each interval holds by itself with 95 %; the table Comparisons "
         "has the intervals of differences. Ranks and wins count the "
         f"{analysis.replication.unit}s that all methods have."
     )

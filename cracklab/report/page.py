@@ -9,6 +9,7 @@ from markupsafe import Markup, escape
 
 from cracklab.report.content import Content, Picture
 from cracklab.report.table import Table
+from cracklab.tables import escaped, escaped_line
 from cracklab.version import __version__
 
 TEMPLATE = "page.html.jinja"
@@ -40,21 +41,23 @@ def source(picture: Picture) -> str:
 
 def markdown(content: Content) -> str:
     """Return the report for a README or an issue; pictures are links to the files in figures/."""
-    lines = [f"# {content.title}", content.subtitle + "."]
+    lines = [f"# {escaped(content.title)}", escaped_line(content.subtitle) + "."]
     if content.missing:
-        lines += [f"**{content.unfinished}**", _list(content.missing)]
+        lines += [f"**{escaped(content.unfinished)}**", _list(content.missing)]
     lines += ["## In short", _list(content.summary)]
     if content.cautions:
         lines += ["To keep in mind:", _list(content.cautions)]
     for section in content.sections:
-        lines.append(f"## {section.title}")
+        lines.append(f"## {escaped(section.title)}")
         for item in section.items:
             if isinstance(item, Table):
                 lines.append(item.markdown())
             else:
-                lines += [f"### {item.title}", f"![{item.alt}](figures/{item.name}.png)", item.note]
+                alt = escaped(item.alt).replace("[", "\\[").replace("]", "\\]")
+                picture = f"![{alt}](figures/{item.name}.png)"
+                lines += [f"### {escaped(item.title)}", picture, escaped_line(item.note)]
     return "\n\n".join(lines) + "\n"
 
 
 def _list(lines: Sequence[str]) -> str:
-    return "\n".join(f"- {line}" for line in lines)
+    return "\n".join(f"- {escaped_line(line)}" for line in lines)

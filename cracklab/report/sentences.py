@@ -149,8 +149,8 @@ def _limits(analysis: Analysis) -> list[str]:
     lines = []
     if units < 2:
         lines.append(
-            "One split and one seed: no interval and no test. Run `cracklab kfold`, or a study with an axis `fold` or "
-            "`seed_everything`."
+            "One split and one seed: no interval and no test. Run cracklab kfold, or a study with an axis fold or "
+            "seed_everything."
         )
     elif analysis.comparisons:
         lines.append(_power(design_of, units, analysis.comparisons[0].family))

@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from cracklab.tables import BREAKS, as_cells, escaped, escaped_line
+
 Row = Mapping[str, Any]
 """Raw values by key, as in the CSV."""
 
@@ -68,7 +70,7 @@ class Table:
     def csv(self) -> str:
         """Return the raw values of all keys, unrounded."""
         text = io.StringIO()
-        pd.DataFrame(self.rows).to_csv(text, index=False)
+        pd.DataFrame(as_cells(self.rows)).to_csv(text, index=False)
         return text.getvalue()
 
     def texts(self) -> list[list[str]]:
@@ -77,20 +79,17 @@ class Table:
 
     def markdown(self) -> str:
         """Return title, note and table."""
-        headings = [_markdown(column.heading) for column in self.columns]
+        headings = [escaped(column.heading) for column in self.columns]
         rule = ["---:" if column.numeric else "---" for column in self.columns]
-        lines = [headings, rule, *([_markdown(cell) for cell in row] for row in self.texts())]
-        return f"### {self.title}\n\n{_markdown(self.note)}\n\n" + "\n".join(
+        lines = [headings, rule, *([escaped(cell) for cell in row] for row in self.texts())]
+        return f"### {escaped(self.title)}\n\n{escaped_line(self.note)}\n\n" + "\n".join(
             f"| {' | '.join(line)} |" for line in lines
         )
 
     def latex(self) -> str:
         """Return a booktabs tabular with the note as a comment."""
-        frame = pd.DataFrame(self.texts(), columns=[column.heading for column in self.columns])
+        lines = [[BREAKS.sub(" ", cell) for cell in row] for row in self.texts()]
+        frame = pd.DataFrame(lines, columns=[BREAKS.sub(" ", column.heading) for column in self.columns])
         alignment = "".join("r" if column.numeric else "l" for column in self.columns)
         note = " ".join(f"{self.title}: {self.note}".split())
         return f"% {note}\n" + frame.to_latex(index=False, escape=True, column_format=alignment)
-
-
-def _markdown(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")

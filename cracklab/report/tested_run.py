@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from cracklab import run_folder
 from cracklab.errors import RunError
 from cracklab.report.metric import Metric
+from cracklab.tables import from_cell
 
 COSTS = ("seconds", "epoch_s", "images_per_s", "waiting_share", "gpu_peak_gb")
 """Columns of metrics.csv and resources.csv that the cost table reads."""
@@ -124,6 +125,9 @@ def _images(path: Path, metric: Metric, intern: Intern) -> Images | None:
     table = pd.read_csv(path, usecols=lambda name: name in ("id", "group", *columns), dtype={"id": str, "group": str})
     if table.empty or "id" not in table:
         return None
+    for name in ("id", "group"):
+        if name in table:
+            table[name] = [from_cell(str(cell)) for cell in table[name]]
     table = table.sort_values("id", kind="stable")
     ids = intern(tuple(map(str, table["id"])))
     groups = intern(tuple(map(str, table["group"]))) if "group" in table else ids

@@ -11,9 +11,10 @@ import numpy as np
 
 from cracklab import run_folder
 from cracklab.errors import RunError
-from cracklab.files import write_csv, write_json, write_text
+from cracklab.files import write_json, write_text
 from cracklab.replication import ALPHA, Replication, mean_interval
 from cracklab.study.folder import OUT_OF_FOLD, REPLICATE_AXES, RUN_TABLE, SUMMARY, PlannedRun, Study
+from cracklab.tables import escaped, read_csv, write_csv
 
 CONFIDENCE = 1 - ALPHA
 MAIN_METRICS = (
@@ -169,7 +170,7 @@ def write_out_of_fold(study: Study, finished: Sequence[PlannedRun]) -> None:
     for file, runs in repetitions.items():
         if not done.issuperset(run.name for run in runs):
             continue
-        rows = [
+        rows: list[dict[str, Any]] = [
             {"id": row.pop("id"), "fold": run.labels["fold"], **row}
             for run in runs
             for row in _read_rows(study.path(run) / run_folder.PER_IMAGE)
@@ -197,11 +198,10 @@ def _read_rows(path: Path) -> list[dict[str, Any]]:
         RunError: if it is no table, or a row lacks its id or a value.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows: list[dict[str, Any]] = list(csv.DictReader(file))
+        rows: list[dict[str, Any]] = [*read_csv(path)]
     except (ValueError, csv.Error) as error:
         raise _damaged(path, str(error)) from None
-    if not all("id" in row and None not in row and None not in row.values() for row in rows):
+    if not all("id" in row and row.keys() == rows[0].keys() for row in rows):
         raise _damaged(path, "a row lacks values")
     return rows
 
@@ -246,4 +246,4 @@ def _format(value: float | None) -> str:
 
 
 def _table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    return [f"| {' | '.join(cells)} |" for cells in (heading, ["---"] * len(heading), *rows)]
+    return [f"| {' | '.join(map(escaped, cells))} |" for cells in (heading, ["---"] * len(heading), *rows)]

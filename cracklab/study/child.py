@@ -11,10 +11,9 @@ import os
 import signal
 import sys
 import warnings
-from functools import partial
 
 from cracklab import run_folder
-from cracklab.exit_codes import exit_code_of
+from cracklab.error_handler import errors_as_messages
 
 PR_SET_PDEATHSIG = 1
 
@@ -32,14 +31,14 @@ def fit_and_test(arguments: list[str]) -> int:
     """Run fit, then test in the same W&B run; return the exit code.
 
     Raises:
-        CracklabError: as fit and test do.
+        SystemExit: with the exit code of an error, after its message.
     """
     from cracklab.loggers.wandb import wandb_session
     from cracklab.training import run
 
     folder = arguments[arguments.index("--out") + 1]
     warnings.filterwarnings("ignore", message="There is a wandb run already in progress")  # sharing it is the purpose
-    with wandb_session():
+    with errors_as_messages(["fit", *arguments]), wandb_session():
         code = run("fit", arguments)
         if code:
             return code
@@ -51,4 +50,4 @@ if __name__ == "__main__":
     end_with_parent()
     # SLURM signals its time limit to every process of a task; only the task's own process handles it
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)
-    sys.exit(exit_code_of(partial(fit_and_test, sys.argv[2:])))
+    sys.exit(fit_and_test(sys.argv[2:]))

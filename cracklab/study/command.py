@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Literal
 
 from cracklab import run_folder
 from cracklab.command_parser import CommandParser
+from cracklab.error_handler import DISK_FULL, INTERRUPTED
 from cracklab.errors import ConfigError, RunError
-from cracklab.exit_codes import DISK_FULL
-from cracklab.files import remove_leftovers
+from cracklab.files import output_folder, remove_leftovers
 from cracklab.progress import duration
 from cracklab.study.aggregate import aggregate
 from cracklab.study.execute import execute, median_seconds
@@ -46,7 +46,7 @@ def parser(command: str) -> CommandParser:
         f"{about[command]} All arguments of `cracklab fit` are accepted too. If the command is interrupted, start it again to resume.",
     )
     add = arguments.add_argument
-    add("--out", type=Path, required=True, help="folder of the study")
+    add("--out", type=output_folder, required=True, help="folder of the study")
     if command == "kfold":
         add(
             "--folds",
@@ -133,7 +133,7 @@ def run(command: Command, args: Sequence[str]) -> int:
         failed = [RunOutcome("tables", "failed", lines=[f"{study.folder}: {error.strerror}"], disk_full=True)]
     except KeyboardInterrupt:
         print("\nstopped: start the same command again to resume", file=sys.stderr)
-        return 1
+        return INTERRUPTED
     return report(study, failed)
 
 

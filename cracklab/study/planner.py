@@ -124,6 +124,8 @@ class Planner:
             axes["fold"] = {0: axes["fold"][0]}
         for labels, overrides in cells_of(axes):
             self._build(overrides)
+            with config_errors():
+                self._cli.try_run()
             self.gigabytes = max(self.gigabytes, self._run_gigabytes())
             key = _fold_inputs(overrides)
             if "fold" in axes and key not in self._folds_files:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from cracklab import run_folder
-from cracklab.exit_codes import DISK_FULL
+from cracklab.error_handler import DISK_FULL
 from cracklab.study.folder import CONFIGS, JOBS, PlannedRun, RunStatus, Study
 from cracklab.study.integrity import kept_files, refuse_changed_data
 from cracklab.study.plan import as_arguments

@@ -191,3 +191,68 @@ def test_annotations_reach_the_training_batches(root, make_data):
     data = make_data("labelme", root=str(root), cache="none", num_workers=1, val_fraction=0.2, test_fraction=0.2)
     data.setup("fit")
     assert all(batch["mask"].sum() == 100 * len(batch["id"]) for batch in data.train_dataloader())
+
+
+# -- files that are damaged or hostile ------------------------------------------------------------------------------
+
+BAD_COCO = {
+    "negative run": ({"counts": [10, -5, 2235], "size": [HEIGHT, WIDTH]}, "-5 is not a whole number"),
+    "huge run": ({"counts": [10**12], "size": [HEIGHT, WIDTH]}, "add up to 1000000000000"),
+    "text as run": ({"counts": ["5", "2235"], "size": [HEIGHT, WIDTH]}, "'5' is not a whole number"),
+    "text as size": ({"counts": [2240], "size": ["40", "56"]}, "'40' is not a whole number"),
+    "no counts": ({"size": [HEIGHT, WIDTH]}, "'counts' is missing"),
+    "text as coordinate": ([["1", "2", "3", "4"]], "'1' is not a number"),
+    "NaN": ([[1.0, 2.0, float("nan"), 4.0]], "nan is not a number"),
+    "odd": ([[1.0, 2.0, 3.0]], "shorter"),
+    "far away": ([[1.0, 2.0, 1e300, 4.0]], "is no coordinate"),
+    "number as polygons": (7, "not iterable"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_COCO)
+def test_a_bad_coco_annotation_is_named_with_its_file(root, case):
+    segmentation, expected = BAD_COCO[case]
+    coco(root, (1, 3, [[0, 0, 5, 0, 5, 5]]), (7, 3, segmentation))
+    with pytest.raises(DataError, match=rf"annotations\.json' is not a COCO file \(annotation 2: .*{expected}"):
+        LAYOUTS["coco"]().index(root)
+
+
+def test_bad_images_and_ids_of_coco_are_named(root):
+    coco(root, (1, 3, [[0, 0, 5, 0, 5, 5]]))
+    content = json.loads((root / "annotations.json").read_text())
+    for change, expected in (
+        (lambda c: c["images"][1].update(file_name=7), "image 2: 7 is not a text"),
+        (lambda c: c["images"][1].update(id=1), "image 2: id 1 is that of another image"),
+        (lambda c: c["annotations"][0].update(category_id=9), "annotation 1: category_id 9"),
+        (lambda c: c["annotations"][0].update(image_id=[]), "annotation 1: .*unhashable"),
+        (lambda c: c.update(images={}), "images is not a list"),
+    ):
+        changed = json.loads(json.dumps(content))
+        change(changed)
+        (root / "annotations.json").write_text(json.dumps(changed))
+        with pytest.raises(DataError, match=expected):
+            LAYOUTS["coco"]().index(root)
+    (root / "annotations.json").write_text("[" * 100000)
+    with pytest.raises(DataError, match="cannot be read as JSON"):
+        LAYOUTS["coco"]().index(root)
+
+
+def test_annotations_drawn_on_another_size_are_refused(root):
+    coco(root, (1, 3, [[0, 0, 5, 0, 5, 5]]))
+    content = json.loads((root / "annotations.json").read_text())
+    content["images"][0].update(height=400, width=560)
+    (root / "annotations.json").write_text(json.dumps(content))
+    layout = LAYOUTS["coco"]()
+    with pytest.raises(DataError, match=r"a\.png' .*drawn on 560 x 400 px, and the photo has 56 x 40 px"):
+        layout.read(layout.index(root)[0][0])
+
+
+def test_bad_shapes_of_labelme_and_cvat_are_named(root):
+    for shape in (("crack", "polygon", [("1", 2)]), (7, "polygon", SQUARE), ("crack", "line", [(1, 2, 3)])):
+        labelme(root, "a", ("crack", "polygon", SQUARE), shape)
+        with pytest.raises(DataError, match=r"a\.json' is not a LabelMe file \(shape 2: "):
+            LAYOUTS["labelme"]().index(root)
+    for runs in ("-1,145", "1000000000000", "a,b"):
+        (root / "annotations.xml").write_text(CVAT.format(runs=runs))
+        with pytest.raises(DataError, match=r"annotations\.xml' is not a file of CVAT for images \(image 2, shape 1: "):
+            LAYOUTS["cvat"](images=".").index(root)

@@ -329,7 +329,7 @@ def test_the_command_line_sees_no_str_in_the_types_of_layout_and_policy():
 def test_invalid_settings_are_refused_at_construction(make_data):
     with pytest.raises(ConfigError, match=r"data\.root is not set.*'folders'"):
         make_data("folders")
-    with pytest.raises(ConfigError, match=r"data\.batch_size 0"):
+    with pytest.raises(ConfigError, match=r"batch_size is 0"):
         make_data(batch_size=0)
     with pytest.raises(ConfigError, match=r"crop 0"):
         make_data(crop=0)

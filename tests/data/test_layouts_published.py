@@ -225,7 +225,7 @@ def test_sources_with_equal_names_different_classes_or_repeat_0_are_refused():
         LAYOUTS["sources"](sources=[Source("a", LAYOUTS["csv"]()), Source("a", LAYOUTS["csv"]())])
     with pytest.raises(ConfigError, match="sources have 1 and 11 classes"):
         LAYOUTS["sources"](sources=[Source("a", LAYOUTS["csv"]()), Source("b", LAYOUTS["camvid"]())])
-    with pytest.raises(ConfigError, match="source 'b' has repeat 0: give 1 or more"):
+    with pytest.raises(ConfigError, match="repeat is 0: give a whole number of at least 1"):
         LAYOUTS["sources"](sources=[Source("a", LAYOUTS["csv"]()), Source("b", LAYOUTS["csv"](), repeat=0)])
     with pytest.raises(ConfigError, match="sources are named nothing"):
         LAYOUTS["sources"](sources=[])

@@ -1,11 +1,13 @@
 """Parts of a report: metric keys, names of methods, groups of ranks, tables."""
 
+import csv
 import json
 
 import numpy as np
 import pytest
 from report_cases import write_run
 
+from cracklab.cli import main
 from cracklab.errors import ConfigError
 from cracklab.metrics.image_scores import image_score
 from cracklab.metrics.options import EvaluationOptions
@@ -16,6 +18,7 @@ from cracklab.report.labels import differing, flat, method, short
 from cracklab.report.metric import parse_metric
 from cracklab.report.sentences import cautions, summary
 from cracklab.report.table import Table, number, spread, words
+from cracklab.tables import read_csv
 
 
 @pytest.mark.parametrize(
@@ -176,3 +179,24 @@ def test_a_table_writes_texts_markdown_csv_latex_and_sort_keys():
     assert "c\\_d & - & - \\\\" in made.latex()
     assert [column.order(rows[0]) for column in made.columns] == ["a|b", "0.123456", "0.1"]
     assert [column.order(rows[1]) for column in made.columns] == ["c_d", "", ""]
+
+
+def test_hostile_names_are_escaped_in_every_form_of_a_report(tmp_path):
+    names = ["<img src=x onerror=alert(1)>", "=HYPERLINK(A1)", "a|b`c`", "$x_{$ and [a](b)"]
+    for name, level in zip(names, (0.5, 0.55, 0.6, 0.65), strict=True):
+        write_run(tmp_path / "runs" / str(level), name, level, epochs=2)
+        table = tmp_path / "runs" / str(level) / "per_image.csv"
+        table.write_text(table.read_text().replace("wall000", "'=wall000"))
+    assert main(["report", str(tmp_path / "runs"), "--out", str(tmp_path / "out")]) == 0
+    for file in ("report.md", "report.html"):
+        text = (tmp_path / "out" / file).read_text()
+        assert "<img src=x" not in text
+        assert "&lt;img src=x onerror=alert(1)&gt;" in text
+    markdown = (tmp_path / "out/report.md").read_text()
+    assert r"a\|b\`c\`" in markdown
+    assert "[a](b)" not in markdown
+    tables = [read_csv(path) for path in (tmp_path / "out/tables").glob("*.csv")]
+    assert any(names[1] in row.values() for rows in tables for row in rows)
+    for path in (tmp_path / "out/tables").glob("*.csv"):
+        with path.open(newline="") as file:
+            assert all(not cell.startswith(("=", "@")) for row in csv.reader(file) for cell in row)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+from cracklab.bounds import GreyLevel, bounded
 from cracklab.data.images import ENDINGS, Array, read_classes, read_image, read_mask
 from cracklab.data.samples import Problem, Record, Side
 from cracklab.errors import ConfigError, DataError
@@ -110,6 +111,7 @@ class Layout:
         )
 
 
+@bounded
 class MaskFiles(Layout):
     """A layout whose masks are image files: crack masks of any encoding, or class indices.
 
@@ -125,7 +127,7 @@ class MaskFiles(Layout):
         invert: bool = False,
         num_classes: int = 1,
         class_names: list[str] | None = None,
-        ignore: int | None = None,
+        ignore: GreyLevel | None = None,
     ) -> None:
         self.invert, self.num_classes, self.ignore = invert, num_classes, ignore
         self.class_names = class_names_for(num_classes, class_names)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from cracklab.bounds import GreyLevel
 from cracklab.data.layouts.base import (
     SIDE_NAMES,
     Index,
@@ -45,7 +46,7 @@ class Folders(MaskFiles):
         invert: bool = False,
         num_classes: int = 1,
         class_names: list[str] | None = None,
-        ignore: int | None = None,
+        ignore: GreyLevel | None = None,
     ) -> None:
         if mask_pattern.count("{stem}") != 1:
             raise ConfigError(f"mask_pattern {mask_pattern!r} lacks {{stem}}: put it where the stem of the image is")

@@ -1,5 +1,6 @@
 """Draw polygons, lines and run lengths as masks."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -15,23 +16,97 @@ from cracklab.errors import DataError
 
 Point = NDArray[np.float64]
 
+FARTHEST_PX = 1e6
+"""Larger coordinates and widths are errors: images have less than this number of pixels along a side."""
+
 
 @dataclass(frozen=True)
 class Shape:
-    """One annotated crack. Coordinates are (x, y), px; (0, 0) is the corner of the image, not the centre of a pixel."""
+    """One annotated crack. Coordinates are (x, y), px; (0, 0) is the corner of the image, not the centre of a pixel.
+
+    Raises:
+        ValueError: for a coordinate or a width that no image can have.
+    """
 
     label: str
     points: tuple[tuple[float, float], ...] = ()
     width_px: float | None = None
     """Width of a line through `points`; None if `points` enclose an area."""
-    decode: Callable[[], Array] | None = None
-    """Return the mask (H, W) of a crack that is stored pixel by pixel; None for points."""
+    decode: Callable[[int, int], Array] | None = None
+    """Return the mask (H, W) of a crack that is stored pixel by pixel, for an image of this height and width; None for points."""
+    entry: str = ""
+    """Its place in the annotation file, for messages."""
+
+    def __post_init__(self) -> None:
+        for value in (*(one for point in self.points for one in point), self.width_px or 0.0):
+            if not abs(value) <= FARTHEST_PX:
+                raise ValueError(f"{value:g} is no coordinate or width, px")
+        if any(len(point) != 2 for point in self.points):
+            raise ValueError("a point is not a pair of numbers")
+
+
+def number(value: Any) -> float:
+    """Return a value of a JSON file as a number.
+
+    Raises:
+        ValueError: for anything but a finite number.
+
+    Example:
+        >>> number("3")
+        Traceback (most recent call last):
+        ValueError: '3' is not a number
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{_short(value)} is not a number")
+    return float(value)
+
+
+def whole_number(value: Any) -> int:
+    """Return a value of a JSON file as a whole number of at least 0.
+
+    Raises:
+        ValueError: for anything else.
+
+    Example:
+        >>> whole_number(-1)
+        Traceback (most recent call last):
+        ValueError: -1 is not a whole number of at least 0
+    """
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"{_short(value)} is not a whole number of at least 0")
+    return value
+
+
+def text(value: Any) -> str:
+    """Return a value of a JSON file that is a text.
+
+    Raises:
+        ValueError: for anything else, or an empty text.
+
+    Example:
+        >>> text(7)
+        Traceback (most recent call last):
+        ValueError: 7 is not a text
+    """
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{_short(value)} is not a text")
+    return value
+
+
+def _short(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 60 else f"{shown[:60]} ..."
 
 
 def rasterise(shapes: Sequence[Shape], height: int, width: int) -> Array:
     """Draw shapes as a mask (H, W) uint8: 1 if the centre of the pixel is in an area, or within half the width of a line.
 
     Lines are drawn at least one pixel wide.
+
+    Raises:
+        ValueError: for run lengths of an image of another size; names the entry.
 
     Example:
         >>> area = Shape("crack", points=((0, 0), (2, 0), (2, 1), (0, 1)))  # two pixels wide, one high
@@ -42,7 +117,10 @@ def rasterise(shapes: Sequence[Shape], height: int, width: int) -> Array:
     for shape in shapes:
         points = np.array(shape.points, np.float64).reshape(-1, 2) - 0.5  # pixel (0, 0) has its centre at (0.5, 0.5)
         if shape.decode is not None:
-            mask |= shape.decode()
+            try:
+                mask |= shape.decode(height, width)
+            except ValueError as error:
+                raise ValueError(f"{shape.entry}{': ' if shape.entry else ''}{error}") from None
         elif shape.width_px is None:
             mask |= polygon2mask((height, width), points[:, ::-1])  # type: ignore[no-untyped-call]  # no types
         else:
@@ -66,29 +144,55 @@ def _draw_line(mask: Array, start: Point, end: Point, reach: float) -> None:
 def decode_run_lengths(counts: Sequence[int], height: int, width: int, columns_first: bool = True) -> Array:
     """Return the mask (H, W) of alternating runs of 0 and 1, starting with 0.
 
+    Raises:
+        ValueError: if they are not as many pixels as the mask has.
+
     Example:
         >>> decode_run_lengths([1, 2, 3], height=2, width=3, columns_first=False).tolist()
         [[0, 1, 1], [0, 0, 0]]
     """
-    flat = np.repeat(np.arange(len(counts)) % 2, counts).astype(np.uint8)
+    check_run_lengths(counts, height, width)
+    flat = np.repeat(np.arange(len(counts)) % 2, list(map(whole_number, counts))).astype(np.uint8)
     return flat.reshape((height, width), order="F" if columns_first else "C")
+
+
+def check_run_lengths(counts: Sequence[int], height: int, width: int) -> None:
+    """Check that run lengths are those of a mask of this size, before they take memory.
+
+    Raises:
+        ValueError: if they are not.
+    """
+    if sum(map(whole_number, counts)) != height * width:
+        raise ValueError(f"the run lengths add up to {sum(counts)}, but {height} x {width} is {height * width} px")
 
 
 @dataclass(frozen=True)
 class CocoRunLengths:
-    """Run lengths of a mask, column by column: a list, or a compressed string that pycocotools decodes."""
+    """Run lengths of a mask, column by column: a list, or a compressed string that pycocotools decodes.
+
+    Raises:
+        ValueError: for run lengths that are not those of a mask of this size.
+    """
 
     counts: Any
     height: int
     width: int
 
-    def __call__(self) -> Array:
+    def __post_init__(self) -> None:
+        if isinstance(self.counts, list):
+            check_run_lengths(self.counts, self.height, self.width)
+        elif not isinstance(self.counts, str):
+            raise ValueError(f"counts is {_short(self.counts)}, neither a list nor a compressed string")
+
+    def __call__(self, height: int, width: int) -> Array:
         """Return the mask (H, W).
 
         Raises:
             DataError: for compressed run lengths if pycocotools is not installed.
+            ValueError: for an image of another size, or a string that is not compressed run lengths.
         """
-        if not isinstance(self.counts, str | bytes):
+        _check_same_size(self.height, self.width, height, width)
+        if not isinstance(self.counts, str):
             return decode_run_lengths(self.counts, self.height, self.width)
         try:
             pycocotools: Any = import_module("pycocotools.mask")
@@ -102,7 +206,11 @@ class CocoRunLengths:
 
 @dataclass(frozen=True)
 class CvatRunLengths:
-    """Run lengths of a box of a mask, row by row."""
+    """Run lengths of a box of a mask, row by row.
+
+    Raises:
+        ValueError: for run lengths that are not those of the box, or a box outside of the image.
+    """
 
     counts: tuple[int, ...]
     top: int
@@ -112,9 +220,28 @@ class CvatRunLengths:
     image_height: int
     image_width: int
 
-    def __call__(self) -> Array:
-        """Return the mask (H, W) of the whole image."""
+    def __post_init__(self) -> None:
+        check_run_lengths(self.counts, self.height, self.width)
+        inside = self.top + self.height <= self.image_height and self.left + self.width <= self.image_width
+        if self.top < 0 or self.left < 0 or not inside:
+            raise ValueError(
+                f"a box of {self.width} x {self.height} px at ({self.left}, {self.top}) is not inside the image of "
+                f"{self.image_width} x {self.image_height} px"
+            )
+
+    def __call__(self, height: int, width: int) -> Array:
+        """Return the mask (H, W) of the whole image.
+
+        Raises:
+            ValueError: for an image of another size.
+        """
+        _check_same_size(self.image_height, self.image_width, height, width)
         mask = np.zeros((self.image_height, self.image_width), np.uint8)
         part = decode_run_lengths(self.counts, self.height, self.width, columns_first=False)
         mask[self.top : self.top + self.height, self.left : self.left + self.width] = part
         return mask
+
+
+def _check_same_size(height: int, width: int, image_height: int, image_width: int) -> None:
+    if (height, width) != (image_height, image_width):
+        raise ValueError(f"run lengths for {width} x {height} px, and the photo has {image_width} x {image_height} px")

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cracklab.bounds import PositiveInt, bounded
 from cracklab.data.images import Array
 from cracklab.data.layouts.base import Index, Layout, join, register
 from cracklab.data.samples import Record
 from cracklab.errors import ConfigError
 
 
+@bounded
 @dataclass
 class Source:
     """One of several data sets.
@@ -24,7 +26,7 @@ class Source:
     name: str
     layout: Layout
     root: str = "."
-    repeat: int = 1
+    repeat: PositiveInt = 1
 
 
 @register("sources")
@@ -46,9 +48,6 @@ class Sources(Layout):
             raise ConfigError(
                 f"sources have {' and '.join(map(str, classes))} classes: use sources of the same classes"
             )
-        for source in sources:
-            if source.repeat < 1:
-                raise ConfigError(f"source {source.name!r} has repeat {source.repeat}: give 1 or more")
         self.sources = {source.name: source for source in sources}
         self.num_classes, self.class_names = sources[0].layout.num_classes, sources[0].layout.class_names
         self.needs_root = any(source.layout.needs_root and not Path(source.root).is_absolute() for source in sources)

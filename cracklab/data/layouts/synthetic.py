@@ -1,21 +1,25 @@
 """Drawn photos of cracks, without files."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from annotated_types import Ge, Le
 
+from cracklab.bounds import NonNegativeInt, PositiveInt, bounded
 from cracklab.data.images import Array
 from cracklab.data.layouts.base import Index, Layout, register
 from cracklab.data.samples import Record, Side
-from cracklab.errors import ConfigError
 from cracklab.synthetic.draw import SMALLEST, draw
 from cracklab.synthetic.randomized.draw import draw as draw_randomized
 
 Domain = Literal["walls", "randomized"]
+DrawnSide = Annotated[int, Ge(SMALLEST), Le(32_767)]
+"""Height or width of a drawn photo, px."""
 
 
 @register("synthetic")
+@bounded
 class Synthetic(Layout):
     """Photos of cracks, drawn from a seed; `data.root` is not read.
 
@@ -35,19 +39,14 @@ class Synthetic(Layout):
 
     def __init__(
         self,
-        train: int = 200,
-        val: int = 40,
-        test: int = 60,
-        size: tuple[int, int] = (128, 128),
-        seed: int = 0,
+        train: PositiveInt = 200,
+        val: NonNegativeInt = 40,
+        test: NonNegativeInt = 60,
+        size: tuple[DrawnSide, DrawnSide] = (128, 128),
+        seed: NonNegativeInt = 0,
         domain: Domain = "walls",
         redraw: bool = False,
     ) -> None:
-        if min(train, val, test) < 0 or train < 1 or min(size) < SMALLEST:
-            raise ConfigError(
-                f"synthetic data of {train} training, {val} validation and {test} test images, {size[0]} x {size[1]} px: "
-                f"give at least 1 training image, no negative number, and at least {SMALLEST} x {SMALLEST} px"
-            )
         self.counts: dict[Side, int] = {"train": train, "val": val, "test": test}
         self.size, self.seed, self.domain, self.redraw = size, seed, domain, redraw
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from csv import DictReader, Error
 from pathlib import Path
 
+from cracklab.bounds import GreyLevel
 from cracklab.data.layouts.base import SIDE_NAMES, Index, MaskFiles, register
 from cracklab.data.samples import Problem, Record
 from cracklab.errors import DataError
@@ -34,7 +35,7 @@ class Table(MaskFiles):
         invert: bool = False,
         num_classes: int = 1,
         class_names: list[str] | None = None,
-        ignore: int | None = None,
+        ignore: GreyLevel | None = None,
     ) -> None:
         super().__init__(invert, num_classes, class_names, ignore)
         self.file = file

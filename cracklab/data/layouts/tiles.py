@@ -5,16 +5,18 @@ from pathlib import Path
 
 import numpy as np
 
+from cracklab.bounds import NonNegativeInt, PositiveInt, SidePx, bounded
 from cracklab.data.images import Array, crack_pixels
 from cracklab.data.layouts.base import Index, Layout, register
 from cracklab.data.samples import Record
-from cracklab.errors import ConfigError, DataError
+from cracklab.errors import DataError
 
 CORNER = "tile"
 """Column of a record with the top left corner of its tile, `ROW,COLUMN`, px."""
 
 
 @register("tiles")
+@bounded
 class Tiles(Layout):
     """The photos of another layout, cut into adjacent square tiles; incomplete tiles at the right and the bottom are dropped.
 
@@ -33,15 +35,12 @@ class Tiles(Layout):
     def __init__(
         self,
         layout: Layout,
-        side: int = 512,
+        side: SidePx = 512,
         empty: bool = True,
-        photos: int | None = None,
+        photos: PositiveInt | None = None,
         split: bool = True,
-        seed: int = 0,
+        seed: NonNegativeInt = 0,
     ) -> None:
-        for name, number in (("side", side), ("photos", photos)):
-            if number is not None and number < 1:
-                raise ConfigError(f"data.layout.{name} is {number}: give 1 or more")
         self.layout, self.side, self.empty, self.photos = layout, side, empty, photos
         self.split, self.seed = split, seed
         self.num_classes, self.class_names, self.needs_root = layout.num_classes, layout.class_names, layout.needs_root

@@ -1,0 +1,109 @@
+"""Tables as CSV and Markdown: texts that a spreadsheet would run, or a page would format, stay texts.
+
+A spreadsheet runs a cell that starts with `=`, `+`, `-`, `@`, a tab or a carriage return. As usual, such a text is written with an
+apostrophe before it; plain numbers are not. Read a table with `read_csv`, or single texts with `from_cell`, to get them back.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cracklab.files import write_text
+
+RUNS = re.compile(r"'*[=+\-@\t\r].", re.DOTALL)
+"""Begin of a cell that a spreadsheet runs, or that was written with an apostrophe; a sign alone is neither."""
+NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf|nan)", re.IGNORECASE)
+FORMATS = re.compile(r"[\\`*|~$]|(?<![^\W_])_|_(?![^\W_])")
+"""Characters that Markdown reads; an underscore between letters or digits is itself."""
+STARTS = re.compile(r"(#{1,6}|[-+=]+|\d+[.)])(?= |$)")
+"""Begin of a line that Markdown reads as a heading or a list."""
+BREAKS = re.compile(r"[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+")
+
+
+def as_cell(value: Any) -> Any:
+    """Return a value of a table, a text that a spreadsheet would run with an apostrophe before it.
+
+    Example:
+        >>> [as_cell(value) for value in ("=1+1", "-0.5", "-", "wall", -0.5, "'=1")]
+        ["'=1+1", '-0.5', '-', 'wall', -0.5, "''=1"]
+    """
+    runs = isinstance(value, str) and RUNS.match(value) and not NUMBER.fullmatch(value)
+    return f"'{value}" if runs else value
+
+
+def from_cell(text: str) -> str:
+    """Return the text of which `as_cell` made a cell.
+
+    Example:
+        >>> [from_cell(cell) for cell in ("'=1+1", "-0.5", "'tis", "''=1")]
+        ['=1+1', '-0.5', "'tis", "'=1"]
+    """
+    return text[1:] if text.startswith("'") and RUNS.match(text) else text
+
+
+def as_cells(rows: Iterable[Mapping[Any, Any]]) -> list[dict[Any, Any]]:
+    """Return rows with all their names and values as cells."""
+    return [{as_cell(name): as_cell(value) for name, value in row.items()} for row in rows]
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write rows as CSV whole or not at all; a value that a row lacks stays empty.
+
+    Raises:
+        OSError: if the file cannot be written.
+    """
+    names = list(columns)
+    lines = [_line(names), *(_line([row.get(name, "") for name in names]) for row in rows)]
+    write_text(path, "".join(lines))
+
+
+def _line(values: Sequence[Any]) -> str:
+    """Return a row of CSV; the default end of lines makes the writer quote carriage returns too."""
+    text = io.StringIO()
+    csv.writer(text).writerow([as_cell(value) for value in values])
+    return text.getvalue().removesuffix("\r\n") + "\n"
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """Read the rows of a table; values stay text, a row lacks cells that it does not have, and more cells are ignored.
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: if it is no UTF-8.
+        csv.Error: if it is no CSV.
+    """
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [
+        {from_cell(k): from_cell(text) for k, text in row.items() if k is not None and text is not None} for row in rows
+    ]
+
+
+def escaped(text: str) -> str:
+    r"""Return a text as Markdown that shows it, for a part of a line or a cell of a table.
+
+    Example:
+        >>> print(escaped("<img src=x>|`a`|hd95_px|[a](b)"))
+        &lt;img src=x&gt;\|\`a\`\|hd95_px\|[a]\(b)
+    """
+    line = BREAKS.sub(" ", text)
+    line = re.sub(r"&(?=#?\w+;)", "&amp;", line).replace("<", "&lt;").replace(">", "&gt;")
+    return FORMATS.sub(r"\\\g<0>", line).replace("](", r"]\(").replace("]:", r"]\:")
+
+
+def escaped_line(text: str) -> str:
+    r"""Return a text as Markdown that shows it, for a whole line.
+
+    Example:
+        >>> print(escaped_line("# 1"), escaped_line("1. a"), escaped_line("-0.5"))
+        \# 1 1\. a -0.5
+    """
+    line = escaped(text)
+    start = STARTS.match(line)
+    if start is None:
+        return line
+    end = start.end() - 1 if start[0][0].isdigit() else 0
+    return f"{line[:end]}\\{line[end:]}"

@@ -55,13 +55,12 @@ class Kind:
     results: tuple[str, ...] = ()
 
 
-def scored(*more: str) -> Callable[[Path, Path], list[str]]:
-    """Return a test of the run on its data."""
+def scored(folder: str = "run") -> Callable[[Path, Path], list[str]]:
+    """Return a test of a run."""
 
     def arguments(kit: Path, out: Path) -> list[str]:
-        best = kit / "run" / run_folder.BEST
-        here = [f"--data.root={kit / 'data'}", *(one.format(kit=kit) for one in more)]
-        return ["test", f"--config={kit / 'run/config.yaml'}", *here, f"--ckpt_path={best}", f"--out={out}"]
+        best = kit / folder / run_folder.BEST
+        return ["test", f"--config={kit / folder / run_folder.CONFIG}", f"--ckpt_path={best}", f"--out={out}"]
 
     return arguments
 
@@ -81,7 +80,7 @@ def continued(kit: Path, out: Path) -> list[str]:
 
 def checked(layout: str) -> Callable[[Path, Path], list[str]]:
     """Return a check of annotated photos."""
-    return lambda kit, out: ["check", f"--data.layout={layout}", f"--data.root={kit / layout}", "--json"]
+    return lambda kit, out: ["check", f"--data.layout={layout}", f"--data.root={kit / layout}", "--data.group=(.+)", "--json"]
 
 
 def reported(kit: Path, out: Path) -> list[str]:
@@ -103,9 +102,7 @@ KINDS = {
     "mask": Kind("data/masks/9.png", scored(), SCORES),
     "photo to predict": Kind("photos/wall.png", predicted, MASKS),
     "table": Kind("data/index.csv", scored(), SCORES),
-    "folds": Kind(
-        "folds.json", scored("--data.fold=0", "--data.folds=2", "--data.folds_file={kit}/folds.json"), SCORES
-    ),
+    "folds": Kind("study/folds.json", scored("study/fold_0"), SCORES),
     "COCO": Kind("coco/annotations.json", checked("coco")),
     "LabelMe": Kind("labelme/a.json", checked("labelme")),
     "plan": Kind("study/study.yaml", reported, ("report.md",)),
@@ -134,17 +131,17 @@ def write_annotations(kit: Path) -> None:
     line = [[4.0, 4.0], [28.0, 20.0], [27.0, 24.0], [3.0, 7.0]]
     for name in ("coco", "labelme"):
         (kit / name).mkdir()
-    for number, stem in enumerate("ab"):
+    for number, stem in enumerate("abcd"):
         for name in ("coco", "labelme"):
             shutil.copy(kit / "data/images" / f"{number}.png", kit / name / f"{stem}.png")
         shapes = [{"label": "crack", "shape_type": "polygon", "points": line}]
         (kit / "labelme" / f"{stem}.json").write_text(json.dumps({"imagePath": f"{stem}.png", "shapes": shapes}))
     coco = {
-        "images": [{"id": i, "file_name": f"{stem}.png", "width": 32, "height": 32} for i, stem in enumerate("ab")],
+        "images": [{"id": i, "file_name": f"{stem}.png", "width": 32, "height": 32} for i, stem in enumerate("abcd")],
         "categories": [{"id": 1, "name": "crack"}],
         "annotations": [
             {"id": i, "image_id": i, "category_id": 1, "segmentation": [sum(line, [])], "bbox": [3, 4, 25, 20]}
-            for i in range(2)
+            for i in range(4)
         ],
     }
     (kit / "coco/annotations.json").write_text(json.dumps(coco))
@@ -164,7 +161,6 @@ def kit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
     call = [sys.executable, "-m", "cracklab", "kfold", *TINY, *data, "--folds=2", f"--out={out}"]
     assert subprocess.run(call, env=environment, check=False).returncode == 0
-    shutil.copy(out / "folds.json", kit)
     assert main(["export", TRUST, f"--ckpt_path={run / run_folder.BEST}", f"--out={kit / 'bundle'}"]) == 0
     assert main(predicted(kit, kit / "masks")) == 0
     for path in (kit / "masks").iterdir():

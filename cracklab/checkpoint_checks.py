@@ -129,7 +129,9 @@ def check_archive(path: str | Path) -> None:
                 f"checkpoint {path} is compressed, which PyTorch never does: give one that `cracklab fit` wrote"
             )
         if (wrong := archive.testzip()) is not None:
-            raise RunError(f"checkpoint {path} is damaged ({wrong} has another checksum): copy it again from its source")
+            raise RunError(
+                f"checkpoint {path} is damaged ({wrong} has another checksum): copy it again from its source"
+            )
 
 
 def check_finite(content: Mapping[str, Any], path: str | Path) -> None:

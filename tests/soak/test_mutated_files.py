@@ -80,7 +80,13 @@ def continued(kit: Path, out: Path) -> list[str]:
 
 def checked(layout: str) -> Callable[[Path, Path], list[str]]:
     """Return a check of annotated photos."""
-    return lambda kit, out: ["check", f"--data.layout={layout}", f"--data.root={kit / layout}", "--data.group=(.+)", "--json"]
+    return lambda kit, out: [
+        "check",
+        f"--data.layout={layout}",
+        f"--data.root={kit / layout}",
+        "--data.group=(.+)",
+        "--json",
+    ]
 
 
 def reported(kit: Path, out: Path) -> list[str]:
@@ -191,7 +197,9 @@ def damage(content: bytes, others: list[bytes], is_text: bool, chance: random.Ra
         return how, chance.choice([other for other in others if other != content])
     if how == "zeroed":
         length = chance.choice([1, 16, len(content)])
-        return f"{length} bytes at {at} {how}", content[:at] + bytes(len(content[at : at + length])) + content[at + length :]
+        return f"{length} bytes at {at} {how}", content[:at] + bytes(len(content[at : at + length])) + content[
+            at + length :
+        ]
     return how, b""
 
 

@@ -96,13 +96,13 @@ def read_files(run: TestedRun, metric: Metric, intern: Intern) -> None:
             run.replicate.setdefault("seed_everything", str(run.environment.get("seed", "-")))
         if (path := run.folder / run_folder.METRICS).is_file():
             wanted = {"epoch", "seconds", metric.curve}
-            table = pd.read_csv(path, usecols=lambda name: name in wanted)
+            table = _read_table(path, usecols=lambda name: name in wanted)
             run.curve = table.drop(columns="seconds", errors="ignore")
             run.costs["epochs"] = float(len(table))
             if "seconds" in table:
                 run.costs["seconds"] = float(table["seconds"].sum())
         if (path := run.folder / run_folder.RESOURCES).is_file():
-            table = pd.read_csv(path, usecols=lambda name: name in COSTS)
+            table = _read_table(path, usecols=lambda name: name in COSTS)
             for name in table.columns.intersection(list(COSTS)):
                 values = table[name]
                 run.costs[str(name)] = float(values.max() if name == "gpu_peak_gb" else values.median())
@@ -112,6 +112,18 @@ def read_files(run: TestedRun, metric: Metric, intern: Intern) -> None:
             run.images = _images(path, metric, intern)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(f"{path} cannot be read ({type(error).__name__}: {error}): test that run again") from None
+
+
+def _read_table(path: Path, **options: Any) -> pd.DataFrame:
+    """Read a table, which pandas would also read with zero bytes in its numbers.
+
+    Raises:
+        ValueError: if it holds zero bytes, as a file does that a power cut damaged.
+    """
+    if b"\0" in path.read_bytes():
+        raise ValueError("it holds zero bytes")
+    table: pd.DataFrame = pd.read_csv(path, **options)
+    return table
 
 
 def _protocol_values(path: Path) -> dict[str, float | None]:
@@ -128,7 +140,7 @@ def _images(path: Path, metric: Metric, intern: Intern) -> Images | None:
         ValueError: if the images have no ids.
     """
     columns = metric.per_image.columns if metric.per_image else ()
-    table = pd.read_csv(path, usecols=lambda name: name in ("id", "group", *columns), dtype={"id": str, "group": str})
+    table = _read_table(path, usecols=lambda name: name in ("id", "group", *columns), dtype={"id": str, "group": str})
     if "id" not in table:
         raise ValueError("it has no column 'id'")
     if table.empty:

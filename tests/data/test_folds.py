@@ -127,7 +127,7 @@ def test_five_folds_split_70_10_20_percent():
 
 @pytest.mark.parametrize("fold", [-1, 5])
 def test_a_fold_out_of_range_is_refused(fold):
-    with pytest.raises(ConfigError, match=rf"fold is {fold}: give ")
+    with pytest.raises(ConfigError, match=rf"fold is {fold}: give "):
         assign(index(crops(9, 2)), np.zeros(18), fold=fold, folds=5)
 
 

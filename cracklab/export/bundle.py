@@ -17,9 +17,9 @@ import numpy as np
 import onnxruntime
 
 if TYPE_CHECKING:
-    from cracklab.predict.tiles import Floats, Photo, Tiling, mask_of, fused_rows, tiled_probabilities
+    from cracklab.predict.tiles import Floats, Photo, Tiling, fused_rows, mask_of, tiled_probabilities
 else:  # this file runs only as BUNDLE/run.py, beside the copy of tiles.py that `cracklab export` puts there
-    from tiles import Floats, Photo, Tiling, mask_of, fused_rows, tiled_probabilities
+    from tiles import Floats, Photo, Tiling, fused_rows, mask_of, tiled_probabilities
 
 
 class Model:

@@ -80,7 +80,11 @@ def _wrapped(text: str) -> str:
 
 def _scales(settings: Mapping[str, Any]) -> str:
     others = [f"{scale:g}" for scale in settings["scales"]]
-    return "" if others == ["1"] else f", and average the probabilities at {' and '.join(others)} times that size"
+    return (
+        ""
+        if others == ["1"]
+        else f", and fuse the probabilities at {', '.join(others)} times that size (quadratic mean)"
+    )
 
 
 def _reason(settings: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ from cracklab.errors import ConfigError, DataError, RunError
 from cracklab.predict.prediction import Prediction, check_scale
 from cracklab.predict.reach import check_tiling, choose_tiling, measure_reach
 from cracklab.predict.scales import choose_scales
-from cracklab.predict.tiles import Floats, Tiling, mask_of, fused_rows, tiled_probabilities
+from cracklab.predict.tiles import Floats, Tiling, fused_rows, mask_of, tiled_probabilities
 from cracklab.predict.trained_model import TrainedModel, restore
 
 FLIPS: tuple[tuple[int, ...], ...] = ((), (3,), (2,), (2, 3))

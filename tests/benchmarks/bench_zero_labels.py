@@ -85,7 +85,9 @@ def ridges(name: str, photo: NDArray[np.uint8]) -> Floats:
     return np.where(response == 1, 0, response).astype(np.float32) if name == "hessian" else response.astype(np.float32)
 
 
-def levels(name: str, images: Iterable[tuple[str, NDArray[np.uint8], Bools]]) -> list[tuple[str, NDArray[np.int16], Bools]]:
+def levels(
+    name: str, images: Iterable[tuple[str, NDArray[np.uint8], Bools]]
+) -> list[tuple[str, NDArray[np.int16], Bools]]:
     """Return the name, the response of a ridge filter as an index of `LEVELS`, and the truth of each image."""
     return [
         (stem, np.searchsorted(LEVELS, ridges(name, photo)).astype(np.int16), truth) for stem, photo, truth in images
@@ -161,7 +163,7 @@ def print_alarms(models: dict[str, Predictor], count: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root", type=Path)
-    parser.add_argument("--ckpt_path", nargs="+", default=["cracklab:cracks"])
+    parser.add_argument("--ckpt_path", nargs="*", default=["cracklab:cracks"])
     parser.add_argument("--scales", type=parse_scales)
     parser.add_argument("--ridges", action="store_true")
     parser.add_argument("--alarms", type=int, default=0, metavar="COUNT", help="number of drawn photos without a crack")

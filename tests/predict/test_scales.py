@@ -87,8 +87,7 @@ def test_rows_that_arrive_in_different_steps_are_fused_where_they_belong():
     values = RNG.random((3, 1, 40, 5)).astype(np.float32)
     cuts = [[0, 40], [0, 7, 8, 33, 40], [0, 1, 20, 33, 40]]
     passes = [
-        iter([(slice(a, b), one[:, a:b]) for a, b in pairwise(ends)])
-        for one, ends in zip(values, cuts, strict=True)
+        iter([(slice(a, b), one[:, a:b]) for a, b in pairwise(ends)]) for one, ends in zip(values, cuts, strict=True)
     ]
     found = np.full((1, 40, 5), np.nan, np.float32)
     for rows, part in fused_rows(passes, 40):

@@ -157,7 +157,8 @@ class Predictor:
 
     def at_net_scale(self, photo: Array, scale: float = 1.0) -> Array:
         """Return a photo (H, W, 3) as the nets see it, at one of `scales`."""
-        return resize_image(photo, *self.scaled_size(*photo.shape[:2], scale), self.transform.interpolation)
+        size = self.scaled_size(photo.shape[0], photo.shape[1], scale)
+        return resize_image(photo, *size, self.transform.interpolation)
 
     @torch.inference_mode()
     def score(self, tiles: Array) -> Floats:

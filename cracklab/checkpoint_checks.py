@@ -108,9 +108,13 @@ def check_schedule(given: Any, expected: Any, path: str | Path, name: str) -> No
 
 
 def check_archive(path: str | Path) -> None:
-    """Refuse a file that is no archive, and an archive that is larger in memory than on disk; PyTorch writes none.
+    """Refuse a file that is no archive, an archive that is larger in memory than on disk, and one with a wrong checksum.
 
-    The format of PyTorch before 1.6 is no archive; nothing bounds the memory that reading it takes.
+    The format of PyTorch before 1.6 is no archive; nothing bounds the memory that reading it takes. PyTorch writes checksums,
+    and does not look at them when it reads.
+
+    Raises:
+        RunError: if the file is refused.
     """
     with Path(path).open("rb") as file:
         begins_as_archive = file.read(4) == b"PK\x03\x04"  # as torch.load decides
@@ -120,8 +124,14 @@ def check_archive(path: str | Path) -> None:
         )
     with zipfile.ZipFile(path) as archive:
         size = sum(member.file_size for member in archive.infolist())
-    if size > Path(path).stat().st_size:
-        raise RunError(f"checkpoint {path} is compressed, which PyTorch never does: give one that `cracklab fit` wrote")
+        if size > Path(path).stat().st_size:
+            raise RunError(
+                f"checkpoint {path} is compressed, which PyTorch never does: give one that `cracklab fit` wrote"
+            )
+        if (wrong := archive.testzip()) is not None:
+            raise RunError(
+                f"checkpoint {path} is damaged ({wrong} has another checksum): copy it again from its source"
+            )
 
 
 def check_finite(content: Mapping[str, Any], path: str | Path) -> None:

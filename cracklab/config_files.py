@@ -90,9 +90,16 @@ def replace(arguments: Sequence[str], replacement: Callable[[str], Iterable[obje
 
 
 def resolve(arguments: Sequence[str]) -> list[str]:
-    """Return arguments with every `--config` naming a file that exists.
+    """Return arguments with every `--config` naming a file that can be read.
 
     Raises:
-        ConfigError: if there is no such file or name.
+        ConfigError: if there is no such file or name, or it holds no keys and values.
     """
-    return replace(arguments, lambda value: [find(value)])
+
+    def readable(value: str) -> list[Path]:
+        path = find(value)
+        if not read(path):  # jsonargparse does not name the file
+            raise ConfigError(f"configuration {path} is empty: correct it")
+        return [path]
+
+    return replace(arguments, readable)

@@ -1,9 +1,10 @@
 """Runs commands of cracklab, one a line of standard input, each in a process of its own; answers with their exit codes.
 
-A line holds the arguments, the environment, and the file that the output is appended to, or null.
+A line holds the arguments, the environment, and the file that the output is appended to, or null. With `SOAK_ROOT` in the
+environment, kill_hook.py is imported first.
 
-The processes are forked after the slow imports, which take longer than a tiny run. W&B must not be among these: its folder
-for temporary files is one per import.
+The processes are forked after the slow imports, which take longer than a tiny run. W&B, which timm would import, must not be
+among these: its folder for temporary files is one per import.
 """
 
 import json
@@ -15,6 +16,11 @@ import albumentations  # noqa: F401
 import lightning.pytorch  # noqa: F401
 import monai.metrics  # noqa: F401
 
+sys.modules["wandb"] = None  # type: ignore[assignment]  # it cannot be imported until it is deleted here
+import timm  # noqa: E402, F401
+
+del sys.modules["wandb"]
+
 
 def run(arguments: list[str], environment: dict[str, str], output: str | None) -> None:
     """Run a command in this process and end it."""
@@ -25,6 +31,8 @@ def run(arguments: list[str], environment: dict[str, str], output: str | None) -
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background ignores Ctrl-C
     os.environ.clear()
     os.environ.update(environment)
+    if "SOAK_ROOT" in environment:
+        import kill_hook  # noqa: F401
     from cracklab.cli import main
 
     raise SystemExit(main(arguments))

@@ -7,6 +7,7 @@ any size are scored in tiles. The exit code is 1 if a photo failed.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import sys
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from cracklab.predict.tiles import Floats, Photo, Tiling, fused_rows, mask_of, tiled_probabilities
 else:  # this file runs only as BUNDLE/run.py, beside the copy of tiles.py that `cracklab export` puts there
     from tiles import Floats, Photo, Tiling, fused_rows, mask_of, tiled_probabilities
+
+SUMS = "SHA256SUMS"
 
 
 class Model:
@@ -68,6 +71,18 @@ class Model:
         return mask
 
 
+def damaged(folder: Path) -> list[str]:
+    """Return the files of the model whose checksums are not those of `SUMS`; `SUMS` if it lists none."""
+    listed = (folder / SUMS).read_bytes().splitlines() if (folder / SUMS).is_file() else []
+    sums = {name.decode(errors="replace"): digest for digest, _, name in (line.partition(b"  ") for line in listed)}
+    names = [name for name in sums if name.startswith("model.onnx")]
+    found = {
+        name: hashlib.sha256((folder / name).read_bytes()).hexdigest().encode() if (folder / name).is_file() else b""
+        for name in ("model.onnx", *names)
+    }
+    return [name for name, digest in found.items() if sums.get(name) != digest]
+
+
 def write_whole(path: Path, mask: Photo) -> None:
     """Write a PNG whole or not at all."""
     temporary = path.with_name(f".{os.getpid()}.png")
@@ -88,7 +103,11 @@ def main() -> int:
     photos = {path.resolve() for path in options.photos}
     if len(set(targets)) < len(targets) or photos & {target.resolve() for target in targets}:
         parser.error("two masks would have the same name, or a mask would overwrite a photo: choose another --out")
-    model = Model(Path(__file__).with_name("model.onnx"))
+    folder = Path(__file__).parent
+    if wrong := damaged(folder):
+        print(f"error: {', '.join(wrong)} differ from {folder / SUMS}: copy the bundle again", file=sys.stderr)
+        return 1
+    model = Model(folder / "model.onnx")
     options.out.mkdir(parents=True, exist_ok=True)
     failed = 0
     for path, target in zip(options.photos, targets, strict=True):

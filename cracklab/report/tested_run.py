@@ -85,10 +85,12 @@ def read_files(run: TestedRun, metric: Metric, intern: Intern) -> None:
     Raises:
         RunError: if a file cannot be read.
     """
+    path = run.folder / run_folder.TEST_METRICS
     try:
-        run.metrics = json.loads((run.folder / run_folder.TEST_METRICS).read_text(encoding="utf-8"))
+        run.metrics = json.loads(path.read_text(encoding="utf-8"))
         if metric.curve is None:
-            run.metrics |= _protocol_values(run.folder / run_folder.PROTOCOLS)
+            path = run.folder / run_folder.PROTOCOLS
+            run.metrics |= _protocol_values(path)
         if (path := run.folder / run_folder.ENVIRONMENT).is_file():
             run.environment = json.loads(path.read_text(encoding="utf-8"))
             run.replicate.setdefault("seed_everything", str(run.environment.get("seed", "-")))
@@ -109,7 +111,7 @@ def read_files(run: TestedRun, metric: Metric, intern: Intern) -> None:
         if (path := run.folder / metric.rows).is_file():
             run.images = _images(path, metric, intern)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunError(f"{run.folder} cannot be read ({type(error).__name__}: {error}): test that run again") from None
+        raise RunError(f"{path} cannot be read ({type(error).__name__}: {error}): test that run again") from None
 
 
 def _protocol_values(path: Path) -> dict[str, float | None]:
@@ -120,10 +122,16 @@ def _protocol_values(path: Path) -> dict[str, float | None]:
 
 
 def _images(path: Path, metric: Metric, intern: Intern) -> Images | None:
-    """Read the columns of the metric from the rows of the images; None if it has no rows or no ids."""
+    """Read the columns of the metric from the rows of the images; None if there are no rows.
+
+    Raises:
+        ValueError: if the images have no ids.
+    """
     columns = metric.per_image.columns if metric.per_image else ()
     table = pd.read_csv(path, usecols=lambda name: name in ("id", "group", *columns), dtype={"id": str, "group": str})
-    if table.empty or "id" not in table:
+    if "id" not in table:
+        raise ValueError("it has no column 'id'")
+    if table.empty:
         return None
     for name in ("id", "group"):
         if name in table:

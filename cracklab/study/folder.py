@@ -124,7 +124,7 @@ class Study:
             return StudyPlan(content["command"], content["asked"], content["axes"], runs)
         except FileNotFoundError:
             raise RunError(f"{self.folder} holds no {PLAN}: give the folder of a `kfold` or `study`") from None
-        except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError) as error:
             raise RunError(f"{path} is not a valid plan ({type(error).__name__}: {error}): restore it") from None
 
     def write_plan(self, plan: StudyPlan, configs: Mapping[str, str]) -> None:

@@ -172,8 +172,8 @@ def test_every_invalid_row_of_a_table_is_named_with_its_line(listed):
     assert len(records) == 2
     texts = "\n".join(map(str, problems))
     for part in (
-        r"x.png: the table lists it",
-        "y.png: the table lists it",
+        f"x.png: '{listed / 'index.csv'}' lists it",
+        f"y.png: '{listed / 'index.csv'}' lists it",
         "index.csv:4: split 'left'",
         "index.csv:5: weight '-2'",
     ):

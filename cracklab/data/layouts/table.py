@@ -62,7 +62,7 @@ class Table(MaskFiles):
             record = self._record(path.parent, {key: (value or "").strip() for key, value in row.items() if key})
             if isinstance(record, Record):
                 records.append(record)
-                problems += _missing_files(record)
+                problems += _missing_files(record, path)
             else:
                 problems.append(Problem("bad-row", (f"{path}:{line}",), f"{record}: correct the row"))
         return records, problems
@@ -85,7 +85,7 @@ class Table(MaskFiles):
         )
 
 
-def _missing_files(record: Record) -> Iterable[Problem]:
+def _missing_files(record: Record, table: Path) -> Iterable[Problem]:
     for kind, path in (("missing-image", record.image), ("missing-mask", record.mask)):
         if not Path(path).is_file():
-            yield Problem(kind, (path,), "the table lists it, but it does not exist: add it, or remove the row")
+            yield Problem(kind, (path,), f"{str(table)!r} lists it, but it does not exist: add it, or remove the row")

@@ -93,6 +93,8 @@ def message_of(error: Exception, arguments: Sequence[str] = ()) -> str:
         return f"{what} cannot be read or written ({error.strerror}): {remedy}"
     kind = type(error).__name__
     said = " ".join(str(error).split())
+    if isinstance(error, OSError) and error.errno is None and said:  # of a library, such as Pillow's on a damaged image
+        return said
     if isinstance(error, MemoryError) or kind == "OutOfMemoryError":  # PyTorch's own, which is not imported here
         return (
             f"the memory does not suffice ({said[:200] or kind}): make data.batch_size, data.eval_batch_size, data.train_crop "

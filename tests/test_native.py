@@ -91,8 +91,9 @@ def evaluate(folder, layout, **settings):
     data = CrackDataModule(
         layout, channels=channels, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), split="official", known_overlap="report", cache="none", **settings
     )  # fmt: skip
-    options = EvaluationOptions(threshold=THRESHOLD, thresholds=[], groups=["surface", "boundary"])
+    options = EvaluationOptions(threshold=0.5, thresholds=[], groups=["surface", "boundary"])
     module = CrackModule(Identity(), "dice", evaluation=options)
+    module.evaluator.threshold = THRESHOLD  # as a checkpoint restores it
     trainer = pl.Trainer(
         default_root_dir=folder, callbacks=[Tables()], logger=False, accelerator="cpu", enable_progress_bar=False,
         enable_model_summary=False,

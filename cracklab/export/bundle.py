@@ -19,9 +19,9 @@ import numpy as np
 import onnxruntime
 
 if TYPE_CHECKING:
-    from cracklab.predict.tiles import Floats, Photo, Tiling, mask_of, tiled_probabilities
+    from cracklab.predict.tiles import Floats, Photo, Tiling, fused_rows, mask_of, tiled_probabilities
 else:  # this file runs only as BUNDLE/run.py, beside the copy of tiles.py that `cracklab export` puts there
-    from tiles import Floats, Photo, Tiling, mask_of, tiled_probabilities
+    from tiles import Floats, Photo, Tiling, fused_rows, mask_of, tiled_probabilities
 
 SUMS = "SHA256SUMS"
 
@@ -37,13 +37,13 @@ class Model:
         self.session: Any = onnxruntime.InferenceSession(str(path), providers=onnxruntime.get_available_providers())
         settings = json.loads(self.session.get_modelmeta().custom_metadata_map["cracklab"])
         self.channels, self.threshold = settings["channels"], settings["threshold"]
-        self.scale, self.interpolation = settings["scale"], settings["interpolation"]
+        self.scale, self.scales, self.interpolation = settings["scale"], settings["scales"], settings["interpolation"]
         self.tiling = Tiling(settings["tile"], settings["overlap"])
 
-    def at_net_scale(self, photo: Photo) -> Photo:
-        """Return a photo (H, W, 3) RGB at the scale at which the net saw the training images."""
+    def at_net_scale(self, photo: Photo, scale: float) -> Photo:
+        """Return a photo (H, W, 3) RGB as the net sees it, at one of `scales`."""
         height, width = photo.shape[:2]
-        size = max(1, round(width * self.scale[1])), max(1, round(height * self.scale[0]))
+        size = max(1, round(width * self.scale[1] * scale)), max(1, round(height * self.scale[0] * scale))
         if size == (width, height):
             return photo
         how = cv2.INTER_AREA if size[0] * size[1] < height * width else cv2.INTER_LINEAR
@@ -63,7 +63,10 @@ class Model:
         """Return the mask (H, W) uint8 of a photo (H, W, 3) RGB."""
         mask = np.empty(photo.shape[:2], np.uint8)
         size = (photo.shape[0], photo.shape[1])
-        for rows, scores in tiled_probabilities(self.score, self.at_net_scale(photo), size, self.tiling):
+        passes = [
+            tiled_probabilities(self.score, self.at_net_scale(photo, one), size, self.tiling) for one in self.scales
+        ]
+        for rows, scores in fused_rows(passes, size[0]):
             mask[rows] = mask_of(scores, self.threshold)
         return mask
 

@@ -64,7 +64,8 @@ def model_card(
             f"sides multiples of {GRID} px. `probability`: (batch, {settings['classes']}, height, width) float32. `mask`: "
             f"(batch, 1, height, width) uint8, {'class index' if several else '0 or 255'}: {cut}. The file includes "
             f"normalisation, probabilities and the mask's rule. Resize photos to {scale[0]:.4g} of their height and "
-            f"{scale[1]:.4g} of their width first, the scale of the training images. `run.py` does that, and scores tiles of "
+            f"{scale[1]:.4g} of their width first, the scale of the training images{_scales(settings)}. `run.py` does that, and "
+            f"scores tiles of "
             f"{settings['tile']} px that overlap by {settings['overlap']} px{_reason(settings)}.",
         ],
         "## Data": [_data(origin, training)],
@@ -78,6 +79,15 @@ def model_card(
 def _wrapped(text: str) -> str:
     """Return a paragraph wrapped at 120 characters; leave code and tables as they are."""
     return text if text.startswith((" ", "|")) else fill(text, 120, subsequent_indent="  " * text.startswith("- "))
+
+
+def _scales(settings: Mapping[str, Any]) -> str:
+    others = [f"{scale:g}" for scale in settings["scales"]]
+    return (
+        ""
+        if others == ["1"]
+        else f", and fuse the probabilities at {', '.join(others)} times that size (quadratic mean)"
+    )
 
 
 def _reason(settings: Mapping[str, Any]) -> str:

@@ -98,7 +98,7 @@ def write_bundle(folder: Path, model: TrainedModel) -> float:
 
 def bundle_settings(model: TrainedModel) -> dict[str, Any]:
     """Return the settings that run.py reads from the metadata of model.onnx."""
-    several = model.num_classes > 1
+    several, predictor = model.num_classes > 1, Predictor([model], "cpu")
     return {
         "cracklab": __version__,
         "opset": OPSET,
@@ -107,6 +107,7 @@ def bundle_settings(model: TrainedModel) -> dict[str, Any]:
         "class_names": list(model.class_names),
         "threshold": None if several else model.threshold,
         "scale": list(model.scale),
+        "scales": list(predictor.scales),
         "interpolation": model.transform.interpolation,
-        **tiling_settings(Predictor([model], "cpu")),
+        **tiling_settings(predictor),
     }

@@ -18,6 +18,7 @@ from cracklab.files import output_folder
 from cracklab.predict import settings as folder_settings
 from cracklab.predict.prediction import SUFFIXES, Kind, is_done, output_files
 from cracklab.predict.predictor import Predictor, load
+from cracklab.predict.scales import parse_scales
 from cracklab.predict.tiles import Tiling
 from cracklab.predict.trained_model import TRUST
 from cracklab.progress import Progress
@@ -61,6 +62,11 @@ def parser() -> CommandParser:
         help="flips: score mirrored forms too and take the mean, in 4 x the time",
     )
     add(
+        "--scales",
+        type=parse_scales,
+        help="such as 1,0.5,0.25: sizes of the photo whose probabilities are fused (default: 1; of cracklab:cracks, those of its card)",
+    )
+    add(
         "--tile",
         type=int,
         help="side of the tiles, px at the net's scale (default: 512; more for a net of large reach)",
@@ -96,6 +102,7 @@ def run(command: str, args: Sequence[str]) -> int:
         tile=options.tile,
         overlap=options.overlap,
         batch_size=options.batch_size,
+        scales=options.scales,
         trust=options.trust,
     )
     settings = folder_settings.settings_of(options.out, predictor, options.tile, options.overlap)
@@ -129,7 +136,7 @@ def predict(
     """
     failed: dict[Photo, str] = {}
     sizes = [photo.size() for photo in photos]
-    tiles = [predictor.tiling.count(predictor.scaled_size(*size)) if all(size) else 0 for size in sizes]
+    tiles = [predictor.count_tiles(*size) if all(size) else 0 for size in sizes]
     pixels = [height * width or MAX_PIXELS_AT_ONCE + 1 for height, width in sizes]  # an unknown size may be large
     read = partial(read_image, max_megapixels=max_megapixels)
     with (

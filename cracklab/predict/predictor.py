@@ -15,7 +15,8 @@ from cracklab.data.images import Array, read_image, resize_image
 from cracklab.errors import ConfigError, DataError, RunError
 from cracklab.predict.prediction import Prediction, check_scale
 from cracklab.predict.reach import check_tiling, choose_tiling, measure_reach
-from cracklab.predict.tiles import Floats, Tiling, mask_of, tiled_probabilities
+from cracklab.predict.scales import choose_scales
+from cracklab.predict.tiles import Floats, Tiling, fused_rows, mask_of, tiled_probabilities
 from cracklab.predict.trained_model import TrainedModel, restore
 
 FLIPS: tuple[tuple[int, ...], ...] = ((), (3,), (2,), (2, 3))
@@ -36,10 +37,13 @@ class Predictor:
         overlap: of neighbouring tiles, px; None: twice the net's reach, which is measured before the first photo.
         batch_size: number of tiles at a time; None: 8 on a GPU, else 1.
         mm_per_px: scale of the photos; None: cracks are measured in px alone.
+        scales: the photo is scored at each of these sizes, and the probabilities are fused by `fused_rows`: 1 is the scale of training,
+            0.5 a photo of half the height and width. None: 1, and for a model that ships the scales of its card.
 
     Attributes:
         threshold: probability above which a pixel is crack: the mean of the thresholds that validation chose.
-        scale: (vertical, horizontal) scale at which the nets see a photo, px in the net over px in the photo.
+        scale: (vertical, horizontal) scale at which the nets saw the training images, px in the net over px in the photo.
+        scales: the scales relative to it at which a photo is scored.
         transform: how photos were prepared in training.
         num_classes: number of classes; 1 for crack or not.
         class_names: their names.
@@ -73,9 +77,11 @@ class Predictor:
         overlap: int | None = None,
         batch_size: int | None = None,
         mm_per_px: float | None = None,
+        scales: Sequence[float] | None = None,
     ) -> None:
         check_tiling(tile, overlap, batch_size)
         check_scale(mm_per_px)
+        self.scales = choose_scales(scales, [model.path for model in models])
         _check_agreement(models)
         self.models, self.flips, self.mm_per_px = list(models), flips, mm_per_px
         self.device = _usable(device or ("cuda" if torch.cuda.is_available() else "cpu"))
@@ -134,19 +140,25 @@ class Predictor:
             on_tiles(len(tiles))
             return scores
 
-        for rows, scores in tiled_probabilities(score, self.at_net_scale(image), size, self.tiling):
+        passes = [tiled_probabilities(score, self.at_net_scale(image, one), size, self.tiling) for one in self.scales]
+        for rows, scores in fused_rows(passes, size[0]):
             mask[rows] = mask_of(scores, self.threshold)
             if kept is not None:
                 kept[rows] = np.rint(scores.max(0) * 65535) if keep_probability == "uint16" else scores.max(0)
         return Prediction(image, mask, kept, self.num_classes, path, scale)
 
-    def scaled_size(self, height: int, width: int) -> tuple[int, int]:
-        """Return the size, px, at which the nets see a photo of this size."""
-        return max(1, round(height * self.scale[0])), max(1, round(width * self.scale[1]))
+    def count_tiles(self, height: int, width: int) -> int:
+        """Return the number of tiles of a photo of this size, px, over all scales."""
+        return sum(self.tiling.count(self.scaled_size(height, width, one)) for one in self.scales)
 
-    def at_net_scale(self, photo: Array) -> Array:
-        """Return a photo (H, W, 3) at the scale at which the nets saw the training images."""
-        return resize_image(photo, *self.scaled_size(*photo.shape[:2]), self.transform.interpolation)
+    def scaled_size(self, height: int, width: int, scale: float = 1.0) -> tuple[int, int]:
+        """Return the size, px, at which the nets see a photo of this size, at one of `scales`."""
+        return max(1, round(height * self.scale[0] * scale)), max(1, round(width * self.scale[1] * scale))
+
+    def at_net_scale(self, photo: Array, scale: float = 1.0) -> Array:
+        """Return a photo (H, W, 3) as the nets see it, at one of `scales`."""
+        size = self.scaled_size(photo.shape[0], photo.shape[1], scale)
+        return resize_image(photo, *size, self.transform.interpolation)
 
     @torch.inference_mode()
     def score(self, tiles: Array) -> Floats:
@@ -172,6 +184,7 @@ def load(
     overlap: int | None = None,
     batch_size: int | None = None,
     mm_per_px: float | None = None,
+    scales: Sequence[float] | None = None,
     trust: Collection[str] = (),
 ) -> Predictor:
     """Load a predictor from checkpoints alone; neither the run folder nor its data is needed.
@@ -185,6 +198,7 @@ def load(
         overlap: of neighbouring tiles, px.
         batch_size: number of tiles at a time.
         mm_per_px: scale of the photos.
+        scales: sizes of the photo whose probabilities are fused.
         trust: class paths of nets of your own that a checkpoint may name; those of known libraries need none.
 
     Raises:
@@ -207,6 +221,7 @@ def load(
         overlap=overlap,
         batch_size=batch_size,
         mm_per_px=mm_per_px,
+        scales=scales,
     )
 
 

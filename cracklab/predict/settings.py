@@ -29,8 +29,9 @@ def settings_of(folder: Path, predictor: Predictor, tile: int | None, overlap: i
     checksums = [sha256(model.path) for model in predictor.models]
     if path.is_file():
         settings = _read(path)
-        before = {**settings, "sha256": sorted(entry["sha256"] for entry in settings["checkpoints"])}
+        before = {"scales": [1.0], **settings, "sha256": sorted(entry["sha256"] for entry in settings["checkpoints"])}
         now = {"sha256": sorted(checksums), "flips": predictor.flips, "tile": tile, "overlap": overlap}
+        now["scales"] = list(predictor.scales)
         for name, value in now.items():
             if value is not None and before[name] != value:
                 what = "other checkpoints" if name == "sha256" else f"{name} {before[name]} instead of {value}"
@@ -45,6 +46,7 @@ def settings_of(folder: Path, predictor: Predictor, tile: int | None, overlap: i
         "threshold": predictor.threshold if predictor.num_classes == 1 else None,
         "classes": list(predictor.class_names),
         "scale": list(predictor.scale),
+        "scales": list(predictor.scales),
         "flips": predictor.flips,
         **tiling_settings(predictor, overlap),
     }
@@ -91,12 +93,13 @@ def as_text(settings: dict[str, Any]) -> str:
         "1 checkpoint, threshold 0.400; photos at 0.25 of their size; tiles of 512 px, overlap 6 px, twice the net's reach of 3 px"
     """
     count = len(settings["checkpoints"])
-    scale, overlap, reach = settings["scale"], settings["overlap"], settings["reach"]
+    overlap, reach = settings["overlap"], settings["reach"]
+    scales = [f"{settings['scale'][0] * one:.3g}" for one in settings.get("scales", [1.0])]
     threshold = f"threshold {settings['threshold']:.3f}" if settings["threshold"] is not None else "most probable class"
     reason = f"twice the net's reach of {reach} px" if reach is not None else "not from its reach: edges may show"
     return (
         f"{f'mean of {count} checkpoints' if count > 1 else '1 checkpoint'}, {threshold}{' (mean)' * (count > 1)}; "
-        f"photos at {scale[0]:.3g} of their size; tiles of {settings['tile']} px, overlap {overlap} px, {reason}"
+        f"photos at {' and '.join(scales)} of their size{', fused' * (len(scales) > 1)}; tiles of {settings['tile']} px, overlap {overlap} px, {reason}"
     )
 
 

@@ -6,7 +6,7 @@ have a positive minimum, so that the very edge of a tile counts where four tiles
 fall to zero at its edge, so that tiles and one pass over the whole photo differ by no more than the net's reach explains.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -95,6 +95,39 @@ def tiled_probabilities(
         127 200 (1, 73, 80) 0.2
     """
     yield from resize_rows(score_bands(score, image, tiling), (image.shape[0], image.shape[1]), size)
+
+
+def fused_rows(passes: Sequence[Iterator[tuple[slice, Floats]]], height: int) -> Iterator[tuple[slice, Floats]]:
+    """Yield rows of a photo and the quadratic mean of their probabilities over several passes, sqrt(mean p^2).
+
+    Of several classes it is divided by its sum over the classes. One pass is yielded as it is. Only the rows of one step are
+    in memory.
+
+    Args:
+        passes: at least one result of `tiled_probabilities`; each yields all rows of the photo, from top to bottom.
+        height: of the photo, px.
+
+    Example:
+        >>> coarse = [(slice(0, 2), np.array([[[0.1], [0.3]]], np.float32))]
+        >>> fine = [(slice(0, 1), np.array([[[0.7]]], np.float32)), (slice(1, 2), np.array([[[0.3]]], np.float32))]
+        >>> for rows, probabilities in fused_rows([iter(coarse), iter(fine)], height=2):
+        ...     print(rows.start, rows.stop, probabilities.ravel().round(3).tolist())
+        0 1 [0.5]
+        1 2 [0.3]
+    """
+    if len(passes) == 1:
+        yield from passes[0]
+        return
+    parts = [next(one) for one in passes]
+    done = 0
+    while done < height:
+        end = min(rows.stop for rows, _ in parts)
+        squares = [values[:, done - rows.start : end - rows.start] ** 2 for rows, values in parts]
+        fused = np.sqrt(np.mean(squares, axis=0, dtype=np.float32))
+        yield slice(done, end), fused if len(fused) == 1 else fused / fused.sum(0)
+        done = end
+        if done < height:
+            parts = [next(one) if part[0].stop == done else part for one, part in zip(passes, parts, strict=True)]
 
 
 def score_bands(score: Score, image: Photo, tiling: Tiling) -> Iterator[Floats]:

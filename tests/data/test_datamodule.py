@@ -331,7 +331,7 @@ def test_invalid_settings_are_refused_at_construction(make_data):
         make_data("folders")
     with pytest.raises(ConfigError, match=r"batch_size is 0"):
         make_data(batch_size=0)
-    with pytest.raises(ConfigError, match=r"crop 0"):
+    with pytest.raises(ConfigError, match=r"crop is 0"):
         make_data(crop=0)
 
 

@@ -34,6 +34,7 @@ def test_a_model_that_ships_has_a_name_a_file_and_a_card():
     assert checkpoint_file("cracklab:cracks") == checkpoint_file("cracks") == WEIGHTS / "cracks.ckpt"
     assert checkpoint_file("cracklab:cracks").stat().st_size < 12e6
     assert "## cracks" in (WEIGHTS / "README.md").read_text()
+    assert "Copyright (c) 2020,\nML Illustrated" in (WEIGHTS / "NOTICE").read_text(), "its licence asks for this notice"
     assert all(value.isfinite().all() for value in read_checkpoint("cracklab:cracks")["state_dict"].values())
     with pytest.raises(ConfigError, match=r"no model that ships is called 'craks'; did you mean 'cracks'"):
         checkpoint_file("cracklab:craks")

@@ -1,0 +1,180 @@
+"""Cracks without labels: models that never saw DeepCrack, and ridge filters, on its images at their own size.
+
+    python tests/benchmarks/bench_zero_labels.py ../shared/data/DeepCrack [--ckpt_path cracklab:cracks RUN/checkpoints/best.ckpt]
+
+prints a row for each model and side: scores at the checkpoint's threshold, recall by width, and the false area farther than
+20 px from any crack. `--scales 1` overrides the scales of the checkpoints; `--ridges` adds the best of scikit-image's ridge
+filters. That is the filter with the highest pooled F1 on every tenth training image, and on each side the threshold with the
+highest pooled F1 on the very images of that side, so that its rows are better than it could be without labels. `--alarms` prints
+the false area of each model on photos without a crack: drawn ones, and the pictures of surfaces that scikit-image ships.
+"""
+
+import argparse
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cracklab.data.images import read_image, read_mask
+from cracklab.metrics import Evaluator
+from cracklab.metrics.options import EvaluationOptions
+from cracklab.predict.predictor import Predictor, load
+from cracklab.predict.scales import parse_scales
+
+NEAR, FAR = 2, 20
+"""Tolerance of F1, and distance from every crack at which a predicted pixel is a false alarm, px."""
+FILTERS = ("frangi", "sato", "meijering", "hessian")
+SIGMAS = (1, 2, 4, 6)
+LEVELS = np.geomspace(1e-12, 1, 2000)
+"""Candidate thresholds of the ridge filters."""
+SURFACES = ("brick", "grass", "gravel")
+Floats = NDArray[np.float32]
+Bools = NDArray[np.bool_]
+NAMES = ("iou", "f1", "precision", "recall", "f1_2px", "cl_dice", "hd95_px", "false_area")
+WIDTHS = ("recall_w1_2", "recall_w3_5", "recall_w6_10", "recall_w11")
+
+
+def pairs(root: Path, side: str, step: int) -> Iterator[tuple[str, NDArray[np.uint8], Bools]]:
+    """Yield the name, photo and mask of every `step`-th image of a side."""
+    for file in sorted((root / f"{side}_img").glob("*.jpg"))[::step]:
+        truth = read_mask(str(root / f"{side}_lab" / f"{file.stem}.png")) > 0
+        yield file.stem, read_image(str(file)), truth
+
+
+def away(mask: Bools) -> Floats:
+    """Return the distance of each pixel from a mask, px; infinite if it is empty."""
+    if not mask.any():
+        return np.full(mask.shape, np.inf, np.float32)
+    return cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+
+
+def scores(found: Iterable[tuple[str, Floats, Bools]], threshold: float) -> dict[str, float]:
+    """Return pooled scores of probabilities; HD95 and clDice are means over images."""
+    options = EvaluationOptions(threshold=threshold, thresholds=[], groups=["surface", "skeleton", "bands"])
+    evaluator = Evaluator(options)
+    hits, total, false, far = np.zeros(2), np.zeros(2), 0, 0
+    for name, probability, truth in found:
+        mask = probability > threshold
+        evaluator.update([name], torch.from_numpy(probability)[None, None], torch.from_numpy(truth)[None, None])
+        distance = away(truth)
+        hits += (mask & (distance <= NEAR)).sum(), (truth & (away(mask) <= NEAR)).sum()
+        total += mask.sum(), truth.sum()
+        false, far = false + int((mask & (distance > FAR)).sum()), far + int((distance > FAR).sum())
+    values = evaluator.compute(evaluator.rows())
+    precision, recall = hits / np.maximum(total, 1)
+    near = 2 * precision * recall / max(precision + recall, 1e-9)
+    return {**values, "f1": values["dice"], "f1_2px": near, "false_area": 100 * false / far}
+
+
+def predicted(predictor: Predictor, images: Iterable[tuple[str, NDArray[np.uint8], Bools]]) -> Iterator[tuple]:
+    """Yield the name, probability and truth of each image."""
+    for name, photo, truth in images:
+        yield name, predictor.predict(photo).probability, truth
+
+
+def ridges(name: str, photo: NDArray[np.uint8]) -> Floats:
+    """Return the response of a ridge filter of scikit-image to dark lines."""
+    from skimage import filters
+
+    grey = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY) / 255.0
+    response = getattr(filters, name)(grey, sigmas=SIGMAS, black_ridges=True)
+    return np.where(response == 1, 0, response).astype(np.float32) if name == "hessian" else response.astype(np.float32)
+
+
+def levels(
+    name: str, images: Iterable[tuple[str, NDArray[np.uint8], Bools]]
+) -> list[tuple[str, NDArray[np.int16], Bools]]:
+    """Return the name, the response of a ridge filter as an index of `LEVELS`, and the truth of each image."""
+    return [
+        (stem, np.searchsorted(LEVELS, ridges(name, photo)).astype(np.int16), truth) for stem, photo, truth in images
+    ]
+
+
+def best_level(found: list[tuple[str, NDArray[np.int16], Bools]]) -> tuple[float, int]:
+    """Return the highest pooled F1 over all thresholds, and the first index above the best one."""
+    counts = np.zeros((2, len(LEVELS) + 1))
+    for _, level, truth in found:
+        counts += [np.bincount(level[truth == value], minlength=len(LEVELS) + 1) for value in (False, True)]
+    false, true = counts[:, ::-1].cumsum(1)[:, ::-1]
+    f1 = 2 * true / (true + false + counts[1].sum())
+    return float(f1.max()), int(f1.argmax())
+
+
+def print_row(what: str, side: str, values: dict[str, float]) -> None:
+    """Print a row of the table."""
+    cells = [f"{values[name]:.{1 if name == 'hd95_px' else 3}f}" for name in NAMES]
+    cells += ["-" if values.get(name) is None else f"{values[name]:.3f}" for name in WIDTHS]
+    print(f"| {what} | {side} | {' | '.join(cells)} |", flush=True)
+
+
+def print_scores(root: Path, models: dict[str, Predictor], with_ridges: bool, step: int) -> None:
+    """Print the table of all models and sides."""
+    print(f"| method | images | {' | '.join(NAMES + WIDTHS)} |\n|---|---|{'--:|' * len(NAMES + WIDTHS)}")
+    for name, predictor in models.items():
+        what = f"{name}, scales {','.join(f'{scale:g}' for scale in predictor.scales)}"
+        for side in ("train", "test"):
+            print_row(what, side, scores(predicted(predictor, pairs(root, side, step)), predictor.threshold))
+    if with_ridges:
+        tried = {name: best_level(levels(name, pairs(root, "train", 10 * step)))[0] for name in FILTERS}
+        print(f"\nF1 on every tenth training image: {tried}\n")
+        best = max(tried, key=lambda name: tried[name])
+        for side in ("train", "test"):
+            found = levels(best, pairs(root, side, step))
+            least = best_level(found)[1]
+            # masks as probabilities of 0 and 1, so that the response may have any unit
+            masks = ((stem, (level >= least).astype(np.float32), truth) for stem, level, truth in found)
+            print_row(f"{best} above {LEVELS[least - 1]:.3g}, chosen on these images", side, scores(masks, 0.5))
+
+
+def crack_free(count: int, side: int = 512) -> Iterator[NDArray[np.uint8]]:
+    """Yield drawn photos without a crack."""
+    from cracklab.synthetic.randomized.draw import draw
+
+    seed = 1_000_000
+    while count:
+        photo, mask = draw(np.random.default_rng(seed), (side, side))
+        seed += 1
+        if not mask.any():
+            count -= 1
+            yield photo
+
+
+def print_alarms(models: dict[str, Predictor], count: int) -> None:
+    """Print the false area on photos without a crack, percent."""
+    from skimage import data
+
+    surfaces = {name: getattr(data, name)() for name in SURFACES}
+    print(f"\n| model | {count} drawn photos, mean | largest | photos above 0.05 % | {' | '.join(SURFACES)} |")
+    print(f"|---|--:|--:|--:|{'--:|' * len(SURFACES)}")
+    for name, predictor in models.items():
+        area = np.array([100 * (predictor.predict(photo).mask > 0).mean() for photo in crack_free(count)])
+        cells = [f"{100 * (predictor.predict(photo).mask > 0).mean():.3f}" for photo in surfaces.values()]
+        scales = ",".join(f"{scale:g}" for scale in predictor.scales)
+        print(
+            f"| {name}, scales {scales} | {area.mean():.3f} | {area.max():.2f} | {(area > 0.05).sum()} | {' | '.join(cells)} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("root", type=Path)
+    parser.add_argument("--ckpt_path", nargs="*", default=["cracklab:cracks"])
+    parser.add_argument("--scales", type=parse_scales)
+    parser.add_argument("--ridges", action="store_true")
+    parser.add_argument("--alarms", type=int, default=0, metavar="COUNT", help="number of drawn photos without a crack")
+    parser.add_argument("--step", type=int, default=1, help="every n-th image of a side")
+    parser.add_argument("--only_alarms", action="store_true")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    start = time.monotonic()
+    models = {path: load(path, "cpu", scales=options.scales) for path in options.ckpt_path}
+    if not options.only_alarms:
+        print_scores(options.root, models, options.ridges, options.step)
+    if options.alarms:
+        print_alarms(models, options.alarms)
+    print(f"\n{time.monotonic() - start:.0f} s")

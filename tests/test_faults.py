@@ -110,7 +110,7 @@ def test_predict_on_a_disk_without_space_names_each_photo_and_keeps_what_is_whol
         assert exit_code(predict_call(run / run_folder.BEST, photos, tmp_path / "masks")) == 1
     said = capsys.readouterr().err
     assert "1 failed:" in said
-    assert "large_overlay.jpg': File too large" in said
+    assert "large_overlay.jpg' cannot be read or written (File too large)" in said
     assert {path.name for path in (tmp_path / "masks").glob("*.png")} == {f"{seed}.png" for seed in range(5)}
     assert not hidden(tmp_path / "masks")
 
@@ -159,10 +159,10 @@ def test_a_file_where_a_folder_is_expected_ends_in_one_message(run, photos, tmp_
     if command == "report":
         shutil.copytree(run, tmp_path / "runs")
         (tmp_path / "runs" / run_folder.TEST_METRICS).write_text(json.dumps({"test/iou": 0.5}))
-    assert exit_code(call) == 1
+    assert exit_code(call) == 2
     error = one_error(capsys.readouterr().err)
-    assert str(out) in error
-    assert "a file is where a folder is expected" in error
+    assert f"--out {out} cannot be a folder" in error
+    assert f"{tmp_path / 'file'} is a file" in error
     assert (tmp_path / "file").read_text() == "kept"
 
 

@@ -175,18 +175,16 @@ def immutable(tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_one_message(tmp_path):
     (tmp_path / "file").touch()
-    ended = Ended(tmp_path / "file")
-    assert ended.code == 1
-    assert "file" in ended.message
-    ended = Ended(tmp_path / "file" / "run")
-    assert ended.code == 1
-    assert "Not a directory" in ended.message
+    for out in (tmp_path / "file", tmp_path / "file" / "run"):
+        ended = Ended(out)
+        assert ended.code == 2
+        assert f"--out {out} cannot be a folder" in ended.message
 
 
 def test_a_read_only_folder_is_one_message(immutable):
     ended = Ended(immutable / "run")
-    assert ended.code == 1
-    assert "Operation not permitted" in ended.message
+    assert ended.code == 2
+    assert "protected" in ended.message
 
 
 @pytest.mark.parametrize("command", ["fit", "kfold"])

@@ -48,7 +48,7 @@ def model_card(
     """
     several = settings["classes"] > 1
     net, scale = training["model"]["net"], settings["scale"]
-    classes = escaped(", ".join(settings["class_names"]))
+    classes = escaped(", ".join(settings["class_names"])) if several else ""
     what = f"pixels of {settings['classes']} classes ({classes})" if several else "cracks"
     cut = "the most probable class" if several else f"crack above probability {settings['threshold']:g}"
     arguments = escaped(", ".join(f"{key} {value}" for key, value in _arguments(net).items()))

@@ -111,7 +111,7 @@ def fused_rows(passes: Sequence[Iterator[tuple[slice, Floats]]], height: int) ->
         >>> coarse = [(slice(0, 2), np.array([[[0.1], [0.3]]], np.float32))]
         >>> fine = [(slice(0, 1), np.array([[[0.7]]], np.float32)), (slice(1, 2), np.array([[[0.3]]], np.float32))]
         >>> for rows, probabilities in fused_rows([iter(coarse), iter(fine)], height=2):
-        ...     print(rows.start, rows.stop, probabilities.ravel().round(3).tolist())
+        ...     print(rows.start, rows.stop, [round(float(p), 3) for p in probabilities.ravel()])
         0 1 [0.5]
         1 2 [0.3]
     """

@@ -239,7 +239,7 @@ def test_wrong_calls_exit_with_2_and_one_message(clean, capsys):
         (["--config"], "--config has no value"),
         (["--data.layout", "foldrs"], "'foldrs' .* did you mean 'folders'"),
         (["--data.layout.mask_patern", "x"], "'mask_patern'; did you mean 'mask_pattern'"),
-        (["--data.batch_size", "four"], "data.batch_size.* four"),
+        (["--data.batch_size", "four"], "data.batch_size is 'four'"),
         (["photos"], "photos"),
     ):
         with pytest.raises(SystemExit) as raised:

@@ -26,7 +26,7 @@ def test_a_side_that_is_long_enough_is_not_padded():
     image, mask = EvalTransform(pad=32).prepare(*pair(1, 40, 20))
     assert image.shape == (40, 32, 3)
     assert (mask[:, :20] != IGNORE).all()
-    with pytest.raises(ConfigError, match="pad 0"):
+    with pytest.raises(ConfigError, match="pad is 0"):
         EvalTransform(pad=0)
 
 

@@ -297,7 +297,7 @@ def test_warns_once_if_boundary_iou_is_nearly_plain_iou(rng):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"thresholds": [1.5]}, "a threshold is 1.5"),
+        ({"thresholds": [1.5]}, r"thresholds is \[1.5\]"),
         ({"boundary_width_px": 0}, "width_px is 0"),
         ({"empty": -2.0}, "empty is -2.0"),
     ],

@@ -221,7 +221,7 @@ def test_the_order_of_colours_matters(predictor):
         (torch.zeros(4, 5, 3), "a Tensor: give a path, or a NumPy array of uint8"),
         ([[1, 2]], "a list: give a path"),
         ("/nowhere/wall.jpg", "'/nowhere/wall.jpg' cannot be read"),
-        ("/", "cannot be read"),
+        ("/", "is a folder, not an image file"),
         (__file__, "cannot be decoded as an image"),
     ],
 )

@@ -56,7 +56,8 @@ def test_a_hostile_file_is_refused_and_none_of_its_code_runs(tmp_path, capsys, c
     for arguments in commands(checkpoint, tmp_path):
         assert exit_code(arguments) == 2, arguments[0]
         said = capsys.readouterr().err
-        assert "needs unpickling, which could run code" in said, arguments[0]
+        expected = "format of PyTorch before 1.6" if how == "pickle" else "needs unpickling, which could run code"
+        assert expected in said, arguments[0]
         assert not marker.exists()
         assert not (tmp_path / "out").exists()
     torch.load(checkpoint, weights_only=False) if how != "pickle" else pickle.loads(checkpoint.read_bytes())

@@ -98,7 +98,9 @@ def resolve(arguments: Sequence[str]) -> list[str]:
 
     def readable(value: str) -> list[Path]:
         path = find(value)
-        if not read(path):  # jsonargparse does not name the file
+        if (
+            not read(path) and plain_yaml.load(path.read_text(encoding="utf-8")) is None
+        ):  # jsonargparse does not name it
             raise ConfigError(f"configuration {path} is empty: correct it")
         return [path]
 

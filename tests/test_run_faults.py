@@ -16,6 +16,8 @@ from cracklab import run_folder
 from cracklab.errors import RunError
 from cracklab.run_lock import RunLock
 
+pytestmark = pytest.mark.slow  # real trainings in processes of their own
+
 SMALL = [
     "fit",
     f"--config={QUICKSTART}",

@@ -67,7 +67,7 @@ def bounded(cls: T) -> T:
                 check(name, given[name], hint)
         init(self, *args, **kwargs)
 
-    cls.__init__ = checked  # type: ignore[misc]
+    cls.__init__ = checked  # type: ignore[misc]  # mypy refuses to assign a method, which a decorator of classes does
     return cls
 
 

@@ -140,7 +140,7 @@ def open_run(logger: Any) -> None:
         wandb.teardown()  # its service would refuse the id of the run a second time
         logger._offline = True
         logger._wandb_init |= {"resume": None, "mode": "offline"}
-        logger.experiment  # noqa: B018
+        logger.experiment  # noqa: B018 - opens the run
 
 
 def choose_mode() -> str:

@@ -11,9 +11,12 @@ from cracklab.registry import nearest
 from cracklab.version import __version__
 
 COMMANDS = {
-    "fit": ("cracklab.training", "train a net: --config FILE [--config OVERLAY ...] [--KEY VALUE ...] --out RUN"),
-    "validate": ("cracklab.training", "score a checkpoint on the validation images"),
-    "test": ("cracklab.training", "score a checkpoint on the test images"),
+    "fit": (
+        "cracklab.training.command",
+        "train a net: --config FILE [--config OVERLAY ...] [--KEY VALUE ...] --out RUN",
+    ),
+    "validate": ("cracklab.training.command", "score a checkpoint on the validation images"),
+    "test": ("cracklab.training.command", "score a checkpoint on the test images"),
     "predict": ("cracklab.predict.command", "predict masks and overlays for photos, from a checkpoint alone"),
     "kfold": ("cracklab.study.command", "cross-validate: the arguments of fit, --folds 5 --out DIR; resumes by itself"),
     "study": ("cracklab.study.command", "run a grid over any keys: --config STUDY --out DIR; resumes by itself"),

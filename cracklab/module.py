@@ -23,6 +23,7 @@ from cracklab.metrics.evaluator import Evaluator
 from cracklab.metrics.options import EvaluationOptions
 from cracklab.metrics.result import EvaluationResult
 from cracklab.metrics.threshold_tuner import ThresholdTuner
+from cracklab.optimizers import build_optimizer, check_encoder
 from cracklab.schedules import Constant, LearningRateSchedule
 
 
@@ -59,13 +60,7 @@ class CrackModule(pl.LightningModule):
         evaluation: EvaluationOptions = EvaluationOptions(),  # noqa: B008 - never changed, and the CLI shows its fields
     ) -> None:
         super().__init__()
-        if (encoder_lr_factor != 1 or freeze_encoder_epochs) and not isinstance(
-            getattr(net, "encoder", None), nn.Module
-        ):
-            raise ConfigError(
-                f"encoder_lr_factor {encoder_lr_factor} and freeze_encoder_epochs {freeze_encoder_epochs} need a net with "
-                f"an `encoder`, which {type(net).__name__} lacks: leave them at 1 and 0"
-            )
+        check_encoder(net, encoder_lr_factor, freeze_encoder_epochs)
         self.net = net
         if isinstance(loss, str):
             loss = build_loss(loss)
@@ -200,19 +195,9 @@ class CrackModule(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def build_optimizer(self) -> Optimizer:
-        """Return the optimizer; the encoder may have its own learning rate."""
-        optimizer = self.optimizer_factory(self._parameter_groups())
-        if self.encoder_lr_factor not in (0, 1):
-            optimizer.param_groups[1]["lr"] *= self.encoder_lr_factor
-        return optimizer
-
-    def _parameter_groups(self) -> Any:
-        """Return all parameters, those of the loss included; two groups if the encoder has its own learning rate."""
-        if self.encoder_lr_factor in (0, 1):
-            return [parameter for parameter in self.parameters() if parameter.requires_grad]
-        apart = {id(parameter) for parameter in self._encoder.parameters()}
-        rest = [parameter for parameter in self.parameters() if id(parameter) not in apart]
-        return [{"params": rest}, {"params": list(self._encoder.parameters())}]
+        """Return the optimizer over net and loss; the encoder may have its own learning rate."""
+        encoder = getattr(self.net, "encoder", None)
+        return build_optimizer(self.optimizer_factory, self.parameters(), encoder, self.encoder_lr_factor)
 
     # -- evaluation -------------------------------------------------------------------------------------------------
 

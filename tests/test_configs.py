@@ -7,7 +7,7 @@ from support import ROOT
 
 from cracklab.study.inputs import read_inputs
 from cracklab.study.plan import as_arguments, axes_of, fold_axis
-from cracklab.training import CrackCLI
+from cracklab.training.command import CrackCLI
 
 CONFIGS = ROOT / "configs"
 BASE = CONFIGS / "base.yaml"

@@ -25,12 +25,13 @@ from cracklab.bounds import (
 )
 from cracklab.data.augment import POLICIES, Flips, Policy
 from cracklab.data.columns import describing_columns
-from cracklab.data.dataset import Collate, CrackDataset, one_thread
+from cracklab.data.dataset import CrackDataset
 from cracklab.data.duplicates import near_duplicates
 from cracklab.data.folds import NumberOfFolds, SplitName, SplitPlan
 from cracklab.data.groups import KnownOverlap, check_overlap, with_groups
 from cracklab.data.images import Interpolation
 from cracklab.data.layouts import LAYOUTS, Layout
+from cracklab.data.loader import data_loader
 from cracklab.data.native import NativeSize
 from cracklab.data.prepared import PreparedData
 from cracklab.data.provenance import Provenance
@@ -264,7 +265,8 @@ class CrackDataModule(pl.LightningDataModule):
             self._resume = None
             sampler.set_epoch(epoch)
             sampler.start = batches * self.batch_size
-        return self._loader(data, sampler, self.batch_size, drop_last=len(sampler) > self.batch_size)
+        drop_last = len(sampler) > self.batch_size
+        return data_loader(data, sampler, self.batch_size, self.num_workers, self.pin_memory, drop_last)
 
     def val_dataloader(self) -> DataLoader[Sample]:
         """Return the data loader of validation images, without augmentation."""
@@ -302,25 +304,8 @@ class CrackDataModule(pl.LightningDataModule):
             raise DataError(f"there are no {side} images: set data.split to 'holdout', or set data.fold")
         if self.maps:
             data.cached_maps = self.prepared.maps(data, side)
-        return self._loader(data, EpochSampler(data, self.seed, False, *self._processes()), self.eval_batch_size)
-
-    def _loader(
-        self, data: CrackDataset, sampler: EpochSampler, batch_size: int, drop_last: bool = False
-    ) -> DataLoader[Sample]:
-        return DataLoader(
-            data,
-            batch_size=batch_size,
-            sampler=sampler,
-            drop_last=drop_last,
-            num_workers=self.num_workers,
-            persistent_workers=self.num_workers > 0,
-            pin_memory=self.pin_memory,
-            collate_fn=Collate(),
-            worker_init_fn=one_thread,
-            generator=torch.Generator().manual_seed(
-                self.seed
-            ),  # otherwise each epoch would draw from the global generator
-        )
+        sampler = EpochSampler(data, self.seed, False, *self._processes())
+        return data_loader(data, sampler, self.eval_batch_size, self.num_workers, self.pin_memory)
 
     def _processes(self) -> tuple[int, int]:
         """Return the number of processes, and the rank of this one."""

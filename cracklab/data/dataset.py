@@ -1,15 +1,12 @@
-"""The data set, whose samples are a pure function of (seed, epoch, index), and the collation of samples to batches."""
+"""The data set, whose samples are a pure function of (seed, epoch, index)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
-from torch.utils.data import Dataset, default_collate
+from torch.utils.data import Dataset
 
 from cracklab.batch import Sample
 from cracklab.data.augment import Policy
@@ -122,63 +119,3 @@ def random_window(mask: Array, side: int, crack_rate: float, rng: np.random.Gene
         pixel = divmod(int(cracks[rng.integers(len(cracks))]), width)
         top, left = np.clip(pixel - rng.integers(0, side, 2), 0, most)
     return slice(int(top), int(top) + side), slice(int(left), int(left) + side)
-
-
-class Collate:
-    """Collates samples to a batch on the CPU, still of integers; images are padded to a common size.
-
-    Padding is added at the bottom and the right: images are reflected, masks and maps are filled with 0, and padding pixels
-    are not valid.
-
-    Args:
-        multiple: heights and widths are padded to a multiple of this, px.
-    """
-
-    def __init__(self, multiple: int = 32) -> None:
-        self.multiple = multiple
-
-    def __call__(self, samples: Sequence[Sample]) -> dict[str, Any]:
-        """Return a batch.
-
-        Image (B, C_in, H, W) uint8, mask (B, 1, H, W) uint8, valid (B, 1, H, W) bool or None if every pixel is valid, maps,
-        and sizes.
-        """
-        sizes = [sample["size"] for sample in samples]
-        height, width = (-(-max(side) // self.multiple) * self.multiple for side in zip(*sizes, strict=True))
-        if any(size != (height, width) for size in sizes):
-            samples = [_padded(sample, height, width) for sample in samples]
-        valid = default_collate([sample["valid"] for sample in samples])
-        return {
-            "id": [sample["id"] for sample in samples],
-            "image": default_collate([sample["image"] for sample in samples]),
-            "mask": default_collate([sample["mask"] for sample in samples]),
-            "valid": None if valid.all() else valid,
-            "maps": {
-                name: default_collate([sample["maps"][name] for sample in samples]) for name in samples[0]["maps"]
-            },
-            "size": torch.tensor(sizes),
-        }
-
-
-def _padded(sample: Sample, height: int, width: int) -> Sample:
-    """Return a sample padded to a height and a width, px."""
-    down, across = height - sample["size"][0], width - sample["size"][1]
-
-    def zeros(tensor: Tensor) -> Tensor:
-        return functional.pad(tensor, (0, across, 0, down))
-
-    mirrored = np.pad(sample["image"].numpy(), ((0, 0), (0, down), (0, across)), mode="reflect")
-    return Sample(
-        id=sample["id"],
-        image=torch.from_numpy(mirrored),
-        mask=zeros(sample["mask"]),
-        valid=zeros(sample["valid"]),
-        maps={name: zeros(map) for name, map in sample["maps"].items()},
-        size=sample["size"],
-    )
-
-
-def one_thread(worker: int) -> None:
-    """Limit a worker process to one thread, since there are several workers."""
-    cv2.setNumThreads(0)
-    torch.set_num_threads(1)

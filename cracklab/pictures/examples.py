@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cracklab.batch import Batch
-from cracklab.data.dataset import Collate
+from cracklab.data.loader import Collate
 from cracklab.geometry.masks import Mask
 from cracklab.logits import probabilities
 from cracklab.losses.distance import WeightedLoss

@@ -20,7 +20,7 @@ from cracklab import config_files, pictures, run_folder
 from cracklab.command_parser import CommandParser
 from cracklab.config_parser import as_config_error
 from cracklab.data.datamodule import CrackDataModule
-from cracklab.data.dataset import Collate
+from cracklab.data.loader import Collate
 from cracklab.errors import ConfigError, CracklabError
 from cracklab.files import output_folder, write_image
 from cracklab.losses import build_loss

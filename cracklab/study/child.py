@@ -34,7 +34,7 @@ def fit_and_test(arguments: list[str]) -> int:
         SystemExit: with the exit code of an error, after its message.
     """
     from cracklab.loggers.wandb import wandb_session
-    from cracklab.training import run
+    from cracklab.training.command import run
 
     folder = arguments[arguments.index("--out") + 1]
     warnings.filterwarnings("ignore", message="There is a wandb run already in progress")  # sharing it is the purpose

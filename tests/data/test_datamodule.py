@@ -13,8 +13,8 @@ from torch.utils.data import DataLoader
 from cracklab.data import cache, dataset
 from cracklab.data.augment import POLICIES, Flips, Policy
 from cracklab.data.datamodule import CrackDataModule
-from cracklab.data.dataset import Collate
 from cracklab.data.layouts import LAYOUTS, Layout
+from cracklab.data.loader import Collate
 from cracklab.data.sampler import EpochSampler
 from cracklab.errors import ConfigError, DataError
 

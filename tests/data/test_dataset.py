@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cracklab.data.augment import POLICIES
-from cracklab.data.dataset import Collate, CrackDataset, random_window
+from cracklab.data.dataset import CrackDataset, random_window
+from cracklab.data.loader import Collate
 from cracklab.data.maps import compute_maps
 from cracklab.data.transform import EvalTransform
 

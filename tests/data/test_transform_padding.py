@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 from data_cases import pair, write
 
-from cracklab.data.dataset import Collate
 from cracklab.data.images import IGNORE
+from cracklab.data.loader import Collate
 from cracklab.data.transform import EvalTransform
 from cracklab.errors import ConfigError
 

@@ -2,7 +2,7 @@
 
 import json
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -34,10 +34,9 @@ from cracklab.callbacks import (
 from cracklab.callbacks.checkpoints import AtomicCheckpointIO
 from cracklab.callbacks.run_ends import RunFolderGuard, RunStart, config_text, next_steps
 from cracklab.checkpoint import Payload, read_checkpoint
-from cracklab.checkpoint_checks import check_form, check_resumable, check_schedule
-from cracklab.config_links import fit_data_to_weights, fit_net_to_data
+from cracklab.checkpoint_checks import check_resumable
 from cracklab.data.datamodule import CrackDataModule
-from cracklab.errors import ConfigError, RunError
+from cracklab.errors import ConfigError
 from cracklab.files import output_folder, remove_leftovers
 from cracklab.loggers.wandb import WandbSettings, open_run, wandb_logger, wandb_session
 from cracklab.losses import LOSSES
@@ -45,7 +44,9 @@ from cracklab.metrics.protocols import as_text, find_protocol
 from cracklab.models import pretrained
 from cracklab.module import CrackModule
 from cracklab.run_lock import RunLock
-from cracklab.trial import check_trainer, try_fit
+from cracklab.training.links import fit_data_to_weights, fit_net_to_data
+from cracklab.training.resume import check_states, resume_errors
+from cracklab.training.trial import check_trainer, try_fit
 from cracklab.warning_filters import filter_warnings
 
 
@@ -178,33 +179,15 @@ class CrackCLI(LightningCLI):
         with config_errors():
             self.trainer = self.instantiate_trainer()
         if self._given is not None and self._get_argument("ckpt_path") is not None:
-            self._check_resume(*self._given)
+            path, content = self._given
+            check_states(self.command, content, path, self.trainer, self.model)
         self._given = None
         if self.command == "fit" and not getattr(rank_zero_only, "rank", 0):
             self._claim_folder(Path(self.trainer.default_root_dir))
         for logger in self.trainer.loggers:
             open_run(logger)
-        try:
+        with resume_errors(self.trainer):
             super()._run_subcommand(self.command)
-        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-            if not self.trainer._checkpoint_connector._loaded_checkpoint:  # emptied when all of it is restored
-                raise
-            said = " ".join(str(error).split())[:300]
-            raise RunError(
-                f"checkpoint {self.trainer.ckpt_path} cannot be resumed with this configuration ({type(error).__name__}: {said}): "
-                "use RUN/config.yaml of its own run"
-            ) from error
-
-    def _check_resume(self, path: str, content: Mapping[str, Any]) -> None:
-        """Check the states that Lightning and PyTorch restore without a look at their form."""
-        loops = {"fit": self.trainer.fit_loop, "validate": self.trainer.validate_loop, "test": self.trainer.test_loop}
-        name = f"{self.command}_loop"
-        check_form(content["loops"].get(name), loops[self.command].state_dict(), path, f"loops.{name}")
-        if self.command == "fit":
-            optimizer = self.model.optimizer_factory(self.model._parameter_groups())
-            expected = self.model.schedule(optimizer, 1000).state_dict()  # any number of steps: only the form counts
-            for number, state in enumerate(content["lr_schedulers"]):
-                check_schedule(state, expected, path, f"lr_schedulers.{number}")
 
     def close(self) -> None:
         """Let other processes train in the run folder."""

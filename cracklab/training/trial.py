@@ -14,12 +14,13 @@ from cracklab.batch import Batch
 from cracklab.bounds import NonNegativeInt, PositiveInt, check
 from cracklab.callbacks import Checkpoints
 from cracklab.data.datamodule import CrackDataModule
-from cracklab.data.dataset import Collate
-from cracklab.errors import ConfigError, DataError, RunError
+from cracklab.data.loader import Collate
+from cracklab.errors import ConfigError, DataError
 from cracklab.logits import probabilities
 from cracklab.metrics.evaluator import Evaluator
 from cracklab.module import CrackModule
 from cracklab.registry import nearest
+from cracklab.training.resume import unfit
 
 NUM_IMAGES = 2
 """Largest number of images of the trial; batch normalisation needs two if a net pools to one pixel."""
@@ -125,11 +126,7 @@ def try_optimizer(module: CrackModule, states: Sequence[Any] = ()) -> None:
         try:
             optimizer.load_state_dict(copy.deepcopy(state))
         except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-            said = " ".join(str(error).split())[:300]
-            raise RunError(
-                f"the checkpoint cannot be resumed with this configuration ({type(error).__name__}: {said}): use "
-                "RUN/config.yaml of its own run"
-            ) from error
+            raise unfit(error, "the checkpoint") from error
 
 
 def check_monitor(callback: Any, always: Sequence[str], costly: Sequence[str], every: int) -> None:

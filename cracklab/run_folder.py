@@ -15,9 +15,11 @@ protocols.json       from test: the same predictions under each named protocol
 run.lock             empty; locked by the fit that works in the folder, see `cracklab.run_lock`
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from cracklab.errors import RunError
+from cracklab.errors import ConfigError, RunError
 
 CONFIG = "config.yaml"
 METRICS = "metrics.csv"
@@ -61,6 +63,16 @@ def next_folder(parent: Path) -> Path:
             return folder
 
 
+def check_name(name: str) -> None:
+    """Check that `runs/NAME` is a folder below `runs`.
+
+    Raises:
+        ConfigError: if it is not.
+    """
+    if not name.strip() or Path(name).is_absolute() or ".." in Path(name).parts:
+        raise ConfigError(f"--name {name!r} names no folder below runs: give a name such as 'facade'")
+
+
 def folder_for(command: str, out: str | None, checkpoint: str | None, name: str) -> Path:
     """Return the run folder that a command works in; see `refuse_used`.
 
@@ -74,6 +86,20 @@ def folder_for(command: str, out: str | None, checkpoint: str | None, name: str)
     if out is None:
         return own or next_folder(Path("runs") / name).absolute()
     return Path(out).absolute()
+
+
+@contextmanager
+def removed_on_error(folder: Path) -> Iterator[None]:
+    """Remove a folder, and the folders of `runs/NAME` that it alone was made for, if an error ends the block and they are empty."""
+    try:
+        yield
+    except BaseException:
+        for one in (folder, folder.parent, folder.parent.parent):
+            try:
+                one.rmdir()
+            except OSError:
+                break
+        raise
 
 
 def refuse_used(folder: Path, checkpoint: str | None, config: str | None) -> None:

@@ -1,12 +1,16 @@
 """Every wrong call is one message: exit code 2 or 1, no traceback, nothing written."""
 
 import os
+import shlex
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from support import QUICKSTART, TINY
 from wrong_calls import WRONG_CALLS
+from wrong_calls_by_hand import CALLS
 
 from cracklab import error_handler
 from cracklab.cli import main
@@ -48,6 +52,37 @@ def test_two_hundred_wrong_calls_are_one_message_and_write_nothing(call, tmp_pat
     check(call, tmp_path_factory.mktemp("call"), capsys)
 
 
+@pytest.fixture(scope="module")
+def places(tiny_run, tmp_path_factory):
+    """What the calls by hand name."""
+    base = tmp_path_factory.mktemp("places")
+    rng = np.random.default_rng(0)
+    mask = np.zeros((64, 64), np.uint8)
+    mask[30:33] = 255
+    for name, image in (("photos", rng.integers(0, 255, (64, 64, 3), np.uint8)), ("masks", mask)):
+        (base / name).mkdir()
+        for i in range(2):
+            cv2.imwrite(str(base / name / f"{i}.png"), image)
+    (base / "empty").mkdir()
+    (base / "text.txt").write_text("hello\n")
+    (base / "study.yaml").write_text(f"study:\n  base: {QUICKSTART}\n  grid:\n    model.loss: [dice, bce]\n")
+    names = {name: base / name for name in ("photos", "masks", "empty")}
+    return names | {"run": tiny_run, "text": base / "text.txt", "study": base / "study.yaml", "q": QUICKSTART}
+
+
+def contents(folders):
+    return {path: path.stat().st_mtime_ns for folder in folders for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", CALLS)
+def test_wrong_calls_by_hand_are_one_message_and_write_nothing(line, places, tmp_path, capsys):
+    folders = [path for path in places.values() if path.is_dir()]
+    before = contents(folders)
+    check(shlex.split(line.format(**places, new=tmp_path / "new")), tmp_path, capsys)
+    assert contents(folders) == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -59,6 +94,10 @@ def test_two_hundred_wrong_calls_are_one_message_and_write_nothing(call, tmp_pat
             ["--trainer.check_val_every_n_epoch=0"],
             "trainer.check_val_every_n_epoch is 0: give a whole number of at least 1",
         ),
+        (["--trainer.val_check_interval=1000"], "an epoch has "),
+        (["--trainer.devices=0"], "devices"),
+        (["--trainer.precision=16-true"], "trainer.precision is '16-true': give '32-true'"),
+        (["--name=../x"], "names no folder below runs"),
         (["--data.batch_size=0"], "data.batch_size is 0: give a whole number of at least 1"),
         (["--data.layout.size=[1,64]"], "data.layout.size is 1: give a list of 2, each a whole number from 16"),
     ],

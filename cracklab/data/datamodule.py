@@ -32,6 +32,7 @@ from cracklab.data.groups import KnownOverlap, check_overlap, with_groups
 from cracklab.data.images import Interpolation
 from cracklab.data.layouts import LAYOUTS, Layout
 from cracklab.data.loader import data_loader
+from cracklab.data.maps import check_options
 from cracklab.data.native import NativeSize
 from cracklab.data.prepared import PreparedData
 from cracklab.data.provenance import Provenance
@@ -94,7 +95,7 @@ class CrackDataModule(pl.LightningDataModule):
         crack_rate: share of the random crops that are placed around a crack.
         augment: augmentation policy for training: a policy, or the name of one with its defaults.
         maps: names of the target maps to compute; the command line takes them from the loss.
-        map_options: options of target maps.
+        map_options: options of target maps, see `cracklab.data.maps.OPTIONS`.
         seed: seed of order and augmentation; the command line takes it from `seed_everything`.
         split_seed: seed of splits and folds; keep it the same for all runs that are to be compared.
         cache: whether prepared images are kept in memory, on disk, or not at all.
@@ -157,6 +158,7 @@ class CrackDataModule(pl.LightningDataModule):
             raise ConfigError(
                 f"data.root is not set, but the layout {type(layout).__qualname__!r} reads a folder: set it with --data.root PATH"
             )
+        check_options(map_options or {})
         self.layout, self.root = layout, Path(root or ".").expanduser()
         self.batch_size, self.eval_batch_size, self.num_workers = batch_size, eval_batch_size, num_workers
         self.split_plan = SplitPlan(

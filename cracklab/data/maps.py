@@ -63,15 +63,29 @@ def compute_maps(
     for name in names:
         if name not in MAPS:
             raise ConfigError(f"no target map is called {name!r}{nearest(name, list(MAPS))}")
-    for option in options or {}:
-        if option not in OPTIONS:
-            raise ConfigError(f"no target map has the option {option!r}{nearest(option, list(OPTIONS))}")
+    check_options(options or {})
     settings = {**OPTIONS, **(options or {})}
     classes = mask.astype(bool, copy=False)
     classes = classes[None] if classes.ndim == 2 else classes
     valid_pixels = None if valid is None else valid.astype(bool, copy=False).reshape(classes.shape[1:])
     per_class = [_ClassMaps(one, valid_pixels, settings) for one in classes]
     return {name: _stacked([MAPS[name](one) for one in per_class]) for name in names}
+
+
+def check_options(options: Mapping[str, float]) -> None:
+    """Check the options of target maps.
+
+    Raises:
+        ConfigError: names the nearest option.
+
+    Example:
+        >>> check_options({"radios": 3})
+        Traceback (most recent call last):
+        cracklab.errors.ConfigError: no target map has the option 'radios'; did you mean 'radius'?
+    """
+    for option in options:
+        if option not in OPTIONS:
+            raise ConfigError(f"no target map has the option {option!r}{nearest(option, list(OPTIONS))}")
 
 
 def _stacked(maps: Sequence[Map]) -> Map:

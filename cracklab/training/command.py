@@ -46,7 +46,7 @@ from cracklab.module import CrackModule
 from cracklab.run_lock import RunLock
 from cracklab.training.links import fit_data_to_weights, fit_net_to_data
 from cracklab.training.resume import check_states, resume_errors
-from cracklab.training.trial import check_trainer, try_fit
+from cracklab.training.trial import check_interval, check_trainer, try_fit
 from cracklab.warning_filters import filter_warnings
 
 
@@ -152,6 +152,7 @@ class CrackCLI(LightningCLI):
             find_protocol(name)
         if config.out is not None:
             output_folder(config.out)
+        run_folder.check_name(config.name)
         check_trainer(config.trainer)
         config.data.seed = int(config.seed_everything)
         fit_net_to_data(config)
@@ -177,12 +178,13 @@ class CrackCLI(LightningCLI):
         if self._given is not None:  # before anything is written
             self.model.load_weights(*self._given)
         with config_errors():
-            self.trainer = self.instantiate_trainer()
-        if self._given is not None and self._get_argument("ckpt_path") is not None:
-            path, content = self._given
-            check_states(self.command, content, path, self.trainer, self.model)
+            self.try_run()
+            folder = self._folder()
+            with run_folder.removed_on_error(folder):
+                self.trainer = self.build_trainer(folder)
+                self._check_trainer()
         self._given = None
-        if self.command == "fit" and not getattr(rank_zero_only, "rank", 0):
+        if self.command == "fit" and _is_first():
             self._claim_folder(Path(self.trainer.default_root_dir))
         for logger in self.trainer.loggers:
             open_run(logger)
@@ -209,30 +211,42 @@ class CrackCLI(LightningCLI):
             results = json.loads(path.read_text(encoding="utf-8"))
             print("\n\n".join(as_text(results[name]) for name in names), flush=True)
 
-    def try_run(self, callbacks: Sequence[Any] | None = None) -> None:
+    def try_run(self) -> None:
         """Read the data, and try a training, before anything is written; bad data and what cannot be trained raise here."""
-        if callbacks is None:
-            callbacks = [self._get(self.config_init, key) for key in self._parser(self.command).callback_keys]
         self.datamodule.setup(self.command)
         if self.command == "fit":
+            callbacks = [*self._keyed_callbacks(), *_as_list(self._get(self.config_init, "trainer").callbacks)]
             resumed = self._given is not None and self._get_argument("ckpt_path") is not None
             states = self._given[1]["optimizer_states"] if self._given is not None and resumed else ()
             try_fit(self.model, self.datamodule, callbacks, states)
+        elif self.datamodule.num_classes > 1:
+            for name in self._get_argument("protocol") or ():
+                if not find_protocol(name).several_classes:
+                    raise ConfigError(
+                        f"--protocol {name} is defined for one class, and the data has several: leave it out"
+                    )
 
-    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
-        """Build the trainer, with loggers, callbacks and checkpoints in the run folder."""
+    def _keyed_callbacks(self) -> list[Any]:
+        return [self._get(self.config_init, key) for key in self._parser(self.command).callback_keys]
+
+    def _folder(self) -> Path:
+        """Return the run folder on the first process, which tells the others; see `RunStart`."""
         config = self.config[self.command]
-        for name in config.get("protocol", ()):
-            if self.datamodule.num_classes > 1 and not find_protocol(name).several_classes:
-                raise ConfigError(f"--protocol {name} is defined for one class, and the data has several: leave it out")
-        keyed = [self._get(self.config_init, key) for key in self._parser(self.command).callback_keys]
-        trainer = self._get(self.config_init, "trainer")
-        self.try_run([*keyed, *_as_list(trainer.callbacks)])
-        first = not getattr(rank_zero_only, "rank", 0)
         self.model.config = config_text(self._parser(self.command), config)
-        folder = run_folder.folder_for(self.command, config.out, config.ckpt_path, config.name) if first else Path.cwd()
-        if self.command == "fit" and first:
+        if not _is_first():
+            return Path.cwd()
+        folder = run_folder.folder_for(self.command, config.out, config.ckpt_path, config.name)
+        if self.command == "fit":
             self._refuse_used(folder)
+        return folder
+
+    def build_trainer(self, folder: Path) -> pl.Trainer:
+        """Build the trainer, with loggers, callbacks and checkpoints in the run folder."""
+        config, trainer, keyed = (
+            self.config[self.command],
+            self._get(self.config_init, "trainer"),
+            self._keyed_callbacks(),
+        )
         settings = self._get(self.config_init, "wandb")
         callbacks = [self._guard, Divergence()]  # first, since they stop the others from writing
         callbacks += [ExactResume(), SeedSteps(config.data.seed), Tables(), Resources(), Curves()]
@@ -241,7 +255,7 @@ class CrackCLI(LightningCLI):
         if trainer.enable_progress_bar is not False:
             callbacks.append(Progress())
         if trainer.logger is None:
-            trainer.logger = wandb_logger(settings, folder, config.name) if first else False
+            trainer.logger = wandb_logger(settings, folder, config.name) if _is_first() else False
         for logger in _as_list(trainer.logger or None):
             if hasattr(logger, "use_run_folder"):
                 logger.use_run_folder(folder)
@@ -256,9 +270,16 @@ class CrackCLI(LightningCLI):
             "default_root_dir": str(folder),
             "enable_model_summary": False,  # RunStart prints one line instead
             "plugins": [*_as_list(trainer.plugins), AtomicCheckpointIO()],
-            **kwargs,
         }
         return self._instantiate_trainer(trainer, [*callbacks, *keyed])
+
+    def _check_trainer(self) -> None:
+        """Check what only the trainer knows: the number of steps of an epoch, and the states of a checkpoint."""
+        if self.command == "fit":
+            check_interval(self.trainer, len(self.datamodule.train_dataloader()))
+        if self._given is not None and self._get_argument("ckpt_path") is not None:
+            path, content = self._given
+            check_states(self.command, content, path, self.trainer, self.model)
 
     def _refuse_used(self, folder: Path) -> None:
         """Refuse to fit in a folder that holds another run."""
@@ -290,6 +311,11 @@ def run(command: str, args: Sequence[str]) -> int:
 
 def _maps_of(loss: Any) -> tuple[str, ...]:
     return tuple(getattr(loss, "maps", ()))
+
+
+def _is_first() -> bool:
+    """Return whether this is the first process of the run."""
+    return not getattr(rank_zero_only, "rank", 0)
 
 
 def _as_list(given: Any) -> list[Any]:

@@ -4,14 +4,17 @@ import copy
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from datetime import timedelta
+from typing import Annotated, Any, Literal
 
+import lightning.pytorch as pl
 import torch
+from annotated_types import Ge
 from lightning.pytorch.callbacks import EarlyStopping
 from torch import Tensor, nn
 
 from cracklab.batch import Batch
-from cracklab.bounds import NonNegativeInt, PositiveInt, check
+from cracklab.bounds import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, check
 from cracklab.callbacks import Checkpoints
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.loader import Collate
@@ -32,6 +35,11 @@ TRAINER: Mapping[str, Any] = {
     "check_val_every_n_epoch": PositiveInt | None,
     "log_every_n_steps": NonNegativeInt | None,
     "accumulate_grad_batches": PositiveInt,
+    "val_check_interval": PositiveFloat | str | dict | timedelta | None,
+    "num_sanity_val_steps": Annotated[int, Ge(-1)] | None,
+    "gradient_clip_val": NonNegativeFloat | None,
+    "precision": Literal["32-true", "16-mixed", "bf16-mixed", "32", "16", "bf16", 32, 16]
+    | None,  # a loss needs single precision
 }
 """Settings of Lightning's trainer that it does not check itself -> their bounds; -1 means no limit where it can."""
 
@@ -48,6 +56,26 @@ def check_trainer(settings: Mapping[str, Any]) -> None:
     if settings["max_epochs"] == -1 and settings["max_steps"] == -1:
         raise ConfigError(
             "trainer.max_epochs is -1, and trainer.max_steps too: set one of them, since the schedule needs an end"
+        )
+
+
+def check_interval(trainer: pl.Trainer, steps: int) -> None:
+    """Check that a validation within epochs comes before the end of one.
+
+    Args:
+        trainer: of the run.
+        steps: number of steps of an epoch, if one process trains.
+
+    Raises:
+        ConfigError: states the number of steps.
+    """
+    every, limit = trainer.val_check_interval, trainer.limit_train_batches
+    steps = max(1, steps // trainer.world_size)
+    steps = int(steps * limit) if isinstance(limit, float) else min(steps, limit)
+    if isinstance(every, int) and trainer.check_val_every_n_epoch is not None and every > steps > 0:
+        raise ConfigError(
+            f"trainer.val_check_interval is {every}, but an epoch has {steps} steps: give at most {steps}, or set "
+            "trainer.check_val_every_n_epoch to null"
         )
 
 

@@ -157,7 +157,6 @@ predict --ckpt_path {run}/checkpoints/best.ckpt --images {photos} --out {text}
 predict --ckpt_path {run}/checkpoints/best.ckpt --images {photos} --out {text}/x
 predict --ckpt_path {run}/checkpoints/best.ckpt --images {photos} --out {new} --tile 0
 predict --ckpt_path {run}/checkpoints/best.ckpt --images {photos} --out {new} --tile 33
-predict --ckpt_path {run}/checkpoints/best.ckpt --images {photos} --out {new} --overlap 2
 predict --ckpt_path {run}/checkpoints/best.ckpt --images {photos} --out {new} --device tpu
 predict --ckpt_path {run}/checkpoints/best.ckpt --images {photos} --out {new} --device cuda:7
 predict --ckpt_path {run}/checkpoints/best.ckpt --images {photos} --out {new} --threshold 2

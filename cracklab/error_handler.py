@@ -65,8 +65,8 @@ def errors_as_messages(arguments: Sequence[str] = ()) -> Iterator[None]:
         yield
     except CracklabError as error:
         _end(_without_traceback(str(error)), error.exit_code)
-    except KeyboardInterrupt:
-        _end("stopped: finished files are kept", INTERRUPTED)
+    except KeyboardInterrupt as error:
+        _end(str(error) or "stopped: finished files are kept", INTERRUPTED)
     except BrokenPipeError:  # the reader of standard output is gone, as in `cracklab models | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes it at its end
         raise SystemExit(1) from None

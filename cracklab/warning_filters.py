@@ -29,7 +29,8 @@ MESSAGES = (
 
 
 def filter_warnings() -> None:
-    """Filter the warnings above, in worker processes too, and Lightning's hints about its own products."""
+    """Filter the warnings above, in worker processes too, and Lightning's hints about its own products; show others in a line."""
+    warnings.formatwarning = _as_line
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
     for message in MESSAGES:
         warnings.filterwarnings("ignore", message=f".*{message}")
@@ -37,3 +38,10 @@ def filter_warnings() -> None:
     for name in ("utilities.rank_zero", "accelerators.cuda", "trainer.connectors.checkpoint_connector"):
         logging.getLogger(f"lightning.pytorch.{name}").setLevel(logging.WARNING)
     logging.getLogger("lightning.fabric.utilities.seed").setLevel(logging.WARNING)
+
+
+def _as_line(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """Return a warning without the place in the code that it came from, which tells a user nothing."""
+    return f"warning: {' '.join(str(message).split())}\n"

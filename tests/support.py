@@ -32,6 +32,18 @@ TINY = [
     "--trainer.accelerator=cpu",
 ]
 """Arguments that shrink the quickstart to a few seconds."""
+SMALLEST = [
+    "--config",
+    str(QUICKSTART),
+    *TINY,
+    "--data.layout.train=10",
+    "--data.layout.val=4",
+    "--data.layout.test=4",
+    "--data.layout.size=[32,32]",
+    "--data.batch_size=4",
+    "--model.net=support.TinyNet",
+]
+"""The smallest fit, with a net of a few weights."""
 
 
 def fit(out: Path, *more: str) -> Path:

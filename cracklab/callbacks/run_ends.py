@@ -106,6 +106,15 @@ def next_steps(trainer: pl.Trainer, net: str) -> str:
     return "\n".join(lines)
 
 
+def stopped(trainer: pl.Trainer) -> str:
+    """Return the message after Ctrl-C: what is kept, and how a fit goes on."""
+    folder = _relative(Path(trainer.default_root_dir))
+    if trainer.state.fn != "fit" or not (folder / run_folder.LAST).exists():
+        return "stopped: finished files are kept"
+    last = folder / run_folder.LAST
+    return f"stopped: go on with cracklab fit --config {folder / run_folder.CONFIG} --ckpt_path {last} --out {folder}"
+
+
 def _relative(path: Path) -> Path:
     """Return a path relative to the working folder, if it is inside."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

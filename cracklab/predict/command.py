@@ -14,7 +14,7 @@ from cracklab.data.images import Array, read_image
 from cracklab.data.photos import Photo, check_outputs, find_photos
 from cracklab.error_handler import DISK_FULL, message_of
 from cracklab.errors import ConfigError, CracklabError
-from cracklab.files import output_folder
+from cracklab.files import output_folder, remove_leftovers
 from cracklab.predict import settings as folder_settings
 from cracklab.predict.prediction import SUFFIXES, Kind, is_done, output_files
 from cracklab.predict.predictor import Predictor, load
@@ -108,6 +108,8 @@ def run(command: str, args: Sequence[str]) -> int:
     settings = folder_settings.settings_of(options.out, predictor, options.tile, options.overlap)
     predictor.tiling = Tiling(settings["tile"], settings["overlap"], predictor.batch_size)
     print(folder_settings.as_text(settings), flush=True)
+    for place in {options.out, *(path.parent for paths in files.values() for path in paths)}:
+        remove_leftovers(place)
     missing = [photo for photo in photos if not is_done(photo.path, files[photo.name])]
     if len(missing) < len(photos):
         print(f"{len(photos) - len(missing)} of {len(photos)} photos are done already", flush=True)

@@ -32,7 +32,7 @@ from cracklab.callbacks import (
     Tables,
 )
 from cracklab.callbacks.checkpoints import AtomicCheckpointIO
-from cracklab.callbacks.run_ends import RunFolderGuard, RunStart, config_text, next_steps
+from cracklab.callbacks.run_ends import RunFolderGuard, RunStart, config_text, next_steps, stopped
 from cracklab.checkpoint import Payload, read_checkpoint
 from cracklab.checkpoint_checks import check_resumable
 from cracklab.data.datamodule import CrackDataModule
@@ -306,6 +306,10 @@ def run(command: str, args: Sequence[str]) -> int:
             raise ConfigError(str(error)) from error
         except SIGTERMException:  # a SystemExit without a code, which would mean success
             return 128 + signal.SIGTERM
+        except SystemExit:
+            if cli.trainer.interrupted:  # Lightning ends the process after Ctrl-C, without a message
+                raise KeyboardInterrupt(stopped(cli.trainer)) from None
+            raise
     return 0
 
 

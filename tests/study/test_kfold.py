@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 import yaml
-from support import QUICKSTART, ROOT
+from support import ROOT, SMALLEST
 
 from cracklab import run_folder
 from cracklab.cli import main
@@ -22,21 +22,7 @@ from cracklab.study.folder import Study
 from cracklab.study.inputs import read_inputs
 from cracklab.synthetic.draw import draw
 
-TINY = [
-    "--config",
-    str(QUICKSTART),
-    "--data.layout.train=10",
-    "--data.layout.val=4",
-    "--data.layout.test=4",
-    "--data.layout.size=[32,32]",
-    "--data.batch_size=4",
-    "--trainer.max_epochs=2",
-    "--trainer.enable_progress_bar=false",
-    "--trainer.enable_model_summary=false",
-    "--trainer.accelerator=cpu",
-    "--model.net=support.TinyNet",
-    "--panels.images=0",
-]
+TINY = [*SMALLEST, "--panels.images=0"]
 TABLES = ("runs.csv", "summary.json", "summary.csv", "summary.md", "out_of_fold.csv")
 
 

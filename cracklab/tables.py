@@ -44,9 +44,17 @@ def from_cell(text: str) -> str:
     return text[1:] if text.startswith("'") and RUNS.match(text) else text
 
 
-def as_cells(rows: Iterable[Mapping[Any, Any]]) -> list[dict[Any, Any]]:
-    """Return rows with all their names and values as cells."""
-    return [{as_cell(name): as_cell(value) for name, value in row.items()} for row in rows]
+def as_csv(rows: Iterable[Mapping[Any, Any]]) -> str:
+    r"""Return rows as CSV, with numbers as pandas writes them; columns in the order of the first row.
+
+    Example:
+        >>> as_csv([{"id": "=1", "iou": 0.5}, {"id": "a\rb", "iou": None}])
+        'id,iou\n\'=1,0.5\n"a\rb",\n'
+    """
+    import pandas as pd
+
+    table = pd.DataFrame(list(rows)).to_csv(index=False, lineterminator="\r\n")  # so that carriage returns are quoted
+    return "".join(_line(row) for row in csv.reader(io.StringIO(table, newline="")))
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:

@@ -1,6 +1,5 @@
 """Tables of a run: one row per epoch of training, one row per image of a test."""
 
-import io
 import time
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from cracklab import run_folder
 from cracklab.files import write_json, write_text
 from cracklab.metrics.protocols import run_protocols
 from cracklab.metrics.rows import without_histograms
-from cracklab.tables import as_cells
+from cracklab.tables import as_csv
 
 
 class Tables(pl.Callback):
@@ -91,6 +90,4 @@ def rows_before(trainer: pl.Trainer, name: str) -> list[dict[str, Any]]:
 
 def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
     """Write rows as CSV whole or not at all; columns in the order of the first row."""
-    text = io.StringIO()
-    pd.DataFrame(as_cells(rows)).to_csv(text, index=False)
-    write_text(path, text.getvalue())
+    write_text(path, as_csv(rows))

@@ -1,13 +1,12 @@
 """A table that writes itself as CSV, Markdown and LaTeX; the page writes it as HTML."""
 
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from cracklab.tables import BREAKS, as_cells, escaped, escaped_line
+from cracklab.tables import BREAKS, as_csv, escaped, escaped_line
 
 Row = Mapping[str, Any]
 """Raw values by key, as in the CSV."""
@@ -69,9 +68,7 @@ class Table:
 
     def csv(self) -> str:
         """Return the raw values of all keys, unrounded."""
-        text = io.StringIO()
-        pd.DataFrame(as_cells(self.rows)).to_csv(text, index=False)
-        return text.getvalue()
+        return as_csv(self.rows)
 
     def texts(self) -> list[list[str]]:
         """Return the cells as readers see them."""

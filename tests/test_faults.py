@@ -68,7 +68,7 @@ def predict_call(checkpoint, photos, out):
 
 def one_error(text):
     """Return the only error line of an output."""
-    lines = [line for line in text.splitlines() if line.startswith(("error", "interrupted"))]
+    lines = [line for line in text.splitlines() if line.startswith(("error: ", "stopped: "))]
     assert len(lines) == 1, text
     assert "Traceback" not in text
     assert text.rstrip().endswith(lines[0])
@@ -91,6 +91,43 @@ def test_ctrl_c_ends_predict_with_one_line_and_a_second_start_goes_on(run, photo
     monkeypatch.setattr(InterruptedNet, "calls", 3)
     assert exit_code([*call, "--overlap=0"]) == 0
     assert len(list(out.glob("[0-9].png"))) == 5
+
+
+@pytest.mark.slow  # a process
+def test_ctrl_c_ends_fit_with_the_command_that_goes_on(tmp_path):
+    out, said = tmp_path / "run", tmp_path / "said.txt"
+    stop = ["--trainer.callbacks+=support.KillAt", "--trainer.callbacks.epoch=1", "--trainer.callbacks.batch=0"]
+    call = ["fit", "--config", str(QUICKSTART), *TINY, "--out", str(out), "--model.net=support.TinyNet", *stop]
+    assert run_process([*call, f"--trainer.callbacks.by={signal.SIGINT.value}"], output=said) == 130
+    config, last = out / run_folder.CONFIG, out / run_folder.LAST
+    assert (
+        one_error(said.read_text())
+        == f"stopped: go on with cracklab fit --config {config} --ckpt_path {last} --out {out}"
+    )
+    assert torch.load(last, weights_only=True)["epoch"] == 0
+    assert not hidden(out)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A real disk of 3 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "none", str(folder)], capture_output=True).returncode:
+        pytest.skip("only root may mount a disk")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.slow  # a process
+@pytest.mark.parametrize("command", ["fit", "kfold"])
+def test_training_on_a_full_disk_ends_in_one_message_and_leaves_no_half_file(command, small_disk, tmp_path):
+    said = tmp_path / "said.txt"
+    call = [command, "--config", str(QUICKSTART), *TINY, "--out", str(small_disk / "run")]
+    assert run_process([*call, *(["--folds=2"] if command == "kfold" else [])], output=said) == 1
+    assert "No space left on device" in said.read_text() or "is full" in said.read_text()
+    assert "Traceback" not in said.read_text()
+    assert not hidden(small_disk)
 
 
 @pytest.mark.slow  # a process

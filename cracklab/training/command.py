@@ -10,35 +10,21 @@ from typing import Any
 
 import lightning.pytorch as pl
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor
+from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import SIGTERMException
-from lightning_utilities.core.rank_zero import rank_zero_only
 from torch import nn
 
 from cracklab import config_files, config_parser, run_folder
 from cracklab.bounds import Seed
-from cracklab.callbacks import (
-    Checkpoints,
-    Curves,
-    Dashboard,
-    Divergence,
-    ExactResume,
-    KFold,
-    Panels,
-    Progress,
-    Resources,
-    SeedSteps,
-    Tables,
-)
-from cracklab.callbacks.checkpoints import AtomicCheckpointIO
+from cracklab.callbacks import Checkpoints, Panels
 from cracklab.callbacks.run_ends import RunFolderGuard, RunStart, config_text, next_steps, stopped
 from cracklab.checkpoint import Payload, read_checkpoint
 from cracklab.checkpoint_checks import check_resumable
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.errors import ConfigError
 from cracklab.files import output_folder, remove_leftovers
-from cracklab.loggers.wandb import WandbSettings, open_run, wandb_logger, wandb_session
+from cracklab.loggers.wandb import WandbSettings, open_run, wandb_session
 from cracklab.losses import LOSSES
 from cracklab.metrics.protocols import as_text, find_protocol
 from cracklab.models import pretrained
@@ -46,6 +32,7 @@ from cracklab.module import CrackModule
 from cracklab.run_lock import RunLock
 from cracklab.training.links import fit_data_to_weights, fit_net_to_data
 from cracklab.training.resume import check_states, resume_errors
+from cracklab.training.trainer import as_list, callbacks_of_run, in_run_folder, is_first_process
 from cracklab.training.trial import check_interval, check_trainer, try_fit
 from cracklab.warning_filters import filter_warnings
 
@@ -184,7 +171,7 @@ class CrackCLI(LightningCLI):
                 self.trainer = self.build_trainer(folder)
                 self._check_trainer()
         self._given = None
-        if self.command == "fit" and _is_first():
+        if self.command == "fit" and is_first_process():
             self._claim_folder(Path(self.trainer.default_root_dir))
         for logger in self.trainer.loggers:
             open_run(logger)
@@ -215,7 +202,7 @@ class CrackCLI(LightningCLI):
         """Read the data, and try a training, before anything is written; bad data and what cannot be trained raise here."""
         self.datamodule.setup(self.command)
         if self.command == "fit":
-            callbacks = [*self._keyed_callbacks(), *_as_list(self._get(self.config_init, "trainer").callbacks)]
+            callbacks = [*self._keyed_callbacks(), *as_list(self._get(self.config_init, "trainer").callbacks)]
             resumed = self._given is not None and self._get_argument("ckpt_path") is not None
             states = self._given[1]["optimizer_states"] if self._given is not None and resumed else ()
             try_fit(self.model, self.datamodule, callbacks, states)
@@ -233,7 +220,7 @@ class CrackCLI(LightningCLI):
         """Return the run folder on the first process, which tells the others; see `RunStart`."""
         config = self.config[self.command]
         self.model.config = config_text(self._parser(self.command), config)
-        if not _is_first():
+        if not is_first_process():
             return Path.cwd()
         folder = run_folder.folder_for(self.command, config.out, config.ckpt_path, config.name)
         if self.command == "fit":
@@ -242,36 +229,13 @@ class CrackCLI(LightningCLI):
 
     def build_trainer(self, folder: Path) -> pl.Trainer:
         """Build the trainer, with loggers, callbacks and checkpoints in the run folder."""
-        config, trainer, keyed = (
-            self.config[self.command],
-            self._get(self.config_init, "trainer"),
-            self._keyed_callbacks(),
+        config, fitting = self.config[self.command], self.command == "fit"
+        given, wandb = (self._get(self.config_init, key) for key in ("trainer", "wandb"))
+        arguments = in_run_folder(given, folder, wandb, config.name)
+        logged = bool(arguments["logger"])
+        return self._instantiate_trainer(
+            arguments, callbacks_of_run(config, self._keyed_callbacks(), self._guard, fitting, logged)
         )
-        settings = self._get(self.config_init, "wandb")
-        callbacks = [self._guard, Divergence()]  # first, since they stop the others from writing
-        callbacks += [ExactResume(), SeedSteps(config.data.seed), Tables(), Resources(), Curves()]
-        if config.data.fold is not None:
-            callbacks.append(KFold(config.data.fold, config.data.folds))
-        if trainer.enable_progress_bar is not False:
-            callbacks.append(Progress())
-        if trainer.logger is None:
-            trainer.logger = wandb_logger(settings, folder, config.name) if _is_first() else False
-        for logger in _as_list(trainer.logger or None):
-            if hasattr(logger, "use_run_folder"):
-                logger.use_run_folder(folder)
-        if trainer.logger:
-            callbacks.append(Dashboard(settings.checkpoint))
-            if self.command == "fit":
-                callbacks.append(LearningRateMonitor("step"))
-        if trainer.enable_checkpointing is False:
-            keyed = [callback for callback in keyed if not isinstance(callback, Checkpoints)]
-        trainer = {
-            **trainer,
-            "default_root_dir": str(folder),
-            "enable_model_summary": False,  # RunStart prints one line instead
-            "plugins": [*_as_list(trainer.plugins), AtomicCheckpointIO()],
-        }
-        return self._instantiate_trainer(trainer, [*callbacks, *keyed])
 
     def _check_trainer(self) -> None:
         """Check what only the trainer knows: the number of steps of an epoch, and the states of a checkpoint."""
@@ -315,12 +279,3 @@ def run(command: str, args: Sequence[str]) -> int:
 
 def _maps_of(loss: Any) -> tuple[str, ...]:
     return tuple(getattr(loss, "maps", ()))
-
-
-def _is_first() -> bool:
-    """Return whether this is the first process of the run."""
-    return not getattr(rank_zero_only, "rank", 0)
-
-
-def _as_list(given: Any) -> list[Any]:
-    return given if isinstance(given, list) else [] if given is None else [given]

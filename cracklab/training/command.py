@@ -175,8 +175,13 @@ class CrackCLI(LightningCLI):
             self._claim_folder(Path(self.trainer.default_root_dir))
         for logger in self.trainer.loggers:
             open_run(logger)
-        with resume_errors(self.trainer):
-            super()._run_subcommand(self.command)
+        try:
+            with resume_errors(self.trainer):
+                super()._run_subcommand(self.command)
+        except SystemExit:
+            if self.trainer.interrupted:  # Lightning ends the process after Ctrl-C, without a message
+                raise KeyboardInterrupt(stopped(self.trainer)) from None
+            raise
 
     def close(self) -> None:
         """Let other processes train in the run folder."""
@@ -270,10 +275,6 @@ def run(command: str, args: Sequence[str]) -> int:
             raise ConfigError(str(error)) from error
         except SIGTERMException:  # a SystemExit without a code, which would mean success
             return 128 + signal.SIGTERM
-        except SystemExit:
-            if cli.trainer.interrupted:  # Lightning ends the process after Ctrl-C, without a message
-                raise KeyboardInterrupt(stopped(cli.trainer)) from None
-            raise
     return 0
 
 

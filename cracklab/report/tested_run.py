@@ -96,13 +96,13 @@ def read_files(run: TestedRun, metric: Metric, intern: Intern) -> None:
             run.replicate.setdefault("seed_everything", str(run.environment.get("seed", "-")))
         if (path := run.folder / run_folder.METRICS).is_file():
             wanted = {"epoch", "seconds", metric.curve}
-            table = _read_table(path, usecols=lambda name: name in wanted)
+            table = _read_table(path, "epoch", usecols=lambda name: name in wanted)
             run.curve = table.drop(columns="seconds", errors="ignore")
             run.costs["epochs"] = float(len(table))
             if "seconds" in table:
                 run.costs["seconds"] = float(table["seconds"].sum())
         if (path := run.folder / run_folder.RESOURCES).is_file():
-            table = _read_table(path, usecols=lambda name: name in COSTS)
+            table = _read_table(path, "epoch", usecols=lambda name: name in COSTS)
             for name in table.columns.intersection(list(COSTS)):
                 values = table[name]
                 run.costs[str(name)] = float(values.max() if name == "gpu_peak_gb" else values.median())
@@ -114,14 +114,17 @@ def read_files(run: TestedRun, metric: Metric, intern: Intern) -> None:
         raise RunError(f"{path} cannot be read ({type(error).__name__}: {error}): test that run again") from None
 
 
-def _read_table(path: Path, **options: Any) -> pd.DataFrame:
-    """Read a table, which pandas would also read with zero bytes in its numbers.
+def _read_table(path: Path, key: str, **options: Any) -> pd.DataFrame:
+    """Read a table, which pandas would also read with zero bytes in its numbers, or if it were another file.
 
     Raises:
-        ValueError: if it holds zero bytes, as a file does that a power cut damaged.
+        ValueError: if it holds zero bytes, as a file does that a power cut damaged, or lacks the column of its key.
     """
-    if b"\0" in path.read_bytes():
+    content = path.read_bytes()
+    if b"\0" in content:
         raise ValueError("it holds zero bytes")
+    if key not in content.partition(b"\n")[0].decode().strip().split(","):
+        raise ValueError(f"it has no column {key!r}")
     table: pd.DataFrame = pd.read_csv(path, **options)
     return table
 
@@ -140,9 +143,8 @@ def _images(path: Path, metric: Metric, intern: Intern) -> Images | None:
         ValueError: if the images have no ids.
     """
     columns = metric.per_image.columns if metric.per_image else ()
-    table = _read_table(path, usecols=lambda name: name in ("id", "group", *columns), dtype={"id": str, "group": str})
-    if "id" not in table:
-        raise ValueError("it has no column 'id'")
+    names, texts = {"id", "group", *columns}, {"id": str, "group": str}
+    table = _read_table(path, "id", usecols=lambda name: name in names, dtype=texts)
     if table.empty:
         return None
     for name in ("id", "group"):

@@ -285,6 +285,19 @@ def test_folders_with_test_results_only_give_a_shorter_report(tmp_path, capsys):
     assert {path.stem for path in (tmp_path / "out/figures").iterdir()} == {"paired"}
 
 
+@pytest.mark.parametrize(
+    ("name", "key"), [("metrics.csv", "epoch"), ("resources.csv", "epoch"), ("per_image.csv", "id")]
+)
+def test_another_file_in_place_of_a_table_is_named(name, key, tmp_path, capsys):
+    folder = write_run(tmp_path / "run", "dice", 0.6, epochs=2)
+    (folder / name).write_text("seed_everything: 42\ntrainer:\n  accelerator: cpu\n")
+    with pytest.raises(SystemExit) as end:
+        main(["report", str(folder)])
+    assert end.value.code == 2
+    assert f"{name} cannot be read (ValueError: it has no column '{key}')" in capsys.readouterr().err
+    assert not (folder / "report").exists()
+
+
 def test_a_grid_of_two_numbers_has_a_heat_map(tmp_path):
     folder = write_grid(tmp_path / "grid", (1, 2, 4), (0.1, 0.25))
     assert main(["report", str(folder), "--metric", "test/hd95_px"]) == 0

@@ -36,6 +36,16 @@ def test_length_and_widths_of_curves(name):
         assert summary["width_max_px"] == pytest.approx(width, abs=LARGEST.get(name, 0.6))
 
 
+def test_thin_arcs_are_followed_to_their_ends():
+    rng = np.random.default_rng(0)
+    errors = []
+    for width, radius in ((1, 5), (2, 6)):
+        for span in np.repeat((60, 90, 180, 270), 6):
+            mask = arc(radius, width, rng.uniform(0, 360), span, rng.uniform(-0.5, 0.5, 2))
+            errors.append(measure_mask(mask).summary()["length_px"] - radius * np.radians(span))
+    assert np.sqrt(np.mean(np.square(errors))) < 1  # 1.7 px if lines continue straight
+
+
 @pytest.mark.parametrize(
     ("name", "tips", "branch_points"), [("crossing at 15 degrees", 4, 1), ("fork of 15 degrees", 3, 1)]
 )

@@ -15,12 +15,14 @@ LENGTH = {
     "sine, smallest radius 4.1, wide": 0.08,
     "corners of 90 degrees, 50 px apart": 0.04,
     "fork of 15 degrees": 0.03,
+    "arc, radius 6, 180 degrees, thin": 0.03,
 }
 """Accepted relative error of the length; 1 % for all other curves."""
 LARGEST = {
     "sine, smallest radius 4.6": 1.3,
     "sine, smallest radius 4.1, wide": 1.4,
     "corners of 90 degrees, 50 px apart": 2.1,
+    "crossing at 40 degrees, thin": 0.8,
 }
 """Accepted error of the largest width; 0.6 px for all other curves."""
 

@@ -49,9 +49,11 @@ def test_the_direction_of_a_tip_is_that_of_its_last_6_px(backwards):
         return crack(*(corners[::-1] if backwards else corners))
 
     hook = bent((-30, 0), (0, 0), (0, 1))  # its last pixel turns by 90 degrees
-    assert len(bridge_gaps([hook, crack((5, 1), (35, 1))], 5)) == 1
+    (joined,) = bridge_gaps([hook, crack((5, 1), (35, 1))], 5)
+    assert len(joined.branch_points) == 0  # from tip to tip
     corner = bent((-7, 40), (-7, 0), (0, 0))  # all of it leads upwards, its last 7 px lead to the right
-    assert len(bridge_gaps([corner, crack(ahead(5, 40), ahead(35, 40))], 5.01)) == 1
+    (joined,) = bridge_gaps([corner, crack(ahead(5, 40), ahead(35, 40))], 5.01)
+    assert len(joined.branch_points) == 0
 
 
 def test_the_gap_to_the_side_of_a_crack_is_measured_from_its_edge():
@@ -85,7 +87,7 @@ def test_two_tips_may_lead_to_the_same_place_on_a_side():
     cracks = [crack((0, 0), (46, 0)), crack((50, -30), (50, 30), area=5), crack((54, 0), (90, 0))]
     (joined,) = bridge_gaps(cracks, 4)
     assert joined.branch_points.tolist() == [[50, 0]] * 2
-    assert (len(joined.gaps), len(joined.tips), joined.area_px) == (2, 4, 7)
+    assert (len(joined.lines), len(joined.gaps), len(joined.tips), joined.area_px) == (3, 2, 4, 7)
 
 
 def test_cracks_that_are_joined_get_no_second_bridge():

@@ -221,7 +221,9 @@ def test_ranks_and_wins_are_over_folds_and_count_what_is_independent():
 
 
 def test_ranks_are_over_blocks_that_all_methods_have_and_ignore_rounding_errors():
-    scores = table({"a": [0.1 + 0.2, 0.5, 0.9, 0.8], "b": [0.3, 0.5, 0.7, 0.9], "c": [0.1, 0.1, np.nan, 0.1]}, 2, 2)
+    scores = table(
+        {"a": [0.1 + 0.2, 0.1 + 0.2, 0.9, 0.8], "b": [0.3, 0.3, 0.7, 0.9], "c": [0.1, 0.1, np.nan, 0.1]}, 2, 2
+    )
     found = average_ranks(
         scores, replication(scores), IOU
     )  # a and b tie in the first fold, b is best in what is left of the second

@@ -61,7 +61,7 @@ def continuation(line: Points, radius: float, distances: Floats) -> tuple[Points
     """
     count = min(len(line), max(6, round(FIT * radius)) + 1)
     factors = _least_squares(count, 2) @ line[:count]
-    if count > 7:
+    if count > 6:
         curved = _least_squares(count, 3) @ line[:count]
         sagitta = float(np.hypot(*curved[2])) * (count - 1) ** 2 / 4
         trust = sagitta**2 / (sagitta**2 + (NOISE_PX + NOISE * radius) ** 2)

@@ -104,7 +104,7 @@ def _candidates(anchors: Sequence[Anchor], bridge_px: float) -> Iterator[tuple[f
             if other.crack == tip.crack or not tip.leads_to(other.xy) or not other.leads_to(tip.xy):
                 continue
             is_side = other.outwards is None
-            gap = float(np.hypot(*(other.xy - tip.xy))) - (other.half_width if is_side else 0)
+            gap = float(np.hypot(*(other.xy - tip.xy))) - other.half_width  # 0 at a tip
             if gap <= bridge_px:
                 best[other.crack] = min(best.get(other.crack, (True, np.inf, 0)), (is_side, gap, end))
         yield from ((gap, start, end) for _, gap, end in best.values())

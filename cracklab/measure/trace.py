@@ -23,6 +23,8 @@ from cracklab.measure.widths import line_widths
 
 HOLE_PX = 16
 """Holes of up to this area are errors of the mask, not islands between two cracks, px."""
+SAME_PX = 1.0
+"""Branch points this close to the disc inscribed at another one are the same: where thin cracks cross, the skeleton has two."""
 
 
 def measure_mask(
@@ -188,13 +190,13 @@ def _valid_widths(
 
 
 def _distinct(junctions: list[Junction]) -> Points:
-    """Return the branch points (B, 2); of those inside of another's inscribed disc, the one with the largest disc."""
+    """Return the branch points (B, 2); of those within `SAME_PX` of another's inscribed disc, the one with the largest disc."""
     if not junctions:
         return np.empty((0, 2))
     points, radii = np.array([one.xy for one in junctions]), np.array([one.radius for one in junctions])
     tree, kept = cKDTree(points), np.ones(len(points), bool)
     for i in np.argsort(-radii, kind="stable"):
         if kept[i]:
-            kept[tree.query_ball_point(points[i], radii[i])] = False
+            kept[tree.query_ball_point(points[i], radii[i] + SAME_PX)] = False
             kept[i] = True
     return points[kept]

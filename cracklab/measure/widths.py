@@ -14,8 +14,8 @@ def line_widths(lines: list[Points], pixels: Points, depth: Floats) -> list[Floa
     """Compute the width at every vertex of the lines of one crack, px.
 
     The usual width, twice the exact distance to the background, is biased, because that distance reaches to the *centre of
-    a pixel outside*. The width is 1 px too large for an axis-parallel crack of odd width, exact for an even one, and 0.3
-    to 0.7 px too large in between, by angle. Area has no such bias at any angle: a pixel belongs to the mask if its
+    a pixel outside*. The width is 1 px too large for an axis-parallel crack of odd width, exact for an even one, and off by
+    -0.8 to +1.0 px in between, by angle and width. Area has no such bias at any angle: a pixel belongs to the mask if its
     centre is in the crack, so the expected number of pixels is the crack's area. Hence
 
         width(s) = number of pixels whose nearest vertex is within `k` of s / length of line between these vertices

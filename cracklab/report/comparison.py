@@ -60,13 +60,12 @@ def compare(scores: pd.DataFrame, blocks: Blocks, quantity: Quantity) -> list[Co
     Returns:
         One comparison for every pair of methods with a common block, in the order of the columns.
     """
-    values = scores.to_numpy(float)
-    good = quantity.goodness(values)
+    good = quantity.goodness(scores.to_numpy(float))
     pairs = [pair for pair in combinations(range(len(scores.columns)), 2) if not np.isnan(good[:, pair]).any(1).all()]
     found = []
     for pair in pairs:
         first, second = (str(scores.columns[i]) for i in pair)
-        found.append(_compare(first, second, good[:, pair], values[:, pair], blocks, len(pairs)))
+        found.append(_compare(first, second, good[:, pair], blocks, len(pairs)))
     corrected = holm(np.array([one.p for one in found]))
     return [replace(one, p_holm=float(p)) for one, p in zip(found, corrected, strict=True)]
 
@@ -83,14 +82,13 @@ def holm(p: Floats) -> Floats:
     [0.03, 0.06, 0.06]
     """
     order = np.argsort(p)  # NaN last
-    steps = np.where(np.isnan(p), 1.0, p)[order] * np.arange(len(p), 0, -1)
-    corrected = np.full(len(p), np.nan)
-    corrected[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
-    return np.where(np.isnan(p), np.nan, corrected)
+    corrected = np.empty(len(p))
+    corrected[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1.0)
+    return corrected
 
 
-def _compare(first: str, second: str, good: Floats, values: Floats, blocks: Blocks, family: int) -> Comparison:
-    """Compare two methods by goodness (rows, 2); `values` are the scores themselves."""
+def _compare(first: str, second: str, good: Floats, blocks: Blocks, family: int) -> Comparison:
+    """Compare two methods by goodness (rows, 2)."""
     gain = good[:, 0] - good[:, 1]
     units = np.round(blocks.replication.means(gain), 12)  # rounding errors must not get ranks
     if units.mean() < 0:
@@ -109,7 +107,7 @@ def _compare(first: str, second: str, good: Floats, values: Floats, blocks: Bloc
         family=family,
         rank_biserial=float((ranks * np.sign(units)).sum() / ranks.sum()),
         superiority=float(((units > 0) + 0.5 * (units == 0)).mean()),
-        seed_noise=blocks.seed_noise(np.where(common[:, None], values, np.nan)),
+        seed_noise=blocks.seed_noise(np.where(common[:, None], good, np.nan)),
         design=blocks.design(common),
     )
 

@@ -122,6 +122,10 @@ CURVES = {
     "branch at 30 degrees": (tee(30, 160, 80), 6),
     "fork of 30 degrees": (fork(30, 80), 6),
     "fork of 15 degrees": (fork(15, 80), 6),
+    "arc, radius 6, 180 degrees, thin": ([arc_curve(6, 180)], 2),
+    "sine, smallest radius 10.3, thin": ([sine_curve(20, 90, 270)], 3),
+    "crossing at 40 degrees, thin": (crossing(40, 160), 1),
+    "crossing at 15 degrees, thin": (crossing(15, 160), 2),
 }
 """Curves of known length, and the width to draw them with, px."""
 

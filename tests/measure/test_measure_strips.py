@@ -46,6 +46,14 @@ def test_widths_along_rows_and_columns_are_exact(width):
 
 
 @pytest.mark.parametrize("width", WIDTHS)
+def test_the_centre_line_of_a_band_along_the_border_is_its_middle(width):
+    mask = np.zeros((20, 80), bool)
+    mask[:width] = True
+    (line,) = measure_mask(mask).cracks[0].lines
+    np.testing.assert_allclose(line.points[:, 1], (width - 1) / 2, atol=0.01)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
 def test_widths_at_45_degrees_are_known_to_the_spacing_of_diagonal_lines_of_pixels(width):
     """Diagonal lines of pixels are 1 / sqrt(2) px apart."""
     for angle in (45, 135):

@@ -10,9 +10,9 @@ import pytest
 from replicated_scores import Design, Noise, draw
 from scipy import stats
 
-from cracklab.replication import Interval, Replication, mean_interval, p_value, standard_error
+from cracklab.replication import Interval, Replication, are_equal, mean_interval, p_value, standard_error
 from cracklab.report.blocks import Blocks
-from cracklab.report.comparison import compare, required_effect
+from cracklab.report.comparison import compare, holm, required_effect
 from cracklab.report.sentences import sentence
 from cracklab.report.statistics import (
     Quantity,
@@ -83,6 +83,9 @@ def test_the_ratio_of_splits_that_are_not_folds_comes_from_their_test_images():
     assert (found.unit, found.overlap) == ("split", 2 / 3)  # 2 of 5 images test
     assert Replication.of([0, 1, 2], [0] * 3, [0] * 3, [("a", "b")] * 3).overlap == 0  # one test set: like seeds
     assert Replication.of([0, 1, 2], [0] * 3, [0] * 3).overlap == 1  # unknown
+    assert Replication.of([0, 0, 1, 1], [0] * 4, [5, 6, 5, 6]).unit_of.tolist() == [0, 0, 1, 1]  # seeds are averaged
+    unequal = [("a", "b"), ("a", "b"), ("c", "d", "e", "f")]
+    assert Replication.of([0, 0, 1], [0] * 3, [5, 6, 5], unequal).overlap == 1  # of 6 images, 2 and 4 test
 
 
 def test_the_corrected_t_test_adds_the_ratio_of_test_to_training_images():
@@ -217,6 +220,17 @@ def test_ranks_and_wins_are_over_folds_and_count_what_is_independent():
     assert found.p_friedman == pytest.approx(stats.chi2.sf(chi2, 2))
 
 
+def test_ranks_are_over_blocks_that_all_methods_have_and_ignore_rounding_errors():
+    scores = table(
+        {"a": [0.1 + 0.2, 0.1 + 0.2, 0.9, 0.8], "b": [0.3, 0.3, 0.7, 0.9], "c": [0.1, 0.1, np.nan, 0.1]}, 2, 2
+    )
+    found = average_ranks(
+        scores, replication(scores), IOU
+    )  # a and b tie in the first fold, b is best in what is left of the second
+    assert found.average == {"b": 1.25, "a": 1.75, "c": 3}
+    assert found.wins == {"a": 0.5, "b": 1.5, "c": 0}
+
+
 def test_friedman_and_nemenyi_are_rarely_wrong_on_null_tables():
     made, wrong = Design(5, 1, 3), np.zeros(2)
     for runs in draw(np.random.default_rng(7), 200, 5, made, Noise(fold=1)):
@@ -247,6 +261,24 @@ def test_holm_steps_down_from_the_smallest_p():
     assert len(set(raw)) == 3
 
 
+def test_holm_is_at_most_1_and_counts_comparisons_without_a_test():
+    np.testing.assert_allclose(
+        holm(np.array([0.04, np.nan, 0.01])), [0.08, np.nan, 0.03]
+    )  # p.adjust(c(0.01, 0.04), n = 3) in R
+    assert holm(np.array([0.6, 0.7, np.nan])).tolist()[:2] == [1, 1]
+
+
+def test_comparisons_over_folds_have_the_corrected_test_and_interval():
+    rng = np.random.default_rng(12)
+    scores = table({name: list(rng.normal(size=15)) for name in "abc"}, 5, 3)
+    for one in comparisons(scores):
+        gain = (scores[one.first] - scores[one.second]).groupby(level="fold").mean()
+        error = math.sqrt((1 / 5 + 1 / 4) * gain.var())  # Nadeau and Bengio 2003 for five folds
+        assert one.p == pytest.approx(2 * stats.t.sf(gain.mean() / error, 4))
+        limits = stats.t.interval(1 - 0.05 / 3, 4, gain.mean(), error)
+        assert (one.difference.low, one.difference.high) == pytest.approx(limits)
+
+
 def test_the_interval_of_one_of_three_comparisons_has_a_third_of_the_error():
     rng = np.random.default_rng(9)
     scores = table({name: list(rng.normal(size=6)) for name in "abc"}, 1, 6)
@@ -269,6 +301,9 @@ def test_the_jackknife_of_a_mean_is_students_interval():
     found = jackknife_interval([values, np.ones(40)], range(40), lambda total, number: total / number)
     assert (found.low, found.high) == pytest.approx(stats.t.interval(0.95, 39, values.mean(), stats.sem(values)))
     assert found.units == 40
+    two = values[:2]
+    found = jackknife_interval([two, np.ones(2)], range(2), lambda total, number: total / number, level=0.99)
+    assert (found.low, found.high) == pytest.approx(stats.t.interval(0.99, 1, two.mean(), stats.sem(two)))
 
 
 def test_the_jackknife_leaves_out_whole_groups():
@@ -312,6 +347,8 @@ def test_seed_noise_is_the_pooled_standard_deviation():
         math.sqrt((2 + 8 + 0) / 3)
     )  # squares about the means of folds, 3 degrees
     assert seed_noise(table({"a": [1.0, 2]}, 2)) is None
+    (one,) = comparisons(table({"a": [1.0, 3, 10, 14], "b": [5.0, 5, 7, np.nan]}, 2, 2))
+    assert one.seed_noise == 1  # sqrt((2 + 0) / 2): the block that b lacks is left out
 
 
 def test_a_block_that_one_method_lacks_is_left_out():
@@ -406,6 +443,12 @@ def test_scores_that_differ_by_rounding_errors_alone_are_equal():
     for units in (third, replication(scores).means(scores["a"].to_numpy())):
         assert math.isnan(mean_interval(units, 0.5).low)
         assert math.isnan(p_value(units, 0.5))
+    assert are_equal(1e6 * third)
+    assert not are_equal(np.array([1e-14, 2e-14]))
+    (one,) = comparisons(table({"a": [0.1 + 0.2, 0.5, 0.6], "b": [0.3, 0.4, 0.4]}, 3))
+    assert (one.superiority, one.rank_biserial) == pytest.approx(
+        (2.5 / 3, 5 / 6)
+    )  # a tie, and the signed ranks 2 and 3
     constant = jackknife_interval([np.full(9, 0.7), np.ones(9)], range(9), lambda total, number: total / number)
     assert math.isnan(constant.low)  # no spread is no certainty
 

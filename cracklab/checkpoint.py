@@ -99,6 +99,11 @@ class Payload:
         )
 
 
+def shipped() -> dict[str, Path]:
+    """Return the files of the models that ship, by name."""
+    return {file.stem: file for file in sorted(WEIGHTS.glob("*.ckpt"))}
+
+
 def checkpoint_file(name: str | Path) -> Path:
     """Return the file of a checkpoint: that of a model that ships for `cracklab:NAME` or its bare name, else the path.
 
@@ -109,7 +114,7 @@ def checkpoint_file(name: str | Path) -> Path:
         >>> checkpoint_file("cracklab:cracks").name, checkpoint_file("RUN/checkpoints/best.ckpt").name
         ('cracks.ckpt', 'best.ckpt')
     """
-    known = {file.stem: file for file in WEIGHTS.glob("*.ckpt")}
+    known = shipped()
     wanted = str(name).removeprefix(SHIPPED)
     if wanted in known and not Path(name).exists():
         return known[wanted]

@@ -1,22 +1,26 @@
 """False alarms: the area predicted as crack on photos without any, and what is mistaken for a crack.
 
-    python tests/benchmarks/bench_false_alarms.py [--ckpt_path cracklab:cracks] [--count 60] [--kinds 20]
+    python tests/benchmarks/bench_false_alarms.py [--ckpt_path cracklab:cracks] [--count 60] [--kinds 20] [--picture FILE.jpg]
 
 prints the false area on drawn photos without a crack and on the pictures of surfaces that scikit-image ships. `--kinds 20` prints
 the false area by kind of what is drawn: 20 photos each show one kind of surface, or one kind of mark, object or weathering on
 concrete. The photos of a kind differ from those of plain concrete in nothing else, so that the difference is due to the kind.
-`--scales 1` overrides the scales of the checkpoint.
+`--picture FILE.jpg` writes a picture of false alarms and of cracks that are missed, all on drawn photos. `--scales 1` overrides the
+scales of the checkpoint.
 """
 
 import argparse
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from cracklab import pictures
 from cracklab.predict.predictor import Predictor, load
 from cracklab.predict.scales import parse_scales
 from cracklab.synthetic.randomized import objects, surfaces
@@ -29,6 +33,10 @@ SIDE = 512
 """Height and width of the drawn photos, px."""
 GOAL = 0.05
 """Largest false area, %."""
+ALARMS = {"surface stones": 7, "shadow": 8, "object grass": 7, "mark sealed_crack": 5, "object leaves": 2}
+"""Kind and seed of the photos whose false alarms are shown."""
+MISSES = {"dust in the crack": 29, "cracks among stones": 8, "wide, out of focus": 41}
+"""Title and seed of the photos whose missed cracks are shown."""
 PICTURES = ("brick", "grass", "gravel")
 Photo = NDArray[np.uint8]
 Scene = Callable[[Generator, Floats, float], Floats]
@@ -110,12 +118,32 @@ def print_kinds(predictor: Predictor, count: int) -> None:
         print(f"| {name} | {one.mean():.3f} | {one.max():.2f} | {(one > GOAL).sum()} | {one.argmax()} |", flush=True)
 
 
+def write_picture(predictor: Predictor, path: Path, side: int = 184) -> None:
+    """Write photos on which the model fails, each above its errors in colour."""
+    shown = {}
+    for name, seed in ALARMS.items():
+        photo = scene_photo(scenes()[name], seed)
+        shown[name.rpartition(" ")[2].replace("_", " ")] = photo, np.zeros(photo.shape[:2], np.bool_)
+    for name, seed in MISSES.items():
+        photo, mask = draw(np.random.default_rng(seed), (256, 256))
+        shown[name] = photo, mask > 0
+    tiles = []
+    for photo, truth in shown.values():
+        errors = pictures.error_overlay(photo, truth, predictor.predict(photo).mask > 0)
+        pair = [cv2.resize(one, (side, side), interpolation=cv2.INTER_AREA) for one in (photo, errors)]
+        tiles.append(np.concatenate(pair))
+    half = len(tiles) // 2
+    rows = [pictures.side_by_side(tiles[part], list(shown)[part]) for part in (slice(half), slice(half, None))]
+    cv2.imwrite(str(path), pictures.stack_rows(rows)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 75])
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ckpt_path", default="cracklab:cracks")
     parser.add_argument("--scales", type=parse_scales)
     parser.add_argument("--count", type=int, default=60, help="drawn photos without a crack")
     parser.add_argument("--kinds", type=int, default=0, metavar="COUNT", help="photos of each kind")
+    parser.add_argument("--picture", type=Path, help="a file to write")
     options = parser.parse_args()
     torch.set_num_threads(1)
     start = time.monotonic()
@@ -123,4 +151,6 @@ if __name__ == "__main__":
     for count, show in ((options.count, print_alarms), (options.kinds, print_kinds)):
         if count:
             show(model, count)
+    if options.picture:
+        write_picture(model, options.picture)
     print(f"\n{time.monotonic() - start:.0f} s")

@@ -104,6 +104,16 @@ def shipped() -> dict[str, Path]:
     return {file.stem: file for file in sorted(WEIGHTS.glob("*.ckpt"))}
 
 
+def ships(path: str | Path) -> bool:
+    """Return whether the file of a checkpoint is that of a model that ships.
+
+    Example:
+        >>> ships(checkpoint_file("cracklab:cracks")), ships("RUN/checkpoints/cracks.ckpt")
+        (True, False)
+    """
+    return Path(path).resolve().parent == WEIGHTS.resolve()
+
+
 def checkpoint_file(name: str | Path) -> Path:
     """Return the file of a checkpoint: that of a model that ships for `cracklab:NAME` or its bare name, else the path.
 

@@ -10,7 +10,8 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
-from timm.layers import Conv2dSame, get_same_padding
+from timm.layers.conv2d_same import Conv2dSame
+from timm.layers.padding import get_same_padding
 from torch import Tensor, nn
 
 from cracklab.errors import CracklabError

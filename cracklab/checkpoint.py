@@ -99,6 +99,21 @@ class Payload:
         )
 
 
+def shipped() -> dict[str, Path]:
+    """Return the files of the models that ship, by name."""
+    return {file.stem: file for file in sorted(WEIGHTS.glob("*.ckpt"))}
+
+
+def ships(path: str | Path) -> bool:
+    """Return whether the file of a checkpoint is that of a model that ships.
+
+    Example:
+        >>> ships(checkpoint_file("cracklab:cracks")), ships("RUN/checkpoints/cracks.ckpt")
+        (True, False)
+    """
+    return Path(path).resolve().parent == WEIGHTS.resolve()
+
+
 def checkpoint_file(name: str | Path) -> Path:
     """Return the file of a checkpoint: that of a model that ships for `cracklab:NAME` or its bare name, else the path.
 
@@ -109,7 +124,7 @@ def checkpoint_file(name: str | Path) -> Path:
         >>> checkpoint_file("cracklab:cracks").name, checkpoint_file("RUN/checkpoints/best.ckpt").name
         ('cracks.ckpt', 'best.ckpt')
     """
-    known = {file.stem: file for file in WEIGHTS.glob("*.ckpt")}
+    known = shipped()
     wanted = str(name).removeprefix(SHIPPED)
     if wanted in known and not Path(name).exists():
         return known[wanted]

@@ -7,12 +7,19 @@ from textwrap import fill
 from typing import Any
 
 from cracklab import run_folder
+from cracklab.checkpoint import ships
 from cracklab.errors import RunError
 from cracklab.predict.tiles import GRID
 from cracklab.tables import escaped
 
 SHOWN = ("iou", "dice", "precision", "recall", "iou_image", "dice_image", "hd95_px", "boundary_iou", "cl_dice")
 """Scores of test_metrics.json that a card shows."""
+
+SHIPPED = (
+    "This model ships with cracklab. Its card has its scores without labels, false alarms and pictures of failures: "
+    "`cracklab models cracks`, or cracklab/weights/README.md. NOTICE names the weights that its training started from."
+)
+"""Metrics of a model that ships."""
 
 RUN = """\
     pip install onnxruntime numpy opencv-python-headless
@@ -69,7 +76,7 @@ def model_card(
             f"{settings['tile']} px that overlap by {settings['overlap']} px{_reason(settings)}.",
         ],
         "## Data": [_data(origin, training)],
-        "## Metrics": _metrics(run_folder.run_of(checkpoint), settings),
+        "## Metrics": [SHIPPED] if ships(checkpoint) else _metrics(run_folder.run_of(checkpoint), settings),
         "## Intended use": [USE],
         "## Limits": [LIMITS],
     }
@@ -92,7 +99,7 @@ def _scales(settings: Mapping[str, Any]) -> str:
 
 def _reason(settings: Mapping[str, Any]) -> str:
     if settings["reach"] is None:
-        return " (the net looks at the whole image, so tiles and one pass differ)"
+        return " (the net sees farther than that, so tiles and one pass differ)"
     return f", twice the net's reach of {settings['reach']} px"
 
 

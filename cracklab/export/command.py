@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from cracklab.checkpoint import checkpoint_file
+from cracklab.checkpoint import checkpoint_file, ships
 from cracklab.command_parser import CommandParser
 from cracklab.errors import RunError
 from cracklab.export.card import model_card
@@ -26,7 +26,7 @@ from cracklab.warning_filters import filter_warnings
 
 SOURCES = {"run.py": ("cracklab.export", "bundle.py"), "tiles.py": ("cracklab.predict", "tiles.py")}
 """Source files in a bundle, and the package and file that each is a copy of."""
-FILES = ("model.onnx", "model.onnx.data", "config.yaml", "README.md", "SHA256SUMS", *SOURCES)
+FILES = ("model.onnx", "model.onnx.data", "config.yaml", "README.md", "SHA256SUMS", "NOTICE", *SOURCES)
 """All files of a bundle."""
 
 
@@ -90,6 +90,8 @@ def write_bundle(folder: Path, model: TrainedModel) -> float:
     (folder / "config.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     for name, (package, source) in SOURCES.items():
         (folder / name).write_bytes(files(package).joinpath(source).read_bytes())
+    if ships(model.path):  # its licence asks that copies keep the notice
+        shutil.copyfile(Path(model.path).with_name("NOTICE"), folder / "NOTICE")
     (folder / "README.md").write_text(model_card(settings, origin, training, model.path, difference), encoding="utf-8")
     sums = [f"{sha256(path)}  {path.name}\n" for path in sorted(folder.iterdir())]
     (folder / "SHA256SUMS").write_text("".join(sums), encoding="utf-8")

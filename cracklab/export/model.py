@@ -1,5 +1,6 @@
 """The net as ONNX, from grey levels to probabilities and masks, and the comparison with PyTorch."""
 
+import copy
 import logging
 import warnings
 from pathlib import Path
@@ -9,6 +10,8 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
+from timm.layers.conv2d_same import Conv2dSame
+from timm.layers.padding import get_same_padding
 from torch import Tensor, nn
 
 from cracklab.errors import CracklabError
@@ -49,6 +52,54 @@ class Deployed(nn.Module):
         return probability, probability.argmax(1, keepdim=True).to(torch.uint8)
 
 
+def with_constant_padding(deployed: Deployed) -> Deployed:
+    """Return a copy whose convolutions with TensorFlow's padding pad by constants.
+
+    timm's `Conv2dSame` computes its padding from the size of its input. For torch's exporter, which keeps sizes as expressions,
+    these grow with every such layer, so that EfficientNet-Lite0 takes more than minutes. If the stride divides the side, as it does
+    for sides of multiples of 32 px and nets that reduce them at most 32 times, the padding is max(d (k - 1) + 1 - s, 0) for every
+    side; `compare` checks it.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> net = nn.Sequential(Conv2dSame(3, 1, 3, stride=2))
+        >>> deployed = Deployed(SimpleNamespace(net=net, transform=None, threshold=0.5, memory_format=None))
+        >>> image = torch.rand(1, 3, 64, 32)
+        >>> with_constant_padding(deployed).net
+        Sequential(
+          (0): Sequential(
+            (0): ZeroPad2d((0, 1, 0, 1))
+            (1): Conv2d(3, 1, kernel_size=(3, 3), stride=(2, 2))
+          )
+        )
+        >>> torch.equal(with_constant_padding(deployed).net(image), net(image))
+        True
+    """
+    fixed = copy.deepcopy(deployed)
+    for name, conv in list(fixed.named_modules()):
+        if isinstance(conv, Conv2dSame):
+            parent, _, own = name.rpartition(".")
+            setattr(fixed.get_submodule(parent), own, _constant_padding(conv))
+    return fixed
+
+
+def _constant_padding(conv: Conv2dSame) -> nn.Sequential:
+    sizes: Any = zip(conv.stride, conv.kernel_size, conv.stride, conv.dilation, strict=True)
+    down, across = (get_same_padding(*one) for one in sizes)  # of a side of one stride, and so of every multiple of it
+    plain = nn.Conv2d(
+        conv.in_channels,
+        conv.out_channels,
+        conv.kernel_size,  # type: ignore[arg-type]
+        conv.stride,  # type: ignore[arg-type]
+        0,
+        conv.dilation,  # type: ignore[arg-type]
+        conv.groups,
+        conv.bias is not None,
+    )
+    plain.load_state_dict(conv.state_dict())
+    return nn.Sequential(nn.ZeroPad2d((across // 2, across - across // 2, down // 2, down - down // 2)), plain)
+
+
 def to_onnx(deployed: Deployed, path: Path, metadata: dict[str, str]) -> None:
     """Write a net as ONNX, for batches of any size and images whose sides are multiples of 32 px.
 
@@ -62,7 +113,7 @@ def to_onnx(deployed: Deployed, path: Path, metadata: dict[str, str]) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             program: Any = torch.onnx.export(
-                deployed,
+                with_constant_padding(deployed),
                 (example,),
                 dynamo=True,
                 verbose=False,

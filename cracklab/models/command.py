@@ -1,6 +1,6 @@
-"""`cracklab models [NAMES...] [--config FILE...]`: parameters and multiply-adds of nets."""
+"""`cracklab models [NAMES...] [--config FILE...]`: models that ship and their cards; parameters and multiply-adds of nets."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -39,7 +39,7 @@ class Cost:
 
 
 def run(command: str, arguments: Sequence[str]) -> int:
-    """Print a table of nets.
+    """Print the models that ship and a table of nets; of names, the cards and the nets of these names.
 
     Args:
         command: `models`.
@@ -51,8 +51,10 @@ def run(command: str, arguments: Sequence[str]) -> int:
     Raises:
         ConfigError: for an unknown name or option, or a configuration without a net.
     """
-    parser = CommandParser(command, "List nets with their parameters and multiply-adds.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="nets of configs/model (default: all)")
+    parser = CommandParser(command, "List models that ship, and nets with their parameters and multiply-adds.")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="nets of configs/model (default: all); of a model that ships, its card"
+    )
     parser.add_argument(
         "--config", action="append", default=[], metavar="FILE", help="a configuration; repeat to overlay"
     )
@@ -63,18 +65,34 @@ def run(command: str, arguments: Sequence[str]) -> int:
         value = getattr(options, name)
         if value is not None and value < 1:
             raise ConfigError(f"--{name} is {value}: give a number of at least 1")
-    chosen = {name: [_file(name)] for name in options.names}
+    from cracklab.checkpoint import SHIPPED, shipped  # imports torch, which --help does not need
+
+    ready = shipped()
+    cards = [name.removeprefix(SHIPPED) for name in options.names if name.removeprefix(SHIPPED) in ready]
+    chosen = {name: [_file(name, ready)] for name in options.names if name.removeprefix(SHIPPED) not in ready}
     if options.config:
         files = [config_files.find(file) for file in options.config]
         chosen[files[-1].stem] = files
-    costs = {name: net_cost(files, options.size, options.channels) for name, files in (chosen or _all()).items()}
-    print(as_table(costs, options.size))
-    if not chosen:
-        from cracklab.checkpoint import SHIPPED, WEIGHTS
-
-        print(f"\nModels that ship, for --ckpt_path; cards in {WEIGHTS}/README.md:")
-        print("\n".join(f"  {SHIPPED}{file.stem}" for file in sorted(WEIGHTS.glob("*.ckpt"))))
+    if cards:
+        print("\n\n".join(card(ready[name]) for name in cards), end="\n\n" if chosen else "\n")
+    elif not chosen:
+        sizes = [f"  {SHIPPED}{name}  {file.stat().st_size / 1e6:.1f} MB" for name, file in ready.items()]
+        print(
+            "Models that ship, for --ckpt_path; `cracklab models NAME` prints a card:", *sizes, "", sep="\n", flush=True
+        )
+    if chosen or not cards:
+        costs = {name: net_cost(files, options.size, options.channels) for name, files in (chosen or _all()).items()}
+        print(as_table(costs, options.size))
     return 0
+
+
+def card(file: Path) -> str:
+    """Return the card of a model that ships, Markdown: its section of README.md beside it, and where that file is."""
+    readme = file.with_name("README.md")
+    lines = readme.read_text(encoding="utf-8").splitlines()
+    start = lines.index(f"## {file.stem}")
+    end = next((i for i in range(start + 1, len(lines)) if lines[i].startswith("## ")), len(lines))
+    return "\n".join([*lines[start:end], "", f"This card with its pictures: {readme}"])
 
 
 def as_table(costs: Mapping[str, Cost], size: int) -> str:
@@ -160,10 +178,12 @@ def _all() -> dict[str, list[Path]]:
     return {path.stem: [path] for path in sorted((config_files.folder() / "model").glob("*.yaml"))}
 
 
-def _file(name: str) -> Path:
+def _file(name: str, ready: Collection[str]) -> Path:
     known = _all()
     if name not in known:
-        raise ConfigError(f"no net of configs/model is called {name!r}{nearest(name, known)}")
+        raise ConfigError(
+            f"no net of configs/model and no model that ships is called {name!r}{nearest(name, [*known, *ready])}"
+        )
     return known[name][0]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from cracklab.checkpoint import WEIGHTS
+from cracklab.checkpoint import ships
 from cracklab.errors import ConfigError
 
 Scales = tuple[float, ...]
@@ -51,14 +51,10 @@ def choose_scales(scales: Sequence[float] | None, checkpoints: Sequence[str | Pa
         ((1.0,), (2.0, 1.0))
     """
     if scales is None:
-        defaults = {SHIPPED.get(Path(path).stem, TRAINED) if _ships(path) else TRAINED for path in checkpoints}
+        defaults = {SHIPPED.get(Path(path).stem, TRAINED) if ships(path) else TRAINED for path in checkpoints}
         return defaults.pop() if len(defaults) == 1 else TRAINED
     _check(scales, ",".join(map(str, scales)))
     return tuple(float(scale) for scale in scales)
-
-
-def _ships(path: str | Path) -> bool:
-    return Path(path).resolve().parent == WEIGHTS.resolve()
 
 
 def _check(scales: Sequence[float], given: str) -> None:

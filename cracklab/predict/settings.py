@@ -91,15 +91,18 @@ def as_text(settings: dict[str, Any]) -> str:
         >>> settings = {"checkpoints": [{}], "threshold": 0.4, "scale": [0.25, 0.25], "tile": 512, "overlap": 6, "reach": 3}
         >>> as_text(settings)
         "1 checkpoint, threshold 0.400; photos at 0.25 of their size; tiles of 512 px, overlap 6 px, twice the net's reach of 3 px"
+        >>> as_text({**settings, "scales": [4, 2, 1]}).split("; ")[1]
+        'photos at 1, 0.5 and 0.25 of their size, fused'
     """
     count = len(settings["checkpoints"])
     overlap, reach = settings["overlap"], settings["reach"]
     scales = [f"{settings['scale'][0] * one:.3g}" for one in settings.get("scales", [1.0])]
+    sizes = " and ".join(filter(None, [", ".join(scales[:-1]), scales[-1]]))
     threshold = f"threshold {settings['threshold']:.3f}" if settings["threshold"] is not None else "most probable class"
     reason = f"twice the net's reach of {reach} px" if reach is not None else "not from its reach: edges may show"
     return (
         f"{f'mean of {count} checkpoints' if count > 1 else '1 checkpoint'}, {threshold}{' (mean)' * (count > 1)}; "
-        f"photos at {' and '.join(scales)} of their size{', fused' * (len(scales) > 1)}; tiles of {settings['tile']} px, overlap {overlap} px, {reason}"
+        f"photos at {sizes} of their size{', fused' * (len(scales) > 1)}; tiles of {settings['tile']} px, overlap {overlap} px, {reason}"
     )
 
 

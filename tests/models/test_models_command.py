@@ -7,6 +7,7 @@ import pytest
 import yaml
 from support import ROOT
 
+from cracklab.checkpoint import WEIGHTS
 from cracklab.cli import main
 
 
@@ -44,6 +45,21 @@ def test_every_net_with_a_configuration_is_listed(capsys):
     assert all(float(row[-1]) > 0 for row in found.values())
 
 
+def test_models_that_ship_are_listed_and_their_names_print_their_cards(capsys):
+    assert main(["models"]) == 0
+    said = capsys.readouterr().out
+    assert said.splitlines()[1] == f"  cracklab:cracks  {(WEIGHTS / 'cracks.ckpt').stat().st_size / 1e6:.1f} MB"
+    assert "unet_resnet34" in said
+    section = (WEIGHTS / "README.md").read_text().partition("\n## cracks\n")[2].strip()
+    for name in ("cracks", "cracklab:cracks"):
+        assert main(["models", name]) == 0
+        said = capsys.readouterr().out
+        assert said.startswith("## cracks\n\n" + section)
+        assert "unet_resnet34" not in said
+    found, _ = rows(capsys, "cracks", "unet_resnet34", "--size", "64")
+    assert "unet_resnet34" in found
+
+
 def test_a_configuration_may_have_overlays_and_other_channels(capsys, tmp_path):
     overlay = {"model": {"net": {"init_args": {"encoder_name": "resnet34"}}}, "data": {"channels": 1}}
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(overlay))
@@ -66,6 +82,7 @@ def test_an_image_size_that_a_net_rejects_is_reported(capsys):
     ("arguments", "message"),
     [
         (["unet_plusplus"], "did you mean 'unetplusplus'?"),
+        (["craks"], "did you mean 'cracks'?"),
         (["--config", "cracklab:data/folders"], "has no model.net"),
         (["--config", "no.yaml"], "no.yaml does not exist"),
         (["unet", "--size", "0"], "--size is 0: give a number of at least 1"),

@@ -6,6 +6,7 @@ from crack_shapes import CURVES, arc, arc_curve, crossing, curve_length, drawn, 
 from scipy.spatial import cKDTree
 
 from cracklab.measure import measure_mask
+from cracklab.measure.centring import _interpolate, smooth
 
 LENGTH = {
     "arc, radius 20, 100 degrees": 0.03,
@@ -70,6 +71,22 @@ def test_lines_are_not_centred_where_another_crack_is_beside_them(curves, width)
     rng = np.random.default_rng(0)
     lengths = [measure_mask(drawn(curves, width, rng)).summary()["length_px"] for _ in range(4)]
     assert np.mean(lengths) == pytest.approx(curve_length(*curves), rel=0.01)
+
+
+def test_smoothing_shrinks_a_circle_by_the_square_of_what_a_gaussian_removes():
+    sigma, radius = 3.0, 12.0
+    removed = 1 - np.exp(
+        -(sigma**2) / (2 * radius**2)
+    )  # Fourier transform of the Gaussian at the frequency of the circle
+    line = smooth(arc_curve(radius, 360), sigma)
+    np.testing.assert_array_equal(line[0], line[-1])
+    np.testing.assert_allclose(np.hypot(*line.T), radius * (1 - removed**2), atol=0.005)
+
+
+def test_vertices_without_a_middle_move_like_their_neighbours():
+    offsets = np.array([np.nan, 1, np.nan, np.nan, 4, np.nan])
+    assert _interpolate(offsets)
+    np.testing.assert_allclose(offsets, np.interp(np.arange(6), [1, 4], [1, 4]))
 
 
 def test_thin_arcs_are_followed_to_their_ends():

@@ -14,7 +14,8 @@ from cracklab.cli import main
 def rows(capsys, *arguments):
     assert main(["models", *arguments]) == 0
     lines = capsys.readouterr().out.splitlines()
-    return {line.split()[0]: line.split()[1:] for line in lines[1:] if line.count("  ") > 3}, lines
+    table = lines[next(i for i, line in enumerate(lines) if line.startswith("net ")) + 1 :]
+    return {line.split()[0]: line.split()[1:] for line in table if line.count("  ") > 3}, lines
 
 
 def test_multiply_adds_and_parameters_are_those_of_the_formulas(capsys):

@@ -17,7 +17,10 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reas
 
 @pytest.mark.slow
 def test_memory_is_bounded_and_grows_by_little(tmp_path):
-    """Less than 1 GiB beyond imports and net at 24 megapixels, and at most 8 bytes for a further pixel."""
+    """Less than 1 GiB beyond imports and net at 24 megapixels, and at most 14 bytes for a further pixel.
+
+    The probability of noise, 2 bytes a pixel, is encoded in memory, which takes OpenCV three times that: only so is a full disk noticed.
+    """
     sys.path.insert(0, str(BENCH.parent))
     from bench_predict import picture
 
@@ -40,4 +43,4 @@ def test_memory_is_bounded_and_grows_by_little(tmp_path):
         peaks[megapixels] = json.loads(done.stdout.splitlines()[-1])["peak"] * 1024**2
     print(peaks)
     assert peaks[24] < 1024**3
-    assert (peaks[48] - peaks[24]) / 24e6 <= 8
+    assert (peaks[48] - peaks[24]) / 24e6 <= 14

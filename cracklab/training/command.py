@@ -178,10 +178,10 @@ class CrackCLI(LightningCLI):
         try:
             with resume_errors(self.trainer):
                 super()._run_subcommand(self.command)
-        except SystemExit:
-            if self.trainer.interrupted:  # Lightning ends the process after Ctrl-C, without a message
-                raise KeyboardInterrupt(stopped(self.trainer)) from None
-            raise
+        except SystemExit as end:
+            if isinstance(end, SIGTERMException) or not self.trainer.interrupted:
+                raise
+            raise KeyboardInterrupt(stopped(self.trainer)) from None  # Lightning ends the process without a message
 
     def close(self) -> None:
         """Let other processes train in the run folder."""

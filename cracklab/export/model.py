@@ -84,17 +84,11 @@ def with_constant_padding(deployed: Deployed) -> Deployed:
 
 
 def _constant_padding(conv: Conv2dSame) -> nn.Sequential:
-    sizes: Any = zip(conv.stride, conv.kernel_size, conv.stride, conv.dilation, strict=True)
+    of: Any = conv  # torch gives the sizes of a layer a wider type than its constructor takes
+    sizes = zip(of.stride, of.kernel_size, of.stride, of.dilation, strict=True)
     down, across = (get_same_padding(*one) for one in sizes)  # of a side of one stride, and so of every multiple of it
     plain = nn.Conv2d(
-        conv.in_channels,
-        conv.out_channels,
-        conv.kernel_size,  # type: ignore[arg-type]
-        conv.stride,  # type: ignore[arg-type]
-        0,
-        conv.dilation,  # type: ignore[arg-type]
-        conv.groups,
-        conv.bias is not None,
+        of.in_channels, of.out_channels, of.kernel_size, of.stride, 0, of.dilation, of.groups, of.bias is not None
     )
     plain.load_state_dict(conv.state_dict())
     return nn.Sequential(nn.ZeroPad2d((across // 2, across - across // 2, down // 2, down - down // 2)), plain)

@@ -22,7 +22,7 @@ from cracklab.files import write_text
 
 RUN_ID = "wandb/run_id"
 """File of a run folder that holds its W&B id."""
-CHANGED_VARIABLES = ("WANDB_MODE", "WANDB_SILENT", "WANDB_DATA_DIR")
+CHANGED_VARIABLES = ("WANDB_MODE", "WANDB_SILENT", "WANDB_DATA_DIR", "WANDB_ERROR_REPORTING")
 """Environment variables that a run changes: Lightning the first, `wandb_logger` the others."""
 ANSWER_S, OPEN_S = 5.0, 8.0
 """Seconds in which the server must answer at all, and in which a run must be open; else the run is offline."""
@@ -92,10 +92,12 @@ def wandb_logger(settings: WandbSettings, folder: Path, name: str) -> Any:
         name: start of the name of the W&B run, if the settings have no name.
     """
     mode = os.environ.get("WANDB_MODE") or settings.mode
-    if mode == "auto":
-        mode = choose_mode()
+    if mode in ("auto", "online"):
+        mode = choose_mode(mode)
     if mode in ("disabled", "dryrun"):
         return False
+    # W&B's reports about itself would wait for a silent server for 20 s at the end, even of an offline run
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     import wandb  # takes a second
     from lightning.pytorch.loggers import WandbLogger
 
@@ -143,9 +145,13 @@ def open_run(logger: Any) -> None:
         logger.experiment  # noqa: B018 - opens the run
 
 
-def choose_mode() -> str:
-    """Return `online` if a key is set and the server answers, else `offline` after stating the reason."""
-    if not has_key():
+def choose_mode(wanted: Literal["auto", "online"] = "auto") -> str:
+    """Return `online` if the server answers and a key is set, else `offline` after stating the reason.
+
+    Args:
+        wanted: `online` leaves a missing key to W&B, which also takes one from a prompt or a setting of its own.
+    """
+    if wanted == "auto" and not has_key():
         rank_zero_info("W&B: offline, since no key is set (`wandb login` sets one; `wandb sync` uploads offline runs)")
         return "offline"
     reason = unreachable(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai"))

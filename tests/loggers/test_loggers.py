@@ -8,7 +8,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -54,14 +54,30 @@ def test_a_server_that_accepts_and_never_answers_is_not_reachable(silent):
     assert loggers.unreachable(silent, 0.2) == "127.0.0.1 does not answer within 0.2 s"
 
 
+@pytest.fixture
+def hanging():
+    """The address of a server that answers the probe, and then no request."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            time.sleep(120)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.block_on_close = False
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("mode", ["auto", "online"])
-def test_a_run_with_a_silent_server_is_offline_within_15_seconds(free, silent, tmp_path, mode):
-    """Whether the probe finds it silent, or the start of the run that the user wants to be online."""
+@pytest.mark.parametrize(("kind", "mode"), [("silent", "auto"), ("silent", "online"), ("hanging", "auto")])
+def test_a_run_with_a_silent_server_is_offline_within_15_seconds(free, request, tmp_path, kind, mode):
+    """Whether the probe finds it silent, or the start of the run."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
     environment |= {
         "WANDB_API_KEY": "x" * 40,
-        "WANDB_BASE_URL": silent,
+        "WANDB_BASE_URL": request.getfixturevalue(kind),
         "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}",
     }
     call = ["fit", "--config", str(QUICKSTART), *TINY, "--model.net=support.TinyNet", "--data.layout.train=8"]

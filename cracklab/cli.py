@@ -24,6 +24,10 @@ COMMANDS = {
         "cracklab.report.command",
         "write tables, figures and one page from runs, kfold and study folders: DIR [DIR ...]",
     ),
+    "audit": (
+        "cracklab.audit.command",
+        "list masks that are probably wrong: KFOLD, or --ckpt_path CKPT --config FILE --out DIR",
+    ),
     "measure": (
         "cracklab.measure.command",
         "measure length, width, tips and branch points of cracks in masks: MASKS [--mm_per_px X] [--out DIR]",

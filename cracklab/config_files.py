@@ -1,5 +1,6 @@
 """Configuration files: where those of cracklab are, how they are read, and how `--config` is replaced in arguments."""
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -105,3 +106,9 @@ def resolve(arguments: Sequence[str]) -> list[str]:
         return [path]
 
     return replace(arguments, readable)
+
+
+def data_section(value: str) -> list[str]:
+    """Return the data section of the configuration that a value of `--config` names, as a value of `--config`."""
+    content = read(find(value))
+    return [json.dumps({"data": content["data"]} if "data" in content else {})]

@@ -11,6 +11,7 @@ fold.json            of a run on one fold: its number and the images on each sid
 test_metrics.json    from test: name -> finite number or null
 per_image.csv        from test: one row per image, first column id
 per_image_native.csv from test: the same at the size of the files
+probabilities/       from test, with probabilities.keep: ID.png of each image at the size of its file, 8 bit, 255 for 1
 protocols.json       from test: the same predictions under each named protocol
 run.lock             empty; locked by the fit that works in the folder, see `cracklab.run_lock`
 """
@@ -18,6 +19,7 @@ run.lock             empty; locked by the fit that works in the folder, see `cra
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 from cracklab.errors import ConfigError, RunError
 
@@ -35,6 +37,7 @@ TEST_METRICS = "test_metrics.json"
 PER_IMAGE = "per_image.csv"
 PER_IMAGE_NATIVE = "per_image_native.csv"
 PROTOCOLS = "protocols.json"
+PROBABILITIES = "probabilities"
 LOCK = "run.lock"
 
 
@@ -42,6 +45,16 @@ def run_of(checkpoint: str | Path) -> Path | None:
     """Return the run folder that holds a checkpoint; None if the checkpoint is somewhere else."""
     folder = Path(checkpoint).absolute().parent
     return folder.parent if folder.name == CHECKPOINTS else None
+
+
+def probability_file(folder: Path, name: str) -> Path:
+    """Return the file of the probabilities of a test image.
+
+    Example:
+        >>> probability_file(Path("runs/0"), "east/wall").as_posix()
+        'runs/0/probabilities/east%2Fwall.png'
+    """
+    return folder / PROBABILITIES / f"{quote(name, safe='')}.png"
 
 
 def is_used(folder: Path) -> bool:

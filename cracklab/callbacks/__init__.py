@@ -6,6 +6,7 @@ from cracklab.callbacks.dashboard import Dashboard
 from cracklab.callbacks.divergence import Divergence
 from cracklab.callbacks.kfold import KFold
 from cracklab.callbacks.panels import Panels
+from cracklab.callbacks.probabilities import Probabilities
 from cracklab.callbacks.progress import Progress
 from cracklab.callbacks.resources import Resources
 from cracklab.callbacks.resume import ExactResume
@@ -20,6 +21,7 @@ __all__ = [
     "ExactResume",
     "KFold",
     "Panels",
+    "Probabilities",
     "Progress",
     "Resources",
     "SeedSteps",

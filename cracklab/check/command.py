@@ -43,7 +43,7 @@ def run(command: str, args: Sequence[str]) -> int:
     parser.add_argument("--out", type=str | None, default=None, help="folder for check.txt, check.json and sheet.png")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.arguments = args
-    parsed = parser.parse_args(config_files.replace(args, _data_part))
+    parsed = parser.parse_args(config_files.replace(args, config_files.data_section))
     out = None if parsed.out is None else output_folder(parsed.out)
     data: CrackDataModule = parser.instantiate_classes(parsed).data
     report = examine_data(data)
@@ -52,12 +52,6 @@ def run(command: str, args: Sequence[str]) -> int:
     if out is not None:
         _write(out, report, result, data)
     return int(bool(result["faults"]))
-
-
-def _data_part(config: str) -> list[str]:
-    """Return the data section of a configuration, as a value of `--config`."""
-    content = config_files.read(config_files.find(config))
-    return [json.dumps({"data": content["data"]} if "data" in content else {})]
 
 
 def as_json(report: CheckReport, data: CrackDataModule) -> dict[str, Any]:

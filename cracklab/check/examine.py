@@ -15,7 +15,7 @@ from cracklab.data.duplicates import near_duplicates, thumbnail
 from cracklab.data.groups import overlaps, with_groups
 from cracklab.data.images import Array, binarise, crack_pixels, orientation, read_values
 from cracklab.data.parallel import parallel_map
-from cracklab.data.samples import Problem, Record, Splits, with_ids
+from cracklab.data.samples import Problem, Record, Splits
 from cracklab.errors import ConfigError, CracklabError, DataError
 from cracklab.geometry.masks import Mask, distance_to, widths
 from cracklab.metrics.surface import image_hausdorff95
@@ -78,8 +78,7 @@ def examine_data(data: CrackDataModule) -> CheckReport:
         DataError: if the folder does not follow its layout at all.
         ConfigError: for settings that cannot work.
     """
-    index, problems = data.layout.index(data.root)
-    records = with_ids(index)
+    records, problems = data.index()
     every = max(1, len(records) // NOISE_IMAGES)
     pairs = list(
         parallel_map(lambda i: examine_pair(data, records[i], i % every == 0), len(records), "Examining images")

@@ -27,6 +27,7 @@ from cracklab.data.augment import POLICIES, Flips, Policy
 from cracklab.data.columns import describing_columns
 from cracklab.data.dataset import CrackDataset
 from cracklab.data.duplicates import near_duplicates
+from cracklab.data.exclude import without_excluded
 from cracklab.data.folds import NumberOfFolds, SplitName, SplitPlan
 from cracklab.data.groups import KnownOverlap, check_overlap, with_groups
 from cracklab.data.images import Interpolation
@@ -37,7 +38,7 @@ from cracklab.data.native import NativeSize
 from cracklab.data.prepared import PreparedData
 from cracklab.data.provenance import Provenance
 from cracklab.data.sampler import EpochSampler
-from cracklab.data.samples import Record, Side, Splits, raise_faults, with_ids
+from cracklab.data.samples import Problem, Record, Side, Splits, raise_faults, with_ids
 from cracklab.data.statistics import Statistics, mask_statistics
 from cracklab.data.transform import MEAN, STD, Coverage, Deviations, EvalTransform, Levels
 from cracklab.errors import ConfigError, DataError
@@ -78,6 +79,8 @@ class CrackDataModule(pl.LightningDataModule):
         fold_by: whether folds consist of photos, or each fold is one source.
         folds_file: folds.json, which is read if it exists, else written.
         pool: make folds of the published test side too.
+        exclude: text file of the ids of images to leave out, for instance `exclude.txt` of `cracklab audit`: on each line an id,
+            or a pattern such as `forest_*`; text after `#` is a comment.
         train_images: use only this many training and validation images; smaller subsets are nested in larger ones. None: all.
         group: which images are of one photo: `auto` (the layout's groups; otherwise `NAME-17` is a crop of `NAME`, and
             near duplicates are one photo), a column of the layout's table, or a regular expression on the stem whose group
@@ -129,6 +132,7 @@ class CrackDataModule(pl.LightningDataModule):
         fold_by: Literal["photo", "source"] = "photo",
         folds_file: str | None = None,
         pool: bool = False,
+        exclude: str | None = None,
         train_images: PositiveInt | None = None,
         group: str = "auto",
         known_overlap: KnownOverlap = "error",
@@ -164,7 +168,7 @@ class CrackDataModule(pl.LightningDataModule):
         self.split_plan = SplitPlan(
             split, val_fraction, test_fraction, fold, folds, fold_by, folds_file, pool, split_seed, train_images
         )
-        self.group, self.known_overlap = group, known_overlap
+        self.group, self.known_overlap, self.exclude = group, known_overlap, exclude
         self.train_crop, self.crack_rate, self.augment = train_crop, crack_rate, augment
         self.maps, self.map_options, self.seed = tuple(maps), map_options, seed
         self.cache, self.cache_gb = cache, cache_gb
@@ -189,9 +193,8 @@ class CrackDataModule(pl.LightningDataModule):
             DataError: for faults of the data that would spoil training.
         """
         if self._prepared is None:
-            found, problems = self.layout.index(self.root)
+            self.records, problems = self.index()
             raise_faults(problems)
-            self.records = with_ids(found)
             self._prepared = PreparedData(self.records, self.layout, self.transform, self.cache, self.cache_gb)
             duplicates = near_duplicates(self.prepared.thumbnails) if self.group == "auto" else ()
             self.records = with_groups(self.records, self.group, self.split_plan.parts, duplicates)
@@ -199,6 +202,16 @@ class CrackDataModule(pl.LightningDataModule):
             check_overlap(self.records, self.splits, self.accepted_overlap)
             counts = ", ".join(f"{len(positions)} {side}" for side, positions in self.splits.by_side().items())
             rank_zero_info(f"data: {counts} images")
+
+    def index(self) -> tuple[list[Record], list[Problem]]:
+        """Return all pairs with their ids, without the excluded ones, and the problems of pairing the files; read no image.
+
+        Raises:
+            DataError: if the folder does not follow its layout at all, or the list of excluded images does not fit it.
+        """
+        found, problems = self.layout.index(self.root)
+        records = with_ids(found)
+        return records if self.exclude is None else without_excluded(records, self.exclude), problems
 
     @property
     def prepared(self) -> PreparedData:

@@ -68,7 +68,7 @@ class Provenance:
         if self.overlap == "report":
             return
         seen, test = set(str(checkpoint.get("seen", "")).split()), self.splits.test
-        known = [self.records[i].id for i in test if _fingerprint(self.thumbnails[i]) in seen]
+        known = [self.records[i].id for i in test if image_fingerprint(self.thumbnails[i]) in seen]
         if known:
             more = f" and {len(known) - NAMED} more" if len(known) > NAMED else ""
             raise DataError(
@@ -96,7 +96,7 @@ class Provenance:
             )
 
     def _training_fingerprints(self) -> set[str]:
-        return {_fingerprint(self.thumbnails[i]) for i in self.splits.train} - {""}
+        return {image_fingerprint(self.thumbnails[i]) for i in self.splits.train} - {""}
 
     def _scale(self) -> list[float]:
         """Return the median scale (vertical, horizontal): px in the net over px in the file."""
@@ -109,6 +109,6 @@ class Provenance:
         return [float(value) for value in np.median(np.array(scales), axis=0)]
 
 
-def _fingerprint(thumbnail: Array) -> str:
+def image_fingerprint(thumbnail: Array) -> str:
     """Return a fingerprint of an image's content; empty for a uniform image, which could be any."""
     return hashlib.sha256(thumbnail.tobytes()).hexdigest()[:16] if np.ptp(thumbnail) else ""

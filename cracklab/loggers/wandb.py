@@ -145,7 +145,7 @@ def open_run(logger: Any) -> None:
         logger.experiment  # noqa: B018 - opens the run
 
 
-def choose_mode(wanted: Literal["auto", "online"] = "auto") -> str:
+def choose_mode(wanted: str = "auto") -> str:
     """Return `online` if the server answers and a key is set, else `offline` after stating the reason.
 
     Args:

@@ -56,6 +56,11 @@ def parser(command: str) -> CommandParser:
         )
         add("--repeats", type=_positive, default=1, help="number of repetitions, each with other folds (default 1)")
         add("--pool", action="store_true", help="fold the published test set too")
+        add(
+            "--keep_probabilities",
+            action="store_true",
+            help="keep the probabilities of each image by the run that held it out, as 8-bit PNG, for `cracklab audit`",
+        )
     add("--redo", action="store_true", help="do finished runs again whose files are damaged")
     add("--dry_run", action="store_true", help="print the plan; write and start nothing")
     add("--executor", choices=EXECUTORS, default="local", help="where runs are performed (default local)")
@@ -95,8 +100,8 @@ def _shard(text: str) -> tuple[int, int]:
 def run(command: Command, args: Sequence[str]) -> int:
     """Perform the unfinished runs of a study, and write its tables; return 1 if runs failed."""
     options, rest = parser(command).parse_known_args(args)
-    own = {"folds": options.folds, "repeats": options.repeats, "pool": options.pool} if command == "kfold" else {}
-    inputs = read_inputs(command, rest, **own)
+    own = {"folds": options.folds, "repeats": options.repeats} if command == "kfold" else {}
+    inputs = read_inputs(command, [*rest, *_flags(options)], **own)
     study = Study(options.out)
     executor = executor_for(options)
     planner: Planner | None = None
@@ -135,6 +140,12 @@ def run(command: Command, args: Sequence[str]) -> int:
         print("\nstopped: start the same command again to resume", file=sys.stderr)
         return INTERRUPTED
     return report(study, failed)
+
+
+def _flags(options: argparse.Namespace) -> list[str]:
+    """Return the arguments of fit that flags of kfold stand for."""
+    flags = {"pool": "--data.pool=true", "keep_probabilities": "--probabilities.keep=true"}
+    return [argument for name, argument in flags.items() if getattr(options, name, False)]
 
 
 def plan_study(command: Command, inputs: Inputs) -> "Planner":

@@ -50,17 +50,14 @@ class Inputs:
         }
 
 
-def read_inputs(
-    command: str, arguments: Sequence[str], folds: int | str | None = None, repeats: int = 1, pool: bool = False
-) -> Inputs:
+def read_inputs(command: str, arguments: Sequence[str], folds: int | str | None = None, repeats: int = 1) -> Inputs:
     """Read the configurations, and check the arguments.
 
     Args:
         command: `kfold` or `study`.
-        arguments: the arguments without the command's own options.
+        arguments: arguments of fit.
         folds: kfold's `--folds`.
         repeats: kfold's `--repeats`.
-        pool: kfold's `--pool`: the published test set is folded too.
 
     Raises:
         ConfigError: for files that cannot be read, an invalid `study` section, a study without grid and folds, and arguments
@@ -81,7 +78,7 @@ def read_inputs(
             configs[name] = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
             yield name
 
-    kept = config_files.replace([*arguments, *(["--data.pool=true"] if pool else [])], copies)
+    kept = config_files.replace(arguments, copies)
     grid: Mapping[str, Any] = {}
     if command == "study":
         if not sections:

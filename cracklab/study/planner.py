@@ -18,7 +18,9 @@ from cracklab.study.inputs import Inputs
 from cracklab.study.plan import Overrides, as_arguments, axes_of, cells_of, fold_axis, runs_of, slug
 from cracklab.training.command import CrackCLI, config_errors
 
-FOLD_INPUTS = tuple(f"data.{name}" for name in ("layout", "root", "group", "split_seed", "pool", "folds_file"))
+FOLD_INPUTS = tuple(
+    f"data.{name}" for name in ("layout", "root", "group", "split_seed", "pool", "exclude", "folds_file")
+)
 """Keys of data, and beginnings of keys, that folds depend on; folds are made of the masks on disk, before any resizing."""
 NUMBERS_PER_WEIGHT = 3
 """Numbers that a checkpoint holds per weight: Adam adds two."""

@@ -17,7 +17,7 @@ from torch import nn
 
 from cracklab import config_files, config_parser, run_folder
 from cracklab.bounds import Seed
-from cracklab.callbacks import Checkpoints, Panels
+from cracklab.callbacks import Checkpoints, Panels, Probabilities
 from cracklab.callbacks.run_ends import RunFolderGuard, RunStart, config_text, next_steps, stopped
 from cracklab.checkpoint import Payload, read_checkpoint
 from cracklab.checkpoint_checks import check_resumable
@@ -101,6 +101,7 @@ class CrackCLI(LightningCLI):
             parser.add_argument("--protocol", nargs="+", default=[], help="print these protocols of protocols.json")
         parser.add_lightning_class_args(Checkpoints, "checkpoint")
         parser.add_lightning_class_args(Panels, "panels")
+        parser.add_lightning_class_args(Probabilities, "probabilities")
         parser.add_lightning_class_args(EarlyStopping, "early_stopping")
         parser.set_defaults(
             {"early_stopping.monitor": "val/iou", "early_stopping.mode": "max", "early_stopping.patience": 50}

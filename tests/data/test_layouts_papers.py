@@ -66,25 +66,6 @@ def test_the_collection_without_images_folder_has_the_published_sides(tmp_path):
     assert Counter(r.split for r in records) == {"train": len(NAMES) - 1, "test": 1}
 
 
-def test_images_on_the_exclusion_list_are_excluded(tmp_path, make_data):
-    collection(tmp_path)
-    (tmp_path / "wrong.txt").write_text("# labels beside the crack\nCFD_001\nnoncrack_*  # all of them\n\n")
-    records, _ = LAYOUTS["crack_collection"](exclude="wrong.txt").index(tmp_path)
-    assert {r.id for r in records} == {n for n in NAMES if not n.startswith(("noncrack", "CFD"))}
-    data = make_data("crack_collection", {"exclude": "wrong.txt"}, root=str(tmp_path), cache="none", val_fraction=0.2)
-    data.setup("fit")
-    assert sum(map(len, data.splits.by_side().values())) == len(NAMES) - 3
-
-
-@pytest.mark.parametrize(("text", "said"), [("CFD_01\n", "CFD_01.*no image"), (None, "cannot be read")])
-def test_an_exclusion_list_that_is_missing_or_names_no_image_is_refused(tmp_path, text, said):
-    collection(tmp_path)
-    if text:
-        (tmp_path / "wrong.txt").write_text(text)
-    with pytest.raises(DataError, match=said):
-        LAYOUTS["crack_collection"](exclude="wrong.txt").index(tmp_path)
-
-
 def photos(root, number=4):
     """Write whole photos of CRACK500, 100 x 150 px, with a crack in the tile at row 32, column 64."""
     for seed in range(number):

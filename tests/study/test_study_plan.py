@@ -120,10 +120,6 @@ def test_configurations_are_copied_in_order_without_the_study_section(tmp_path):
     assert (inputs.grid, inputs.folds) == (GRID, 5)
 
 
-def test_pool_becomes_an_argument_of_fit():
-    assert read_inputs("kfold", [], 5, pool=True).arguments == ["--data.pool=true"]
-
-
 @pytest.mark.parametrize(
     ("content", "message"),
     [

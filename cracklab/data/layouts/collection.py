@@ -1,13 +1,11 @@
 """A published collection of crack data sets."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from fnmatch import filter as fnmatch
 from pathlib import Path
 
 from cracklab.data.layouts.base import (
-    NAMES_SHOWN,
     SIDE_NAMES,
     Index,
     Layout,
@@ -17,7 +15,6 @@ from cracklab.data.layouts.base import (
     require_folders,
 )
 from cracklab.data.samples import Record
-from cracklab.errors import DataError
 
 SOURCES: Mapping[str, int] = {
     "CFD": 0,
@@ -45,26 +42,17 @@ class CrackCollection(Layout):
     About 11,200 images of 448 x 448 px. The name of an image begins with its data set, which becomes its source, or with
     `noncrack` if it shows no crack. Crops of one photo, as their names tell, are one group. Without `images/`, the sides
     `train/` and `test/` are read, which hold the same images again.
-
-    Args:
-        exclude: text file, relative to `data.root`, of images to exclude, for instance for wrong labels. Each line is a name
-            without extension, or a pattern such as `forest_*`; text after `#` is a comment.
     """
 
-    def __init__(self, exclude: str | None = None) -> None:
-        self.exclude = exclude
-
     def index(self, root: Path) -> Index:
-        """Return the pairs with their source and photo, without the excluded ones."""
+        """Return the pairs with their source and photo."""
         sides = [""] if (root / "images").is_dir() else ["train", "test"]
         for side in sides:
             require_folders(root / side, ("images", "masks"), "crack_collection")
         records, problems = join(
             pair_folders(root / side / "images", root / side / "masks", SIDE_NAMES.get(side)) for side in sides
         )
-        records = [_with_source(record) for record in records]
-        excluded = set() if self.exclude is None else _matches(root / self.exclude, [record.id for record in records])
-        return [record for record in records if record.id not in excluded], problems
+        return [_with_source(record) for record in records], problems
 
 
 def _with_source(record: Record) -> Record:
@@ -73,23 +61,3 @@ def _with_source(record: Record) -> Record:
     source = next((known for known in SOURCES if name.startswith(f"{known}_")), name.partition("_")[0])
     photo = CROP_NUMBER.sub("", name.rsplit("_", SOURCES.get(source, 0))[0])
     return replace(record, id=name, source=source, group=photo)
-
-
-def _matches(path: Path, names: Sequence[str]) -> set[str]:
-    """Return the names that match a line of a list.
-
-    Raises:
-        DataError: if the list cannot be read, or a line matches no name.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"list {str(path)!r} cannot be read ({error}): set data.layout.exclude") from None
-    matches = {line: fnmatch(names, line) for text in lines if (line := text.partition("#")[0].strip())}
-    unknown = [line for line, found in matches.items() if not found]
-    if unknown:
-        raise DataError(
-            f"list {str(path)!r} holds {', '.join(unknown[:NAMES_SHOWN])}, but no image has such a name: give names without "
-            "extension, or patterns"
-        )
-    return {name for found in matches.values() for name in found}

@@ -1,0 +1,78 @@
+"""A labelled data set with the probabilities of nets that never saw the image: of a finished kfold, or of a checkpoint."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from cracklab import run_folder
+from cracklab.audit.agreement import Floats
+from cracklab.data.images import IGNORE, Array
+from cracklab.data.layouts import Layout
+from cracklab.data.samples import Record
+from cracklab.data.transform import EvalTransform
+from cracklab.errors import DataError
+from cracklab.geometry.masks import Mask
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Images and masks, and for each image files of probabilities.
+
+    Attributes:
+        layout: reads images and masks.
+        records: the images.
+        files: id -> files of probabilities, 8 bit, whose mean counts.
+        thresholds: id -> probability from which on the net predicts crack.
+        crop: side of the square in the centre of the image that the net saw, px; None: the whole image.
+    """
+
+    layout: Layout
+    records: Sequence[Record]
+    files: Mapping[str, Sequence[Path]]
+    thresholds: Mapping[str, float]
+    crop: int | None = None
+
+    def photo(self, record: Record) -> Array:
+        """Return the photo, (H, W, 3) uint8 RGB."""
+        return EvalTransform(crop=self.crop).cropped(self.layout.read(record)[0])
+
+    def mask(self, record: Record) -> tuple[Mask, Mask, tuple[int, int]]:
+        """Return the mask (H, W), whether each of its pixels counts, and the x and y of its corner in the image, px."""
+        whole = self.layout.read(record)[1]
+        mask = EvalTransform(crop=self.crop).cropped(whole)
+        y, x = (max(0, (outer - inner) // 2) for outer, inner in zip(whole.shape, mask.shape, strict=True))
+        return mask == 1, mask != IGNORE, (x, y)
+
+    def probability(self, record: Record, shape: tuple[int, int]) -> Floats:
+        """Return the mean of the probabilities of an image, (H, W).
+
+        Raises:
+            DataError: for a file that is damaged, or of another size than the mask.
+        """
+        total = np.zeros(shape, np.float32)
+        for file in self.files[record.id]:
+            stored = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+            if stored is None or stored.dtype != np.uint8 or stored.shape != shape:
+                found = "no image" if stored is None else f"{stored.dtype} of shape {stored.shape}"
+                raise DataError(
+                    f"the probabilities {str(file)!r} are {found} instead of uint8 of shape {shape}: remove {run_folder.TEST_METRICS} "
+                    "beside them and start kfold again with --redo, or audit into another --out"
+                )
+            total += stored
+        return total / np.float32(255 * len(self.files[record.id]))
+
+
+def one_class(layout: Any) -> None:
+    """Check that a layout has crack masks.
+
+    Raises:
+        DataError: for several classes.
+    """
+    if layout.num_classes > 1:
+        raise DataError(
+            f"the masks have {layout.num_classes} classes, and an audit compares masks of crack and background: audit data of one class"
+        )

@@ -1,0 +1,74 @@
+"""Regions in which mask and net contradict each other far from each other's cracks."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from cracklab.audit.agreement import Floats
+from cracklab.geometry.masks import Mask
+
+MIN_AREA_PX = 12
+"""Smaller regions are ignored: a speck is neither a crack nor a fault worth a look."""
+TYPICAL_LENGTH_PX = 25.0
+"""Length at which a region gets half of the score of a very long one, px."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """A connected region.
+
+    Attributes:
+        confidence: mean probability, by the net, that the label is wrong, 0 to 1.
+        x: left edge, px.
+        y: top edge, px.
+        width: px.
+        height: px.
+    """
+
+    confidence: float
+    x: int
+    y: int
+    width: int
+    height: int
+
+    @property
+    def raw_score(self) -> float:
+        """Confidence, reduced for short regions: confidence L / (L + 25 px), where L is the length of the box's diagonal."""
+        length = float(np.hypot(self.width, self.height))
+        return self.confidence * length / (length + TYPICAL_LENGTH_PX)
+
+
+def missed_regions(mask: Mask, probability: Floats, threshold: float, tolerance_px: float) -> list[Region]:
+    """Return the predicted pieces of crack that are farther than the tolerance from the mask.
+
+    Example:
+        >>> mask, probability = np.zeros((20, 40), bool), np.zeros((20, 40), np.float32)
+        >>> probability[10, 5:35] = 0.9
+        >>> [(region.x, region.y, region.width, region.height) for region in missed_regions(mask, probability, 0.5, 4.0)]
+        [(5, 10, 30, 1)]
+    """
+    return list(_regions((probability >= threshold) & _far_from(mask, tolerance_px), probability))
+
+
+def unfounded_regions(mask: Mask, probability: Floats, threshold: float, tolerance_px: float) -> list[Region]:
+    """Return the pieces of the mask that are farther than the tolerance from everything of half the threshold or more."""
+    possible = probability >= threshold / 2
+    return list(_regions(mask & _far_from(possible, tolerance_px), 1 - probability))
+
+
+def _far_from(where: Mask, tolerance_px: float) -> Mask:
+    if not where.any():
+        return np.ones_like(where)
+    distance = cv2.distanceTransform((~where).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    return np.asarray(distance > tolerance_px)
+
+
+def _regions(where: Mask, confidence: Floats) -> Iterator[Region]:
+    _, labels, boxes, _ = cv2.connectedComponentsWithStats(where.astype(np.uint8), connectivity=8)
+    for label, (x, y, width, height, area) in enumerate(boxes.tolist()):
+        if label and area >= MIN_AREA_PX:
+            part = slice(y, y + height), slice(x, x + width)
+            inside = labels[part] == label
+            yield Region(float(confidence[part][inside].mean()), x, y, width, height)

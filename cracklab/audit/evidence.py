@@ -14,6 +14,9 @@ from cracklab.geometry.masks import Mask
 GRID = 48
 """Rows and columns of the thumbnails by which masks are compared with the predictions of other images."""
 
+NEAR_PX = 12
+"""Probabilities farther from the mask than this do not count for its shift and its width, px."""
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -25,7 +28,7 @@ class Evidence:
         box: x, y, width and height of the box around all crack of the mask, px; of the whole image if there is none.
         has_crack: whether the mask shows any crack.
         inverted: mean probability of the exchanged labels minus that of the labels, -1 to 1.
-        dice: soft Dice of mask and probabilities.
+        dice: soft Dice of the mask and the probabilities near it.
         dices: the same for the mask dilated by each radius in `RADII`.
         shift: the shift of the mask that fits best.
         missed: predicted pieces that the mask lacks.
@@ -74,20 +77,26 @@ def gather(id: str, mask: Mask, probability: Floats, threshold: float, tolerance
         True
     """
     predicted = probability >= threshold
+    near = probability * _near(mask)  # so that a missed crack elsewhere makes the mask neither shifted nor thin
     return Evidence(
         id,
         (mask.shape[0], mask.shape[1]),
         _box(mask),
         bool(mask.any()),
         accuracy(~mask, probability) - accuracy(mask, probability),
-        soft_dice(mask, probability),
-        dice_by_radius(mask, probability),
-        best_shift(mask, probability),
+        soft_dice(mask, near),
+        dice_by_radius(mask, near),
+        best_shift(mask, near),
         missed_regions(mask, probability, threshold, tolerance_px),
         unfounded_regions(mask, probability, threshold, tolerance_px),
         _grid(mask),
         _grid(predicted),
     )
+
+
+def _near(mask: Mask) -> Mask:
+    side = 2 * NEAR_PX + 1
+    return np.asarray(cv2.dilate(mask.astype(np.uint8), np.ones((side, side), np.uint8)) > 0)
 
 
 def _box(mask: Mask) -> tuple[int, int, int, int]:

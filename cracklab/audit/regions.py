@@ -20,7 +20,8 @@ class Region:
     """A connected region.
 
     Attributes:
-        confidence: mean probability, by the net, that the label is wrong, 0 to 1.
+        confidence: upper quartile of the probability, by the net, that the label of a pixel is wrong, 0 to 1; the edges of a
+            crack, which are unsure, do not count.
         x: left edge, px.
         y: top edge, px.
         width: px.
@@ -71,4 +72,4 @@ def _regions(where: Mask, confidence: Floats) -> Iterator[Region]:
         if label and area >= MIN_AREA_PX:
             part = slice(y, y + height), slice(x, x + width)
             inside = labels[part] == label
-            yield Region(float(confidence[part][inside].mean()), x, y, width, height)
+            yield Region(float(np.quantile(confidence[part][inside], 0.75)), x, y, width, height)

@@ -101,7 +101,7 @@ def run(command: Command, args: Sequence[str]) -> int:
     """Perform the unfinished runs of a study, and write its tables; return 1 if runs failed."""
     options, rest = parser(command).parse_known_args(args)
     own = {"folds": options.folds, "repeats": options.repeats} if command == "kfold" else {}
-    inputs = read_inputs(command, [*rest, *_flags(options)], **own)
+    inputs = read_inputs(command, [*rest, *arguments_of_flags(options)], **own)
     study = Study(options.out)
     executor = executor_for(options)
     planner: Planner | None = None
@@ -142,7 +142,7 @@ def run(command: Command, args: Sequence[str]) -> int:
     return report(study, failed)
 
 
-def _flags(options: argparse.Namespace) -> list[str]:
+def arguments_of_flags(options: argparse.Namespace) -> list[str]:
     """Return the arguments of fit that flags of kfold stand for."""
     flags = {"pool": "--data.pool=true", "keep_probabilities": "--probabilities.keep=true"}
     return [argument for name, argument in flags.items() if getattr(options, name, False)]

@@ -1,7 +1,10 @@
 """Fixtures of all tests: real images if they are present; W&B off, few threads."""
 
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two test processes share the cores
 os.environ.setdefault("WANDB_MODE", "disabled")
@@ -41,3 +44,24 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = fit(tmp_path_factory.mktemp("runs") / "tiny")
     assert main(["test", "--config", str(out / "config.yaml"), "--ckpt_path", str(out / "checkpoints/best.ckpt")]) == 0
     return out
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A headless Chromium that keeps what pages log and request."""
+    webdriver = pytest.importorskip(
+        "selenium.webdriver", reason="selenium is not installed: CONTRIBUTING.md has the command"
+    )
+    from selenium.webdriver.chrome.service import Service
+
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not chromium or not driver:
+        pytest.skip("chromium and chromedriver are not installed: CONTRIBUTING.md has the command")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    opened = webdriver.Chrome(options=options, service=Service(driver))
+    yield opened
+    opened.quit()

@@ -218,6 +218,33 @@ check --config nowhere
 check --config {q} --data.layout deepcrack
 check --config {q} --data.layout deepcrack --data.root {empty}
 check --config {q} --out {text}
+audit
+audit {empty}
+audit nowhere
+audit {run}
+audit {photos} --out {new}
+audit {text}
+audit {run} --rows 0
+audit {run} --rows many
+audit {run} --exclude_from 2
+audit {run} --tolerance 3
+audit {run} {run}
+audit --ckpt_path nowhere.ckpt --config {q} --out {new}
+audit --ckpt_path {run}/checkpoints/best.ckpt --out {new}
+audit --ckpt_path {run}/checkpoints/best.ckpt --config {q}
+audit --ckpt_path {run}/checkpoints/best.ckpt --config nowhere --out {new}
+audit --ckpt_path {run}/checkpoints/best.ckpt --config {q} --out {new} --tolerance_px -1
+audit --ckpt_path {run}/checkpoints/best.ckpt --config {q} --out {new} --data.exclude nowhere.txt
+audit --ckpt_path {run}/checkpoints/best.ckpt --config {q} --out {new} --data.layout deepcrack --data.root {empty}
+audit --ckpt_path {run}/checkpoints/best.ckpt --config {q} --out {new} --data.layout folders --data.root {photos}
+audit --ckpt_path {text} --config {q} --out {new}
+audit --ckpt_path cracklab:crack --config {q} --out {new}
+audit --ckpt_path {run}/checkpoints/best.ckpt --config {q} --out {new} --device meta
+fit --config {q} --data.exclude nowhere.txt
+fit --config {q} --data.exclude {text}
+fit --config {q} --data.exclude {photos}
+fit --config {q} --probabilities.keep perhaps
+kfold --config {q} --keep_probabilites --out {new}
 losses --health --size x
 losses nothing
 models nothing

@@ -1,7 +1,6 @@
 """The page in a headless Chromium: sorting, pictures, layout, no console messages, no requests."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -18,26 +17,6 @@ def page(tmp_path_factory) -> Path:
     folder = write_study(tmp_path_factory.mktemp("browser") / "study", levels, examples=2)
     assert main(["report", str(folder)]) == 0
     return folder / "report" / "report.html"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    webdriver = pytest.importorskip(
-        "selenium.webdriver", reason="selenium is not installed: CONTRIBUTING.md has the command"
-    )
-    from selenium.webdriver.chrome.service import Service
-
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not chromium or not driver:
-        pytest.skip("chromium and chromedriver are not installed: CONTRIBUTING.md has the command")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    opened = webdriver.Chrome(options=options, service=Service(driver))
-    yield opened
-    opened.quit()
 
 
 def show(browser, page: Path, width: int = 1280) -> None:

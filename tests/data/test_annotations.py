@@ -144,6 +144,9 @@ def test_a_missing_photo_is_a_problem_that_names_its_annotation_file(root):
     assert [record.stem for record in records] == ["a"]
     assert "c.png" in str(problems[0])
     assert "c.json" in str(problems[0])
+    (root / "a.png").unlink()
+    with pytest.raises(DataError, match=r"none of the 2 photos .* exists, such as '.*a\.png': set data\.root"):
+        LAYOUTS["labelme"]().index(root)
 
 
 # -- COCO -----------------------------------------------------------------------------------------------------------

@@ -64,6 +64,11 @@ class AnnotationLayout(Layout):
             records.append(Record(str(photo), str(file)))
         for label in set(self.labels or ()) - known:
             raise DataError(f"no shape has the label {label!r}{nearest(label, sorted(known))}")
+        if not records and problems:
+            raise DataError(
+                f"none of the {len(problems)} photos in the annotation files exists, such as {problems[0].files[0]!r}: set "
+                "data.root, or data.layout.images, to the folder that their names are relative to"
+            )
         if not records:
             raise DataError(f"{str(root)!r} holds no annotated photo: set data.root, or the options of data.layout")
         return records, problems

@@ -89,8 +89,10 @@ class Annotations:
             for photo in photos:
                 try:
                     annotation = self._annotation(photo, class_names, max_megapixels)
-                except CracklabError as error:  # a photo that fails does not stop the others
-                    failed[photo] = str(error)
+                except Exception as error:  # a photo that fails does not stop the others
+                    failed[photo] = (
+                        str(error) if isinstance(error, CracklabError) else f"{type(error).__name__}: {error}"
+                    )
                 else:
                     for name, add in writers.items():
                         if name != "labelme" or not self._is_kept(photo):
@@ -108,12 +110,11 @@ class Annotations:
     def _annotation(self, photo: Photo, class_names: Sequence[str], max_megapixels: float) -> Annotation:
         (path,) = output_files(self.out, photo.name, ["mask"])
         mask = read_values(str(path), max_megapixels)
-        several = len(class_names) > 1
-        classes = (
-            {name: mask == i for i, name in enumerate(class_names) if i} if several else {class_names[0]: mask > 0}
-        )
         trace = crack_polygons if self.form == "polygons" else crack_lines
-        cracks = [crack for label, pixels in classes.items() for crack in trace(pixels, label)]
+        if len(class_names) == 1:
+            cracks = trace(mask > 0, class_names[0])
+        else:
+            cracks = [crack for i, name in enumerate(class_names) if i for crack in trace(mask == i, name)]
         height, width = mask.shape
         return Annotation(photo.path, self.names[photo], photo.name, height, width, cracks)
 

@@ -110,7 +110,11 @@ def run(command: str, args: Sequence[str]) -> int:
     photos = find_photos(options.images, options.out)
     files = {photo.name: output_files(options.out, photo.name, kinds) for photo in photos}
     check_outputs([(photo, files[photo.name]) for photo in photos])
-    annotations = Annotations(options.annotations, options.annotation_shapes, photos, options.out)
+    annotations = None
+    if options.annotations:
+        annotations = Annotations(options.annotations, options.annotation_shapes, photos, options.out)
+    elif options.annotation_shapes != FORMS[0]:
+        raise ConfigError(f"--annotation_shapes {options.annotation_shapes} needs --annotations: give it too")
     predictor = load(
         options.ckpt_path,
         options.device,
@@ -131,7 +135,7 @@ def run(command: str, args: Sequence[str]) -> int:
         print(f"{len(photos) - len(missing)} of {len(photos)} photos are done already", flush=True)
     failed = predict(missing, predictor, options.out, kinds, options.max_megapixels)
     print(f"{len(missing) - len(failed)} of {len(missing)} photos predicted, in {options.out}", flush=True)
-    if options.annotations:
+    if annotations is not None:
         done = [photo for photo in photos if photo not in failed]
         failed |= annotations.write(done, predictor.class_names, options.max_megapixels)
         print(annotations.summary(), flush=True)

@@ -205,6 +205,7 @@ def test_a_name_that_xml_cannot_hold_is_refused(tmp_path):
     [
         (["--annotations", "coco", "labelm"], "--annotations is 'labelm'; did you mean 'labelme'?"),
         (["--annotations", "coco", "--annotation_shapes", "lines"], "COCO has no lines: leave out coco"),
+        (["--annotation_shapes", "lines"], "--annotation_shapes lines needs --annotations"),
         (
             ["--annotations", "cvat", "--annotation-shapes", "line"],
             "--annotation_shapes is 'line'; did you mean 'lines'",

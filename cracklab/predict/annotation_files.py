@@ -125,7 +125,7 @@ def cvat_file(folder: Path, labels: Sequence[str]) -> Iterator[Add]:
 
 
 def _cvat_shape(shape: Shape, group: int | None) -> str:
-    points = ";".join(f"{x:g},{y:g}" for x, y in np.round(shape.points, 2).tolist())
+    points = ";".join(f"{x:.10g},{y:.10g}" for x, y in np.round(shape.points, 2).tolist())
     grouped = "" if group is None else f' group_id="{group}"'
     rest = f'label={_quoted(shape.label)} source="auto" occluded="0" points="{points}" z_order="0"{grouped}'
     if shape.width_px is None:

@@ -16,6 +16,8 @@ from cracklab.error_handler import DISK_FULL, message_of
 from cracklab.errors import ConfigError, CracklabError
 from cracklab.files import output_folder, remove_leftovers
 from cracklab.predict import settings as folder_settings
+from cracklab.predict.annotation_files import WRITERS
+from cracklab.predict.annotations import FORMS, Annotations
 from cracklab.predict.prediction import SUFFIXES, Kind, is_done, output_files
 from cracklab.predict.predictor import Predictor, load
 from cracklab.predict.scales import parse_scales
@@ -54,6 +56,19 @@ def parser() -> CommandParser:
     add("--probability", action="store_true", help="write NAME_probability.png too: 16 bit, 65535 for 1")
     add(
         "--centre_lines", action="store_true", help="write NAME.geojson too: centre lines with the width along them, px"
+    )
+    add(
+        "--annotations",
+        nargs="+",
+        choices=list(WRITERS),
+        default=[],
+        help="write the masks as polygons that these tools open: annotations.json, labelme/NAME.json, annotations.xml",
+    )
+    add(
+        "--annotation_shapes",
+        choices=FORMS,
+        default="polygons",
+        help="lines: centre lines with their median width instead, for labelme and cvat (default: %(default)s)",
     )
     add(
         "--tta",
@@ -95,6 +110,11 @@ def run(command: str, args: Sequence[str]) -> int:
     photos = find_photos(options.images, options.out)
     files = {photo.name: output_files(options.out, photo.name, kinds) for photo in photos}
     check_outputs([(photo, files[photo.name]) for photo in photos])
+    annotations = None
+    if options.annotations:
+        annotations = Annotations(options.annotations, options.annotation_shapes, photos, options.out)
+    elif options.annotation_shapes != FORMS[0]:
+        raise ConfigError(f"--annotation_shapes {options.annotation_shapes} needs --annotations: give it too")
     predictor = load(
         options.ckpt_path,
         options.device,
@@ -115,6 +135,10 @@ def run(command: str, args: Sequence[str]) -> int:
         print(f"{len(photos) - len(missing)} of {len(photos)} photos are done already", flush=True)
     failed = predict(missing, predictor, options.out, kinds, options.max_megapixels)
     print(f"{len(missing) - len(failed)} of {len(missing)} photos predicted, in {options.out}", flush=True)
+    if annotations is not None:
+        done = [photo for photo in photos if photo not in failed]
+        failed |= annotations.write(done, predictor.class_names, options.max_megapixels)
+        print(annotations.summary(), flush=True)
     if failed:
         reasons = [f"  {photo.path}: {reason}" for photo, reason in failed.items()]
         print("\n".join([f"{len(failed)} failed:", *reasons]), file=sys.stderr)

@@ -5,6 +5,7 @@ import cv2
 import numpy as np
 import pytest
 from data_cases import pair
+from skimage.draw import polygon2mask
 
 from cracklab.data.layouts import LAYOUTS
 from cracklab.data.layouts.shapes import Shape, decode_run_lengths, rasterise
@@ -55,6 +56,28 @@ def test_areas_cover_the_pixels_whose_centres_they_enclose():
     assert (rasterise([triangle], HEIGHT, WIDTH) != inside).sum() <= 2
 
 
+def test_areas_are_those_of_scikit_image():
+    """Of polygons that cross themselves and leave the photo; edges on the centres of a row belong to the area."""
+    rng = np.random.default_rng(0)
+    for corners in range(3, 40):
+        points = rng.uniform(-9, 60, (corners, 2))
+        drawn = rasterise([Shape("crack", tuple(map(tuple, points)))], HEIGHT, WIDTH)
+        np.testing.assert_array_equal(drawn, polygon2mask((HEIGHT, WIDTH), points[:, ::-1] - 0.5))
+    steps = np.array([[4, 3], [20, 3], [20, 9], [12, 9], [12, 30], [4, 30]]) + 0.5
+    drawn = rasterise([Shape("crack", tuple(map(tuple, steps)))], HEIGHT, WIDTH)
+    assert drawn.sum() == 17 * 7 + 9 * 21
+    assert not rasterise([Shape("crack", ((1, 1), (30, 30))), Shape("crack")], HEIGHT, WIDTH).any()
+
+
+def test_a_large_area_with_many_corners_is_drawn_at_once():
+    """Pixels times corners would take minutes."""
+    angle = np.linspace(0, 2 * np.pi, 20_000)
+    wave = 1400 + 20 * np.sin(300 * angle)
+    points = np.stack([1500 + wave * np.cos(angle), 1500 + wave * np.sin(angle)], axis=1)
+    drawn = rasterise([Shape("crack", tuple(map(tuple, points)))], 3000, 3000)
+    assert drawn.sum() == pytest.approx(np.pi * (1400**2 + 20**2 / 2), rel=1e-3)
+
+
 @pytest.mark.parametrize("width", [1, 3, 5])
 def test_lines_have_their_width(width):
     mask = rasterise([Shape("crack", ((10, 20.5), (40, 20.5)), width)], HEIGHT, WIDTH)
@@ -97,6 +120,14 @@ def test_labelme_draws_polygons_lines_and_rectangles_of_the_chosen_labels(root):
         LAYOUTS["labelme"](labels=["crak"]).index(root)
 
 
+def test_the_description_of_a_labelme_line_gives_its_width(root):
+    labelme(root, "a", ("crack", "linestrip", [(10, 30.5), (40, 30.5)]))
+    content = json.loads((root / "a.json").read_text())
+    content["shapes"][0]["description"] = "checked, width=5"
+    (root / "a.json").write_text(json.dumps(content))
+    np.testing.assert_array_equal(read(LAYOUTS["labelme"](), root)["a"][:, 14:36], line(30, 5)[:, 14:36])
+
+
 def test_an_invalid_labelme_file_is_named(root):
     labelme(root, "a", ("crack", "point", [(1, 1)]))
     with pytest.raises(DataError, match=r"a\.json' is not a LabelMe file.*shape_type 'point'"):
@@ -113,6 +144,9 @@ def test_a_missing_photo_is_a_problem_that_names_its_annotation_file(root):
     assert [record.stem for record in records] == ["a"]
     assert "c.png" in str(problems[0])
     assert "c.json" in str(problems[0])
+    (root / "a.png").unlink()
+    with pytest.raises(DataError, match=r"none of the 2 photos .* exists, such as '.*a\.png': set data\.root"):
+        LAYOUTS["labelme"]().index(root)
 
 
 # -- COCO -----------------------------------------------------------------------------------------------------------

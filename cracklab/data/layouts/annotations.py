@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,6 +64,11 @@ class AnnotationLayout(Layout):
             records.append(Record(str(photo), str(file)))
         for label in set(self.labels or ()) - known:
             raise DataError(f"no shape has the label {label!r}{nearest(label, sorted(known))}")
+        if not records and problems:
+            raise DataError(
+                f"none of the {len(problems)} photos in the annotation files exists, such as {problems[0].files[0]!r}: set "
+                "data.root, or data.layout.images, to the folder that their names are relative to"
+            )
         if not records:
             raise DataError(f"{str(root)!r} holds no annotated photo: set data.root, or the options of data.layout")
         return records, problems
@@ -124,9 +130,20 @@ def _size(content: Mapping[str, Any], height: str, width: str) -> Size | None:
     return size if all(size) else None
 
 
+WIDTH = re.compile(r"\bwidth\s*=\s*(\d+(?:\.\d*)?)")
+"""The width of a line in its description, px."""
+
+
 @register("labelme")
 class LabelMe(AnnotationLayout):
-    """LabelMe: `a.json` beside `a.jpg`, with polygons, line strips, lines and rectangles."""
+    """LabelMe: `a.json` beside `a.jpg`, with polygons, line strips, lines and rectangles.
+
+    The description `width=5` of a line is its width, px.
+
+    Args:
+        labels: labels of the shapes that are crack; None: all shapes.
+        line_width_px: width of lines without that description, px.
+    """
 
     def annotations(self, root: Path) -> Iterator[Annotated]:
         """Yield one photo for each file."""
@@ -148,7 +165,8 @@ class LabelMe(AnnotationLayout):
             case "polygon":
                 return Shape(label, tuple(points), entry=entry)
             case "linestrip" | "line":
-                return Shape(label, tuple(points), self.line_width_px, entry=entry)
+                found = WIDTH.search(shape.get("description") or "")
+                return Shape(label, tuple(points), float(found[1]) if found else self.line_width_px, entry=entry)
             case "rectangle":
                 (left, top), (right, bottom) = points
                 return Shape(label, ((left, top), (right, top), (right, bottom), (left, bottom)), entry=entry)

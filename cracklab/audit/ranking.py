@@ -70,8 +70,8 @@ def raw_measures(evidence: Sequence[Evidence]) -> dict[Kind, list[float]]:
 
 
 def usual_radius(evidence: Sequence[Evidence]) -> int:
-    """Return the index in `RADII` by which most masks have to be dilated to fit the prediction best."""
-    dices = [one.dices for one in evidence if one.has_crack]
+    """Return the index in `RADII` by which most masks have to be dilated to fit the prediction best; inverted ones do not count."""
+    dices = [one.dices for one in evidence if one.has_crack and one.inverted <= 0]
     return int(np.argmax(np.median(dices, axis=0))) if dices else RADII.index(0)
 
 

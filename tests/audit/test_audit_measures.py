@@ -84,6 +84,22 @@ def test_swapped_masks_are_the_first_suspects_and_name_each_other(masks):
     assert not [s for s in found if s.id in ("00", "01")][2:], "the consequences of a swap are not listed"
 
 
+def test_cracks_at_the_same_place_in_many_photos_are_not_swapped():
+    """Joints and beams: the net overlooks the crack of some photos, and draws all others 1 px beside the mask."""
+    random = np.random.default_rng(0)
+    alike = [np.zeros(SIZE, bool) for _ in range(40)]
+    for mask in alike:
+        start = 100 + random.integers(8)
+        mask[:, start : start + 3] = True
+    found = audit(alike, [prediction(np.roll(mask, 1, axis=1) & (i >= 4), i) for i, mask in enumerate(alike)])
+    assert {(s.id, s.kind) for s in found if s.score >= 0.5} == {(f"{i:02d}", "unfounded") for i in range(4)}
+
+
+def test_masks_that_are_right_among_mostly_inverted_ones_are_no_suspects(masks):
+    found = audit([*(~mask for mask in masks[:-3]), *masks[-3:]], map(prediction, masks))
+    assert {(s.id, s.kind) for s in found if s.score >= 0.5} == {(f"{i:02d}", "inverted") for i in range(NUMBER - 3)}
+
+
 def test_a_fault_of_an_empty_set_of_masks_is_none():
     assert rank([]) == []
     nothing = np.zeros(SIZE, bool)

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cracklab.audit.agreement import Floats, Shift, accuracy, best_shift, dice_by_radius, soft_dice
+from cracklab.audit.agreement import Floats, Shift, accuracy, best_radius, best_shift, dice_by_radius, soft_dice
 from cracklab.audit.regions import Region, missed_regions, unfounded_regions
 from cracklab.geometry.masks import Mask
 
@@ -49,6 +49,11 @@ class Evidence:
     unfounded: list[Region]
     mask_grid: Mask = field(repr=False)
     crack_grid: Mask = field(repr=False)
+
+    @property
+    def best_radius(self) -> float:
+        """Radius by which the mask has to be dilated to fit best, px, interpolated by a parabola; negative to erode."""
+        return best_radius(self.dices)
 
     def moved(self, dx: int, dy: int) -> Self:
         """Return the evidence with all boxes moved, from a crop of the image to the image, px."""

@@ -18,7 +18,7 @@ CALIBRATION: dict[Kind, tuple[float, float]] = {
     "too-wide": (0.09, 0.02),
     "too-thin": (0.09, 0.02),
     "inverted": (0.20, 0.05),
-    "swapped": (0.25, 0.05),
+    "swapped": (0.15, 0.03),
     "empty": (0.73, 0.04),
 }
 """Kind -> raw measure at which one of two masks had a planted fault, and the width of the logistic curve around it. Of DeepCrack's
@@ -27,6 +27,8 @@ LOWEST_SCORE = 0.02
 """Suspects of a lower score are dropped."""
 MIN_SHIFT_PX = 2.0
 """Shorter shifts are within the care of any annotator."""
+MIN_RADIUS_PX = 0.75
+"""The same for the radius by which a mask is wider or thinner than usual, px."""
 MIN_DICE = 0.3
 """Masks that fit the prediction worse than this even when repaired are neither shifted nor of a wrong width."""
 WHOLE = 0.5
@@ -69,10 +71,10 @@ def raw_measures(evidence: Sequence[Evidence]) -> dict[Kind, list[float]]:
     return measures
 
 
-def usual_radius(evidence: Sequence[Evidence]) -> int:
-    """Return the index in `RADII` by which most masks have to be dilated to fit the prediction best; inverted ones do not count."""
-    dices = [one.dices for one in evidence if one.has_crack and one.inverted <= 0]
-    return int(np.argmax(np.median(dices, axis=0))) if dices else RADII.index(0)
+def usual_radius(evidence: Sequence[Evidence]) -> float:
+    """Return the radius by which the median mask has to be dilated to fit the prediction best, px; inverted ones do not count."""
+    radii = [one.best_radius for one in evidence if one.has_crack and one.inverted <= 0]
+    return float(np.median(radii)) if radii else 0.0
 
 
 def _kinds_of_regions(one: Evidence) -> dict[Kind, list[Region]]:
@@ -85,24 +87,26 @@ def _regions(one: Evidence) -> Iterator[Suspect]:
             yield _suspect(one, kind, region.raw_score, (region.x, region.y, region.width, region.height))
 
 
-def _whole(one: Evidence, usual: int) -> Iterator[Suspect]:
+def _whole(one: Evidence, usual: float) -> Iterator[Suspect]:
     for kind, raw, note in _whole_measures(one, usual):
         if raw > 0:
             yield _suspect(one, kind, raw, one.box, note)
 
 
-def _whole_measures(one: Evidence, usual: int) -> Iterator[tuple[Kind, float, str]]:
+def _whole_measures(one: Evidence, usual: float) -> Iterator[tuple[Kind, float, str]]:
     """Yield kind, raw measure and note of the faults of a whole mask; a measure of at most 0 is no suspicion."""
     yield "inverted", one.inverted, ""
     if not one.has_crack:
         return
-    shift, dices = one.shift, one.dices
+    shift = one.shift
     if shift.length_px >= MIN_SHIFT_PX:
         yield "shifted", _gain(one.dice, shift.dice), f"fits best {shift.dx:+d} px right, {shift.dy:+d} px down"
-    for kind, radii in (("too-wide", range(usual)), ("too-thin", range(usual + 1, len(RADII)))):
-        best = max(radii, key=lambda i: dices[i], default=usual)
-        note = f"fits best with {2 * abs(RADII[best] - RADII[usual])} px {'less' if best < usual else 'more'} width"
-        yield kind, _gain(dices[usual], dices[best]), note  # type: ignore[misc]  # both names are kinds
+    excess = one.best_radius - usual
+    if abs(excess) >= MIN_RADIUS_PX:
+        kind: Kind = "too-wide" if excess < 0 else "too-thin"
+        usual_dice = float(np.interp(usual, RADII, one.dices))
+        note = f"fits best with {2 * abs(excess):.0f} px {'less' if excess < 0 else 'more'} width"
+        yield kind, _gain(usual_dice, float(one.dices.max())), note
 
 
 def _gain(dice: float, repaired: float) -> float:

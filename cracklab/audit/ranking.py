@@ -27,7 +27,7 @@ LOWEST_SCORE = 0.02
 """Suspects of a lower score are dropped."""
 MIN_SHIFT_PX = 2.0
 """Shorter shifts are within the care of any annotator."""
-MIN_RADIUS_PX = 0.75
+MIN_RADIUS_PX = 0.5
 """The same for the radius by which a mask is wider or thinner than usual, px."""
 MIN_DICE = 0.3
 """Masks that fit the prediction worse than this even when repaired are neither shifted nor of a wrong width."""

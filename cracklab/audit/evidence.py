@@ -1,5 +1,6 @@
 """What one image says of its mask, before it is compared with the rest of the data set."""
 
+import hashlib
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -33,6 +34,7 @@ class Evidence:
         shift: the shift of the mask that fits best.
         missed: predicted pieces that the mask lacks.
         unfounded: pieces of the mask without prediction.
+        digest: hash of the mask.
         mask_grid: (GRID, GRID), where the mask has crack.
         crack_grid: (GRID, GRID), where the prediction has crack.
     """
@@ -47,6 +49,7 @@ class Evidence:
     shift: Shift
     missed: list[Region]
     unfounded: list[Region]
+    digest: str
     mask_grid: Mask = field(repr=False)
     crack_grid: Mask = field(repr=False)
 
@@ -94,6 +97,7 @@ def gather(id: str, mask: Mask, probability: Floats, threshold: float, tolerance
         best_shift(mask, near),
         missed_regions(mask, probability, threshold, tolerance_px),
         unfounded_regions(mask, probability, threshold, tolerance_px),
+        hashlib.blake2b(mask.tobytes(), digest_size=16).hexdigest(),
         _grid(mask),
         _grid(predicted),
     )

@@ -35,7 +35,8 @@ def find_swaps(evidence: Sequence[Evidence]) -> Iterator[Swap]:
     """Yield the masks that fit the prediction of another image of the same size better than that of their own image.
 
     Cracks of a mask and of predictions are compared on a grid of 48 x 48 cells, by IoU. The mask of the other image must fit
-    worse, too: where many photos show a crack at the same place, a mask fits many predictions, and none of the masks is wrong.
+    worse, too, unless two images have the very same mask: where many photos show a crack at the same place, a mask fits many predictions,
+    and none of the masks is wrong.
     """
     sizes: dict[tuple[int, int], list[int]] = {}
     for i, one in enumerate(evidence):
@@ -44,13 +45,19 @@ def find_swaps(evidence: Sequence[Evidence]) -> Iterator[Swap]:
         predictions = np.stack([evidence[i].crack_grid.ravel() for i in members]).astype(np.float32)
         masks = np.stack([evidence[i].mask_grid.ravel() for i in members]).astype(np.float32)
         own = np.array([agreement(evidence[i].mask_grid, evidence[i].crack_grid) for i in members], np.float32)
+        digests = np.array([evidence[i].digest for i in members])
+        _, first, counts = np.unique(digests, return_inverse=True, return_counts=True)
+        twice = counts[first] == 2
         cells = predictions.sum(1)
         for start in range(0, len(members), BLOCK):
             block = masks[start : start + BLOCK]
             common = block @ predictions.T
             gains = common / np.maximum(block.sum(1)[:, None] + cells - common, 1)
             gains[:, cells < MIN_CELLS] = 0
-            gains -= np.maximum(own[start : start + BLOCK, None], own)
+            here = slice(start, start + BLOCK)
+            # a copy of the mask of one other image is wrong although it fits there
+            copied = (digests[here, None] == digests) & twice
+            gains -= np.where(copied, own[here, None], np.maximum(own[here, None], own))
             best = gains.argmax(1)
             gain = gains[np.arange(len(block)), best]
             for k in np.flatnonzero((gain > 0) & (block.sum(1) >= MIN_CELLS)):

@@ -100,6 +100,12 @@ def test_masks_that_are_right_among_mostly_inverted_ones_are_no_suspects(masks):
     assert {(s.id, s.kind) for s in found if s.score >= 0.5} == {(f"{i:02d}", "inverted") for i in range(NUMBER - 3)}
 
 
+def test_a_copy_of_another_mask_is_swapped(masks):
+    found = audit([masks[1], *masks[1:]], map(prediction, masks))
+    assert (found[0].id, found[0].kind, found[0].note) == ("00", "swapped", "fits 01")
+    assert "01" not in {s.id for s in found if s.score >= 0.5}
+
+
 def test_a_fault_of_an_empty_set_of_masks_is_none():
     assert rank([]) == []
     nothing = np.zeros(SIZE, bool)

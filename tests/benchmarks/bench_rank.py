@@ -1,0 +1,193 @@
+"""Labels in the order of `cracklab rank`: the model that ships, fine-tuned on 10 to 50 photos of DeepCrack that a rule chose.
+
+    python tests/benchmarks/bench_rank.py ../shared/data/DeepCrack --rows ROWS.csv
+
+The pool is the training side of the official split without photos that the test side shows; all images are at a quarter of
+their size (136 x 96). A repetition starts from 10 random photos that all rules share. Then each rule chooses 10 more, four times, knowing
+the masks of none; `rank` and `error alone` with the net that was trained on the labels so far:
+
+- `rank`: `cracklab.rank.score.by_gain`;
+- `error alone`: the largest expected errors, whatever the photos look like;
+- `look alone`: the same as `rank` with equal errors;
+- `random`.
+
+Each training starts from the model that ships and takes 100 steps of 4 crops of 96 px, flipped and turned at random, with Dice and
+cross-entropy; trainings of one repetition and number of labels share their seed. Scores are on every second test image. A row is
+written after each training, and a second start goes on. Then the table is printed: means over repetitions, and differences from
+`random`, paired by repetition.
+"""
+
+import argparse
+import time
+from copy import deepcopy
+from pathlib import Path
+from statistics import fmean, stdev
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from cracklab.data.datamodule import CrackDataModule
+from cracklab.losses import build_loss
+from cracklab.predict.predictor import Predictor, load
+from cracklab.rank.score import by_gain, expected_error, look
+from cracklab.tables import read_csv, write_csv
+
+RULES = ("rank", "error alone", "random", "look alone")
+NUMBERS = (10, 20, 30, 40, 50)
+"""Numbers of labels."""
+STEPS, BATCH, SIDE, RATE = 100, 4, 96, 5e-4
+"""Of a training: steps, crops in a step, their side in px, learning rate."""
+COLUMNS = ("repetition", "rule", "labels", "iou_image", "iou", "seconds", "next")
+Pair = tuple[np.ndarray, np.ndarray]
+
+
+class Bench:
+    """The data at half size, and the net that is trained again and again."""
+
+    def __init__(self, root: str) -> None:
+        data = CrackDataModule("deepcrack", root=root, split="official-clean", resize=96)
+        data.setup("fit")
+        self.predictor: Predictor = load("cracklab:cracks", "cpu", scales=[1])
+        self.trained: tuple[list[int], int] = [], -1
+        self.start = deepcopy(self.predictor.models[0].net.state_dict())
+        pairs = data.prepared.pairs
+        self.pool: dict[int, Pair] = {i: pairs[i][:2] for i in sorted((*data.splits.train, *data.splits.val))}
+        self.test: list[Pair] = [pairs[i][:2] for i in sorted(data.splits.test)[::2]]
+        self.looks = {i: look(image) for i, (image, _) in self.pool.items()}
+        print(f"{len(self.pool)} photos in the pool, {len(self.test)} test images", flush=True)
+
+    def train(self, labelled: list[int], seed: int) -> None:
+        """Fine-tune the model that ships on these photos, unless the net was just trained on them."""
+        if self.trained == (labelled, seed):
+            return
+        self.trained = list(labelled), seed
+        rng = np.random.default_rng(seed)
+        torch.manual_seed(seed)
+        net, transform = self.predictor.models[0].net, self.predictor.transform
+        net.load_state_dict(self.start)
+        net.eval()  # running statistics of so few photos would be worse than those of the model that ships
+        dice = build_loss("dice")
+        optimizer = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=1e-4)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=STEPS)
+        queue: list[int] = []
+        for _ in range(STEPS):
+            while len(queue) < BATCH:
+                queue += rng.permutation(labelled).tolist()
+            crops = [crop(*self.pool[queue.pop(0)], rng) for _ in range(BATCH)]
+            image = transform.normalise(torch.from_numpy(np.stack([transform.planes(one) for one, _ in crops])))
+            mask = torch.from_numpy(np.stack([one for _, one in crops]))[:, None].float()
+            logits = net(image.contiguous(memory_format=torch.channels_last))
+            loss = dice(logits, mask, maps={}, valid=None) + functional.binary_cross_entropy_with_logits(logits, mask)
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+
+    def score(self) -> dict[str, float]:
+        """Return the mean IoU over the test images, and the pooled one, at the threshold 0.5."""
+        counts = []
+        for image, truth in self.test:
+            found = self.predictor.predict(image).probability > 0.5
+            counts.append(((found & (truth > 0)).sum(), (found | (truth > 0)).sum()))
+        both, either = np.array(counts, float).T
+        return {"iou_image": float((both / np.maximum(either, 1)).mean()), "iou": float(both.sum() / either.sum())}
+
+    def choose(self, rule: str, labelled: list[int], seed: int, count: int = 10) -> list[int]:
+        """Return the photos that a rule labels next."""
+        rest = [i for i in self.pool if i not in labelled]
+        if rule == "random":
+            return np.random.default_rng(seed).choice(rest, count, replace=False).tolist()
+        errors = [1.0] * len(rest) if rule == "look alone" else [self.error(i) for i in rest]
+        if rule == "error alone":
+            return [rest[i] for i in np.argsort(errors)[::-1][:count]]
+        order = by_gain(errors, [self.looks[i] for i in rest], [self.looks[i] for i in labelled])
+        return [rest[i] for i, _ in order[:count]]
+
+    def error(self, i: int) -> float:
+        """Return the expected error of a photo."""
+        probability = self.predictor.predict(self.pool[i][0]).probability
+        return expected_error(probability, probability > 0.5)
+
+
+def crop(image: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> Pair:
+    """Return a random square of a photo and its mask, flipped and turned."""
+    top, left = (int(rng.integers(0, max(side - SIDE, 0) + 1)) for side in mask.shape)
+    turns, flip = int(rng.integers(4)), int(rng.integers(2))
+    both = [np.rot90(one[top : top + SIDE, left : left + SIDE], turns) for one in (image, (mask == 1).astype(np.uint8))]
+    return tuple(np.ascontiguousarray(one[:, ::-1] if flip else one) for one in both)
+
+
+def simulate(bench: Bench, repetition: int, rules: list[str], rows: list[dict], path: Path) -> None:
+    """Add the missing rows of a repetition."""
+    done = {(row["rule"], int(row["labels"])): row for row in rows if int(row["repetition"]) == repetition}
+    first = np.random.default_rng(repetition).choice(sorted(bench.pool), 10, replace=False).tolist()
+    for number in NUMBERS:
+        for rule in rules:
+            if (rule, number) in done:
+                continue
+            before = [done[rule, one]["next"] for one in NUMBERS if one < number]
+            labelled = first + [int(i) for text in before for i in str(text).split()]
+            seed, began = 1000 * repetition + number, time.process_time()
+            bench.train(labelled, seed)
+            scores = bench.score()
+            chosen = bench.choose(rule, labelled, seed) if number < NUMBERS[-1] else []
+            row = {"repetition": repetition, "rule": rule, "labels": number, **scores}
+            row |= {"seconds": round(time.process_time() - began, 1), "next": " ".join(map(str, chosen))}
+            rows.append(row)
+            done[rule, number] = row
+            write_csv(path, COLUMNS, rows)
+            print(f"{repetition} {rule} {number}: {scores}, {row['seconds']} s", flush=True)
+
+
+def single(bench: Bench, rows: list[dict], path: Path, what: str, labelled: list[int]) -> None:
+    """Add the row of the model that ships, or of a training on all photos, if it is missing."""
+    if any(row["rule"] == what for row in rows):
+        return
+    if labelled:
+        bench.train(labelled, 0)
+    rows.append({"repetition": -1, "rule": what, "labels": len(labelled), **bench.score()})
+    write_csv(path, COLUMNS, rows)
+
+
+def print_table(rows: list[dict]) -> None:
+    """Print the mean IoU over test images by rule and number of labels, and the paired differences from `random`."""
+    values = {(r["rule"], int(r["labels"]), int(r["repetition"])): float(r["iou_image"]) for r in rows}
+    repetitions = sorted({key[2] for key in values if key[2] >= 0})
+    print(f"| labels | {' | '.join(RULES)} |\n|--:|{'--:|' * len(RULES)}")
+    for number in NUMBERS:
+        cells = []
+        for rule in RULES:
+            found = [values.get((rule, number, one)) for one in repetitions]
+            paired = [
+                values[rule, number, one] - values["random", number, one]
+                for one in repetitions
+                if {(rule, number, one), ("random", number, one)} <= set(values)
+            ]
+            mean = [one for one in found if one is not None]
+            text = f"{fmean(mean):.4f}" if mean else "-"
+            if rule != "random" and len(paired) > 1 and number > NUMBERS[0]:
+                text += f" ({fmean(paired):+.4f} ± {stdev(paired):.4f}; {', '.join(f'{one:+.3f}' for one in paired)})"
+            cells.append(text)
+        print(f"| {number} | {' | '.join(cells)} |")
+    for row in rows:
+        if int(row["repetition"]) < 0:
+            print(f"\n{row['rule']}, {row['labels']} labels: {float(row['iou_image']):.4f}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("root")
+    parser.add_argument("--rows", type=Path, required=True, help="table of finished trainings; a second start goes on")
+    parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--rules", nargs="+", default=list(RULES[:3]), choices=RULES)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    rows: list[dict] = list(read_csv(options.rows)) if options.rows.exists() else []
+    bench = Bench(options.root)
+    single(bench, rows, options.rows, "model that ships", [])
+    for repetition in range(options.repetitions):
+        simulate(bench, repetition, options.rules, rows, options.rows)
+    single(bench, rows, options.rows, "all", sorted(bench.pool))
+    print_table(rows)

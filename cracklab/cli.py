@@ -24,6 +24,10 @@ COMMANDS = {
         "cracklab.report.command",
         "write tables, figures and one page from runs, kfold and study folders: DIR [DIR ...]",
     ),
+    "rank": (
+        "cracklab.rank.command",
+        "rank photos by what their labels would gain: PHOTOS --out DIR [--ckpt_path CKPT]",
+    ),
     "measure": (
         "cracklab.measure.command",
         "measure length, width, tips and branch points of cracks in masks: MASKS [--mm_per_px X] [--out DIR]",

@@ -13,6 +13,7 @@ looks like no other covers itself alone.
 
 import heapq
 from collections.abc import Sequence
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -54,7 +55,7 @@ def expected_error(probability: Floats, mask: Mask) -> float:
     for top in range(0, len(mask), ROWS):
         p, m = probability[top : top + ROWS], mask[top : top + ROWS]
         overlap += float(p.sum(dtype=np.float64, where=m))
-        total += float(p.sum(dtype=np.float64)) + np.count_nonzero(m)
+        total += float(p.sum(dtype=np.float64)) + int(np.count_nonzero(m))
     smooth = SMOOTH * mask.size
     return 1 - (2 * overlap + smooth) / (total + smooth)
 
@@ -67,14 +68,18 @@ def look(photo: Image) -> Floats:
 
     Args:
         photo: (H, W, 3) uint8 RGB.
+
+    Example:
+        >>> look(np.full((300, 400, 3), 255, np.uint8)).round().tolist()  # white: L* is 100, and the contrast log 0.1
+        [100.0, 0.0, 0.0, 0.0, 0.0, 0.0, -2.0, -2.0, -2.0, -2.0]
     """
     scale = SIDE / max(photo.shape[:2])
     size = max(1, round(photo.shape[1] * scale)), max(1, round(photo.shape[0] * scale))
     small = cv2.resize(photo, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    lab = cv2.cvtColor(np.float32(small) / 255, cv2.COLOR_RGB2LAB)
+    lab = cv2.cvtColor(small.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
     blurred = [lab[..., 0], *(cv2.GaussianBlur(lab[..., 0], (0, 0), 2.0**octave) for octave in range(OCTAVES))]
-    contrast = [np.log(np.std(fine - coarse) + 0.1) for fine, coarse in zip(blurred, blurred[1:], strict=False)]
-    return np.float32([*lab.mean((0, 1)), *lab.std((0, 1)), *contrast])
+    contrast = [np.log(np.std(fine - coarse) + 0.1) for fine, coarse in pairwise(blurred)]
+    return np.array([*lab.mean((0, 1)), *lab.std((0, 1)), *contrast], np.float32)
 
 
 def by_gain(
@@ -100,13 +105,15 @@ def by_gain(
     if not len(errors):
         return []
     weights = np.asarray(errors, np.float64)
-    weights = weights / max(weights.sum(), 1e-12)
+    weights = weights / weights.sum() if weights.any() else np.full(len(weights), 1 / len(weights))
     every = np.asarray([*looks, *labelled], np.float64)
     every = (every - every.mean(0)) / np.maximum(every.std(0), 1e-6)
     pool = every[: len(weights)]
+    lengths = (pool**2).sum(1)
 
     def similarity(one: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.exp(-SHARPNESS * ((pool - one) ** 2).mean(1))
+        distances = (lengths - 2 * (pool @ one) + one @ one) / len(one)
+        return np.asarray(np.exp(-SHARPNESS * distances))
 
     covered = np.zeros(len(pool))
     for one in every[len(pool) :]:

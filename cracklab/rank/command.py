@@ -19,7 +19,7 @@ from cracklab.predict.command import one_line
 from cracklab.predict.predictor import Predictor, load
 from cracklab.predict.trained_model import TRUST
 from cracklab.progress import Progress
-from cracklab.rank.score import Floats, by_gain, expected_error, look
+from cracklab.rank.score import Floats, by_gain, crack_weight, look
 from cracklab.tables import write_csv
 from cracklab.warning_filters import filter_warnings
 
@@ -68,7 +68,7 @@ def run(command: str, args: Sequence[str]) -> int:
     predictor = load(options.ckpt_path, options.device, trust=options.trust)
     remove_leftovers(options.out)
     seen = examine(photos, labelled, predictor, options.max_megapixels)
-    order = by_gain(seen.errors, seen.looks, seen.labelled)
+    order = by_gain(seen.weights, seen.looks, seen.labelled)
     if order:
         rows = [{"id": seen.photos[i].name, "score": float(f"{gain:.6g}")} for i, gain in order]
         write_csv(options.out / TABLE, ["id", "score"], rows)
@@ -116,14 +116,14 @@ class Seen:
 
     Attributes:
         photos: those to rank.
-        errors: their expected errors.
+        weights: how much they count.
         looks: their descriptions.
         labelled: descriptions of the labelled photos.
         failed: files that could not be read, with the reason.
     """
 
     photos: list[Photo] = field(default_factory=list)
-    errors: list[float] = field(default_factory=list)
+    weights: list[float] = field(default_factory=list)
     looks: list[Floats] = field(default_factory=list)
     labelled: list[Floats] = field(default_factory=list)
     failed: dict[Path, str] = field(default_factory=dict)
@@ -147,9 +147,9 @@ def examine(
                 if i < len(labelled):
                     seen.labelled.append(look(image))
                 else:
-                    error = error_of(image, predictor, progress)
+                    weight = weight_of(image, predictor, progress)
                     seen.looks.append(look(image))
-                    seen.errors.append(error)
+                    seen.weights.append(weight)
                     seen.photos.append(photo)
             except Exception as error:  # reported at the end
                 seen.failed[photo.path] = one_line(error)
@@ -157,14 +157,13 @@ def examine(
     return seen
 
 
-def error_of(image: Array, predictor: Predictor, progress: Progress) -> float:
-    """Return the expected error of the prediction of a photo (H, W, 3); of several classes, all but the first are crack."""
+def weight_of(image: Array, predictor: Predictor, progress: Progress) -> float:
+    """Return how much a photo (H, W, 3) counts; of several classes, all but the first are crack."""
     found = predictor.predict(image, on_tiles=progress.advance)
-    crack = found.mask > 0
     probability = found.probability
     if found.num_classes > 1:  # the probability is that of the most probable class
-        np.subtract(1, probability, out=probability, where=~crack)
-    return expected_error(probability, crack)
+        np.subtract(1, probability, out=probability, where=found.mask == 0)
+    return crack_weight(probability)
 
 
 def contact_sheet(photos: Sequence[Photo], max_megapixels: float = MAX_MEGAPIXELS) -> Array:

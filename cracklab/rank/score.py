@@ -1,14 +1,13 @@
-"""The expected gain of a label: how wrong a prediction probably is, and how many photos of the pool look like it.
+"""The expected gain of a label: how many photos with cracks look like a photo, and have no label yet.
 
-A photo is worth a label if the net is probably wrong on it, and on many others like it that no label covers yet. The gain of a
-set of photos A is the facility location function (Nemhauser, Wolsey, Fisher 1978) with the errors as weights (Wei, Iyer, Bilmes
-2015):
+The gain of a set of photos A is the facility location function (Nemhauser, Wolsey, Fisher 1978), in the weighted form of Wei, Iyer,
+Bilmes (2015):
 
-    gain(A) = sum_j e_j max_{i in A} s_ij / sum_j e_j
+    gain(A) = sum_j w_j max_{i in A} s_ij / sum_j w_j
 
-over the photos j of the pool; e_j is the expected error and s_ij the similarity, 0 to 1. Photos are taken greedily, which reaches at
-least 1 - 1/e = 63 % of the best gain. Near duplicates and crops of one wall gain nothing after the first of them, and a photo that
-looks like no other covers itself alone.
+over the photos j of the pool; w_j is near 1 if there is probably a crack, and s_ij is the similarity, 0 to 1. Photos are taken
+greedily, which reaches at least 1 - 1/e = 63 % of the best gain. Near duplicates and crops of one wall gain nothing after the first
+of them, and a photo that looks like no other stands for itself alone.
 """
 
 import heapq
@@ -20,44 +19,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
-Mask = NDArray[np.bool_]
 Floats = NDArray[np.float32]
 
-SMOOTH = 0.001
-"""Share of the pixels that is added to overlap and areas, so that traces of a crack on a bare wall are no large error."""
+RARE = 0.001
+"""Mean probability of crack at which a photo counts half."""
 SIDE = 128
 """Longer side of the reduced photo whose look is described, px."""
 OCTAVES = 4
 """Number of scales of texture in a description."""
 SHARPNESS = 2.0
 """Of the similarity: two photos at the mean distance of the pool have exp(-2 * SHARPNESS) = 0.02."""
-ROWS = 256
-"""Number of rows of a photo that are summed at once, in double precision."""
 
 
-def expected_error(probability: Floats, mask: Mask) -> float:
-    """Return the expected Dice error of a mask, 0 to 1, if the truth is drawn from the probabilities.
+def crack_weight(probability: Floats) -> float:
+    """Return how much a photo counts, 0 to 1: a / (a + 0.001), a the mean probability of crack.
 
-    1 - (2 sum_{mask} p + c) / (sum mask + sum p + c), with c = 0.001 of the pixels: expectations of overlap and areas. Neither
-    the size of the photo nor the amount of crack raises it, and sure background does not count.
+    It is near 0 for a bare wall, and near 1 for every photo with a crack, whatever its size. Faint probabilities count, so that
+    a photo whose crack the net nearly misses is not lost.
 
     Args:
         probability: of crack, (H, W), 0 to 1.
-        mask: the predicted cracks, (H, W).
 
     Example:
-        >>> sure, unsure = np.zeros((10, 100), np.float32), np.zeros((10, 100), np.float32)
-        >>> sure[5], unsure[5] = 1, 0.6
-        >>> expected_error(sure, sure > 0.5), round(expected_error(unsure, unsure > 0.5), 3)
-        (0.0, 0.248)
+        >>> wall = np.zeros((100, 100), np.float32)
+        >>> crack_weight(wall), round(crack_weight(np.maximum(wall, np.eye(100, dtype=np.float32))), 2)
+        (0.0, 0.91)
     """
-    overlap = total = 0.0
-    for top in range(0, len(mask), ROWS):
-        p, m = probability[top : top + ROWS], mask[top : top + ROWS]
-        overlap += float(p.sum(dtype=np.float64, where=m))
-        total += float(p.sum(dtype=np.float64)) + int(np.count_nonzero(m))
-    smooth = SMOOTH * mask.size
-    return 1 - (2 * overlap + smooth) / (total + smooth)
+    share = float(probability.mean(dtype=np.float64))
+    return share / (share + RARE)
 
 
 def look(photo: Image) -> Floats:
@@ -83,32 +72,32 @@ def look(photo: Image) -> Floats:
 
 
 def by_gain(
-    errors: Sequence[float], looks: Sequence[Floats], labelled: Sequence[Floats] = ()
+    weights: Sequence[float], looks: Sequence[Floats], labelled: Sequence[Floats] = ()
 ) -> list[tuple[int, float]]:
     """Return all photos, the best one to label first, with what each gains beyond the earlier ones.
 
     Args:
-        errors: the expected error of each photo.
+        weights: how much each photo counts, at least 0.
         looks: the description of each photo.
         labelled: descriptions of photos that are labelled already, which cover those like them.
 
     Returns:
-        Pairs of position and gain, a share of the expected error of all photos; the gains fall and sum to at most 1.
+        Pairs of position and gain, a share of the weight of all photos; the gains fall and sum to at most 1.
 
     Example:
         >>> wall, again, pipe = np.float32([[0, 0], [0, 0.1], [5, 5]])
-        >>> [i for i, gain in by_gain([0.3, 0.2, 0.4], [wall, again, pipe])]  # the walls together are more than the pipe
+        >>> [i for i, gain in by_gain([1, 1, 1], [wall, again, pipe])]  # a wall stands for two photos
         [0, 2, 1]
-        >>> [i for i, gain in by_gain([0.3, 0.2, 0.4], [wall, again, pipe], labelled=[again])]
+        >>> [i for i, gain in by_gain([1, 1, 1], [wall, again, pipe], labelled=[again])]
         [2, 0, 1]
     """
-    if not len(errors):
+    if not len(weights):
         return []
-    weights = np.asarray(errors, np.float64)
-    weights = weights / weights.sum() if weights.any() else np.full(len(weights), 1 / len(weights))
+    shares = np.asarray(weights, np.float64)
+    shares = shares / shares.sum() if shares.any() else np.full(len(shares), 1 / len(shares))
     every = np.asarray([*looks, *labelled], np.float64)
     every = (every - every.mean(0)) / np.maximum(every.std(0), 1e-6)
-    pool = every[: len(weights)]
+    pool = every[: len(shares)]
     lengths = (pool**2).sum(1)
 
     def similarity(one: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -120,7 +109,7 @@ def by_gain(
         covered = np.maximum(covered, similarity(one))
 
     def gain(i: int) -> float:
-        return float(weights @ np.maximum(similarity(pool[i]) - covered, 0))
+        return float(shares @ np.maximum(similarity(pool[i]) - covered, 0))
 
     order: list[tuple[int, float]] = []
     bounds = [(-gain(i), i) for i in range(len(pool))]

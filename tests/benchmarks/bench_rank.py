@@ -1,15 +1,15 @@
 """Labels in the order of `cracklab rank`: a net trained on 10 to 50 photos of DeepCrack that a rule chose.
 
-    python tests/benchmarks/bench_rank.py ../shared/data/DeepCrack --rows ROWS.csv [--net cracks]
+    python tests/benchmarks/bench_rank.py ../shared/data/DeepCrack --rows ROWS.csv [--net cracks] [--picture curve.png]
 
 The pool is the training side of the official split without photos that the test side shows; all images are at a quarter of their
 size (136 x 96). A repetition starts from 10 random photos that all rules share. Then each rule chooses 10 more, four times, knowing
-the masks of the labelled photos alone; `rank` and `error alone` score the pool with the net that was trained on these:
+the masks of the labelled photos alone; all but `random` score the pool with the net that was trained on these:
 
-- `rank`: `cracklab.rank.score.by_gain`;
-- `error alone`: the largest expected errors, whatever the photos look like;
+- `rank`: that of the command;
 - `random`;
-- `look alone`: as `rank`, with equal errors.
+- `error`: the largest expected Dice errors if the truth is drawn from the probabilities, whatever the photos look like;
+- `error and look`: as `rank`, with these errors as weights.
 
 The net is a U-Net of 0.1 M parameters from random weights, always the same, or with `--net cracks` the model that ships. Each training
 takes 100 steps of random crops of 96 px, flipped and turned, with Dice and cross-entropy; trainings of one repetition and number of
@@ -25,16 +25,20 @@ from statistics import fmean, stdev
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 from torch.nn import functional
 
 from cracklab.data.datamodule import CrackDataModule
+from cracklab.files import write_image
 from cracklab.losses import build_loss
 from cracklab.models import UNet
+from cracklab.pictures.colours import BLACK, BLUE, GREEN, VERMILION, as_hex
+from cracklab.pictures.plots import as_image
 from cracklab.predict.predictor import Predictor, load
-from cracklab.rank.score import by_gain, expected_error, look
+from cracklab.rank.score import by_gain, crack_weight, look
 from cracklab.tables import read_csv, write_csv
 
-RULES = ("rank", "error alone", "random", "look alone")
+RULES = ("rank", "random", "error", "error and look")
 NUMBERS = (10, 20, 30, 40, 50)
 """Numbers of labels."""
 STEPS, SIDE = 100, 96
@@ -107,16 +111,19 @@ class Bench:
         rest = [i for i in self.pool if i not in labelled]
         if rule == "random":
             return np.random.default_rng(seed).choice(rest, count, replace=False).tolist()
-        errors = [1.0] * len(rest) if rule == "look alone" else [self.error(i) for i in rest]
-        if rule == "error alone":
+        found = [self.predictor.predict(self.pool[i][0]).probability for i in rest]
+        errors = [expected_error(one) for one in found]
+        if rule == "error":
             return [rest[i] for i in np.argsort(errors)[::-1][:count]]
-        order = by_gain(errors, [self.looks[i] for i in rest], [self.looks[i] for i in labelled])
+        weights = [crack_weight(one) for one in found] if rule == "rank" else errors
+        order = by_gain(weights, [self.looks[i] for i in rest], [self.looks[i] for i in labelled])
         return [rest[i] for i, _ in order[:count]]
 
-    def error(self, i: int) -> float:
-        """Return the expected error of a photo."""
-        probability = self.predictor.predict(self.pool[i][0]).probability
-        return expected_error(probability, probability > 0.5)
+
+def expected_error(p: np.ndarray) -> float:
+    """Return the expected Dice error of the mask p > 0.5 if the truth is drawn from the probabilities."""
+    mask, smooth = p > 0.5, 0.001 * p.size
+    return 1 - (2 * float(p[mask].sum()) + smooth) / (float(p.sum()) + int(mask.sum()) + smooth)
 
 
 def crop(image: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> Pair:
@@ -159,29 +166,50 @@ def single(bench: Bench, rows: list[dict], path: Path, what: str, labelled: list
     write_csv(path, COLUMNS, rows)
 
 
+def by_repetition(rows: list[dict]) -> dict[tuple[str, int], dict[int, float]]:
+    """Return the mean IoU over test images, by rule and number of labels, of each repetition."""
+    values: dict[tuple[str, int], dict[int, float]] = {}
+    for row in rows:
+        if int(row["repetition"]) >= 0:
+            values.setdefault((row["rule"], int(row["labels"])), {})[int(row["repetition"])] = float(row["iou_image"])
+    return values
+
+
 def print_table(rows: list[dict]) -> None:
-    """Print the mean IoU over test images by rule and number of labels, and the paired differences from `random`."""
-    values = {(r["rule"], int(r["labels"]), int(r["repetition"])): float(r["iou_image"]) for r in rows}
-    repetitions = sorted({key[2] for key in values if key[2] >= 0})
-    print(f"| labels | {' | '.join(RULES)} |\n|--:|{'--:|' * len(RULES)}")
+    """Print the mean over repetitions, and its difference from `random`: mean, standard deviation, each repetition."""
+    values = by_repetition(rows)
+    rules = [rule for rule in RULES if (rule, NUMBERS[0]) in values]
+    print(f"| labels | {' | '.join(rules)} |\n|--:|{'--:|' * len(rules)}")
     for number in NUMBERS:
         cells = []
-        for rule in RULES:
-            found = [values.get((rule, number, one)) for one in repetitions]
-            paired = [
-                values[rule, number, one] - values["random", number, one]
-                for one in repetitions
-                if {(rule, number, one), ("random", number, one)} <= set(values)
-            ]
-            mean = [one for one in found if one is not None]
-            text = f"{fmean(mean):.4f}" if mean else "-"
-            if rule != "random" and len(paired) > 1 and number > NUMBERS[0]:
-                text += f" ({fmean(paired):+.4f} ± {stdev(paired):.4f}; {', '.join(f'{one:+.3f}' for one in paired)})"
+        for rule in rules:
+            found, other = values.get((rule, number), {}), values.get(("random", number), {})
+            paired = [found[one] - other[one] for one in sorted(found.keys() & other.keys())]
+            text = f"{fmean(found.values()):.3f}" if found else ""
+            if rule != "random" and number > NUMBERS[0] and len(paired) > 1:
+                each = ", ".join(f"{one:+.3f}" for one in paired)
+                text += f"; {fmean(paired):+.3f} ± {stdev(paired):.3f} ({each})"
             cells.append(text)
         print(f"| {number} | {' | '.join(cells)} |")
     for row in rows:
         if int(row["repetition"]) < 0:
-            print(f"\n{row['rule']}, {row['labels']} labels: {float(row['iou_image']):.4f}")
+            print(f"\n{row['rule']}, {row['labels']} labels: {float(row['iou_image']):.3f}")
+
+
+def draw_curves(rows: list[dict]) -> Figure:
+    """Plot the mean IoU of each rule against the number of labels: the mean over repetitions, and a point for each."""
+    values = by_repetition(rows)
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.subplots()
+    for shift, rule, colour in zip((-0.6, -0.2, 0.2, 0.6), RULES, (VERMILION, BLACK, BLUE, GREEN), strict=True):
+        means = [fmean(values[rule, number].values()) for number in NUMBERS]
+        axes.plot([number + shift for number in NUMBERS], means, color=as_hex(colour), label=rule)
+        for number in NUMBERS:
+            points = list(values[rule, number].values())
+            axes.plot([number + shift] * len(points), points, ".", color=as_hex(colour))
+    axes.set(xlabel="labelled photos", ylabel="IoU, mean over test images", xticks=NUMBERS)
+    axes.legend()
+    return figure
 
 
 if __name__ == "__main__":
@@ -190,7 +218,8 @@ if __name__ == "__main__":
     parser.add_argument("--rows", type=Path, required=True, help="table of finished trainings; a second start goes on")
     parser.add_argument("--net", default="small", choices=NETS)
     parser.add_argument("--repetitions", type=int, default=3)
-    parser.add_argument("--rules", nargs="+", default=list(RULES[:3]), choices=RULES)
+    parser.add_argument("--rules", nargs="+", default=list(RULES), choices=RULES)
+    parser.add_argument("--picture", type=Path, help="curves of all rules, .png")
     options = parser.parse_args()
     torch.set_num_threads(1)
     rows: list[dict] = list(read_csv(options.rows)) if options.rows.exists() else []
@@ -200,3 +229,5 @@ if __name__ == "__main__":
         simulate(bench, repetition, options.rules, rows, options.rows)
     single(bench, rows, options.rows, "all", sorted(bench.pool))
     print_table(rows)
+    if options.picture:
+        write_image(options.picture, as_image(draw_curves(rows)))

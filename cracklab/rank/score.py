@@ -86,9 +86,9 @@ def by_gain(
 
     Example:
         >>> wall, again, pipe = np.float32([[0, 0], [0, 0.1], [5, 5]])
-        >>> [i for i, gain in by_gain([1, 1, 1], [wall, again, pipe])]  # a wall stands for two photos
+        >>> [i for i, gain in by_gain([1, 0.9, 1], [wall, again, pipe])]  # a wall stands for two photos
         [0, 2, 1]
-        >>> [i for i, gain in by_gain([1, 1, 1], [wall, again, pipe], labelled=[again])]
+        >>> [i for i, gain in by_gain([1, 0.9, 1], [wall, again, pipe], labelled=[again])]
         [2, 0, 1]
     """
     if not len(weights):

@@ -8,7 +8,7 @@ from support import ROOT
 
 import cracklab
 from cracklab.cli import main
-from cracklab.rank.score import by_gain, expected_error, look
+from cracklab.rank.score import by_gain, crack_weight, look
 from cracklab.synthetic.draw import draw
 from cracklab.tables import read_csv
 
@@ -42,8 +42,8 @@ def test_photos_are_ranked_by_their_gain(photos, tmp_path, capsys):
     model = cracklab.load(CHECKPOINT, "cpu")
     names = ["=1+1", "a", "b", "d", "east/c"]
     found = [model.predict(photos / f"{name}.png") for name in names]
-    errors = [expected_error(one.probability, one.mask > 0) for one in found]
-    order = by_gain(errors, [look(one.photo) for one in found])
+    weights = [crack_weight(one.probability) for one in found]
+    order = by_gain(weights, [look(one.photo) for one in found])
     assert [row["id"] for row in rows] == [names[i] for i, _ in order]
     assert [float(row["score"]) for row in rows] == pytest.approx([gain for _, gain in order], rel=1e-5)
     assert "'=1+1," in (tmp_path / "out/rank.csv").read_text()

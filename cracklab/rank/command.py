@@ -1,4 +1,4 @@
-"""`cracklab rank`: which photos to label next, by the expected gain of their labels."""
+"""`cracklab rank`: which photos to label next: those with cracks that look like many others."""
 
 import sys
 from collections.abc import Sequence

@@ -28,6 +28,10 @@ COMMANDS = {
         "cracklab.audit.command",
         "list masks that are probably wrong: KFOLD, or --ckpt_path CKPT --config FILE --out DIR",
     ),
+    "rank": (
+        "cracklab.rank.command",
+        "rank photos by what their labels would gain: PHOTOS --out DIR [--ckpt_path CKPT]",
+    ),
     "measure": (
         "cracklab.measure.command",
         "measure length, width, tips and branch points of cracks in masks: MASKS [--mm_per_px X] [--out DIR]",

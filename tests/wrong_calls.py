@@ -17,6 +17,7 @@ from cracklab.measure.command import parser as measure_parser
 from cracklab.metrics.options import EvaluationOptions
 from cracklab.module import CrackModule
 from cracklab.predict.command import parser as predict_parser
+from cracklab.rank.command import parser as rank_parser
 from cracklab.schedules import OneCycle
 from cracklab.study.command import parser as study_parser
 
@@ -36,6 +37,7 @@ PARSERS = {
     "predict": predict_parser(),
     "export": export_parser(),
     "measure": measure_parser(),
+    "rank": rank_parser(),
     "kfold": study_parser("kfold"),
     "study": study_parser("study"),
 }
@@ -116,7 +118,8 @@ def wrong_options(command: str) -> st.SearchStrategy[list[str]]:
             ways.append(st.sampled_from(["", " ", str(QUICKSTART), f"{QUICKSTART}/x"]).map(lambda value: [name, value]))
         return st.one_of(ways)
 
-    fixed = {"predict": ["--images", "nowhere"], "measure": ["nowhere"], "export": ["--ckpt_path", "nowhere"]}
+    fixed = {"predict": ["--images", "nowhere"], "export": ["--ckpt_path", "nowhere"]}
+    fixed |= {"measure": ["nowhere"], "rank": ["nowhere"]}
     more = fixed.get(command, ["--config", str(QUICKSTART)])
     return st.sampled_from(actions).flatmap(spoil).map(lambda wrong: [command, *more, *wrong])
 

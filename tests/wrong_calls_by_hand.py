@@ -167,6 +167,20 @@ predict --ckpt_path {run}/checkpoints/best.ckpt --images {photos} --out {new} --
 predict --ckpt_path {run}/checkpoints/best.ckpt --images {photos} --out {new} --trust
 predict --ckpt_path {run}/checkpoints/best.ckpt --images {photos} --out {new} --batch_size 0
 predict --ckpt_path {run}/checkpoints/best.ckpt --images {photos} --out {new} --compare nowhere
+rank {photos}
+rank --out {new}
+rank nowhere --out {new}
+rank {empty} --out {new}
+rank {photos} --out {photos}
+rank {photos} --out {text}/x
+rank {photos} --out {new} --labelled {photos}
+rank {photos} --out {new} --labelled nowhere
+rank {photos} {masks} --out {new}
+rank {photos} --out {new} --ckpt_path {text}
+rank {photos} --out {new} --ckpt_path cracklab:crack
+rank {photos} --out {new} --max_megapixels 0
+rank {photos} --out {new} --device tpu
+rank {photos} --out {new} --label {masks}
 export --ckpt_path {run}/checkpoints/best.ckpt
 export --ckpt_path {run}/checkpoints/best.ckpt --out {text}
 export --ckpt_path {run}/checkpoints/best.ckpt --out {run}

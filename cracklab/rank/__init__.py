@@ -1,0 +1,1 @@
+"""Ranking of unlabelled photos: which to label next."""

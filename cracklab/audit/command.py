@@ -173,6 +173,12 @@ def as_text(suspects: Sequence[Suspect], images: int, out: Path) -> str:
     """Return the summary that is printed."""
     likely = [suspect for suspect in suspects if suspect.score >= 0.5]
     counts = ", ".join(f"{number} {kind}" for kind, number in Counter(one.kind for one in likely).most_common())
-    lines = [f"{images} masks: {len({one.id for one in likely})} with a score of at least 0.5 ({counts or 'none'})"]
+    wrong = len({one.id for one in likely})
+    lines = [f"{images} masks: {wrong} with a score of at least 0.5 ({counts or 'none'})"]
+    if wrong > images / 2:
+        lines.append(
+            "  these are most masks: either all were made wrongly, or the net does not fit this data, and the scores tell nothing; "
+            "then audit a kfold, or set --tolerance_px to the difference in width"
+        )
     lines += [f"  {one.score:.2f}  {one.kind:9}  {one.id}  {one.note}".rstrip() for one in suspects[:10]]
     return "\n".join([*lines, f"look at {out / PAGE}; {TABLE} and {EXCLUDE} are beside it"])

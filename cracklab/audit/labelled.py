@@ -60,7 +60,7 @@ class Labelled:
                 stored = read_values(str(file), max_megapixels=max(1.0, shape[0] * shape[1] / 1e6))
                 found = f"{stored.dtype} of shape {stored.shape}"
             except DataError as error:
-                stored, found = None, f"unreadable ({error})"
+                stored, found = None, f"unreadable ({str(error).partition(': ')[0]})"
             if stored is None or stored.dtype != np.uint8 or stored.shape != shape:
                 raise DataError(
                     f"the probabilities {str(file)!r} are {found} instead of uint8 of shape {shape}: remove {run_folder.TEST_METRICS} "

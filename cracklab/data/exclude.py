@@ -21,7 +21,7 @@ def without_excluded(records: Sequence[Record], file: str | Path) -> list[Record
         file: a text file: on each line an id, or a pattern such as `forest_*`; text after `#` is a comment.
 
     Raises:
-        DataError: if the list cannot be read, or a line matches no id.
+        DataError: if the list cannot be read, a line matches no id, or no image is left.
 
     Example:
         >>> import tempfile
@@ -47,6 +47,10 @@ def without_excluded(records: Sequence[Record], file: str | Path) -> list[Record
             "names without extension, or patterns"
         )
     excluded = {name for found in matches.values() for name in found}
+    if ids and ids <= excluded:
+        raise DataError(
+            f"list {str(file)!r} leaves out all {len(ids)} images: remove lines, or a pattern that matches too much"
+        )
     return [record for record in records if record.id not in excluded]
 
 

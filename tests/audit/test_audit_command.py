@@ -10,8 +10,8 @@ import pytest
 from support import QUICKSTART, TINY
 
 from cracklab import run_folder
-from cracklab.audit import gather
-from cracklab.audit.command import exclude_list
+from cracklab.audit import gather, rank
+from cracklab.audit.command import as_text, exclude_list
 from cracklab.audit.labelled import Labelled
 from cracklab.audit.suspect import Suspect
 from cracklab.cli import main
@@ -163,3 +163,12 @@ def test_probabilities_of_another_size_are_named(photos, tmp_path):
 def test_only_likely_faults_are_excluded():
     suspects = [Suspect("a", "missed", 0.6, 0, 0, 1, 1), Suspect("b", "missed", 0.4, 0, 0, 1, 1)]
     assert [line.split()[0] for line in exclude_list(suspects, 0.5).splitlines()[1:]] == ["a"]
+
+
+def test_a_net_that_contradicts_most_masks_is_doubted(tmp_path):
+    """A net that predicts no crack anywhere says nothing about any mask."""
+    masks = [np.eye(200, k=4 * step, dtype=bool) for step in range(4)]
+    blind = [gather(str(i), mask, np.zeros(mask.shape, np.float32), 0.5, 4.0) for i, mask in enumerate(masks)]
+    good = [gather(str(i), mask, np.float32(mask), 0.5, 4.0) for i, mask in enumerate(masks)]
+    assert "the net does not fit this data" in as_text(rank(blind), 4, tmp_path)
+    assert "the net does not fit" not in as_text(rank(good), 4, tmp_path)

@@ -95,6 +95,10 @@ def huge(path):
         (lambda copy: plan(copy, folder="../copy/fold_0"), "not a valid plan"),
         (lambda copy: plan(copy, labels=None), "not a valid plan"),
         (lambda copy: huge(next((copy / "fold_0" / run_folder.PROBABILITIES).iterdir())), "60000 x 60000"),
+        (
+            lambda copy: (copy / "data.json").write_text(json.dumps({"no/photo.png": [1, 2, 3, "x"]})),
+            "paths are relative",
+        ),
         (lambda copy: (copy / "data.json").write_text(json.dumps({"/no/photo.png": [1, 2, 3, "x"]})), "photo.png gone"),
     ],
 )

@@ -18,6 +18,7 @@ run.lock             empty; locked by the fit that works in the folder, see `cra
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import blake2b
 from pathlib import Path
 from urllib.parse import quote
 
@@ -39,6 +40,8 @@ PER_IMAGE_NATIVE = "per_image_native.csv"
 PROTOCOLS = "protocols.json"
 PROBABILITIES = "probabilities"
 LOCK = "run.lock"
+LONGEST_NAME = 240
+"""Largest length of a file name without its extension, bytes; disks take 255 with it."""
 
 
 def run_of(checkpoint: str | Path) -> Path | None:
@@ -48,13 +51,16 @@ def run_of(checkpoint: str | Path) -> Path | None:
 
 
 def probability_file(folder: Path, name: str) -> Path:
-    """Return the file of the probabilities of a test image.
+    """Return the file of the probabilities of a test image; a long name, which no disk takes, ends with its hash.
 
     Example:
         >>> probability_file(Path("runs/0"), "east/wall").as_posix()
         'runs/0/probabilities/east%2Fwall.png'
     """
-    return folder / PROBABILITIES / f"{quote(name, safe='')}.png"
+    quoted = quote(name, safe="")
+    if len(quoted) > LONGEST_NAME:
+        quoted = f"{quoted[: LONGEST_NAME - 33]}-{blake2b(name.encode(), digest_size=16).hexdigest()}"
+    return folder / PROBABILITIES / f"{quoted}.png"
 
 
 def is_used(folder: Path) -> bool:

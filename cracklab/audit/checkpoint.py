@@ -1,5 +1,6 @@
 """The labelled data of a configuration, with the probabilities of a checkpoint that was not trained on it."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,13 +12,16 @@ from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.duplicates import thumbnail
 from cracklab.data.provenance import image_fingerprint
 from cracklab.data.samples import Record, raise_faults
-from cracklab.errors import DataError
-from cracklab.files import remove_leftovers, write_image
+from cracklab.errors import DataError, RunError
+from cracklab.files import remove_leftovers, write_image, write_json
 from cracklab.predict import settings
 from cracklab.predict.prediction import is_done
 from cracklab.predict.predictor import Predictor
 from cracklab.predict.tiles import Tiling
 from cracklab.progress import Progress
+
+IMAGES = "images.json"
+"""Id -> image file, of the probabilities in a folder."""
 
 
 def labelled_by_checkpoint(data: CrackDataModule, predictor: Predictor, out: Path) -> Labelled:
@@ -32,7 +36,7 @@ def labelled_by_checkpoint(data: CrackDataModule, predictor: Predictor, out: Pat
 
     Raises:
         DataError: for faults of the data, several classes, or if the checkpoints were trained on all images.
-        RunError: if the folder holds probabilities of other checkpoints.
+        RunError: if the folder holds probabilities of other checkpoints, or of other images with the same ids.
     """
     one_class(data.layout)
     one_class(predictor)
@@ -40,6 +44,7 @@ def labelled_by_checkpoint(data: CrackDataModule, predictor: Predictor, out: Pat
     raise_faults(problems)
     folder = out / run_folder.PROBABILITIES
     kept = settings.settings_of(folder, predictor, None, None)
+    _claim(folder / IMAGES, records)
     predictor.tiling = Tiling(kept["tile"], kept["overlap"], predictor.batch_size)
     print(settings.as_text(kept), flush=True)
     remove_leftovers(folder)
@@ -49,7 +54,23 @@ def labelled_by_checkpoint(data: CrackDataModule, predictor: Predictor, out: Pat
     if not unseen:
         raise DataError("the checkpoint was trained on all of these images: run `cracklab kfold --keep_probabilities`")
     files = {record.id: [run_folder.probability_file(out, record.id)] for record in unseen}
-    return Labelled(data.layout, unseen, files, dict.fromkeys(files, predictor.threshold))
+    return Labelled(data.layout, unseen, files, dict.fromkeys(files, predictor.threshold), exclude=data.exclude)
+
+
+def _claim(path: Path, records: Sequence[Record]) -> None:
+    """Write down of which image file each id is, and check that an earlier start meant the same files."""
+    images = {record.id: str(Path(record.image).absolute()) for record in records}
+    try:
+        before = dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+    except (ValueError, TypeError) as error:
+        raise RunError(f"{path} cannot be read ({error}): choose another --out") from error
+    for name in before.keys() & images.keys():
+        if before[name] != images[name]:
+            raise RunError(
+                f"{path.parent} holds probabilities of {before[name]!r}, and {name!r} is {images[name]!r} now: choose another --out"
+            )
+    if not images.items() <= before.items():
+        write_json(path, before | images)
 
 
 def _predict(data: CrackDataModule, predictor: Predictor, records: Sequence[Record], out: Path) -> list[Record]:
@@ -59,7 +80,7 @@ def _predict(data: CrackDataModule, predictor: Predictor, records: Sequence[Reco
     with Progress(len(records), "images") as progress:
         for record in records:
             file = run_folder.probability_file(out, record.id)
-            photo = data.layout.read_image(record)
+            photo, _ = data.layout.read(record)  # at the size of the mask, as the net was trained on it
             if image_fingerprint(thumbnail(photo)) not in seen:
                 unseen.append(record)
                 if not is_done(Path(record.image), [file]):

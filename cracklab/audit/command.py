@@ -22,7 +22,9 @@ from cracklab.bounds import PositiveFloat, PositiveInt, UnitInterval, bounded
 from cracklab.checkpoint import checkpoint_file
 from cracklab.command_parser import CommandParser
 from cracklab.config_parser import ConfigParser
+from cracklab.data.exclude import line_of
 from cracklab.data.parallel import parallel_map
+from cracklab.errors import ConfigError
 from cracklab.files import output_folder, remove_leftovers, write_text
 from cracklab.tables import write_csv
 from cracklab.warning_filters import filter_warnings
@@ -97,7 +99,9 @@ def _of_kfold(args: Sequence[str]) -> tuple[Labelled, Path, AuditOptions]:
     from cracklab.audit.kfold import labelled_of_kfold
 
     labelled = labelled_of_kfold(parsed.folder)
-    return labelled, parsed.out or output_folder(f"{parsed.folder}/{DEFAULT_FOLDER}"), options
+    out = parsed.out or output_folder(f"{parsed.folder}/{DEFAULT_FOLDER}")
+    _keep_list(out, labelled.exclude)
+    return labelled, out, options
 
 
 def _of_checkpoint(args: Sequence[str]) -> tuple[Labelled, Path, AuditOptions]:
@@ -119,8 +123,19 @@ def _of_checkpoint(args: Sequence[str]) -> tuple[Labelled, Path, AuditOptions]:
     options = AuditOptions.of(parsed)
     out = output_folder(parsed.out)
     data: CrackDataModule = parser.instantiate_classes(parsed).data
+    _keep_list(out, data.exclude)
     predictor = load([checkpoint_file(path) for path in parsed.ckpt_path], parsed.device, trust=parsed.trust)
     return labelled_by_checkpoint(data, predictor, out), out, options
+
+
+def _keep_list(out: Path, exclude: str | None) -> None:
+    """Check that the list of images that are left out is not overwritten by one that lacks them.
+
+    Raises:
+        ConfigError: if it lies in the folder of the results.
+    """
+    if exclude is not None and Path(exclude).expanduser().resolve() == (out / EXCLUDE).resolve():
+        raise ConfigError(f"the list data.exclude {exclude} would be overwritten: choose another --out")
 
 
 def examine(labelled: Labelled, tolerance_px: float) -> list[Evidence]:
@@ -151,13 +166,19 @@ def exclude_list(suspects: Sequence[Suspect], lowest: float) -> str:
     head = (
         "# images whose masks are probably wrong, by `cracklab audit`: check them, and remove lines; for --data.exclude"
     )
-    return "\n".join([head, *(f"{one.id}  # {one.kind} {one.score:.2f}" for one in worst.values())]) + "\n"
+    return "\n".join([head, *(f"{line_of(one.id)}  # {one.kind} {one.score:.2f}" for one in worst.values())]) + "\n"
 
 
 def as_text(suspects: Sequence[Suspect], images: int, out: Path) -> str:
     """Return the summary that is printed."""
     likely = [suspect for suspect in suspects if suspect.score >= 0.5]
     counts = ", ".join(f"{number} {kind}" for kind, number in Counter(one.kind for one in likely).most_common())
-    lines = [f"{images} masks: {len({one.id for one in likely})} with a score of at least 0.5 ({counts or 'none'})"]
+    wrong = len({one.id for one in likely})
+    lines = [f"{images} masks: {wrong} with a score of at least 0.5 ({counts or 'none'})"]
+    if wrong > images / 2:
+        lines.append(
+            "  these are most masks: either all were made wrongly, or the net does not fit this data, and the scores tell nothing; "
+            "then audit a kfold, or set --tolerance_px to the difference in width"
+        )
     lines += [f"  {one.score:.2f}  {one.kind:9}  {one.id}  {one.note}".rstrip() for one in suspects[:10]]
     return "\n".join([*lines, f"look at {out / PAGE}; {TABLE} and {EXCLUDE} are beside it"])

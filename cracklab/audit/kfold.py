@@ -14,7 +14,7 @@ from cracklab.audit.labelled import Labelled, one_class
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.layouts.rebuild import rebuild_layout
 from cracklab.errors import CracklabError, RunError
-from cracklab.study.folder import OUT_OF_FOLD, PlannedRun, Study
+from cracklab.study.folder import PlannedRun, Study
 from cracklab.study.integrity import check_finished, refuse_changed_data
 
 KEEP = "start kfold with --keep_probabilities, in a new --out"
@@ -31,13 +31,13 @@ def labelled_of_kfold(folder: str | Path) -> Labelled:
     if study.plan.command != "kfold":
         raise RunError(f"{folder} is a study, in which an image may have been trained on by every run: give a kfold")
     runs, finished = study.plan.runs, study.finished()
-    if len(finished) < len(runs):
+    if len(finished) < max(1, len(runs)):
         raise RunError(
             f"the kfold in {folder} is unfinished, {len(finished)} of {len(runs)} runs are done: start the same command again"
         )
     refuse_changed_data(study)
     check_finished(study, runs, redo=False)
-    layout, records, crop = _data(study, runs[0])
+    layout, records, crop, exclude = _data(study, runs[0])
     files: dict[str, list[Path]] = defaultdict(list)
     thresholds: dict[str, list[float]] = defaultdict(list)
     for run in runs:
@@ -53,13 +53,15 @@ def labelled_of_kfold(folder: str | Path) -> Labelled:
     if unknown:
         raise RunError(f"{folder} holds rows of {unknown[0]!r}, which is not in the data: restore the data")
     means = {name: sum(values) / len(values) for name, values in thresholds.items()}
-    return Labelled(layout, [known[name] for name in sorted(files)], files, means, crop)
+    return Labelled(layout, [known[name] for name in sorted(files)], files, means, crop, exclude)
 
 
 def _data(study: Study, run: PlannedRun) -> Any:
-    """Return layout, index and crop of a run, from its configuration."""
+    """Return layout, index, crop and list of excluded images of a run, from its configuration."""
     path = study.path(run) / run_folder.CONFIG
     try:
+        if not path.is_file():  # a device would never end
+            raise RunError("it is no file")
         data = plain_yaml.load(path.read_text(encoding="utf-8"))["data"]
         layout, root, exclude, crop = (data.get(key) for key in ("layout", "root", "exclude", "crop"))
         texts = all(value is None or isinstance(value, str) for value in (root, exclude))
@@ -69,16 +71,16 @@ def _data(study: Study, run: PlannedRun) -> Any:
     except (CracklabError, OSError, ValueError, TypeError, LookupError, AttributeError, yaml.YAMLError) as error:
         raise RunError(f"{path} cannot be used ({' '.join(str(error).split())}): restore it") from error
     one_class(module.layout)
-    return module.layout, module.index()[0], crop
+    return module.layout, module.index()[0], crop, exclude
 
 
 def _held_out(study: Study, run: PlannedRun) -> list[str]:
     """Return the ids of the images that a run held out."""
-    path = study.path(run).parent / OUT_OF_FOLD
+    path = study.path(run) / run_folder.PER_IMAGE
     try:
-        return [row["id"] for row in tables.read_csv(path) if row["fold"] == str(run.labels["fold"])]
+        return [row["id"] for row in tables.read_csv(path)]
     except (OSError, ValueError, KeyError, csv.Error) as error:
-        raise RunError(f"{path} cannot be read ({error}): start the same kfold again, which writes it") from error
+        raise RunError(f"{path} cannot be read ({error}): start the kfold again with --redo") from error
 
 
 def _threshold(folder: Path) -> float:
@@ -87,6 +89,6 @@ def _threshold(folder: Path) -> float:
         threshold = float(json.loads(path.read_text(encoding="utf-8"))["test/threshold"])
         if not 0 < threshold < 1 or not math.isfinite(threshold):
             raise ValueError(f"the threshold is {threshold}")
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (ArithmeticError, OSError, ValueError, TypeError, KeyError) as error:
         raise RunError(f"{path} cannot be read ({error}): start the kfold again with --redo") from error
     return threshold

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from cracklab import run_folder
 from cracklab.audit.agreement import Floats
-from cracklab.data.images import IGNORE, Array
+from cracklab.data.images import IGNORE, Array, read_values
 from cracklab.data.layouts import Layout
 from cracklab.data.samples import Record
 from cracklab.data.transform import EvalTransform
@@ -28,6 +27,7 @@ class Labelled:
         files: id -> files of probabilities, 8 bit, whose mean counts.
         thresholds: id -> probability from which on the net predicts crack.
         crop: side of the square in the centre of the image that the net saw, px; None: the whole image.
+        exclude: list of the images that are left out already; None: no list.
     """
 
     layout: Layout
@@ -35,6 +35,7 @@ class Labelled:
     files: Mapping[str, Sequence[Path]]
     thresholds: Mapping[str, float]
     crop: int | None = None
+    exclude: str | None = None
 
     def photo(self, record: Record) -> Array:
         """Return the photo, (H, W, 3) uint8 RGB."""
@@ -55,9 +56,12 @@ class Labelled:
         """
         total = np.zeros(shape, np.float32)
         for file in self.files[record.id]:
-            stored = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+            try:
+                stored = read_values(str(file), max_megapixels=max(1.0, shape[0] * shape[1] / 1e6))
+                found = f"{stored.dtype} of shape {stored.shape}"
+            except DataError as error:
+                stored, found = None, f"unreadable ({str(error).partition(': ')[0]})"
             if stored is None or stored.dtype != np.uint8 or stored.shape != shape:
-                found = "no image" if stored is None else f"{stored.dtype} of shape {stored.shape}"
                 raise DataError(
                     f"the probabilities {str(file)!r} are {found} instead of uint8 of shape {shape}: remove {run_folder.TEST_METRICS} "
                     "beside them and start kfold again with --redo, or audit into another --out"

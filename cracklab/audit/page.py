@@ -15,6 +15,7 @@ from jinja2 import Environment, StrictUndefined
 from cracklab import pictures
 from cracklab.audit.labelled import Labelled
 from cracklab.audit.suspect import KINDS, Suspect
+from cracklab.data.exclude import line_of
 from cracklab.data.parallel import parallel_map
 from cracklab.files import write_text
 from cracklab.pictures.colours import ORANGE
@@ -35,6 +36,11 @@ class ShownRow:
     rank: int
     suspect: Suspect
     sources: tuple[str, str, str]
+
+    @property
+    def line(self) -> str:
+        """The line of a list that stands for the image."""
+        return line_of(self.suspect.id)
 
 
 def write_page(path: Path, labelled: Labelled, suspects: Sequence[Suspect], number: int) -> None:

@@ -1,7 +1,9 @@
 """Images that are left out of a data set by a list of their ids."""
 
+import re
 from collections.abc import Collection, Sequence
 from fnmatch import filter as fnmatch
+from glob import escape
 from pathlib import Path
 
 from cracklab.data.samples import Record
@@ -19,7 +21,7 @@ def without_excluded(records: Sequence[Record], file: str | Path) -> list[Record
         file: a text file: on each line an id, or a pattern such as `forest_*`; text after `#` is a comment.
 
     Raises:
-        DataError: if the list cannot be read, or a line matches no id.
+        DataError: if the list cannot be read, a line matches no id, or no image is left.
 
     Example:
         >>> import tempfile
@@ -30,6 +32,8 @@ def without_excluded(records: Sequence[Record], file: str | Path) -> list[Record
         ['floor']
     """
     try:
+        if not Path(file).expanduser().is_file():  # a device would never end
+            raise ValueError("there is no such file")
         lines = Path(file).expanduser().read_text(encoding="utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
         raise DataError(f"list {str(file)!r} cannot be read ({error}): set data.exclude to a text file") from None
@@ -43,7 +47,23 @@ def without_excluded(records: Sequence[Record], file: str | Path) -> list[Record
             "names without extension, or patterns"
         )
     excluded = {name for found in matches.values() for name in found}
+    if ids and ids <= excluded:
+        raise DataError(
+            f"list {str(file)!r} leaves out all {len(ids)} images: remove lines, or a pattern that matches too much"
+        )
     return [record for record in records if record.id not in excluded]
+
+
+def line_of(name: str) -> str:
+    r"""Return the line of a list that stands for an id: a pattern if the id has line breaks, or spaces at its ends.
+
+    Example:
+        >>> line_of("wall 1"), line_of(" [1]"), line_of("a\nb")
+        ('wall 1', '[ ][[]1]', 'a?b')
+    """
+    if name == name.strip() and len(name.splitlines()) == 1:
+        return name
+    return re.sub(r"[^\S \t]", "?", re.sub(r"[ \t#]", r"[\g<0>]", escape(name)))
 
 
 def _entry(line: str, ids: Collection[str]) -> str:

@@ -61,6 +61,17 @@ class PlannedRun:
     overrides: Mapping[str, Any]
     """Dotted key of fit -> value; overrides every other argument. Called `overlay` in study.yaml."""
 
+    def check(self) -> None:
+        """Check that the run lies within the study's folder.
+
+        Raises:
+            ValueError: if its name or folder leaves it, or a value is of another type.
+        """
+        mappings = isinstance(self.labels, Mapping) and isinstance(self.overrides, Mapping)
+        for path in (self.name, self.folder):
+            if not mappings or not isinstance(path, str) or Path(path).is_absolute() or ".." in Path(path).parts:
+                raise ValueError(f"the run {self.name!r} in {self.folder!r} is none of this folder")
+
     @property
     def cell(self) -> tuple[tuple[str, Label], ...]:
         """The labels that all runs of its cell share."""
@@ -121,6 +132,8 @@ class Study:
         try:
             content = plain_yaml.load(path.read_text(encoding="utf-8"))
             runs = [PlannedRun(run["name"], run["folder"], run["labels"], run["overlay"]) for run in content["runs"]]
+            for run in runs:
+                run.check()
             return StudyPlan(content["command"], content["asked"], content["axes"], runs)
         except FileNotFoundError:
             raise RunError(f"{self.folder} holds no {PLAN}: give the folder of a `kfold` or `study`") from None

@@ -53,9 +53,13 @@ def refuse_changed_data(study: Study, update: bool = False) -> None:
             f"{path} is damaged ({type(error).__name__}: {error}): restore it, or choose another --out"
         ) from None
     if states := changed(known):
+        relative = any(state == "gone" and not Path(name).is_absolute() for name, state in states.items())
+        hint = (
+            ", or start in the working folder of the first start, to which these paths are relative" if relative else ""
+        )
         raise RunError(
             f"the data is not that of the runs in {study.folder} ({as_text(states)}): restore these files, or choose another "
-            "--out"
+            f"--out{hint}"
         )
     if update and not is_current(known):
         write_data(study, known)

@@ -2,6 +2,7 @@
 
 import csv
 import re
+import shutil
 
 import cv2
 import numpy as np
@@ -9,8 +10,8 @@ import pytest
 from support import QUICKSTART, TINY
 
 from cracklab import run_folder
-from cracklab.audit import gather
-from cracklab.audit.command import exclude_list
+from cracklab.audit import gather, rank
+from cracklab.audit.command import as_text, exclude_list
 from cracklab.audit.labelled import Labelled
 from cracklab.audit.suspect import Suspect
 from cracklab.cli import main
@@ -21,6 +22,8 @@ from cracklab.errors import DataError
 from cracklab.synthetic.draw import draw
 
 NAMES = ("a", "b", "c", "<img src=x onerror=alert(1)>", "=HYPERLINK(1)")
+
+CALL = ["audit", "--config", str(QUICKSTART), "--ckpt_path", "cracklab:cracks", "--data.layout", "folders"]
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +43,7 @@ def photos(tmp_path_factory):
 @pytest.fixture(scope="module")
 def audited(photos, tmp_path_factory):
     out = tmp_path_factory.mktemp("audit") / "out"
-    call = ["audit", "--config", str(QUICKSTART), "--ckpt_path", "cracklab:cracks", "--data.layout", "folders"]
-    assert main([*call, "--data.root", str(photos), "--out", str(out)]) == 0
+    assert main([*CALL, "--data.root", str(photos), "--out", str(out)]) == 0
     return out
 
 
@@ -106,6 +108,39 @@ def test_the_second_start_predicts_nothing_and_other_checkpoints_are_refused(aud
     assert "other checkpoints" in capsys.readouterr().err
 
 
+def test_other_images_with_the_same_names_are_not_taken_for_those_of_before(audited, photos, tmp_path, capsys):
+    other = tmp_path / "other"
+    shutil.copytree(photos, other)  # keeps the times, which are older than the probabilities
+    with pytest.raises(SystemExit):
+        main([*CALL, "--data.root", str(other), "--out", str(audited)])
+    assert "other/images" in (said := capsys.readouterr().err)
+    assert "choose another --out" in said
+
+
+def test_the_list_in_use_is_not_overwritten(audited, photos, capsys):
+    exclude = audited / "exclude.txt"
+    before = exclude.read_bytes()
+    with pytest.raises(SystemExit):
+        main([*CALL, "--data.root", str(photos), "--out", str(audited), "--data.exclude", str(exclude)])
+    assert "would be overwritten" in capsys.readouterr().err
+    assert exclude.read_bytes() == before
+
+
+def test_names_too_long_for_a_file_have_files_of_their_own(tmp_path):
+    for name in ("ü" * 60 + "1", "ü" * 60 + "2"):
+        path = run_folder.probability_file(tmp_path, name)
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"")
+    assert len(list(path.parent.iterdir())) == 2
+
+
+def test_ids_that_fill_no_line_are_on_the_list_all_the_same(tmp_path):
+    odd = [" a", "b\nc", "#[d] ", "\te\u2028", "f # g"]
+    (tmp_path / "exclude.txt").write_text(exclude_list([Suspect(name, "missed", 0.9, 0, 0, 1, 1) for name in odd], 0.5))
+    records = [Record("", "", name) for name in (*odd, "a", "xa", "bc", "#d", "f")]
+    assert [r.id for r in without_excluded(records, tmp_path / "exclude.txt")] == ["a", "xa", "bc", "#d", "f"]
+
+
 def test_ignored_pixels_and_a_crop_do_not_count(photos, audited):
     """A mask is compared within the crop alone, and boxes are those of the whole image."""
     records = with_ids(LAYOUTS["folders"]().index(photos)[0])[:1]
@@ -128,3 +163,12 @@ def test_probabilities_of_another_size_are_named(photos, tmp_path):
 def test_only_likely_faults_are_excluded():
     suspects = [Suspect("a", "missed", 0.6, 0, 0, 1, 1), Suspect("b", "missed", 0.4, 0, 0, 1, 1)]
     assert [line.split()[0] for line in exclude_list(suspects, 0.5).splitlines()[1:]] == ["a"]
+
+
+def test_a_net_that_contradicts_most_masks_is_doubted(tmp_path):
+    """A net that predicts no crack anywhere says nothing about any mask."""
+    masks = [np.eye(200, k=4 * step, dtype=bool) for step in range(4)]
+    blind = [gather(str(i), mask, np.zeros(mask.shape, np.float32), 0.5, 4.0) for i, mask in enumerate(masks)]
+    good = [gather(str(i), mask, np.float32(mask), 0.5, 4.0) for i, mask in enumerate(masks)]
+    assert "the net does not fit this data" in as_text(rank(blind), 4, tmp_path)
+    assert "the net does not fit" not in as_text(rank(good), 4, tmp_path)

@@ -38,7 +38,13 @@ def test_an_id_with_a_hash_or_brackets_is_taken_as_it_is(tmp_path, make_data):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [(b"train-01\n", "train-01.*no image"), (None, "cannot be read"), (b"\xff", "cannot be read")]
+    ("text", "said"),
+    [
+        (b"train-01\n", "train-01.*no image"),
+        (b"\xef\xbb\xbf*\r\n", "leaves out all"),
+        (None, "cannot be read"),
+        (b"\xff", "cannot be read"),
+    ],
 )
 def test_a_list_that_is_unreadable_or_names_no_image_is_refused(tmp_path, make_data, text, said):
     if text is not None:

@@ -3,6 +3,8 @@
 import csv
 import json
 import shutil
+import struct
+import zlib
 
 import cv2
 import numpy as np
@@ -69,13 +71,34 @@ def damaged(kept, folder, change):
     return copy
 
 
+def plan(copy, **changes):
+    content = yaml.safe_load((copy / "study.yaml").read_text())
+    content["runs"][0].update(changes)
+    (copy / "study.yaml").write_text(yaml.safe_dump(content))
+
+
+def huge(path):
+    """A PNG that claims more pixels than the memory holds."""
+    head = b"IHDR" + struct.pack(">IIBBBBB", 60_000, 60_000, 8, 0, 0, 0, 0)
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + head + struct.pack(">I", zlib.crc32(head)) + b"\0\0\0\0IEND"
+    )
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         (lambda copy: shutil.rmtree(copy / "fold_1"), "unfinished, 1 of 2"),
         (lambda copy: shutil.rmtree(copy / "fold_0" / run_folder.PROBABILITIES), "--keep_probabilities"),
         (lambda copy: (copy / "study.yaml").unlink(), "holds no study.yaml"),
-        (lambda copy: (copy / "out_of_fold.csv").unlink(), "out_of_fold.csv cannot be read"),
+        (lambda copy: (copy / "fold_0" / run_folder.PER_IMAGE_NATIVE).unlink(), "per_image_native.csv gone"),
+        (lambda copy: plan(copy, folder="../copy/fold_0"), "not a valid plan"),
+        (lambda copy: plan(copy, labels=None), "not a valid plan"),
+        (lambda copy: huge(next((copy / "fold_0" / run_folder.PROBABILITIES).iterdir())), "60000 x 60000"),
+        (
+            lambda copy: (copy / "data.json").write_text(json.dumps({"no/photo.png": [1, 2, 3, "x"]})),
+            "paths are relative",
+        ),
         (lambda copy: (copy / "data.json").write_text(json.dumps({"/no/photo.png": [1, 2, 3, "x"]})), "photo.png gone"),
     ],
 )

@@ -26,6 +26,7 @@ class Region:
         y: top edge, px.
         width: px.
         height: px.
+        share: of the area of its connected crack of the mask, 0 to 1; 1 for a region that is not of the mask.
     """
 
     confidence: float
@@ -33,12 +34,17 @@ class Region:
     y: int
     width: int
     height: int
+    share: float = 1.0
 
     @property
     def raw_score(self) -> float:
-        """Confidence, reduced for short regions: confidence L / (L + 25 px), where L is the length of the box's diagonal."""
+        """Confidence q, reduced for short regions, and for parts of a crack: q L / (L + 25 px) (1 + share) / 2.
+
+        L is the length of the box's diagonal. A part of a crack that the net does not see, as where a wall is spalled along
+        it, is less suspicious than a whole crack.
+        """
         length = float(np.hypot(self.width, self.height))
-        return self.confidence * length / (length + TYPICAL_LENGTH_PX)
+        return self.confidence * length / (length + TYPICAL_LENGTH_PX) * (1 + self.share) / 2
 
 
 def missed_regions(mask: Mask, probability: Floats, threshold: float, tolerance_px: float) -> list[Region]:
@@ -56,7 +62,7 @@ def missed_regions(mask: Mask, probability: Floats, threshold: float, tolerance_
 def unfounded_regions(mask: Mask, probability: Floats, threshold: float, tolerance_px: float) -> list[Region]:
     """Return the pieces of the mask that are farther than the tolerance from everything of half the threshold or more."""
     possible = probability >= threshold / 2
-    return list(_regions(mask & _far_from(possible, tolerance_px), 1 - probability))
+    return list(_regions(mask & _far_from(possible, tolerance_px), 1 - probability, mask))
 
 
 def _far_from(where: Mask, tolerance_px: float) -> Mask:
@@ -66,10 +72,15 @@ def _far_from(where: Mask, tolerance_px: float) -> Mask:
     return np.asarray(distance > tolerance_px)
 
 
-def _regions(where: Mask, confidence: Floats) -> Iterator[Region]:
+def _regions(where: Mask, confidence: Floats, cracks: Mask | None = None) -> Iterator[Region]:
+    """Yield the connected regions of a mask; their shares are those of the connected crack of `cracks` that they are in."""
     _, labels, boxes, _ = cv2.connectedComponentsWithStats(where.astype(np.uint8), connectivity=8)
+    whole = where if cracks is None else cracks
+    _, crack_labels, crack_boxes, _ = cv2.connectedComponentsWithStats(whole.astype(np.uint8), connectivity=8)
     for label, (x, y, width, height, area) in enumerate(boxes.tolist()):
         if label and area >= MIN_AREA_PX:
             part = slice(y, y + height), slice(x, x + width)
             inside = labels[part] == label
-            yield Region(float(np.quantile(confidence[part][inside], 0.75)), x, y, width, height)
+            crack = int(crack_labels[part][inside][0])
+            share = area / int(crack_boxes[crack, cv2.CC_STAT_AREA])
+            yield Region(float(np.quantile(confidence[part][inside], 0.75)), x, y, width, height, share)

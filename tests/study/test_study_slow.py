@@ -123,7 +123,7 @@ def test_ctrl_c_ends_the_run_too(tmp_path, grid):
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate()
-    assert process.returncode == 1
+    assert process.returncode == 130
     assert output.strip().endswith("stopped: start the same command again to resume")
     assert "Traceback" not in output
     with study.lock(study.plan.runs[0].name) as lock:
@@ -151,10 +151,10 @@ def test_missing_data_is_one_message_and_the_study_resumes_when_it_is_back(tmp_p
     data.rename(tmp_path / "elsewhere")
     with pytest.raises(SystemExit) as end:
         main(call)
-    assert end.value.code == 1
+    assert end.value.code == 2
     shown = capfd.readouterr().err
-    assert f"data.root '{data}' is not a folder" in shown
-    assert "fold_1 failed" in shown
+    assert f"{data}/images/p0.png gone" in shown
+    assert "restore these files" in shown
     assert "Traceback" not in shown
     assert not (tmp_path / "out" / "fold_1" / run_folder.CONFIG).exists()
     (tmp_path / "elsewhere").rename(data)

@@ -14,6 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from offline_runs import Offline
 from support import ROOT
 from test_kfold import TABLES, TINY
 
@@ -220,8 +221,6 @@ def test_a_run_in_two_processes_fits_and_tests_in_both(tmp_path):
 
 
 def test_wandb_shows_one_group_with_a_job_per_fold_and_a_summary(tmp_path):
-    from test_loggers import Offline
-
     free = {name: value for name, value in ENVIRONMENT.items() if not name.startswith("WANDB_")}
     call = ["kfold", *TINY, "--folds=2", "--wandb.mode=offline", "--out", str(tmp_path / "cross")]
     subprocess.run([sys.executable, "-m", "cracklab", *call], env=free | {"NETRC": str(tmp_path / "netrc")}, check=True)

@@ -173,9 +173,12 @@ def unreachable(url: str, seconds: float = ANSWER_S) -> str | None:
     def ask() -> None:
         try:
             urlopen(Request(url, method="HEAD"), timeout=seconds).close()
+        except TimeoutError:  # may come a moment before the time of the thread is over
+            pass
         except URLError as error:
             answered = isinstance(error, HTTPError) or isinstance(error.reason, ssl.SSLError)
-            reasons.append(None if answered else f"{host} does not answer ({error.reason})")
+            if not isinstance(error.reason, TimeoutError):
+                reasons.append(None if answered else f"{host} does not answer ({error.reason})")
         except (OSError, HTTPException, ValueError) as error:
             reasons.append(f"{host} does not answer ({error})")
         else:

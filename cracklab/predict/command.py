@@ -39,13 +39,7 @@ def parser() -> CommandParser:
     """
     arguments = CommandParser("predict", __doc__)
     add = arguments.add_argument
-    add(
-        "--ckpt_path",
-        nargs="+",
-        type=checkpoint_file,
-        default=[checkpoint_file("cracklab:cracks")],
-        help="RUN/checkpoints/best.ckpt; several (folds of a kfold) are averaged (default: cracklab:cracks, the model that ships)",
-    )
+    add_model_options(arguments)
     add("--images", required=True, nargs="+", help="photos, folders of photos, or patterns such as 'walls/**/*.jpg'")
     add(
         "--out",
@@ -88,6 +82,19 @@ def parser() -> CommandParser:
     )
     add("--overlap", type=int, help="of neighbouring tiles, px (default: twice the net's reach, which is measured)")
     add("--batch_size", type=int, help="number of tiles at a time (default: 8 on a GPU, else 1)")
+    return arguments
+
+
+def add_model_options(arguments: CommandParser) -> None:
+    """Add the options of every command that predicts photos: checkpoints, the size of photos, device and trust."""
+    add = arguments.add_argument
+    add(
+        "--ckpt_path",
+        nargs="+",
+        type=checkpoint_file,
+        default=[checkpoint_file("cracklab:cracks")],
+        help="RUN/checkpoints/best.ckpt; several (folds of a kfold) are averaged (default: cracklab:cracks, the model that ships)",
+    )
     add(
         "--max_megapixels",
         type=float,
@@ -96,7 +103,6 @@ def parser() -> CommandParser:
     )
     add("--device", help="cpu, cuda, cuda:1, mps (default: cuda if there is a GPU, else cpu)")
     add("--trust", action="append", default=[], metavar="CLASS", help=TRUST)
-    return arguments
 
 
 def run(command: str, args: Sequence[str]) -> int:

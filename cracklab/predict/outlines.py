@@ -145,7 +145,7 @@ def _outline(part: Part) -> tuple[tuple[float, float], ...]:
     """Return the simplified outline of a connected part without holes."""
     mask, top, left = part
     padded = np.pad(mask, 1).astype(np.float32)
-    (ring,) = find_contours(padded, 0.5, fully_connected="high")  # type: ignore[no-untyped-call]
+    (ring,) = find_contours(padded, 0.5, fully_connected="high")  # type: ignore[no-untyped-call]  # no types
     points = _simplified(ring[:-1, ::-1], TOLERANCE_PX, closed=True)  # the last point is the first one
     return _pairs(
         points + np.array([left - 0.5, top - 0.5])

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from cracklab.checkpoint import checkpoint_file
 from cracklab.command_parser import CommandParser
 from cracklab.data.image_files import MAX_MEGAPIXELS, check_limit
 from cracklab.data.images import Array, read_image, resize_image
@@ -15,9 +14,8 @@ from cracklab.data.photos import Photo, find_photos
 from cracklab.errors import DataError
 from cracklab.files import output_folder, remove_leftovers, write_image
 from cracklab.pictures import side_by_side, stack_rows
-from cracklab.predict.command import one_line
+from cracklab.predict.command import add_model_options, one_line
 from cracklab.predict.predictor import Predictor, load
-from cracklab.predict.trained_model import TRUST
 from cracklab.progress import Progress
 from cracklab.rank.score import Floats, by_gain, crack_weight, look
 from cracklab.tables import write_csv
@@ -38,23 +36,9 @@ def parser() -> CommandParser:
     arguments = CommandParser("rank", __doc__)
     add = arguments.add_argument
     add("photos", nargs="+", metavar="PHOTOS", help="photos, folders of photos, or patterns such as 'walls/**/*.jpg'")
-    add(
-        "--ckpt_path",
-        nargs="+",
-        type=checkpoint_file,
-        default=[checkpoint_file("cracklab:cracks")],
-        help="RUN/checkpoints/best.ckpt; several (folds of a kfold) are averaged (default: cracklab:cracks, the model that ships)",
-    )
+    add_model_options(arguments)
     add("--out", type=output_folder, required=True, help=f"folder for {TABLE} and {PICTURE}, the first {SHOWN} photos")
     add("--labelled", nargs="+", help="photos that are labelled already: those like them gain less")
-    add(
-        "--max_megapixels",
-        type=float,
-        default=MAX_MEGAPIXELS,
-        help="refuse larger photos before they fill the memory, 1e6 px (default: %(default)g)",
-    )
-    add("--device", help="cpu, cuda, cuda:1, mps (default: cuda if there is a GPU, else cpu)")
-    add("--trust", action="append", default=[], metavar="CLASS", help=TRUST)
     return arguments
 
 

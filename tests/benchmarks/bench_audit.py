@@ -3,10 +3,12 @@
     python tests/benchmarks/bench_audit.py --root DEEPCRACK --out DIR [--kinds erased ...] [--ckpt_path cracklab:cracks]
 
 For each kind of fault, one of ten masks gets one; then either a kfold is trained on these masks, from the model that ships, and
-audited (`--steps`, `--folds`), or with `--ckpt_path` a checkpoint that never saw any of these images is. A second start goes on.
+audited (`--steps`, `--folds`, `--lr`), or with `--ckpt_path` a checkpoint that never saw any of these images is. A second start
+goes on. `mixed` plants all kinds into one data set; `none` plants nothing, for a look at the audit of DeepCrack as published.
 
 P@30: share of the first 30 images that have a planted fault; R@10%: share of the planted faults among the first tenth of the images.
-`all`: images in the order of their first row of audit.csv; `kind`: by the rows of the planted kind alone. Beside it, the order by
+`all`: images in the order of their first row of audit.csv; `kind`: by the rows of the planted kind alone; `share NAME`: of the faults of
+this kind, those in the first tenth of `all`, and those whose image has a row of that kind. Beside it, the order by
 mean cross-entropy of an image (loss), by soft Dice (dice), and the softmin score of Lad and Mueller (2023), where cleanlab is
 installed. All orders are made of the same probabilities.
 """
@@ -20,7 +22,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from planted_faults import KINDS, Mask, plant
+from planted_faults import KINDS, Mask, plant, plant_mixed
 
 from cracklab import run_folder
 from cracklab.audit.agreement import soft_dice
@@ -32,12 +34,17 @@ OWN = {"erased": "missed", "invented": "unfounded", "dilated": "too-wide"}
 """Planted kind -> kind of the rows that name it, where the names differ."""
 
 
-def write_data(root: Path, kind: str, seed: int, folder: Path) -> set[str]:
-    """Write DeepCrack with planted faults as a `folders` data set; return the ids with a fault."""
+def write_data(root: Path, kind: str, seed: int, folder: Path) -> dict[str, str]:
+    """Write DeepCrack with planted faults as a `folders` data set; return id -> kind of its fault."""
     records, _ = LAYOUTS["deepcrack"]().index(root)
     pairs = [(f"{Path(r.image).parent.name[:-4]}-{r.stem}", r) for r in records]
     masks = [cv2.imread(record.mask, cv2.IMREAD_GRAYSCALE) > 127 for _, record in pairs]
-    planted, wrong = (masks, []) if kind == "none" else plant(kind, masks, seed=seed)
+    planted, wrong = masks, dict[int, str]()
+    if kind == "mixed":
+        planted, wrong = plant_mixed(masks, seed=seed)
+    elif kind != "none":
+        planted, chosen = plant(kind, masks, seed=seed)
+        wrong = dict.fromkeys(chosen, kind)
     for part in ("images", "masks"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     for (name, record), mask in zip(pairs, planted, strict=True):
@@ -47,7 +54,7 @@ def write_data(root: Path, kind: str, seed: int, folder: Path) -> set[str]:
         file = folder / "masks" / f"{name}.png"
         if not file.exists():
             cv2.imwrite(str(file), mask.astype(np.uint8) * 255)
-    return {pairs[i][0] for i in wrong}
+    return {pairs[i][0]: fault for i, fault in wrong.items()}
 
 
 def audit(folder: Path, options: argparse.Namespace) -> tuple[Path, Labelled]:
@@ -72,6 +79,7 @@ def audit(folder: Path, options: argparse.Namespace) -> tuple[Path, Labelled]:
         "--trainer.max_epochs=1000",
         f"--trainer.max_steps={steps}",
     ]
+    training += [f"--model.optimizer.lr={options.lr}", "--model.channels_last=true"]
     training += ["--trainer.check_val_every_n_epoch=2", "--panels.images=0", "--wandb.mode=disabled"]
     training += ["--model.evaluation.surface_every_n_epochs=100000", "--trainer.enable_progress_bar=false"]
     kfold = ["kfold", *configs, *data, *training, f"--folds={options.folds}", "--keep_probabilities"]
@@ -89,8 +97,10 @@ def orders(table: Path, labelled: Labelled, kind: str) -> dict[str, list[str]]:
     ids = [record.id for record in labelled.records]
     found = {
         "all": list(dict.fromkeys([*(row["id"] for row in rows), *ids])),
-        "kind": list(dict.fromkeys([*(row["id"] for row in rows if row["kind"] == OWN.get(kind, kind)), *ids])),
     }
+    if kind in KINDS:
+        own = (row["id"] for row in rows if row["kind"] == OWN.get(kind, kind))
+        found["kind"] = list(dict.fromkeys([*own, *ids]))
     scores: dict[str, list[float]] = {"loss": [], "dice": [], "cleanlab": []}
     for record in labelled.records:
         mask = labelled.mask(record)[0]
@@ -123,20 +133,36 @@ def main(options: argparse.Namespace) -> None:
         folder = options.out / kind
         wrong = write_data(options.root, kind, options.seed, folder / "data")
         table, labelled = audit(folder, options)
+        if not wrong:
+            print(f"see {table.with_suffix('.html')}", flush=True)
+            continue
         tenth = round(len(labelled.records) / 10)
         for name, order in orders(table, labelled, kind).items():
             precision = sum(one in wrong for one in order[:30]) / 30
             recall = sum(one in wrong for one in order[:tenth]) / len(wrong)
             print(f"| {kind} | {len(wrong)} | {name} | {precision:.2f} | {recall:.2f} |", flush=True)
+            if kind == "mixed" and name == "all":
+                print_shares(table, wrong, set(order[:tenth]))
+
+
+def print_shares(table: Path, wrong: dict[str, str], first: set[str]) -> None:
+    """Print for each kind how many of its faults are among the first images, and how many have a row of their kind."""
+    with table.open(encoding="utf-8") as file:
+        rows = {(row["id"], row["kind"]) for row in csv.DictReader(file)}
+    for kind in KINDS:
+        ids = [name for name, fault in wrong.items() if fault == kind]
+        named = sum((name, OWN.get(kind, kind)) in rows for name in ids)
+        print(f"| mixed | {len(ids)} | share {kind} | {len(first & set(ids))} | {named} |", flush=True)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
+    parser.add_argument("--kinds", nargs="+", choices=[*KINDS, "mixed", "none"], default=list(KINDS))
     parser.add_argument("--ckpt_path")
     parser.add_argument("--folds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
     main(parser.parse_args())

@@ -45,6 +45,20 @@ def plant(kind: str, masks: Sequence[Mask], share: float = 0.1, seed: int = 0) -
     return planted, chosen
 
 
+def plant_mixed(masks: Sequence[Mask], share: float = 0.1, seed: int = 0) -> tuple[list[Mask], dict[int, str]]:
+    """Return the masks with faults of all kinds, about as many of each, in a share of them, and index -> kind of fault."""
+    planted, kinds = list(masks), {}
+    left = list(range(len(masks)))
+    for number, kind in enumerate(KINDS):
+        wanted = round(len(masks) * share * (number + 1) / len(KINDS)) - round(len(masks) * share * number / len(KINDS))
+        changed, chosen = plant(kind, [masks[i] for i in left], wanted / len(left), seed + number)
+        for i in chosen:
+            planted[left[i]] = changed[i]
+            kinds[left[i]] = kind
+        left = [i for i in left if i not in kinds]
+    return planted, kinds
+
+
 def _erase(mask: Mask, masks: Sequence[Mask], random: np.random.Generator) -> Mask:
     return mask & ~_disc_around_crack(mask, random)
 

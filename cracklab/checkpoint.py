@@ -13,16 +13,13 @@ from torch import Tensor, nn
 
 from cracklab import run_folder
 from cracklab.checkpoint_checks import NET, VERSION, check_archive, check_finite, damaged, first_not_finite, release
-from cracklab.errors import ConfigError, RunError, RunFailure
+from cracklab.errors import RunError, RunFailure
 from cracklab.files import atomic_write
-from cracklab.registry import nearest
 from cracklab.version import __version__
+from cracklab.weights import checkpoint_file
 
 KEY = "cracklab"
 """Where the payload lies among Lightning's own entries."""
-WEIGHTS = Path(__file__).parent / "weights"
-SHIPPED = "cracklab:"
-"""Prefix of the name of a model that ships, a file in `WEIGHTS`."""
 MAX_NAMES = 1000
 """Largest number of class names, and of characters of one."""
 
@@ -97,40 +94,6 @@ class Payload:
             version,
             None if names is None else tuple(names),
         )
-
-
-def shipped() -> dict[str, Path]:
-    """Return the files of the models that ship, by name."""
-    return {file.stem: file for file in sorted(WEIGHTS.glob("*.ckpt"))}
-
-
-def ships(path: str | Path) -> bool:
-    """Return whether the file of a checkpoint is that of a model that ships.
-
-    Example:
-        >>> ships(checkpoint_file("cracklab:cracks")), ships("RUN/checkpoints/cracks.ckpt")
-        (True, False)
-    """
-    return Path(path).resolve().parent == WEIGHTS.resolve()
-
-
-def checkpoint_file(name: str | Path) -> Path:
-    """Return the file of a checkpoint: that of a model that ships for `cracklab:NAME` or its bare name, else the path.
-
-    Raises:
-        ConfigError: if no model that ships is called so.
-
-    Example:
-        >>> checkpoint_file("cracklab:cracks").name, checkpoint_file("RUN/checkpoints/best.ckpt").name
-        ('cracks.ckpt', 'best.ckpt')
-    """
-    known = shipped()
-    wanted = str(name).removeprefix(SHIPPED)
-    if wanted in known and not Path(name).exists():
-        return known[wanted]
-    if str(name).startswith(SHIPPED):
-        raise ConfigError(f"no model that ships is called {wanted!r}{nearest(wanted, known)}")
-    return Path(name)
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Atomic writes: a file appears whole or not at all."""
 
+import hashlib
 import json
 import math
 import os
@@ -165,3 +166,16 @@ def write_image(path: Path, image: NDArray[np.uint8] | NDArray[np.uint16], quali
         raise DataError(f"{path} cannot be written as {path.suffix} ({' '.join(str(error).split())})") from None
     with atomic_write(path) as temporary:  # OpenCV's own writer does not notice a full disk when it closes a file
         temporary.write_bytes(encoded.data)
+
+
+def sha256(path: str | Path) -> str:
+    """Return the checksum of a file, hexadecimal.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.NamedTemporaryFile() as file:
+        ...     sha256(file.name)[:8]  # of no bytes
+        'e3b0c442'
+    """
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

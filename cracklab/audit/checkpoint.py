@@ -5,23 +5,47 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from jsonargparse import ActionConfigFile  # type: ignore[attr-defined]  # not listed in its __all__
 
-from cracklab import run_folder
+from cracklab import config_files, run_folder
 from cracklab.audit.labelled import Labelled, one_class
+from cracklab.audit.options import AuditOptions, keep_list
+from cracklab.config_parser import ConfigParser
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.duplicates import thumbnail
 from cracklab.data.provenance import image_fingerprint
 from cracklab.data.samples import Record, raise_faults
 from cracklab.errors import DataError, RunError
-from cracklab.files import remove_leftovers, write_image, write_json
+from cracklab.files import output_folder, remove_leftovers, write_image, write_json
 from cracklab.predict import settings
 from cracklab.predict.prediction import is_done
-from cracklab.predict.predictor import Predictor
+from cracklab.predict.predictor import Predictor, load
 from cracklab.predict.tiles import Tiling
 from cracklab.progress import Progress
+from cracklab.weights import checkpoint_file
 
 IMAGES = "images.json"
 """Id -> image file, of the probabilities in a folder."""
+
+
+def parse(args: Sequence[str], description: str) -> tuple[Labelled, Path, AuditOptions]:
+    """Read the data of a configuration, and predict it."""
+    parser = ConfigParser(prog="cracklab audit", description=description, allow_abbrev=False)
+    parser.add_argument("-c", "--config", action=ActionConfigFile, help="a configuration; its data section counts")
+    parser.add_class_arguments(CrackDataModule, "data")
+    parser.add_argument("--ckpt_path", nargs="+", type=str, required=True, help="checkpoints that are averaged")
+    parser.add_argument("--out", type=str, required=True, help="folder of the results")
+    parser.add_argument("--device", type=str | None, default=None, help="cpu, cuda, cuda:1, mps")
+    parser.add_argument("--trust", nargs="+", type=str, default=[], help="class paths of nets of your own")
+    AuditOptions.add_to(parser.add_argument)
+    parser.arguments = args
+    parsed = parser.parse_args(config_files.replace(args, config_files.data_section))
+    options = AuditOptions.of(parsed)
+    out = output_folder(parsed.out)
+    data: CrackDataModule = parser.instantiate_classes(parsed).data
+    keep_list(out, data.exclude)
+    predictor = load([checkpoint_file(path) for path in parsed.ckpt_path], parsed.device, trust=parsed.trust)
+    return labelled_by_checkpoint(data, predictor, out), out, options
 
 
 def labelled_by_checkpoint(data: CrackDataModule, predictor: Predictor, out: Path) -> Labelled:
@@ -75,7 +99,7 @@ def _claim(path: Path, records: Sequence[Record]) -> None:
 
 def _predict(data: CrackDataModule, predictor: Predictor, records: Sequence[Record], out: Path) -> list[Record]:
     """Write the probabilities of the images that no checkpoint was trained on, and return these."""
-    seen = {mark for model in predictor.models for mark in str(model.payload.data.get("seen", "")).split()}
+    seen = {mark for model in predictor.models for mark in model.seen}
     unseen = []
     with Progress(len(records), "images") as progress:
         for record in records:

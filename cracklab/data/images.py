@@ -257,6 +257,15 @@ def _palette_indices(data: bytes, path: str) -> Values:
         raise DataError(f"{path!r} cannot be decoded as an image ({error}): remove it or convert it to PNG") from None
 
 
+def planes_of(image: Array, channels: int) -> Array:
+    """Convert an image (H, W, 3) uint8 RGB to (channels, H, W), grey for one channel."""
+    if channels == 1:
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)[None]
+    planes = np.empty((3, *image.shape[:2]), np.uint8)
+    cv2.split(image, [planes[0], planes[1], planes[2]])
+    return planes
+
+
 def resize_image(image: Array, height: int, width: int, interpolation: Interpolation = "area") -> Array:
     """Resize a photo: by area averaging to a smaller size and bilinear to a larger one, or bicubic for both.
 

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-import cv2
 import numpy as np
 import torch
 from annotated_types import Gt, Le
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cracklab.bounds import FiniteFloat, PositiveFloat, SidePx, bounded
-from cracklab.data.images import IGNORE, Array, Interpolation, resize_image, resize_mask
+from cracklab.data.images import IGNORE, Array, Interpolation, planes_of, resize_image, resize_mask
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Mean and standard deviation of ImageNet, which pretrained encoders expect, 0 to 1."""
@@ -98,11 +97,7 @@ class EvalTransform:
 
     def planes(self, image: Array) -> Array:
         """Convert an image (H, W, 3) uint8 RGB to (C_in, H, W), grey for one channel."""
-        if self.channels == 1:
-            return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)[None]
-        planes = np.empty((3, *image.shape[:2]), np.uint8)
-        cv2.split(image, [planes[0], planes[1], planes[2]])
-        return planes
+        return planes_of(image, self.channels)
 
     def normalise(self, image: Tensor) -> Tensor:
         """Convert images (B, C_in, H, W) uint8 to float32, (x / 255 - mean) / std, on their device."""

@@ -7,10 +7,10 @@ from textwrap import fill
 from typing import Any
 
 from cracklab import run_folder
-from cracklab.checkpoint import ships
 from cracklab.errors import RunError
 from cracklab.predict.tiles import GRID
 from cracklab.tables import escaped
+from cracklab.weights import ships
 
 SHOWN = ("iou", "dice", "precision", "recall", "iou_image", "dice_image", "hd95_px", "boundary_iou", "cl_dice")
 """Scores of test_metrics.json that a card shows."""

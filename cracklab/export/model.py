@@ -100,32 +100,45 @@ def to_onnx(deployed: Deployed, path: Path, metadata: dict[str, str]) -> None:
     Raises:
         ExportError: with the exporter's reason.
     """
+    trace(deployed).save(str(path), external_data=False)
+    model = onnx.load(str(path))
+    onnx.helper.set_model_props(model, metadata)
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
+
+
+def trace(deployed: Deployed, optimize: bool = True) -> Any:
+    """Return a net as a program of torch's exporter.
+
+    Args:
+        deployed: the net.
+        optimize: join layers where possible, for instance normalisations with the convolutions before them.
+
+    Raises:
+        ExportError: with the exporter's reason.
+    """
     batch, rows, columns = (torch.export.Dim(name) for name in ("batch", "rows", "columns"))
     example = torch.zeros((2, deployed.transform.channels, *SIZES[0]), dtype=torch.uint8)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            program: Any = torch.onnx.export(
+            return torch.onnx.export(
                 with_constant_padding(deployed),
                 (example,),
                 dynamo=True,
                 verbose=False,
                 opset_version=OPSET,
+                optimize=optimize,
                 input_names=["image"],
                 output_names=["probability", "mask"],
                 dynamic_shapes={"image": {0: batch, 2: GRID * rows, 3: GRID * columns}},
             )
-        program.save(str(path), external_data=False)
     except OSError:  # the disk is full, for instance
         raise
     except Exception as error:  # the exporter raises many types
         said = " ".join(str(error).split())[:400]
         raise ExportError(f"{type(deployed.net).__name__} cannot be written as ONNX: {said}") from error
-    model = onnx.load(str(path))
-    onnx.helper.set_model_props(model, metadata)
-    onnx.checker.check_model(model)
-    onnx.save(model, str(path))
 
 
 def compare(deployed: Deployed, path: Path) -> float:

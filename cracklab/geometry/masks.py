@@ -3,7 +3,6 @@
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from skimage.morphology import skeletonize as thin
 
 Mask = NDArray[np.bool_]
 """(H, W), one class of one image."""
@@ -60,6 +59,8 @@ def skeletonize(mask: Mask) -> Mask:
         ---------
         ---------
     """
+    from skimage.morphology import skeletonize as thin  # takes half a second to import
+
     return np.asarray(thin(mask), np.bool_)  # type: ignore[no-untyped-call]  # scikit-image has no types
 
 

@@ -10,6 +10,7 @@ from cracklab import config_files
 from cracklab.command_parser import CommandParser
 from cracklab.errors import ConfigError
 from cracklab.registry import nearest
+from cracklab.weights import SHIPPED, shipped
 
 if TYPE_CHECKING:
     from torch import nn
@@ -65,8 +66,6 @@ def run(command: str, arguments: Sequence[str]) -> int:
         value = getattr(options, name)
         if value is not None and value < 1:
             raise ConfigError(f"--{name} is {value}: give a number of at least 1")
-    from cracklab.checkpoint import SHIPPED, shipped  # imports torch, which --help does not need
-
     ready = shipped()
     cards = [name.removeprefix(SHIPPED) for name in options.names if name.removeprefix(SHIPPED) in ready]
     chosen = {name: [_file(name, ready)] for name in options.names if name.removeprefix(SHIPPED) not in ready}

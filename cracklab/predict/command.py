@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cracklab.checkpoint import checkpoint_file
 from cracklab.command_parser import CommandParser
 from cracklab.data.image_files import MAX_MEGAPIXELS, check_limit
 from cracklab.data.images import Array, read_image
@@ -18,11 +17,11 @@ from cracklab.files import output_folder, remove_leftovers
 from cracklab.predict import settings as folder_settings
 from cracklab.predict.annotation_files import WRITERS
 from cracklab.predict.annotations import FORMS, Annotations
+from cracklab.predict.options import add_model_options
 from cracklab.predict.prediction import SUFFIXES, Kind, is_done, output_files
 from cracklab.predict.predictor import Predictor, load
 from cracklab.predict.scales import parse_scales
 from cracklab.predict.tiles import Tiling
-from cracklab.predict.trained_model import TRUST
 from cracklab.progress import Progress
 from cracklab.warning_filters import filter_warnings
 
@@ -83,26 +82,6 @@ def parser() -> CommandParser:
     add("--overlap", type=int, help="of neighbouring tiles, px (default: twice the net's reach, which is measured)")
     add("--batch_size", type=int, help="number of tiles at a time (default: 8 on a GPU, else 1)")
     return arguments
-
-
-def add_model_options(arguments: CommandParser) -> None:
-    """Add the options of every command that predicts photos: checkpoints, the size of photos, device and trust."""
-    add = arguments.add_argument
-    add(
-        "--ckpt_path",
-        nargs="+",
-        type=checkpoint_file,
-        default=[checkpoint_file("cracklab:cracks")],
-        help="RUN/checkpoints/best.ckpt; several (folds of a kfold) are averaged (default: cracklab:cracks, the model that ships)",
-    )
-    add(
-        "--max_megapixels",
-        type=float,
-        default=MAX_MEGAPIXELS,
-        help="refuse larger photos before they fill the memory, 1e6 px (default: %(default)g)",
-    )
-    add("--device", help="cpu, cuda, cuda:1, mps (default: cuda if there is a GPU, else cpu)")
-    add("--trust", action="append", default=[], metavar="CLASS", help=TRUST)
 
 
 def run(command: str, args: Sequence[str]) -> int:

@@ -8,19 +8,20 @@ from typing import Any, Literal
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from cracklab.data.images import Array, read_image, resize_image
 from cracklab.errors import ConfigError, DataError, RunError
+from cracklab.predict.deployed_model import DeployedModel, gpu_may_be_there
+from cracklab.predict.model import Model
 from cracklab.predict.prediction import Prediction, check_scale
-from cracklab.predict.reach import check_tiling, choose_tiling, measure_reach
+from cracklab.predict.reach import check_tiling, choose_tiling
 from cracklab.predict.scales import choose_scales
 from cracklab.predict.tiles import Floats, Tiling, fused_rows, mask_of, tiled_probabilities
-from cracklab.predict.trained_model import TrainedModel, restore
+from cracklab.weights import checkpoint_file, ships
 
-FLIPS: tuple[tuple[int, ...], ...] = ((), (3,), (2,), (2, 3))
-"""Axes of (B, C, H, W) to flip: none, left to right, upside down, both."""
+FLIPS: tuple[tuple[int, ...], ...] = ((), (-1,), (-2,), (-2, -1))
+"""Axes of (..., H, W) to flip: none, left to right, upside down, both."""
 
 
 class Predictor:
@@ -29,7 +30,7 @@ class Predictor:
     Transform, scale and threshold come from the checkpoints. Photos are scored in overlapping tiles.
 
     Args:
-        models: the trained models; several have to agree in data transform, scale and classes. Their nets are moved to the
+        models: the trained models; several have to agree in interpolation, scale and classes. Their nets are moved to the
             device.
         device: cpu, cuda, cuda:1, mps; None: cuda if there is a GPU, else cpu.
         flips: score four mirrored forms of each tile and take the mean, at four times the cost.
@@ -44,7 +45,6 @@ class Predictor:
         threshold: probability above which a pixel is crack: the mean of the thresholds that validation chose.
         scale: (vertical, horizontal) scale at which the nets saw the training images, px in the net over px in the photo.
         scales: the scales relative to it at which a photo is scored.
-        transform: how photos were prepared in training.
         num_classes: number of classes; 1 for crack or not.
         class_names: their names.
 
@@ -53,8 +53,10 @@ class Predictor:
         RunError: for models whose probabilities cannot be averaged.
 
     Example:
+        >>> import torch
         >>> from cracklab.checkpoint import Payload
         >>> from cracklab.data.transform import EvalTransform
+        >>> from cracklab.predict.trained_model import TrainedModel
         >>> class Dark(torch.nn.Module):
         ...     def forward(self, image):
         ...         return -image[:, :1]
@@ -69,7 +71,7 @@ class Predictor:
 
     def __init__(
         self,
-        models: Sequence[TrainedModel],
+        models: Sequence[Model],
         device: str | None = None,
         *,
         flips: bool = False,
@@ -84,21 +86,19 @@ class Predictor:
         self.scales = choose_scales(scales, [model.path for model in models])
         _check_agreement(models)
         self.models, self.flips, self.mm_per_px = list(models), flips, mm_per_px
-        self.device = _usable(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self._tile, self._overlap = tile, overlap
-        self.batch_size = batch_size or (1 if self.device.type == "cpu" else 8)
+        devices = {model.to(device) for model in self.models}
+        self.batch_size = batch_size or (1 if devices == {"cpu"} else 8)
         first = self.models[0]
-        self.transform, self.scale = first.transform, first.scale
-        self.num_classes, self.class_names = first.num_classes, first.class_names
+        self.scale, self._interpolation = first.scale, first.interpolation
+        self.num_classes, self.class_names = len(first.class_names), first.class_names
         self.threshold = fmean(model.threshold for model in self.models)
-        for model in self.models:
-            model.net.to(self.device).to(memory_format=torch.channels_last)
-            model.memory_format = torch.channels_last  # a tenth faster on a CPU too
 
     @cached_property
     def reach(self) -> int | None:
-        """Reach of the nets, px at their scale, measured on first use; see `measure_reach`."""
-        return measure_reach(self.score)
+        """The largest reach of the nets, px at their scale; None if one has none. See `measure_reach`."""
+        found = [model.reach for model in self.models]
+        return None if None in found else max(one or 0 for one in found)
 
     @cached_property
     def tiling(self) -> Tiling:
@@ -158,21 +158,19 @@ class Predictor:
     def at_net_scale(self, photo: Array, scale: float = 1.0) -> Array:
         """Return a photo (H, W, 3) as the nets see it, at one of `scales`."""
         size = self.scaled_size(photo.shape[0], photo.shape[1], scale)
-        return resize_image(photo, *size, self.transform.interpolation)
+        return resize_image(photo, *size, self._interpolation)
 
-    @torch.inference_mode()
     def score(self, tiles: Array) -> Floats:
         """Return the probabilities (B, C, h, w) of tiles (B, h, w, 3) uint8 RGB: the mean over models and flips."""
-        planes = torch.from_numpy(np.stack([self.transform.planes(tile) for tile in tiles]))
-        image = self.transform.normalise(planes.to(self.device))
         flips = FLIPS if self.flips else FLIPS[:1]
-        total = torch.zeros(())
-        for model in self.models:
-            for axes in flips:
-                flipped = image.flip(axes) if axes else image
-                scores = model.probabilities(flipped)
-                total = total + (scores.flip(axes) if axes else scores).cpu()
-        return np.asarray((total / (len(self.models) * len(flips))).numpy(), np.float32)
+        total: Floats | None = None
+        for axes in flips:
+            flipped = np.ascontiguousarray(np.flip(tiles, tuple(axis - 1 for axis in axes)))  # the colours come last
+            for model in self.models:
+                scores = np.flip(model.score(flipped), axes)
+                total = scores if total is None else total + scores
+        assert total is not None
+        return np.asarray(total / np.float32(len(self.models) * len(flips)), np.float32)
 
 
 def load(
@@ -214,7 +212,7 @@ def load(
     if not paths:
         raise ConfigError("no checkpoint is given: give at least one, for instance RUN/checkpoints/best.ckpt")
     return Predictor(
-        [restore(path, trust) for path in paths],
+        _models(paths, device, trust),
         device,
         flips=flips,
         tile=tile,
@@ -223,6 +221,16 @@ def load(
         mm_per_px=mm_per_px,
         scales=scales,
     )
+
+
+def _models(paths: Sequence[str | Path], device: str | None, trust: Collection[str]) -> list[Model]:
+    """Return the models of checkpoints; on a processor, a model that ships is run by ONNX Runtime."""
+    on_cpu = device == "cpu" or (device is None and not gpu_may_be_there())
+    if on_cpu and len(paths) == 1 and ships(file := checkpoint_file(paths[0])):
+        return [DeployedModel(file)]
+    from cracklab.predict.trained_model import restore  # imports PyTorch
+
+    return [restore(path, trust) for path in paths]
 
 
 def rgb_photo(photo: Any) -> Array:
@@ -248,11 +256,11 @@ def rgb_photo(photo: Any) -> Array:
     return np.ascontiguousarray(photo)
 
 
-def _check_agreement(models: Sequence[TrainedModel]) -> None:
+def _check_agreement(models: Sequence[Model]) -> None:
     first = models[0]
     for model in models[1:]:
         for what, ours, theirs in (
-            ("the data transform", first.transform, model.transform),
+            ("the interpolation of the photos", first.interpolation, model.interpolation),
             ("the scale of the photos", first.scale, model.scale),
             ("the classes", first.class_names, model.class_names),
         ):
@@ -261,12 +269,3 @@ def _check_agreement(models: Sequence[TrainedModel]) -> None:
                     f"checkpoints {first.path} and {model.path} differ in {what} ({ours} and {theirs}), so that their "
                     "probabilities cannot be averaged: give checkpoints that were trained on the same data"
                 )
-
-
-def _usable(device: str) -> torch.device:
-    """Return a device if tensors can be made on it."""
-    try:
-        torch.zeros(1, device=device).item()  # which the device `meta` cannot do
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"device {device!r} cannot be used: {str(error).splitlines()[0]}") from error
-    return torch.device(device)

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from cracklab.checkpoint import ships
 from cracklab.errors import ConfigError
+from cracklab.weights import ships
 
 Scales = tuple[float, ...]
 SMALLEST, LARGEST = 1 / 16, 4.0

@@ -1,12 +1,11 @@
 """predict.json: the settings that the masks of a folder were made with, so that a second start uses the same ones."""
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 from cracklab.errors import RunError
-from cracklab.files import write_json
+from cracklab.files import sha256, write_json
 from cracklab.predict.predictor import Predictor
 from cracklab.version import __version__
 
@@ -69,19 +68,6 @@ def tiling_settings(predictor: Predictor, overlap: int | None = None) -> dict[st
         "overlap": tiling.overlap,
         "reach": predictor.reach if overlap is None else None,
     }
-
-
-def sha256(path: str | Path) -> str:
-    """Return the checksum of a file, hexadecimal.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.NamedTemporaryFile() as file:
-        ...     sha256(file.name)[:8]  # of no bytes
-        'e3b0c442'
-    """
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def as_text(settings: dict[str, Any]) -> str:

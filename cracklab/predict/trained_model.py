@@ -2,24 +2,28 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 from torch import Tensor, nn
 
 from cracklab import plain_yaml
-from cracklab.checkpoint import Payload, checkpoint_file, load_net, read_checkpoint
+from cracklab.checkpoint import Payload, load_net, read_checkpoint
+from cracklab.data.images import Array, Interpolation
 from cracklab.data.layouts import class_names_of
 from cracklab.data.transform import EvalTransform
-from cracklab.errors import CracklabError, RunError
+from cracklab.errors import ConfigError, CracklabError, RunError
 from cracklab.logits import probabilities
 from cracklab.models.rebuild import MORE_VALUES, rebuild
+from cracklab.predict.reach import measure_reach
+from cracklab.predict.tiles import Floats
+from cracklab.weights import checkpoint_file
 
-TRUST = "import path of a net of your own that the checkpoint may name, and whose code then runs; repeat for several"
-"""Help of `--trust`."""
 SCALES = (1 / 256, 16)
 """Smallest and largest scale at which photos are predicted; a larger one fills the memory."""
 
@@ -38,6 +42,7 @@ class TrainedModel:
         payload: the part of the checkpoint that is cracklab's own.
         epoch: the epoch of the checkpoint, from 0.
         memory_format: of the images that the net gets.
+        device: where the net is.
 
     Example:
         >>> transform, payload = EvalTransform(crop=128, resize=32), Payload(config="", threshold=0.4)
@@ -57,6 +62,44 @@ class TrainedModel:
     payload: Payload
     epoch: int | None = None
     memory_format: torch.memory_format = torch.contiguous_format
+    device: str = "cpu"
+
+    @property
+    def interpolation(self) -> Interpolation:
+        """How photos are resized to a smaller size."""
+        return self.transform.interpolation
+
+    @cached_property
+    def reach(self) -> int | None:
+        """Reach of the net, px at its scale, measured on first use; see `measure_reach`."""
+        return measure_reach(self.score)
+
+    @property
+    def seen(self) -> Collection[str]:
+        """Fingerprints of the images that the net was trained on."""
+        return str(self.payload.data.get("seen", "")).split()
+
+    def to(self, device: str | None) -> str:
+        """Move the net to a device, by default to a GPU if there is one, and return its type, `cpu` or `cuda`.
+
+        Raises:
+            ConfigError: if tensors cannot be made on it.
+        """
+        wanted = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            torch.zeros(1, device=wanted).item()  # which the device `meta` cannot do
+        except (RuntimeError, AssertionError) as error:
+            raise ConfigError(f"device {wanted!r} cannot be used: {str(error).splitlines()[0]}") from error
+        self.device, self.memory_format = wanted, torch.channels_last  # a tenth faster on a CPU too
+        self.net.to(wanted).to(memory_format=self.memory_format)
+        return torch.device(wanted).type
+
+    @torch.inference_mode()
+    def score(self, tiles: Array) -> Floats:
+        """Return the probabilities (B, C, h, w) of tiles (B, h, w, 3) uint8 RGB."""
+        planes = torch.from_numpy(np.stack([self.transform.planes(tile) for tile in tiles]))
+        image = self.transform.normalise(planes.to(self.device))
+        return np.asarray(self.probabilities(image).cpu().numpy(), np.float32)
 
     def probabilities(self, image: Tensor) -> Tensor:
         """Return the probabilities (B, C, H, W) of normalised images (B, C_in, H, W), float32.

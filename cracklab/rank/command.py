@@ -14,7 +14,8 @@ from cracklab.data.photos import Photo, find_photos
 from cracklab.errors import DataError
 from cracklab.files import output_folder, remove_leftovers, write_image
 from cracklab.pictures import side_by_side, stack_rows
-from cracklab.predict.command import add_model_options, one_line
+from cracklab.predict.command import one_line
+from cracklab.predict.options import add_model_options
 from cracklab.predict.predictor import Predictor, load
 from cracklab.progress import Progress
 from cracklab.rank.score import Floats, by_gain, crack_weight, look

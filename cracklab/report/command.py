@@ -3,16 +3,14 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cracklab.command_parser import CommandParser
 from cracklab.errors import RunError
 from cracklab.files import atomic_write, output_folder, write_text
-from cracklab.report.analysis import Analysis
-from cracklab.report.collection import collect
-from cracklab.report.content import Content, build
-from cracklab.report.metric import parse_metric
-from cracklab.report.page import html, markdown
-from cracklab.report.table import Table
+
+if TYPE_CHECKING:
+    from cracklab.report.content import Content
 
 FOLDER = "report"
 """Folder of the report inside the folder that it reports on."""
@@ -56,7 +54,7 @@ def run(command: str, arguments: Sequence[str]) -> int:
         "--target",
         type=float,
         metavar="VALUE",
-        help="validation score for `epochs to target` (default: 95 % of the best method's)",
+        help="validation score for `epochs to target` (default: 95 %% of the best method's)",
     )
     parser.add_argument("--title", help="title of the page (default: names of the folders and of the metric)")
     parser.add_argument(
@@ -68,6 +66,11 @@ def run(command: str, arguments: Sequence[str]) -> int:
     options = parser.parse(arguments)
     if options.out is None and len(options.folders) > 1:
         raise RunError("several folders make one report: give its folder with --out DIR")
+    from cracklab.report.analysis import Analysis  # imports pandas and Matplotlib, for which --help does not wait
+    from cracklab.report.collection import collect
+    from cracklab.report.content import build
+    from cracklab.report.metric import parse_metric
+
     out = options.out or options.folders[0] / FOLDER
     metric = parse_metric(options.metric)
     collection = collect(options.folders, metric, options.compare)
@@ -80,8 +83,11 @@ def run(command: str, arguments: Sequence[str]) -> int:
     return 0
 
 
-def write(content: Content, out: Path) -> None:
+def write(content: "Content", out: Path) -> None:
     """Write report.html, report.md, tables/ and figures/, each file atomically."""
+    from cracklab.report.page import html, markdown
+    from cracklab.report.table import Table
+
     for section in content.sections:
         for item in section.items:
             if isinstance(item, Table):

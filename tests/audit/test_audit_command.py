@@ -11,8 +11,8 @@ from support import QUICKSTART, TINY
 
 from cracklab import run_folder
 from cracklab.audit import gather, rank
-from cracklab.audit.command import as_text, exclude_list
 from cracklab.audit.labelled import Labelled
+from cracklab.audit.results import as_text, exclude_list
 from cracklab.audit.suspect import Suspect
 from cracklab.cli import main
 from cracklab.data.exclude import without_excluded

@@ -10,12 +10,12 @@ import torch
 from timm.layers import Conv2dSame
 from torch import nn
 
-from cracklab.checkpoint import WEIGHTS
 from cracklab.cli import main
 from cracklab.data.transform import EvalTransform
 from cracklab.export.model import Deployed, with_constant_padding
 from cracklab.predict.trained_model import TrainedModel
 from cracklab.synthetic.draw import draw
+from cracklab.weights import WEIGHTS
 
 
 @pytest.mark.parametrize(("kernel", "stride", "dilation"), [(3, 2, 1), (5, 2, 1), ((1, 4), (1, 2), (1, 3)), (2, 4, 1)])

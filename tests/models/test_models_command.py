@@ -1,14 +1,11 @@
 """`cracklab models`: figures of nets, and errors for wrong calls."""
 
-import subprocess
-import sys
-
 import pytest
 import yaml
 from support import ROOT
 
-from cracklab.checkpoint import WEIGHTS
 from cracklab.cli import main
+from cracklab.weights import WEIGHTS
 
 
 def rows(capsys, *arguments):
@@ -109,12 +106,3 @@ def test_a_net_that_cannot_be_built_is_named(capsys, tmp_path):
     error = capsys.readouterr().err
     assert "wrong.yaml: the net cannot be built" in error
     assert "width" in error
-
-
-def test_help_imports_no_library():
-    code = (
-        "import sys\nfrom cracklab.cli import main\ntry:\n    main(['models', '--help'])\nexcept SystemExit: pass\n"
-        "print({'torch', 'timm', 'segmentation_models_pytorch'} & set(sys.modules))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
-    assert done.stdout.endswith("set()\n")

@@ -14,6 +14,7 @@ from PIL import Image
 from predict_cases import exit_code, load, predict_call, read, restore
 from support import ROOT, TinyNet, fit
 
+import cracklab
 from cracklab import config_files, run_folder
 from cracklab.cli import main
 from cracklab.predict.comparison import data_of
@@ -262,15 +263,31 @@ def test_checkpoints_and_flips_are_averaged(small_run, tmp_path):
     np.testing.assert_allclose(probabilities(both, photo, Tiling()), expected, atol=1e-4)
 
 
-def test_checkpoints_with_different_transforms_are_refused(small_run, tmp_path, photos, capsys):
-    content = torch.load(small_run / run_folder.BEST, weights_only=True)
-    content["cracklab"]["config"] = content["cracklab"]["config"].replace("- 0.485", "- 0.5")
-    torch.save(content, tmp_path / "other.ckpt")
+def changed(run, name, before, after):
+    """Write a copy of a run's checkpoint with other text in its configuration; return it."""
+    content = torch.load(run / run_folder.BEST, weights_only=True)
+    assert before in content["cracklab"]["config"]
+    content["cracklab"]["config"] = content["cracklab"]["config"].replace(before, after)
+    torch.save(content, name)
+    return name
+
+
+def test_checkpoints_with_different_interpolations_are_refused(small_run, tmp_path, photos, capsys):
+    other = changed(small_run, tmp_path / "other.ckpt", "interpolation: area", "interpolation: bicubic")
     arguments = predict_call(small_run / run_folder.BEST, photos, tmp_path / "out")
-    arguments.insert(3, str(tmp_path / "other.ckpt"))
+    arguments.insert(3, str(other))
     assert exit_code(arguments) == 2
-    assert "differ in the data transform" in capsys.readouterr().err
+    assert "differ in the interpolation of the photos" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_each_of_several_checkpoints_normalises_photos_as_in_its_training(small_run, tmp_path, photos):
+    files = [small_run / run_folder.BEST, changed(small_run, tmp_path / "other.ckpt", "- 0.485", "- 0.9")]
+    photo = next(iter(sorted(photos.glob("*.png"))))
+    alone = [cracklab.load(file, "cpu", overlap=32).predict(photo).probability for file in files]
+    assert np.abs(alone[0] - alone[1]).max() > 0.01
+    both = cracklab.load(files, "cpu", overlap=32).predict(photo).probability
+    np.testing.assert_allclose(both, np.mean(alone, axis=0), atol=1e-6)
 
 
 def test_the_mask_of_several_classes_holds_their_indices(classes_run, tmp_path, photos):

@@ -10,7 +10,7 @@ from predict_cases import exit_code, load, predict_call
 from torch import nn
 
 from cracklab import run_folder
-from cracklab.checkpoint import Payload, checkpoint_file
+from cracklab.checkpoint import Payload
 from cracklab.data.transform import EvalTransform
 from cracklab.errors import ConfigError
 from cracklab.predict.predictor import Predictor
@@ -18,6 +18,7 @@ from cracklab.predict.scales import choose_scales, parse_scales
 from cracklab.predict.tiles import Tiling, fused_rows, tiled_probabilities
 from cracklab.predict.trained_model import TrainedModel
 from cracklab.synthetic.draw import draw
+from cracklab.weights import checkpoint_file
 
 RNG = np.random.default_rng(0)
 

@@ -26,6 +26,9 @@ from cracklab.metrics.threshold_tuner import ThresholdTuner
 from cracklab.optimizers import build_optimizer, check_encoder
 from cracklab.schedules import Constant, LearningRateSchedule
 
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+"""Layers that keep running statistics of their input."""
+
 
 @bounded
 class CrackModule(pl.LightningModule):
@@ -39,6 +42,8 @@ class CrackModule(pl.LightningModule):
         schedule: from (optimizer, number of steps) to a scheduler that is stepped per batch.
         encoder_lr_factor: learning rate of `net.encoder` relative to the rest; 0 freezes the encoder.
         freeze_encoder_epochs: number of first epochs in which the encoder is frozen, normalisation statistics included.
+        freeze_norm: keep the statistics of batch normalisation as they are in `weights`. Statistics of a few images spoil a
+            trained net.
         channels_last: whether net and images are in channels-last memory format.
         compile: whether to compile the net with `torch.compile`.
         weights: checkpoint of cracklab that the weights of the net are initialised from.
@@ -54,6 +59,7 @@ class CrackModule(pl.LightningModule):
         schedule: LearningRateSchedule | Callable[[Optimizer, int], LRScheduler] = Constant(),  # noqa: B008 - immutable, and the CLI shows it
         encoder_lr_factor: NonNegativeFloat = 1.0,
         freeze_encoder_epochs: NonNegativeInt = 0,
+        freeze_norm: bool = False,
         channels_last: bool = False,
         compile: bool = False,
         weights: str | None = None,
@@ -66,7 +72,12 @@ class CrackModule(pl.LightningModule):
             loss = build_loss(loss)
         self.loss = loss if isinstance(loss, Loss) else External(loss, target=target)
         self.optimizer_factory, self.schedule = optimizer, schedule
+        if freeze_norm and weights is None:
+            raise ConfigError(
+                "freeze_norm keeps the statistics of model.weights, which is not set: set it, or freeze_norm false"
+            )
         self.encoder_lr_factor, self.freeze_encoder_epochs = encoder_lr_factor, freeze_encoder_epochs
+        self.freeze_norm = freeze_norm
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.compile_net, self.weights = compile, weights
         self.evaluation = evaluation
@@ -160,13 +171,17 @@ class CrackModule(pl.LightningModule):
             )
 
     def on_train_epoch_start(self) -> None:
-        """Tell the loss the epoch, and keep a frozen encoder in evaluation mode."""
+        """Tell the loss the epoch, and keep what is frozen in evaluation mode."""
         self.result = None
         self.loss.set_epoch(self.current_epoch)
         if self._frozen:
             self._encoder.eval()
         elif self.freeze_encoder_epochs and self.current_epoch == self.freeze_encoder_epochs:
             self._encoder.train()
+        if self.freeze_norm:
+            for layer in self.net.modules():
+                if isinstance(layer, BATCH_NORMS):
+                    layer.eval()
 
     @property
     def _frozen(self) -> bool:

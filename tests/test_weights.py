@@ -2,10 +2,12 @@
 
 import pytest
 import torch
-from support import QUICKSTART, TINY, fit
+from support import QUICKSTART, TINY, TinyNet, fit
 
 from cracklab import run_folder
 from cracklab.cli import main
+from cracklab.errors import ConfigError
+from cracklab.module import CrackModule
 
 NET = ["--model.net=support.TinyNet", "--model.schedule=Constant"]
 
@@ -28,6 +30,21 @@ def test_a_run_takes_only_the_weights_of_the_net(first, tmp_path):
     assert all(torch.equal(before[name], after[name]) for name in before if "running" not in name and "num" not in name)
     content = torch.load(second, weights_only=True)
     assert (content["epoch"], content["global_step"]) == (0, 3)
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_frozen_statistics_of_normalisation_are_those_of_the_weights_after_validation_too(first, tmp_path, frozen):
+    call = [*NET, "--trainer.max_epochs=2", f"--model.weights={first}", f"--model.freeze_norm={frozen}"]
+    before, after = state(first), state(fit(tmp_path / "second", *call) / run_folder.LAST)
+    same = {name for name in before if torch.equal(before[name], after[name])}
+    statistics = {name for name in before if "running" in name or "num_batches" in name}
+    assert statistics
+    assert same == (statistics if frozen else set())
+
+
+def test_statistics_can_be_frozen_only_if_weights_are_given():
+    with pytest.raises(ConfigError, match=r"freeze_norm keeps the statistics of model.weights, which is not set"):
+        CrackModule(TinyNet(), "dice", freeze_norm=True)
 
 
 def test_a_run_that_has_started_no_longer_needs_the_file(first, tmp_path):

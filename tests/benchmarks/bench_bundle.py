@@ -1,10 +1,11 @@
-"""Time of `cracklab predict` and of the bundle of the same checkpoint, on a small photo and on a large one.
+"""Time of PyTorch, of `cracklab predict` and of the bundle of one checkpoint, on a small photo and on a large one.
 
     python tests/benchmarks/bench_bundle.py [--ckpt_path cracklab:cracks] [--megapixels 12] [--rounds 2]
 
-Every row is a process of its own that is bound to one or two cores; `run.py` takes all cores, so the small photo has two. PyTorch
-and the bundle take turns, so that other work on the machine meets both; processor seconds depend on it less. The small photo is timed from the start of the process to its end; the
-large one from its JPEG to the mask, with imports, model and tiling ready. `masks agree` compares the masks of the large photo.
+`cracklab predict` runs a model that ships by ONNX Runtime, and any other checkpoint by PyTorch. Every row is a process of its own
+that is bound to one or two cores; `run.py` takes all cores, so the small photo has two. The ways take turns, so that other work on
+the machine meets all; processor seconds depend on it less. The small photo is timed from the start of the process to its end; the
+large one from its JPEG to the mask, with imports, model and tiling ready. `differ` counts pixels of the large photo's masks.
 """
 
 import argparse
@@ -23,7 +24,13 @@ from bench_predict import picture
 
 SMALL = (384, 544)
 """Height and width of the small photo, px: those of DeepCrack."""
-WAYS = ("PyTorch", "bundle")
+WAYS = ("PyTorch", "predict", "bundle")
+BY_PYTORCH = """
+import sys
+from cracklab.predict.predictor import Predictor
+from cracklab.predict.trained_model import restore
+Predictor([restore(sys.argv[1])], "cpu").predict(sys.argv[2]).save(sys.argv[4])
+"""
 
 
 def child(way: str, model: str, photo: str, out: str, cores: int) -> dict[str, float]:
@@ -39,9 +46,14 @@ def child(way: str, model: str, photo: str, out: str, cores: int) -> dict[str, f
         start = time.perf_counter(), time.process_time()
         mask = bundle.mask(cv2.imread(photo, cv2.IMREAD_COLOR)[..., ::-1].copy())
     else:
-        from cracklab.predict.predictor import load
+        from cracklab.predict.predictor import Predictor, load
 
-        predictor = load(model, "cpu")
+        if way == "PyTorch":
+            from cracklab.predict.trained_model import restore
+
+            predictor = Predictor([restore(model)], "cpu")
+        else:
+            predictor = load(model, "cpu")
         _ = predictor.tiling  # measured here
         start = time.perf_counter(), time.process_time()
         mask = predictor.predict(photo, keep_probability=None).mask
@@ -65,9 +77,11 @@ def small(folder: Path, models: dict[str, str], cores: int) -> dict[str, tuple[f
     """Return the wall and processor time of each way for the small photo, from the start of the process."""
     photo, found = folder / "small.jpg", {}
     for way in WAYS:
-        begin = [sys.executable, f"{models[way]}/run.py"]
-        if way == "PyTorch":
-            begin = [sys.executable, "-m", "cracklab", "predict", "--ckpt_path", models[way], "--images"]
+        begin = {
+            "PyTorch": [sys.executable, "-c", BY_PYTORCH, models[way]],
+            "predict": [sys.executable, "-m", "cracklab", "predict", "--ckpt_path", models[way], "--images"],
+            "bundle": [sys.executable, f"{models[way]}/run.py"],
+        }[way]
         out = folder / f"{way}-{cores}-{time.time_ns()}"
         found[way] = bound([*begin, str(photo), "--out", str(out)], cores)[:2]
     return found
@@ -92,19 +106,20 @@ def main(checkpoint: str, megapixels: float, rounds: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         assert cracklab(["export", "--ckpt_path", checkpoint, "--out", str(folder / "BUNDLE")]) == 0
-        models = {"PyTorch": checkpoint, "bundle": str(folder / "BUNDLE")}
+        models = {"PyTorch": checkpoint, "predict": checkpoint, "bundle": str(folder / "BUNDLE")}
         cv2.imwrite(str(folder / "small.jpg"), draw(0, SMALL)[0][..., ::-1])
         picture(folder / "large.jpg", megapixels)
-        print("| photo | cores | round | PyTorch, s | bundle, s | ratio | PyTorch, processor s | bundle | ratio |")
-        print("|---|--:|--:|--:|--:|--:|--:|--:|--:|")
+        print(f"| photo | cores | round | {', s | '.join(WAYS)}, s | {', processor s | '.join(WAYS)}, processor s |")
+        print("|---|--:|--:|" + "--:|" * 2 * len(WAYS))
         for what, measure in (("small, from the start", small), (f"{megapixels:g} megapixels", large)):
             for cores in range(2 if measure is small else 1, 3):
                 for i in range(rounds):
-                    (a, b), (c, d) = measure(folder, models, cores).values()
-                    cells = f"{a:.1f} | {c:.1f} | {c / a:.2f} | {b:.1f} | {d:.1f} | {d / b:.2f}"
+                    found = measure(folder, models, cores).values()
+                    cells = " | ".join(f"{value:.1f}" for column in zip(*found, strict=True) for value in column)
                     print(f"| {what} | {cores} | {i + 1} | {cells} |", flush=True)
         masks = [cv2.imread(str(folder / f"{way}.png"), cv2.IMREAD_GRAYSCALE) for way in WAYS]
-        print(f"\nmasks agree at all but {(masks[0] != masks[1]).sum()} of {masks[0].size} pixels")
+        for way, mask in zip(WAYS[1:], masks[1:], strict=True):
+            print(f"\n{way} and PyTorch differ at {(mask != masks[0]).sum()} of {mask.size} pixels")
         print(
             f"crack: {(masks[0] > 0).sum()} pixels; model.onnx: {(folder / 'BUNDLE/model.onnx').stat().st_size / 1e6:.1f} MB"
         )

@@ -34,7 +34,8 @@ from cracklab.losses import build_loss
 from cracklab.models import UNet
 from cracklab.pictures.colours import BLACK, BLUE, GREEN, VERMILION, as_hex
 from cracklab.pictures.plots import as_image
-from cracklab.predict.predictor import Predictor, load
+from cracklab.predict.predictor import Predictor
+from cracklab.predict.trained_model import restore
 from cracklab.rank.score import by_gain, crack_weight, look
 from cracklab.tables import read_csv, write_csv
 
@@ -55,7 +56,7 @@ class Bench:
     def __init__(self, root: str, net: str) -> None:
         data = CrackDataModule("deepcrack", root=root, split="official-clean", resize=96)
         data.setup("fit")
-        self.predictor: Predictor = load("cracklab:cracks", "cpu", scales=[1])
+        self.predictor: Predictor = Predictor([restore("cracklab:cracks")], "cpu", scales=[1])
         if net == "small":
             torch.manual_seed(0)
             self.predictor.models[0].net = UNet(widths=[8, 16, 32, 64]).to(memory_format=torch.channels_last).eval()
@@ -75,7 +76,7 @@ class Bench:
         self.trained = list(labelled), seed
         rng = np.random.default_rng(seed)
         torch.manual_seed(seed)
-        net, transform = self.predictor.models[0].net, self.predictor.transform
+        net, transform = self.predictor.models[0].net, self.predictor.models[0].transform
         net.load_state_dict(
             self.start
         )  # in evaluation mode: statistics of so few photos would be worse than those it has

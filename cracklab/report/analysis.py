@@ -9,6 +9,8 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from cracklab.errors import ConfigError
+from cracklab.registry import nearest
 from cracklab.replication import ALPHA, Interval, Replication, mean_interval
 from cracklab.report.blocks import Blocks
 from cracklab.report.collection import Collection
@@ -18,7 +20,7 @@ from cracklab.report.statistics import Quantity, Ranks, average_ranks, epochs_to
 from cracklab.report.tested_run import TestedRun
 
 COMPARED = 8
-"""Number of methods that are compared pair by pair, best first: 40 methods would be 780 pairs."""
+"""Number of methods that are compared pair by pair, best first, if no pairs are planned: 40 methods would be 780 pairs."""
 SHARE_OF_BEST = 0.95
 """Default target of `epochs to target`: this share of the best mean score of a method."""
 Block = tuple[str, str, str, str, tuple[str, ...]]
@@ -73,10 +75,26 @@ class Analysis:
         collection: the runs.
         metric: the metric.
         target: validation score for `epochs to target`; None: `SHARE_OF_BEST` of the best method's score.
+        planned: the pairs of methods to compare, chosen before the runs; none: every pair of the best `COMPARED`.
+
+    Raises:
+        ConfigError: for a pair of a method with itself, or of methods that the runs do not have.
     """
 
-    def __init__(self, collection: Collection, metric: Metric, target: float | None = None) -> None:
-        self.collection, self.metric, self._target = collection, metric, target
+    def __init__(
+        self,
+        collection: Collection,
+        metric: Metric,
+        target: float | None = None,
+        planned: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        self.collection, self.metric, self._target, self.planned = collection, metric, target, list(planned)
+        for pair in self.planned:
+            for name in pair:
+                if name not in collection.methods:
+                    raise ConfigError(f"--pairs names the method {name!r}{nearest(name, collection.methods)}")
+            if pair[0] == pair[1] or sum(set(pair) == set(other) for other in self.planned) > 1:
+                raise ConfigError(f"--pairs has {':'.join(pair)} twice, or a method with itself: give each pair once")
 
     @property
     def quantity(self) -> Quantity:
@@ -148,10 +166,15 @@ class Analysis:
         values = np.array([_value(run.metrics.get(self.metric.key)) for run in runs])
         return float(Replication.of(*labels).means(values).mean())
 
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """The pairs of methods that are compared."""
+        return self.planned or list(combinations(self.methods[:COMPARED], 2))
+
     @cached_property
     def comparisons(self) -> list[Comparison]:
-        """Comparisons over runs of every pair of the best `COMPARED` methods."""
-        return compare(self.table.iloc[:, :COMPARED], self.rows, self.quantity)
+        """Comparisons over runs of `pairs`."""
+        return compare(self.table, self.rows, self.quantity, self.pairs, len(self.planned) or None)
 
     @cached_property
     def ranks(self) -> Ranks | None:
@@ -160,10 +183,9 @@ class Analysis:
 
     @cached_property
     def image_comparisons(self) -> list[ImageComparison]:
-        """Comparisons over images of every pair of the best `COMPARED` methods."""
-        pairs = list(combinations(self.methods[:COMPARED], 2))
-        level = 1 - ALPHA / max(len(pairs), 1)
-        return [found for a, b in pairs if (found := self._over_images(a, b, level)) is not None]
+        """Comparisons over images of `pairs`."""
+        level = 1 - ALPHA / max(len(self.pairs), 1)
+        return [found for a, b in self.pairs if (found := self._over_images(a, b, level)) is not None]
 
     def _over_images(self, a: str, b: str, level: float) -> ImageComparison | None:
         """Compare over the blocks that both methods have; if there are none, over all their runs on common images."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cracklab.command_parser import CommandParser
-from cracklab.errors import RunError
+from cracklab.errors import ConfigError, RunError
 from cracklab.files import atomic_write, output_folder, write_text
 
 if TYPE_CHECKING:
@@ -51,6 +51,14 @@ def run(command: str, arguments: Sequence[str]) -> int:
         help="axes that make methods; the others become part of the block (default: all axes make methods)",
     )
     parser.add_argument(
+        "--pairs",
+        nargs="+",
+        type=_pair,
+        default=[],
+        metavar="A:B",
+        help="compare these methods alone, which were chosen before the runs: fewer comparisons show smaller differences",
+    )
+    parser.add_argument(
         "--target",
         type=float,
         metavar="VALUE",
@@ -75,12 +83,19 @@ def run(command: str, arguments: Sequence[str]) -> int:
     metric = parse_metric(options.metric)
     collection = collect(options.folders, metric, options.compare)
     title = options.title or f"{', '.join(folder.resolve().name for folder in options.folders)}: {metric.quantity.name}"
-    content = build(Analysis(collection, metric, options.target), title)
+    content = build(Analysis(collection, metric, options.target, options.pairs), title)
     write(content, out)
     print("\n".join([*content.summary, f"report: {out / 'report.html'}"]))
     if content.unfinished:
         print(f"{content.unfinished} The report lists them.", file=sys.stderr)
     return 0
+
+
+def _pair(text: str) -> tuple[str, str]:
+    first, colon, second = text.partition(":")
+    if not (first and colon and second):
+        raise ConfigError(f"--pairs is {text!r}: give two methods with a colon between them, such as dice:bce")
+    return first, second
 
 
 def write(content: "Content", out: Path) -> None:

@@ -1,8 +1,8 @@
 """Comparisons of methods over independent units."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -49,25 +49,31 @@ class Comparison:
         return self.p_holm < ALPHA and self.difference.low > 0
 
 
-def compare(scores: pd.DataFrame, blocks: Blocks, quantity: Quantity) -> list[Comparison]:
-    """Compare every pair of methods over the blocks that both have.
+def compare(
+    scores: pd.DataFrame,
+    blocks: Blocks,
+    quantity: Quantity,
+    pairs: Sequence[tuple[str, str]],
+    family: int | None = None,
+) -> list[Comparison]:
+    """Compare pairs of methods over the blocks that both have.
 
     Args:
         scores: columns methods; NaN for a missing run.
         blocks: the rows.
         quantity: the quantity of the scores.
+        pairs: the methods of each comparison.
+        family: number of comparisons for which p and intervals are corrected; None: those with a common block.
 
     Returns:
-        One comparison for every pair of methods with a common block, in the order of the columns.
+        One comparison for every pair with a common block, in the order of the pairs.
     """
-    good = quantity.goodness(scores.to_numpy(float))
-    pairs = [pair for pair in combinations(range(len(scores.columns)), 2) if not np.isnan(good[:, pair]).any(1).all()]
-    found = []
-    for pair in pairs:
-        first, second = (str(scores.columns[i]) for i in pair)
-        found.append(_compare(first, second, good[:, pair], blocks, len(pairs)))
-    corrected = holm(np.array([one.p for one in found]))
-    return [replace(one, p_holm=float(p)) for one, p in zip(found, corrected, strict=True)]
+    good = {pair: quantity.goodness(scores[list(pair)].to_numpy(float)) for pair in pairs}
+    good = {pair: values for pair, values in good.items() if not np.isnan(values).any(1).all()}
+    family = family or len(good)
+    found = [_compare(*pair, values, blocks, family) for pair, values in good.items()]
+    corrected = holm(np.array([one.p for one in found] + [math.nan] * (family - len(found))))
+    return [replace(one, p_holm=float(p)) for one, p in zip(found, corrected, strict=False)]
 
 
 def holm(p: Floats) -> Floats:

@@ -59,7 +59,7 @@ def ranking(analysis: Analysis) -> Table:
 
 
 def comparisons(analysis: Analysis) -> Table:
-    """Return the comparisons of every pair of the best methods, over runs and over images."""
+    """Return the comparisons of the planned pairs, or of every pair of the best methods, over runs and over images."""
     quantity = analysis.quantity
     images = {frozenset((one.first, one.second)): one for one in analysis.image_comparisons}
     rows: list[Row] = []
@@ -89,6 +89,7 @@ def comparisons(analysis: Analysis) -> Table:
         number("P(better), images", "images_superiority", ".2f"), number("images", "images", "d"), number("photos", "photos", "d"),
     ]  # fmt: skip
     some = f"The {COMPARED} best of {len(analysis.methods)} methods. " if len(analysis.methods) > COMPARED else ""
+    some = "Pairs that were asked for with --pairs. " if analysis.planned else some
     note = (
         f"{analysis.metric.label}. {some}Only runs with the same block and test images are paired. {unit_note(analysis)} A difference is "
         f"shown if p after Holm's correction for {len(analysis.comparisons)} comparisons is below 0.05 and the interval excludes 0; the "

@@ -20,13 +20,13 @@ MORE = {"fold": 10, "split": 50, "seed": 50}
 
 
 def summary(analysis: Analysis) -> list[str]:
-    """Return sentences on the best method against the others, or on the mean if there is one method."""
+    """Return sentences on the planned pairs, else on the best method against the others, or on the mean of a single method."""
     best = analysis.methods[0]
     if len(analysis.methods) == 1:
         return [_single_method(analysis, best)]
-    with_best = [one for one in analysis.comparisons if best in (one.first, one.second)]
-    alike = [one for one in with_best if not one.significant]
-    listed = [one for one in with_best if one.significant or one in alike[:MAX_ALIKE]]
+    about = [one for one in analysis.comparisons if analysis.planned or best in (one.first, one.second)]
+    alike = [] if analysis.planned else [one for one in about if not one.significant]
+    listed = [one for one in about if one not in alike[MAX_ALIKE:]]
     lines = [f"{sentence(one, analysis.quantity, analysis.replication)}." for one in listed]
     if len(alike) > MAX_ALIKE:
         others = [one.second if one.first == best else one.first for one in alike[MAX_ALIKE:]]
@@ -34,8 +34,8 @@ def summary(analysis: Analysis) -> list[str]:
     if len(analysis.comparisons) > 1:
         significant = sum(one.significant for one in analysis.comparisons)
         lines.append(f"{significant} of {len(analysis.comparisons)} comparisons show a difference.")
-    decided = {frozenset((one.first, one.second)) for one in with_best if one.significant}
-    images = [one for one in analysis.image_comparisons if best in (one.first, one.second)]
+    decided = {frozenset((one.first, one.second)) for one in about if one.significant}
+    images = [one for one in analysis.image_comparisons if analysis.planned or best in (one.first, one.second)]
     images = [one for one in images if frozenset((one.first, one.second)) not in decided]
     return lines + [_on_images(analysis, one) for one in images[:MAX_ALIKE]]
 

@@ -186,7 +186,7 @@ def check() -> None:
         verdicts = now(units_of(runs), runs, design)
         for table, expected in zip(runs, verdicts, strict=True):
             scores = pd.DataFrame(table.reshape(4, -1).T, index=design.index)
-            found = compare(scores, Blocks(design.index), Quantity("x"))
+            found = compare(scores, Blocks(design.index), Quantity("x"), list(combinations(scores.columns, 2)))
             assert [one.significant for one in found] == list(expected)
 
 

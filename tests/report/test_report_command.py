@@ -372,3 +372,34 @@ def test_invalid_arguments_give_one_message_and_write_nothing(study, tmp_path, c
     assert said.out == ""
     assert sorted(study.rglob("*")) == before
     assert not (broken / "report").exists()
+
+
+def test_planned_pairs_alone_are_compared_whichever_method_is_best(study, runs, tmp_path, capsys):
+    assert main(["report", str(study), "--pairs", "bce:dice", "dice:tversky", "--out", str(tmp_path / "planned")]) == 0
+    found = pd.read_csv(tmp_path / "planned/tables/comparisons.csv")
+    assert [frozenset(pair) for pair in zip(found["better"], found["worse"], strict=True)] == [
+        frozenset({"bce", "dice"}),
+        frozenset({"dice", "tversky"}),
+    ]
+    said = capsys.readouterr().out
+    assert "dice beats bce" in said
+    assert "of 2 comparisons show a difference" in said
+    assert "focal" not in said
+    assert "Pairs that were asked for with --pairs" in (tmp_path / "planned/report.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("pairs", "expected"),
+    [
+        (["bce"], "--pairs is 'bce': give two methods with a colon between them"),
+        (["bce:dise"], "--pairs names the method 'dise'; did you mean 'dice'?"),
+        (["bce:bce"], "--pairs has bce:bce twice, or a method with itself"),
+        (["bce:dice", "dice:bce"], "--pairs has bce:dice twice, or a method with itself"),
+    ],
+)
+def test_pairs_that_cannot_be_compared_are_one_message(study, tmp_path, capsys, pairs, expected):
+    with pytest.raises(SystemExit) as end:
+        main(["report", str(study), "--pairs", *pairs, "--out", str(tmp_path / "planned")])
+    assert end.value.code == 2
+    assert expected in capsys.readouterr().err
+    assert not (tmp_path / "planned").exists()

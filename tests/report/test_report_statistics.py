@@ -3,6 +3,7 @@
 import math
 import re
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -43,8 +44,9 @@ def table(values: dict[str, list[float]], folds: int, seeds: int = 1) -> pd.Data
     return pd.DataFrame(values, index=pd.MultiIndex.from_product([range(folds), range(seeds)], names=["fold", "seed"]))
 
 
-def comparisons(scores: pd.DataFrame, quantity: Quantity = IOU):
-    return compare(scores, Blocks(scores.index), quantity)
+def comparisons(scores: pd.DataFrame, quantity: Quantity = IOU, pairs=None, family=None):
+    pairs = pairs or list(combinations(scores.columns, 2))
+    return compare(scores, Blocks(scores.index), quantity, pairs, family)
 
 
 def replication(scores: pd.DataFrame) -> Replication:
@@ -286,6 +288,21 @@ def test_the_interval_of_one_of_three_comparisons_has_a_third_of_the_error():
         gain = scores[one.first] - scores[one.second]
         low, high = stats.t.interval(1 - 0.05 / 3, 5, gain.mean(), stats.sem(gain))
         assert (one.difference.low, one.difference.high) == pytest.approx((low, high))
+
+
+def test_planned_comparisons_are_corrected_for_their_number_alone_run_or_not():
+    rng = np.random.default_rng(13)
+    scores = table({name: list(rng.normal(i, 1, 8)) for i, name in enumerate("abcd")}, 1, 8)
+    (one,) = comparisons(scores, pairs=[("a", "c")])
+    gain = scores[one.first] - scores[one.second]
+    assert one.p == one.p_holm == pytest.approx(stats.ttest_1samp(gain, 0).pvalue)
+    assert (one.difference.low, one.difference.high) == pytest.approx(stats.ttest_1samp(gain, 0).confidence_interval())
+    scores["d"] = np.nan
+    missing = comparisons(scores, pairs=[("a", "c"), ("a", "d")], family=2)
+    assert [(found.first, found.family) for found in missing] == [(one.first, 2)]
+    assert missing[0].p_holm == pytest.approx(2 * one.p)
+    limits = stats.t.interval(1 - 0.05 / 2, 7, gain.mean(), stats.sem(gain))
+    assert (missing[0].difference.low, missing[0].difference.high) == pytest.approx(limits)
 
 
 def test_a_verdict_never_contradicts_its_interval():

@@ -17,17 +17,15 @@ from cracklab.checkpoint import KEY, Payload, load_net, read_checkpoint
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.native import NativeSize
 from cracklab.errors import ConfigError, RunError
+from cracklab.freezing import Freezing
 from cracklab.logits import probabilities
 from cracklab.losses import External, Loss, build_loss
 from cracklab.metrics.evaluator import Evaluator
 from cracklab.metrics.options import EvaluationOptions
 from cracklab.metrics.result import EvaluationResult
 from cracklab.metrics.threshold_tuner import ThresholdTuner
-from cracklab.optimizers import build_optimizer, check_encoder
+from cracklab.optimizers import build_optimizer
 from cracklab.schedules import Constant, LearningRateSchedule
-
-BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
-"""Layers that keep running statistics of their input."""
 
 
 @bounded
@@ -66,18 +64,13 @@ class CrackModule(pl.LightningModule):
         evaluation: EvaluationOptions = EvaluationOptions(),  # noqa: B008 - never changed, and the CLI shows its fields
     ) -> None:
         super().__init__()
-        check_encoder(net, encoder_lr_factor, freeze_encoder_epochs)
         self.net = net
         if isinstance(loss, str):
             loss = build_loss(loss)
         self.loss = loss if isinstance(loss, Loss) else External(loss, target=target)
         self.optimizer_factory, self.schedule = optimizer, schedule
-        if freeze_norm and weights is None:
-            raise ConfigError(
-                "freeze_norm keeps the statistics of model.weights, which is not set: set it, or freeze_norm false"
-            )
-        self.encoder_lr_factor, self.freeze_encoder_epochs = encoder_lr_factor, freeze_encoder_epochs
-        self.freeze_norm = freeze_norm
+        self.encoder_lr_factor = encoder_lr_factor
+        self.freezing = Freezing(net, encoder_lr_factor, freeze_encoder_epochs, freeze_norm, weights)
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.compile_net, self.weights = compile, weights
         self.evaluation = evaluation
@@ -94,14 +87,6 @@ class CrackModule(pl.LightningModule):
         self._tuning = False
         self._columns: dict[str, dict[str, float | str]] = {}
         self._native: NativeSize | None = None
-        if encoder_lr_factor == 0:
-            self._encoder.requires_grad_(False)
-
-    @property
-    def _encoder(self) -> nn.Module:
-        encoder = self.net.encoder
-        assert isinstance(encoder, nn.Module)
-        return encoder
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the logits (B, C, H, W) of normalised images (B, C_in, H, W)."""
@@ -174,18 +159,7 @@ class CrackModule(pl.LightningModule):
         """Tell the loss the epoch, and keep what is frozen in evaluation mode."""
         self.result = None
         self.loss.set_epoch(self.current_epoch)
-        if self._frozen:
-            self._encoder.eval()
-        elif self.freeze_encoder_epochs and self.current_epoch == self.freeze_encoder_epochs:
-            self._encoder.train()
-        if self.freeze_norm:
-            for layer in self.net.modules():
-                if isinstance(layer, BATCH_NORMS):
-                    layer.eval()
-
-    @property
-    def _frozen(self) -> bool:
-        return self.encoder_lr_factor == 0 or self.current_epoch < self.freeze_encoder_epochs
+        self.freezing.start_epoch(self.current_epoch)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of a batch."""
@@ -198,10 +172,8 @@ class CrackModule(pl.LightningModule):
         return loss
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Drop the gradients of a frozen encoder, so that neither momentum nor weight decay changes it."""
-        if self._frozen:
-            for parameter in self._encoder.parameters():
-                parameter.grad = None
+        """Drop the gradients of a frozen encoder."""
+        self.freezing.drop_gradients(self.current_epoch)
 
     def configure_optimizers(self) -> Any:
         """Return the optimizer over one or two parameter groups, and the schedule over all steps."""

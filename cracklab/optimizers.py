@@ -6,24 +6,6 @@ from typing import Any
 from torch import nn
 from torch.optim import Optimizer
 
-from cracklab.errors import ConfigError
-
-
-def check_encoder(net: nn.Module, encoder_lr_factor: float, freeze_encoder_epochs: int) -> None:
-    """Check that a net has an encoder, if the options of one are set.
-
-    Raises:
-        ConfigError: for a net without an `encoder`.
-
-    Example:
-        >>> check_encoder(nn.Conv2d(3, 1, 1), encoder_lr_factor=1.0, freeze_encoder_epochs=0)
-    """
-    if (encoder_lr_factor != 1 or freeze_encoder_epochs) and not isinstance(getattr(net, "encoder", None), nn.Module):
-        raise ConfigError(
-            f"encoder_lr_factor {encoder_lr_factor} and freeze_encoder_epochs {freeze_encoder_epochs} need a net with "
-            f"an `encoder`, which {type(net).__name__} lacks: leave them at 1 and 0"
-        )
-
 
 def build_optimizer(
     factory: Callable[[Any], Optimizer],

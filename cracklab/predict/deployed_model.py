@@ -56,6 +56,7 @@ class DeployedModel:
         self._channels: int = self._settings["channels"]
         self.interpolation: Interpolation = self._settings["interpolation"]
         self.scale: tuple[float, float] = (self._settings["scale"][0], self._settings["scale"][1])
+        self.scales: tuple[float, ...] = tuple(self._settings["scales"])
         self.reach: int | None = self._settings["reach"]
         self.provenance: dict[str, Any] = self._settings["provenance"]
 

@@ -28,6 +28,10 @@ class Model(Protocol):
         """(vertical, horizontal) scale at which the net saw the training images: px in the net over px in the file."""
 
     @property
+    def scales(self) -> tuple[float, ...]:
+        """Default of the scales at which a photo is scored, relative to `scale`."""
+
+    @property
     def interpolation(self) -> Interpolation:
         """How photos are resized to a smaller size."""
 

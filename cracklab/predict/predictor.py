@@ -39,7 +39,7 @@ class Predictor:
         batch_size: number of tiles at a time; None: 8 on a GPU, else 1.
         mm_per_px: scale of the photos; None: cracks are measured in px alone.
         scales: the photo is scored at each of these sizes, and the probabilities are fused by `fused_rows`: 1 is the scale of training,
-            0.5 a photo of half the height and width. None: 1, and for a model that ships the scales of its card.
+            0.5 a photo of half the height and width. None: 1; for a model that ships, and nets that went on from it, those of its card.
 
     Attributes:
         threshold: probability above which a pixel is crack: the mean of the thresholds that validation chose.
@@ -83,7 +83,7 @@ class Predictor:
     ) -> None:
         check_tiling(tile, overlap, batch_size)
         check_scale(mm_per_px)
-        self.scales = choose_scales(scales, [model.path for model in models])
+        self.scales = choose_scales(scales, [model.scales for model in models])
         _check_agreement(models)
         self.models, self.flips, self.mm_per_px = list(models), flips, mm_per_px
         self._tile, self._overlap = tile, overlap

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cracklab.errors import ConfigError
-from cracklab.weights import ships
+from cracklab.weights import SHIPPED, ships
 
 Scales = tuple[float, ...]
 SMALLEST, LARGEST = 1 / 16, 4.0
 """Smallest and largest scale; a photo at a larger one fills the memory."""
 TRAINED: Scales = (1.0,)
 """Default of a checkpoint of a run: the scale of its training."""
-SHIPPED: dict[str, Scales] = {"cracks": (1.0, 0.5, 0.25)}
+OF_CARDS: dict[str, Scales] = {"cracks": (1.0, 0.5, 0.25)}
 """Default of the models that ship, by name. They are for photos of unknown scale, so theirs was chosen on photos: see the card."""
 
 
@@ -36,23 +36,40 @@ def parse_scales(text: str) -> Scales:
     return scales
 
 
-def choose_scales(scales: Sequence[float] | None, checkpoints: Sequence[str | Path]) -> Scales:
-    """Return the scales asked for; without any, those of a model that ships, or 1 for other checkpoints.
+def default_scales(checkpoint: str | Path, weights: str | None, scale: tuple[float, float]) -> Scales:
+    """Return the default of a checkpoint: for a model that ships, and for a net that went on from it, those of its card; else 1.
+
+    Args:
+        checkpoint: its file.
+        weights: what its training started from, `model.weights`.
+        scale: at which its net saw the training images; at another than (1, 1) the card does not count.
+
+    Example:
+        >>> default_scales("best.ckpt", "cracklab:cracks", (1.0, 1.0)), default_scales("best.ckpt", None, (1.0, 1.0))
+        ((1.0, 0.5, 0.25), (1.0,))
+    """
+    name = Path(checkpoint).stem if ships(checkpoint) else ""
+    if weights is not None and weights.startswith(SHIPPED):
+        name = weights.removeprefix(SHIPPED)
+    return OF_CARDS.get(name, TRAINED) if scale == (1, 1) else TRAINED
+
+
+def choose_scales(scales: Sequence[float] | None, defaults: Sequence[Scales]) -> Scales:
+    """Return the scales asked for; without any, the default of the checkpoints, or 1 if they differ in it.
 
     Args:
         scales: relative to the scale at which the nets saw their training images.
-        checkpoints: their files; several have one default only if they agree in it, else 1.
+        defaults: of the checkpoints.
 
     Raises:
         ConfigError: for scales that cannot be used.
 
     Example:
-        >>> choose_scales(None, ["best.ckpt"]), choose_scales([2, 1], ["best.ckpt"])
-        ((1.0,), (2.0, 1.0))
+        >>> choose_scales(None, [(1.0, 0.5)]), choose_scales([2, 1], [(1.0,)])
+        ((1.0, 0.5), (2.0, 1.0))
     """
     if scales is None:
-        defaults = {SHIPPED.get(Path(path).stem, TRAINED) if ships(path) else TRAINED for path in checkpoints}
-        return defaults.pop() if len(defaults) == 1 else TRAINED
+        return defaults[0] if len(set(defaults)) == 1 else TRAINED
     _check(scales, ",".join(map(str, scales)))
     return tuple(float(scale) for scale in scales)
 

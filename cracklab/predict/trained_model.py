@@ -21,6 +21,7 @@ from cracklab.errors import ConfigError, CracklabError, RunError
 from cracklab.logits import probabilities
 from cracklab.models.rebuild import MORE_VALUES, rebuild
 from cracklab.predict.reach import measure_reach
+from cracklab.predict.scales import default_scales
 from cracklab.predict.tiles import Floats
 from cracklab.weights import checkpoint_file
 
@@ -63,6 +64,12 @@ class TrainedModel:
     epoch: int | None = None
     memory_format: torch.memory_format = torch.contiguous_format
     device: str = "cpu"
+
+    @property
+    def scales(self) -> tuple[float, ...]:
+        """Default of the scales at which a photo is scored, relative to `scale`."""
+        weights = self.config.get("model", {}).get("weights")
+        return default_scales(self.path, weights if isinstance(weights, str) else None, self.scale)
 
     @property
     def interpolation(self) -> Interpolation:

@@ -1,6 +1,7 @@
 """Several scales in one pass over a photo, against whole images resized by OpenCV and nets whose answer is known."""
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 
 import cv2
@@ -9,12 +10,13 @@ import pytest
 from predict_cases import exit_code, load, predict_call
 from torch import nn
 
+import cracklab
 from cracklab import run_folder
 from cracklab.checkpoint import Payload
 from cracklab.data.transform import EvalTransform
 from cracklab.errors import ConfigError
 from cracklab.predict.predictor import Predictor
-from cracklab.predict.scales import choose_scales, parse_scales
+from cracklab.predict.scales import choose_scales, default_scales, parse_scales
 from cracklab.predict.tiles import Tiling, fused_rows, tiled_probabilities
 from cracklab.predict.trained_model import TrainedModel
 from cracklab.synthetic.draw import draw
@@ -97,11 +99,34 @@ def test_rows_that_arrive_in_different_steps_are_fused_where_they_belong():
     np.testing.assert_allclose(found, np.sqrt((values**2).mean(0)), atol=1e-6)
 
 
-def test_only_models_that_ship_have_scales_of_their_own(tmp_path):
-    assert choose_scales(None, [checkpoint_file("cracks")]) == (1.0, 0.5, 0.25)
-    assert choose_scales(None, [tmp_path / "cracks.ckpt"]) == (1.0,)
-    assert choose_scales(None, [checkpoint_file("cracks"), tmp_path / "best.ckpt"]) == (1.0,)
-    assert choose_scales([0.5], [checkpoint_file("cracks")]) == (0.5,)
+@pytest.mark.parametrize(
+    ("checkpoint", "weights", "scale", "expected"),
+    [
+        ("cracklab:cracks", None, (1, 1), (1.0, 0.5, 0.25)),
+        ("RUN/checkpoints/cracks.ckpt", None, (1, 1), (1.0,)),
+        ("RUN/checkpoints/best.ckpt", "cracklab:cracks", (1, 1), (1.0, 0.5, 0.25)),
+        ("RUN/checkpoints/best.ckpt", "cracklab:cracks", (0.25, 0.25), (1.0,)),
+        ("RUN/checkpoints/best.ckpt", "OTHER/checkpoints/cracks", (1, 1), (1.0,)),
+    ],
+)
+def test_models_that_ship_and_nets_that_went_on_from_them_have_the_scales_of_the_card(
+    checkpoint, weights, scale, expected
+):
+    assert default_scales(checkpoint_file(checkpoint), weights, scale) == expected
+
+
+def test_checkpoints_with_different_defaults_are_scored_at_scale_1():
+    assert choose_scales(None, [(1.0, 0.5), (1.0, 0.5)]) == (1.0, 0.5)
+    assert choose_scales(None, [(1.0, 0.5), (1.0,)]) == (1.0,)
+    assert choose_scales([0.5], [(1.0, 0.5)]) == (0.5,)
+
+
+def test_a_run_that_went_on_from_the_model_that_ships_predicts_at_its_scales(tmp_path):
+    config = {"model": {"weights": "cracklab:cracks"}}
+    model = TrainedModel("best.ckpt", nn.Identity(), EvalTransform(), ("crack",), 0.5, config, Payload("", 0.5))
+    assert Predictor([model], "cpu").scales == (1.0, 0.5, 0.25) == cracklab.load("cracks", "cpu").scales
+    assert Predictor([replace(model, transform=EvalTransform(crop=64, resize=32))], "cpu").scales == (1.0,)
+    assert Predictor([replace(model, config={})], "cpu").scales == (1.0,)
 
 
 @pytest.mark.parametrize("text", ["", "0", "1,1", "nan", "-1", "5", "0.01,1", "large", "auto", "1,,2"])

@@ -14,7 +14,6 @@ from PIL import Image
 from predict_cases import exit_code, load, predict_call, read, restore
 from support import ROOT, TinyNet, fit
 
-import cracklab
 from cracklab import config_files, run_folder
 from cracklab.cli import main
 from cracklab.predict.comparison import data_of
@@ -284,9 +283,9 @@ def test_checkpoints_with_different_interpolations_are_refused(small_run, tmp_pa
 def test_each_of_several_checkpoints_normalises_photos_as_in_its_training(small_run, tmp_path, photos):
     files = [small_run / run_folder.BEST, changed(small_run, tmp_path / "other.ckpt", "- 0.485", "- 0.9")]
     photo = next(iter(sorted(photos.glob("*.png"))))
-    alone = [cracklab.load(file, "cpu", overlap=32).predict(photo).probability for file in files]
+    alone = [load(file, "cpu", overlap=32).predict(photo).probability for file in files]
     assert np.abs(alone[0] - alone[1]).max() > 0.01
-    both = cracklab.load(files, "cpu", overlap=32).predict(photo).probability
+    both = load(files, "cpu", overlap=32).predict(photo).probability
     np.testing.assert_allclose(both, np.mean(alone, axis=0), atol=1e-6)
 
 

@@ -11,7 +11,7 @@ from jsonargparse import ArgumentParser
 
 from cracklab import config_files
 from cracklab.data.datamodule import CrackDataModule
-from cracklab.losses import Loss, build_loss
+from cracklab.losses import Loss, WeightSchedule, build_loss
 from cracklab.metrics.protocols import PROTOCOLS
 
 CONFIGS = config_files.folder()
@@ -103,4 +103,10 @@ def test_all_losses_of_a_study_can_be_built(path):
     losses = yaml.safe_load(path.read_text())["study"]["grid"].get("loss", {})
     for overlay in losses.values():
         options = {key.removeprefix("model.loss."): value for key, value in overlay.items() if key != "model.loss"}
+        if "losses" in options:
+            options["losses"] = [[_built(loss), WeightSchedule(**weight)] for loss, weight in options["losses"]]
         assert isinstance(build_loss(overlay["model.loss"], **options), Loss)
+
+
+def _built(loss):
+    return build_loss(loss) if isinstance(loss, str) else build_loss(loss["class_path"], **loss["init_args"])

@@ -373,6 +373,7 @@ def two_processes():
     return lightning_cases.validate(devices=2)
 
 
+@pytest.mark.slow
 def test_ids_drop_the_images_that_the_sampler_repeats(two_processes):
     assert of(two_processes, "ids/") == expected()
 

@@ -28,7 +28,7 @@ class EpochSampler(DistributedSampler[tuple[int, int]]):
     """
 
     def __init__(self, data: Sized, seed: int = 0, shuffle: bool = True, num_replicas: int = 1, rank: int = 0) -> None:
-        # torch asks for a Dataset, and reads its length alone
+        # arg-type: torch asks for a Dataset, and reads its length alone
         super().__init__(data, num_replicas=num_replicas, rank=rank, shuffle=shuffle, seed=seed)  # type: ignore[arg-type]
         self.size = len(data)
         self.start = 0

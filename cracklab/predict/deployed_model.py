@@ -29,7 +29,7 @@ class DeployedModel:
         path: its checkpoint.
 
     Raises:
-        RunError: if the graph was made from another checkpoint.
+        RunError: if the graph is missing or damaged, or was made from another checkpoint.
 
     Example:
         >>> from cracklab.weights import checkpoint_file
@@ -45,9 +45,13 @@ class DeployedModel:
         options: Any = onnxruntime.SessionOptions()
         options.intra_op_num_threads = _threads()
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # beside other work it slows both down
-        self._session: Any = onnxruntime.InferenceSession(
-            str(graph_file(path)), options, providers=["CPUExecutionProvider"]
-        )
+        try:
+            self._session: Any = onnxruntime.InferenceSession(
+                str(graph_file(path)), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # ONNX Runtime has types of its own
+            reason = str(error).strip().splitlines()[0]
+            raise RunError(f"{graph_file(path)} cannot be loaded: {reason}: install cracklab again") from error
         self._settings = json.loads(self._session.get_modelmeta().custom_metadata_map["cracklab"])
         if self._settings["sha256"] != sha256(path):
             raise RunError(f"{graph_file(path)} was made from another file than {path}: install cracklab again")

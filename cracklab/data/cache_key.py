@@ -22,6 +22,7 @@ READING = (
     "data/duplicates.py",
     "data/image_files.py",
     "data/images.py",
+    "data/resizing.py",
     "data/layouts",
     "data/pair_reader.py",
     "data/transform.py",

@@ -30,13 +30,13 @@ from cracklab.data.duplicates import near_duplicates
 from cracklab.data.exclude import without_excluded
 from cracklab.data.folds import NumberOfFolds, SplitName, SplitPlan
 from cracklab.data.groups import KnownOverlap, check_overlap, with_groups
-from cracklab.data.images import Interpolation
 from cracklab.data.layouts import LAYOUTS, Layout
 from cracklab.data.loader import data_loader
 from cracklab.data.maps import check_options
 from cracklab.data.native import NativeSize
 from cracklab.data.prepared import PreparedData
 from cracklab.data.provenance import Provenance
+from cracklab.data.resizing import Interpolation
 from cracklab.data.sampler import EpochSampler
 from cracklab.data.samples import Problem, Record, Side, Splits, raise_faults, with_ids
 from cracklab.data.statistics import Statistics, mask_statistics

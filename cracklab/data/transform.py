@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cracklab.bounds import FiniteFloat, PositiveFloat, SidePx, bounded
-from cracklab.data.images import IGNORE, Array, Interpolation, planes_of, resize_image, resize_mask
+from cracklab.data.images import IGNORE, Array
+from cracklab.data.resizing import Interpolation, planes_of, resize_image, resize_mask
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Mean and standard deviation of ImageNet, which pretrained encoders expect, 0 to 1."""

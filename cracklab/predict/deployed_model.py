@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from cracklab.data.images import Array, Interpolation, planes_of
+from cracklab.data.images import Array
+from cracklab.data.resizing import Interpolation, planes_of
 from cracklab.errors import ConfigError, RunError
 from cracklab.files import sha256
 from cracklab.predict.tiles import Floats

@@ -4,7 +4,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Protocol
 
-from cracklab.data.images import Array, Interpolation
+from cracklab.data.images import Array
+from cracklab.data.resizing import Interpolation
 from cracklab.predict.tiles import Floats
 
 

@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cracklab.data.images import Array, read_image, resize_image
+from cracklab.data.images import Array, read_image
+from cracklab.data.resizing import resize_image
 from cracklab.errors import ConfigError, DataError, RunError
 from cracklab.predict.deployed_model import DeployedModel, gpu_may_be_there
 from cracklab.predict.model import Model

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from cracklab import plain_yaml
 from cracklab.checkpoint import Payload, load_net, read_checkpoint
-from cracklab.data.images import Array, Interpolation
+from cracklab.data.images import Array
 from cracklab.data.layouts import class_names_of
+from cracklab.data.resizing import Interpolation
 from cracklab.data.transform import EvalTransform
 from cracklab.errors import ConfigError, CracklabError, RunError
 from cracklab.logits import probabilities

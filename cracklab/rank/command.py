@@ -9,8 +9,9 @@ import numpy as np
 
 from cracklab.command_parser import CommandParser
 from cracklab.data.image_files import MAX_MEGAPIXELS, check_limit
-from cracklab.data.images import Array, read_image, resize_image
+from cracklab.data.images import Array, read_image
 from cracklab.data.photos import Photo, find_photos
+from cracklab.data.resizing import resize_image
 from cracklab.errors import DataError
 from cracklab.files import output_folder, remove_leftovers, write_image
 from cracklab.pictures import side_by_side, stack_rows

@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 from skimage.morphology import skeletonize
 
-from cracklab.data.images import read_mask, resize_mask
+from cracklab.data.images import read_mask
+from cracklab.data.resizing import resize_mask
 
 Way = Callable[[np.ndarray, float], np.ndarray]
 THRESHOLDS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5)

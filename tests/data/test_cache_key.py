@@ -62,7 +62,7 @@ def test_comments_docstrings_and_unrelated_code_keep_the_keys(keys, file, old, n
 @pytest.mark.parametrize(
     ("file", "old", "new"),
     [
-        ("data/images.py", "COVERAGE = 0.45", "COVERAGE = 0.5"),
+        ("data/resizing.py", "COVERAGE = 0.45", "COVERAGE = 0.5"),
         ("data/images.py", "IMREAD_COLOR", "IMREAD_GRAYSCALE"),
         ("data/transform.py", "// 2", "// 3"),
         ("data/duplicates.py", "SIDE = 32", "SIDE = 16"),

@@ -10,9 +10,8 @@ from cracklab.data.images import (
     read_classes,
     read_image,
     read_mask,
-    resize_image,
-    resize_mask,
 )
+from cracklab.data.resizing import resize_image, resize_mask
 from cracklab.errors import DataError
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cracklab.data.images import IGNORE, Array, read_classes, read_mask, resize_image
+from cracklab.data.images import IGNORE, Array, read_classes, read_mask
 from cracklab.data.layouts.base import (
     SIDE_NAMES,
     Index,
@@ -22,6 +22,7 @@ from cracklab.data.layouts.base import (
     require_folders,
     use_validation,
 )
+from cracklab.data.resizing import resize_image
 from cracklab.data.samples import SIDES, Record, Side
 
 CAMVID = ("sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "bicyclist")

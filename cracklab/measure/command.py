@@ -16,7 +16,7 @@ from cracklab.files import output_folder, write_image, write_json
 from cracklab.measure import compare, figure, tables
 from cracklab.measure.inputs import Inputs, file_of, find_masks, inputs_from
 from cracklab.measure.measurement import Measurement, Row
-from cracklab.measure.picture import SUFFIX, draw_measurement
+from cracklab.measure.picture import MIN_SIZE_PX, SUFFIX, draw_measurement
 from cracklab.measure.short import describe_ignored, propose_min_length
 from cracklab.progress import Progress
 from cracklab.tables import write_csv
@@ -98,10 +98,8 @@ def run(command: str, args: Sequence[str]) -> int:
     measurements: dict[str, Measurement] = {}
     errors: list[Row] = []
     failed: dict[Path, str] = {}
-    sizes = [mask.size() for mask in masks]
-    pixels = 0
-    with Progress(len(masks), "masks", sum(height * width for height, width in sizes)) as progress:
-        for mask, (height, width) in zip(masks, sizes, strict=True):
+    with Progress([work_of(mask) for mask in masks], "masks") as progress:
+        for mask in masks:
             try:
                 measurement = measure_file(mask, inputs)
                 if inputs.truths is not None:
@@ -114,13 +112,22 @@ def run(command: str, args: Sequence[str]) -> int:
                 failed[mask.path] = message_of(error)
             except (CracklabError, cv2.error, MemoryError) as error:
                 failed[mask.path] = str(error) or type(error).__name__
-            pixels += height * width
-            progress.finish_item(worked=pixels)
+            progress.finish_item(skipped=mask.path in failed)
     report(measurements, errors, options.out)
     if failed:
         reasons = [f"  {path}: {reason}" for path, reason in failed.items()]
         print("\n".join([f"{len(failed)} of {len(masks)} failed:", *reasons]), file=sys.stderr)
     return 1 if failed else 0
+
+
+def work_of(mask: Photo) -> float:
+    """Return a number that the time to measure and draw a mask grows with.
+
+    This time grows with the pixels, and with the length of the cracks, as the size of the compressed file does: for masks of 1 to 24
+    megapixels, and cracks of 0 to 114,000 px, a byte takes as long as a thousand pixels, within a factor of two.
+    """
+    height, width = mask.size()
+    return max(height * width, MIN_SIZE_PX**2) + 1000 * (mask.path.stat().st_size if mask.path.is_file() else 0)
 
 
 def measure_file(mask: Photo, inputs: Inputs) -> Measurement:

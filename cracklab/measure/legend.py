@@ -105,7 +105,9 @@ class ColourScale:
         return np.concatenate([words[0], bar, words[1]], axis=1)
 
 
-PALETTE = np.asarray(cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_TURBO)[:, 0, ::-1], np.uint8)
+PALETTE = np.asarray(
+    cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_TURBO)[:, 0, ::-1], np.uint8
+)
 """The colours of the scale, (256, 3)."""
 
 

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 from cracklab.geometry.masks import Mask
 
+Box = tuple[int, int, int, int]
+"""Left edge, upper edge, width and height, px."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -57,23 +60,23 @@ def place_labels(
     """
     step = max(1, min((height for height, _ in sizes), default=4) // 4)
     grid = _cells(occupied, step)
-    boxes: list[tuple[int, int, int, int]] = []
+    boxes: list[Box] = []
+    leaders: list[NDArray[np.int64]] = []
     places: list[Place | None] = []
     for (x, y), (height, width) in zip(anchors, sizes, strict=True):
         place = None
         for left, top, distance in _free_places(grid, step, (x, y), (height, width), far):
             end = min(max(x, left), left + width - 1), min(max(y, top), top + height - 1)
             leader = np.rint(np.array([(x, y), end])).astype(np.int64)
-            if distance <= near or not any(_crosses(leader, box) for box in boxes):
+            box = left, top, width, height
+            is_free = not any(_crosses(other, box) for other in leaders)
+            if is_free and (distance <= near or not any(_crosses(leader, other) for other in boxes)):
                 place = Place(left, top, leader if distance > near else None)
+                boxes.append(box)
+                leaders += [leader] if distance > near else []
+                grid[top // step : -(-(top + height) // step), left // step : -(-(left + width) // step)] = 1
                 break
         places.append(place)
-        if place is not None:
-            boxes.append((place.x, place.y, width, height))
-            grid[place.y // step : -(-(place.y + height) // step), place.x // step : -(-(place.x + width) // step)] = 1
-            if place.leader is not None:
-                start, stop = (place.leader // step).tolist()
-                cv2.line(grid, start, stop, 1, 1)
     return places
 
 
@@ -105,6 +108,7 @@ def _free_places(
     return list(zip(left[order].tolist(), top[order].tolist(), distance[order].tolist(), strict=True))
 
 
-def _crosses(leader: NDArray[np.int64], box: tuple[int, int, int, int]) -> bool:
+def _crosses(leader: NDArray[np.int64], box: Box) -> bool:
+    left, top, width, height = box
     start, end = leader.tolist()
-    return bool(cv2.clipLine(box, start, end)[0])
+    return bool(cv2.clipLine((left - 1, top - 1, width + 2, height + 2), start, end)[0])

@@ -147,11 +147,11 @@ def predict(
     """
     failed: dict[Photo, str] = {}
     sizes = [photo.size() for photo in photos]
-    tiles = [predictor.count_tiles(*size) if all(size) else 0 for size in sizes]
+    work = [predictor.count_pixels(*size) if all(size) else 0 for size in sizes]
     pixels = [height * width or MAX_PIXELS_AT_ONCE + 1 for height, width in sizes]  # an unknown size may be large
     read = partial(read_image, max_megapixels=max_megapixels)
     with (
-        Progress(len(photos), "photos", sum(tiles)) as progress,
+        Progress(work, "photos") as progress,
         ThreadPoolExecutor(1) as reader,
         ThreadPoolExecutor(1) as writer,
     ):
@@ -165,7 +165,7 @@ def predict(
                 if i + 1 < len(photos) and sum(pixels[max(i - 1, 0) : i + 2]) <= MAX_PIXELS_AT_ONCE:
                     reading = reader.submit(read, str(photos[i + 1].path))
                 prediction = predictor.predict(
-                    image, keep_probability="uint16" if "probability" in kinds else None, on_tiles=progress.advance
+                    image, keep_probability="uint16" if "probability" in kinds else None, on_pixels=progress.advance
                 )
                 if writing is not None:
                     writing.result()
@@ -177,7 +177,7 @@ def predict(
                 reading = None
             if reading is None and writing is not None:
                 writing.result()
-            progress.finish_item(worked=sum(tiles[: i + 1]))
+            progress.finish_item(skipped=photo in failed)
     return failed
 
 

@@ -113,7 +113,7 @@ class Predictor:
         *,
         mm_per_px: float | None = None,
         keep_probability: Literal["float32", "uint16"] | None = "float32",
-        on_tiles: Callable[[int], None] = lambda tiles: None,
+        on_pixels: Callable[[int], None] = lambda pixels: None,
     ) -> Prediction:
         """Return the cracks of a photo.
 
@@ -122,7 +122,7 @@ class Predictor:
                 become 8. An array is not copied.
             mm_per_px: scale of this photo; None: that of the predictor.
             keep_probability: dtype in which the result keeps probabilities; uint16 takes half the memory, None takes none.
-            on_tiles: called with the number of tiles that were scored, after each batch of them.
+            on_pixels: called with the number of pixels that were scored, at the nets' scale, after each batch of tiles.
 
         Raises:
             ConfigError: for a scale that is not positive.
@@ -138,7 +138,7 @@ class Predictor:
 
         def score(tiles: Array) -> Floats:
             scores = self.score(tiles)
-            on_tiles(len(tiles))
+            on_pixels(tiles.shape[0] * tiles.shape[1] * tiles.shape[2])
             return scores
 
         passes = [tiled_probabilities(score, self.at_net_scale(image, one), size, self.tiling) for one in self.scales]
@@ -148,9 +148,9 @@ class Predictor:
                 kept[rows] = np.rint(scores.max(0) * 65535) if keep_probability == "uint16" else scores.max(0)
         return Prediction(image, mask, kept, self.num_classes, path, scale)
 
-    def count_tiles(self, height: int, width: int) -> int:
-        """Return the number of tiles of a photo of this size, px, over all scales."""
-        return sum(self.tiling.count(self.scaled_size(height, width, one)) for one in self.scales)
+    def count_pixels(self, height: int, width: int) -> int:
+        """Return the number of pixels in all tiles of a photo of this size, px, over all scales."""
+        return sum(self.tiling.count_pixels(self.scaled_size(height, width, one)) for one in self.scales)
 
     def scaled_size(self, height: int, width: int, scale: float = 1.0) -> tuple[int, int]:
         """Return the size, px, at which the nets see a photo of this size, at one of `scales`."""

@@ -69,6 +69,10 @@ class Tiling:
         """Return the number of tiles of a photo of size (height, width), px at the net's scale."""
         return len(self.starts(size[0])) * len(self.starts(size[1]))
 
+    def count_pixels(self, size: tuple[int, int]) -> int:
+        """Return the number of pixels in all tiles of a photo of size (height, width), px at the net's scale."""
+        return self.count(size) * self.length(size[0]) * self.length(size[1])
+
 
 def tiled_probabilities(
     score: Score, image: Photo, size: tuple[int, int], tiling: Tiling

@@ -247,7 +247,17 @@ def test_min_length_mm_says_and_records_what_it_leaves_out(tmp_path, capsys):
     short = [length for length in lengths if length < 5]
     assert len(short) == 7
     assert "--min_length_mm" not in capsys.readouterr().out, "the specks are more than a twentieth of the length"
-    options = ("--mm_per_px", "0.5", "--min-length-mm", "5", "--out", tmp_path / "long", "--figures", "png", "--no_pictures")
+    options = (
+        "--mm_per_px",
+        "0.5",
+        "--min-length-mm",
+        "5",
+        "--out",
+        tmp_path / "long",
+        "--figures",
+        "png",
+        "--no_pictures",
+    )
     assert measure(tmp_path / "masks", *options) == 0
     printed = capsys.readouterr().out
     assert f"7 cracks shorter than the minimum length are left out, {sum(short):.0f} mm in total" in printed

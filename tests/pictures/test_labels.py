@@ -24,7 +24,7 @@ def crowded(rng, cracks):
     return wall > 0, anchors
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**32), cracks=st.integers(1, 120))
 def test_labels_cover_neither_each_other_nor_any_crack_and_leaders_cross_no_label(seed, cracks):
     rng = np.random.default_rng(seed)
@@ -46,13 +46,11 @@ def test_labels_cover_neither_each_other_nor_any_crack_and_leaders_cross_no_labe
         distance = np.hypot(*np.maximum(gap, 0))
         assert distance <= 200
         assert (place.leader is not None) == (distance > 10)
-        for j, other in enumerate(places[: i if place.leader is None else None]):
-            if place.leader is None or other is None or other is place:
-                continue
-            drawn, inside = np.zeros(wall.shape, np.uint8), np.s_[other.y : other.y + sizes[j][0], other.x : other.x + sizes[j][1]]
+        if place.leader is not None:
+            drawn = np.zeros(wall.shape, np.uint8)
             cv2.line(drawn, *place.leader.tolist(), 1, 1)
-            # earlier labels are never crossed; later ones may touch the cells of a leader at a corner
-            assert not drawn[inside].any() if j < i else drawn[inside].sum() == 0
+            others = [box for k, box in enumerate(zip(places, sizes, strict=True)) if k != i and box[0] is not None]
+            assert not any(drawn[p.y : p.y + h, p.x : p.x + w].any() for p, (h, w) in others)
 
 
 def test_a_label_is_left_out_only_without_a_free_place():

@@ -23,14 +23,14 @@ from cracklab.tables import write_csv
 from cracklab.warning_filters import filter_warnings
 
 
-def parser() -> CommandParser:
+def parser(command: str = "measure") -> CommandParser:
     """Return the parser of the command's arguments.
 
     Example:
         >>> parser().parse(["masks", "--mm-per-px", "0.4"]).mm_per_px
         '0.4'
     """
-    arguments = CommandParser("measure", __doc__)
+    arguments = CommandParser(command, __doc__)
     add = arguments.add_argument
     add("masks", nargs="+", metavar="MASKS", help="masks, folders of masks, or patterns such as 'masks/*.png'")
     add(

@@ -39,6 +39,25 @@ class Cost:
     refusal: str = ""
 
 
+def parser(command: str = "models") -> CommandParser:
+    """Return the parser of the command's arguments.
+
+    Example:
+        >>> parser().parse(["unet", "--size", "256"]).size
+        256
+    """
+    arguments = CommandParser(command, "List models that ship, and nets with their parameters and multiply-adds.")
+    arguments.add_argument(
+        "names", nargs="*", metavar="NAME", help="nets of configs/model (default: all); of a model that ships, its card"
+    )
+    arguments.add_argument(
+        "--config", action="append", default=[], metavar="FILE", help="a configuration; repeat to overlay"
+    )
+    arguments.add_argument("--size", type=int, default=512, help="height and width of the image, px (default: 512)")
+    arguments.add_argument("--channels", type=int, help="channels of the image (default: those of the configuration)")
+    return arguments
+
+
 def run(command: str, arguments: Sequence[str]) -> int:
     """Print the models that ship and a table of nets; of names, the cards and the nets of these names.
 
@@ -52,16 +71,7 @@ def run(command: str, arguments: Sequence[str]) -> int:
     Raises:
         ConfigError: for an unknown name or option, or a configuration without a net.
     """
-    parser = CommandParser(command, "List models that ship, and nets with their parameters and multiply-adds.")
-    parser.add_argument(
-        "names", nargs="*", metavar="NAME", help="nets of configs/model (default: all); of a model that ships, its card"
-    )
-    parser.add_argument(
-        "--config", action="append", default=[], metavar="FILE", help="a configuration; repeat to overlay"
-    )
-    parser.add_argument("--size", type=int, default=512, help="height and width of the image, px (default: 512)")
-    parser.add_argument("--channels", type=int, help="channels of the image (default: those of the configuration)")
-    options = parser.parse(arguments)
+    options = parser(command).parse(arguments)
     for name in ("size", "channels"):
         value = getattr(options, name)
         if value is not None and value < 1:

@@ -29,14 +29,14 @@ MAX_PIXELS_AT_ONCE = 72_000_000
 """While one photo is scored, the next is read and the last is written, if the three have at most this number of pixels."""
 
 
-def parser() -> CommandParser:
+def parser(command: str = "predict") -> CommandParser:
     """Return the parser of the command's arguments.
 
     Example:
         >>> parser().parse(["--ckpt-path", "best.ckpt", "--images", "walls", "--out", "masks"]).images
         ['walls']
     """
-    arguments = CommandParser("predict", __doc__)
+    arguments = CommandParser(command, __doc__)
     add = arguments.add_argument
     add_model_options(arguments)
     add("--images", required=True, nargs="+", help="photos, folders of photos, or patterns such as 'walls/**/*.jpg'")

@@ -28,14 +28,14 @@ SHOWN, COLUMNS, SIDE = 12, 4, 256
 """Number of photos in the picture and in a row of it, and the height and width in px that a photo is fitted into."""
 
 
-def parser() -> CommandParser:
+def parser(command: str = "rank") -> CommandParser:
     """Return the parser of the command's arguments.
 
     Example:
         >>> parser().parse(["walls", "--out", "next"]).photos
         ['walls']
     """
-    arguments = CommandParser("rank", __doc__)
+    arguments = CommandParser(command, __doc__)
     add = arguments.add_argument
     add("photos", nargs="+", metavar="PHOTOS", help="photos, folders of photos, or patterns such as 'walls/**/*.jpg'")
     add_model_options(arguments)

@@ -22,6 +22,11 @@ COLUMNS = 4
 """Number of pictures in a row of the sheet."""
 TILE_WIDTH = 256
 """Width of a picture of the sheet, px."""
+NOTES = {
+    "label_noise_1px": "each mask against itself moved by one pixel: the score to expect at best if labels are a pixel off",
+    "train_crop": "data.train_crop of fit, px; None: train on whole images, without it",
+}
+"""Entry of the summary -> what it says, printed beside it."""
 
 
 def run(command: str, args: Sequence[str]) -> int:
@@ -78,10 +83,11 @@ def _indented(values: dict[str, Any], depth: int) -> list[str]:
     lines = []
     for key, value in values.items():
         name = "  " * depth + key.replace("_", " ")
+        note = f"  # {NOTES[key]}" if key in NOTES else ""
         if isinstance(value, dict):
-            lines += [name, *_indented(value, depth + 1)]
+            lines += [f"{name}{note}", *_indented(value, depth + 1)]
         else:
-            lines.append(f"{name:40}{f'{value:.4g}' if isinstance(value, float) else value}")
+            lines.append(f"{name:40}{f'{value:.4g}' if isinstance(value, float) else value}{note}")
     return lines
 
 

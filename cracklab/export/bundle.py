@@ -1,12 +1,14 @@
 """Predict crack masks of photos with model.onnx; needs onnxruntime, NumPy and OpenCV alone.
 
-    python run.py PHOTO [PHOTO ...] --out MASKS
+    python run.py PHOTOS [PHOTOS ...] --out MASKS
 
-writes MASKS/NAME.png in the photo's own size: 0 / 255 for crack or not, else the index of the most probable class. Photos of
-any size are scored in tiles. The exit code is 1 if a photo failed.
+PHOTOS are photos, folders, which are searched recursively, or patterns such as 'walls/**/*.jpg'. Each becomes MASKS/NAME.png in its own
+size: 0 / 255 for crack or not, else the index of the most probable class; photos in a folder keep their subfolders. Photos of any size
+are scored in tiles. The exit code is 1 if a photo failed.
 """
 
 import argparse
+import glob
 import hashlib
 import json
 import os
@@ -24,6 +26,8 @@ else:  # this file runs only as BUNDLE/run.py, beside the copy of tiles.py that 
     from tiles import Floats, Photo, Tiling, fused_rows, mask_of, tiled_probabilities
 
 SUMS = "SHA256SUMS"
+ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+"""Of the photos in folders, in lower case; case is ignored."""
 
 
 class Model:
@@ -71,6 +75,37 @@ class Model:
         return mask
 
 
+def find_photos(places: list[str], out: Path) -> dict[Path, Path]:
+    """Return photo -> name of its mask, a path below `out`, of files, folders and patterns.
+
+    Raises:
+        ValueError: if a folder or pattern has no photo.
+    """
+    found: dict[Path, Path] = {}
+    for place in places:
+        path, parts = Path(place), Path(place).parts
+        if path.is_dir():
+            base, files = path, sorted(path.rglob("*"))
+        elif glob.has_magic(place) and not path.exists():
+            base = Path(*parts[: next(i for i, part in enumerate(parts) if glob.has_magic(part))])
+            files = [Path(name) for name in sorted(glob.glob(place, recursive=True))]
+        else:  # a file, which is named if it cannot be read
+            found.setdefault(path, Path(path.stem))
+            continue
+        photos = [
+            file for file in files if file.suffix.lower() in ENDINGS and file.is_file() and not _is_below(file, out)
+        ]
+        if not photos:
+            raise ValueError(f"{place} has no photo: give files, a folder or a pattern of {', '.join(ENDINGS)}")
+        for photo in photos:
+            found.setdefault(photo, photo.relative_to(base).with_suffix(""))
+    return found
+
+
+def _is_below(file: Path, folder: Path) -> bool:
+    return file.resolve().is_relative_to(folder.resolve())
+
+
 def damaged(folder: Path) -> list[str]:
     """Return the files of the model whose checksums are not those of `SUMS`; `SUMS` if it lists none."""
     listed = (folder / SUMS).read_bytes().splitlines() if (folder / SUMS).is_file() else []
@@ -96,11 +131,15 @@ def write_whole(path: Path, mask: Photo) -> None:
 def main() -> int:
     """Predict the photos of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("photos", nargs="+", type=Path)
+    parser.add_argument("photos", nargs="+", metavar="PHOTOS")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    targets = [options.out / f"{path.stem}.png" for path in options.photos]
-    photos = {path.resolve() for path in options.photos}
+    try:
+        found = find_photos(options.photos, options.out)
+    except ValueError as error:
+        parser.error(str(error))
+    targets = [options.out / f"{name}.png" for name in found.values()]
+    photos = {path.resolve() for path in found}
     if len(set(targets)) < len(targets) or photos & {target.resolve() for target in targets}:
         parser.error("two masks would have the same name, or a mask would overwrite a photo: choose another --out")
     folder = Path(__file__).parent
@@ -110,8 +149,9 @@ def main() -> int:
     model = Model(folder / "model.onnx")
     options.out.mkdir(parents=True, exist_ok=True)
     failed = 0
-    for path, target in zip(options.photos, targets, strict=True):
+    for path, target in zip(found, targets, strict=True):
         try:
+            target.parent.mkdir(parents=True, exist_ok=True)
             photo = cv2.imread(str(path), cv2.IMREAD_COLOR) if path.is_file() else None  # upright, 8 bit
             if photo is None:
                 raise ValueError(f"{path} cannot be read")

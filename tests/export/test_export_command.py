@@ -112,7 +112,7 @@ def test_the_script_makes_the_masks_of_predict_without_pytorch_and_cracklab(bund
         "-c",
         ALONE,
         str(folder / "run.py"),
-        *map(str, photos.iterdir()),
+        str(photos),
         "--out",
         str(masks),
     ]
@@ -152,6 +152,20 @@ def test_the_script_names_a_photo_that_fails_and_overwrites_none(bundle, tmp_pat
     assert done.returncode == 1
     assert "b.jpg cannot be read" in done.stderr
     assert (tmp_path / "masks" / "a.png").is_file()
+    (tmp_path / "walls/east").mkdir(parents=True)
+    for name in ("east/a.png", "east/.hidden.txt", "b.JPG"):
+        (tmp_path / "walls" / name).write_bytes((tmp_path / "a.png").read_bytes())
+    for place in ("walls", "walls/**/*.[pJ]*"):
+        done = subprocess.run([*python, place, "--out", "walls/masks"], capture_output=True, text=True, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        masks = {
+            path.relative_to(tmp_path / "walls/masks").as_posix() for path in (tmp_path / "walls/masks").rglob("*.png")
+        }
+        assert masks == {"east/a.png", "b.png"}, "masks of the first start are no photos of the second"
+    done = subprocess.run([*python, "walls/*.tif", "--out", "none"], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "walls/*.tif has no photo" in done.stderr
+    assert not (tmp_path / "none").exists()
     before = (tmp_path / "a.png").read_bytes()
     done = subprocess.run([*python, "a.png", "--out", "."], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 2

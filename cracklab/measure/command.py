@@ -124,15 +124,15 @@ def work_of(mask: Photo) -> float:
     """Return a number that the time to measure and draw a mask grows with.
 
     This time grows with the pixels, and with the length of the cracks, as the size of the compressed file does: for masks of 1 to 24
-    megapixels, and cracks of 0 to 114,000 px, a byte takes as long as a thousand pixels, within a factor of two. A
-    net of cracks with thousands of branch points takes up to three times as long.
+    megapixels, and cracks of 0 to 114,000 px, a byte takes as long as a thousand pixels, within a factor of two. A net of cracks with
+    thousands of branch points takes up to three times as long.
     """
     height, width = mask.size()
     return max(height * width, MIN_SIZE_PX**2) + 1000 * (mask.path.stat().st_size if mask.path.is_file() else 0)
 
 
 def measure_file(mask: Photo, inputs: Inputs) -> Measurement:
-    """Measure a mask, and write its picture if there is a folder for pictures.
+    """Measure a mask, and write its picture and figures if there is a folder for them.
 
     Raises:
         CracklabError: for a file that cannot be read or written, or a photo of another size.
@@ -153,10 +153,9 @@ def measure_file(mask: Photo, inputs: Inputs) -> Measurement:
     if inputs.photos:
         photo = read_image(str(file_of(mask.name, inputs.photos, "--photos")), inputs.max_megapixels)
         _check_size(cracks.shape, photo.shape[:2], "its photo")
-    if inputs.pictures is not None:
-        write_image(file_in(inputs.pictures, f"{mask.name}{SUFFIX}"), draw_measurement(measurement, cracks, photo), 92)
-    if inputs.figures:
-        assert inputs.out is not None
+    if inputs.out is not None and inputs.pictures:
+        write_image(file_in(inputs.out, f"{mask.name}{SUFFIX}"), draw_measurement(measurement, cracks, photo), 92)
+    if inputs.out is not None and inputs.figures:
         drawn = figure.draw_figure(measurement, cracks, photo)
         for kind in inputs.figures:
             figure.write_figure(file_in(inputs.out, f"{mask.name}{figure.SUFFIXES[kind]}"), drawn)

@@ -42,12 +42,12 @@ class Inputs:
     min_length: float = 0.0
     """Shorter cracks are ignored, in `min_length_unit`."""
     min_length_unit: Literal["px", "mm"] = "px"
-    pictures: Path | None = None
-    """Folder for pictures; None for none."""
     max_megapixels: float = MAX_MEGAPIXELS
     """Larger masks and photos are refused, 1e6 px."""
     out: Path | None = None
-    """Folder of the results."""
+    """Folder of the results; None for none."""
+    pictures: bool = True
+    """Whether pictures are written to it."""
     figures: Sequence[str] = ()
     """Formats of the figures, keys of `figure.SUFFIXES`."""
 
@@ -112,9 +112,9 @@ def inputs_from(options: argparse.Namespace) -> Inputs:
         bridge_px=_length(options.bridge_px, "--bridge_px"),
         min_length=_length(getattr(options, f"min_length_{unit}"), f"--min_length_{unit}"),
         min_length_unit=unit,
-        pictures=None if options.no_pictures else options.out,
         max_megapixels=check_limit(options.max_megapixels),
         out=options.out,
+        pictures=not options.no_pictures,
         figures=options.figures,
     )
 

@@ -176,11 +176,13 @@ class Evaluator:
 def _nearly_iou(share: float, width_px: int | None) -> str:
     """Return why Boundary IoU tells no more than IoU, and what to do."""
     if width_px == 1:
-        band, remedy = "1 px, the narrowest there is", "masks as thin as these are all outline, so read IoU alone"
+        band, remedy = "1 px, the narrowest there is", "masks as thin as these are all edge, so read IoU alone"
     else:
         band = "2 % of the diagonal" if width_px is None else f"{width_px} px"
-        remedy = "set model.evaluation.boundary_width_px to less, `cracklab check` recommends a width"
-    return f"Boundary IoU is nearly IoU here, since {share:.0%} of the true pixels lie in its band of {band}: {remedy}"
+        remedy = (
+            "for a score of the edges, lower model.evaluation.boundary_width_px (`cracklab check` recommends a width)"
+        )
+    return f"Boundary IoU is nearly IoU here, since {share:.0%} of the pixels of the true masks lie in its band of {band}: {remedy}"
 
 
 def _counted(probabilities: Tensor, valid: Tensor | None, sizes: list[list[int]]) -> Tensor | None:

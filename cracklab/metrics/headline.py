@@ -69,7 +69,7 @@ def score_table(metrics: Metrics, width: int | None = None) -> str:
         >>> print(score_table({"test/iou": 0.25, "test/images": 2.0, "native/iou": 0.34567}, 30))
                   test  native
         images       2
-        iou       0.25  0.3457
+        iou     0.2500  0.3457
     """
     width = shutil.get_terminal_size((WIDTH, 24)).columns if width is None else width
     stages = sorted({name.partition("/")[0] for name in metrics}, reverse=True)
@@ -89,5 +89,6 @@ def _cell(metrics: Metrics, name: str) -> str:
     if name not in metrics:
         return f"{'':8}"
     value = metrics[name]
-    text = "-" if value is None else f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"
-    return f"{text:>8}"
+    if value is None:
+        return f"{'-':>8}"
+    return f"{value:8.0f}" if value.is_integer() or abs(value) >= 1000 else f"{value:#8.4g}"

@@ -11,7 +11,7 @@ from cracklab import config_files, run_folder
 from cracklab.version import __version__
 
 MAX_NAME, MAX_TAG = 128, 64
-"""Longest name, and longest tag, group and job type, that W&B takes."""
+"""Longest name, and longest tag and group, that W&B takes."""
 VERSION_TAG = f"cracklab {__version__}"
 Config = Mapping[str, Any]
 """A resolved configuration."""
@@ -30,7 +30,7 @@ class Identity:
 def config_of_run(folder: Path, current: str) -> Config:
     """Return the configuration of the fit that made a run folder; without one, that of the current command.
 
-    So a resumed run and a test keep the identity of the run, whatever configuration they are called with.
+    So a test logs the configuration of the run that it continues, whatever it is called with itself.
 
     Args:
         folder: the run folder.
@@ -67,13 +67,12 @@ def _name(entry: str | Mapping[str, Any]) -> str:
     return path.rpartition(".")[2]
 
 
-def identity(config: Config, command: str, fitted: bool) -> Identity:
+def identity(config: Config, command: str) -> Identity:
     """Return the identity of a run: `quickstart dice seed 42 fold 2/5`, folds numbered from 0 as in `data.fold`.
 
     Args:
         config: of the run.
         command: `fit`, `validate` or `test`.
-        fitted: whether the run folder is that of a fit, which a later test continues.
     """
     settings, data = settings_of(config), config["data"]
     parts = [config["name"], settings["loss"], f"seed {settings['seed']}"]
@@ -85,6 +84,6 @@ def identity(config: Config, command: str, fitted: bool) -> Identity:
     return Identity(
         name=" ".join(parts)[:MAX_NAME],
         group=config["name"][:MAX_TAG],
-        job_type=trained if fitted or command == "fit" else command,
+        job_type=trained if command == "fit" else command,
         tags=tuple(dict.fromkeys(tag[:MAX_TAG] for tag in tags)),
     )

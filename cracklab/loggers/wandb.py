@@ -1,5 +1,6 @@
 """Weights & Biases, the default logger: online if a key is set and the server answers, else offline; it never stops a run."""
 
+import json
 import os
 import ssl
 import sys
@@ -18,11 +19,11 @@ from urllib.request import Request, urlopen
 
 from lightning_utilities.core.rank_zero import rank_zero_info
 
-from cracklab.files import write_text
+from cracklab.files import write_json, write_text
 from cracklab.loggers.identity import Identity
 
-RUN_ID = "wandb/run_id"
-"""File of a run folder that holds its W&B id."""
+RUN_ID, IDENTITY = "wandb/run_id", "wandb/identity.json"
+"""Files of a run folder that hold the id of its W&B run, and what that is called."""
 CHANGED_VARIABLES = ("WANDB_MODE", "WANDB_SILENT", "WANDB_DATA_DIR", "WANDB_ERROR_REPORTING")
 """Environment variables that a run changes: Lightning the first, `wandb_logger` the others."""
 IDENTITY_VARIABLES = {
@@ -92,12 +93,12 @@ def _close_run() -> None:
 def wandb_logger(settings: WandbSettings, folder: Path, default: Identity) -> Any:
     """Return a W&B logger for a run folder, or False if W&B is disabled; call it within a `wandb_session`.
 
-    The W&B id is kept in the folder, so that a resumed run, and its test, continue the same W&B run.
+    Id and identity are kept in the folder, so that a resumed run, and its test, continue the same W&B run.
 
     Args:
         settings: how W&B is used.
         folder: the run folder.
-        default: what the run is called if neither the settings nor a variable of W&B say otherwise.
+        default: the identity of a new run, unless the settings or variables of W&B say otherwise.
     """
     mode = os.environ.get("WANDB_MODE") or settings.mode
     if mode in ("auto", "online"):
@@ -118,21 +119,13 @@ def wandb_logger(settings: WandbSettings, folder: Path, default: Identity) -> An
         id=run_id(folder),
         resume="allow" if mode == "online" else None,
         project=settings.project or os.environ.get("WANDB_PROJECT") or "cracklab",
-        **_identity(settings, default),
+        **run_identity(folder, settings, default),
         settings=wandb.Settings(init_timeout=OPEN_S, login_timeout=OPEN_S),
     )
     logger._wandb_init.pop(
         "anonymous", None
     )  # W&B warns that it is deprecated, and Lightning has no option to leave it out
     return logger
-
-
-def _identity(settings: WandbSettings, default: Identity) -> dict[str, Any]:
-    """Return name, group, job type and tags: of the settings, else None for W&B's own variables, else the default."""
-    return {
-        key: getattr(settings, key) or (None if os.environ.get(variable) else getattr(default, key))
-        for key, variable in IDENTITY_VARIABLES.items()
-    }
 
 
 def open_run(logger: Any) -> None:
@@ -217,3 +210,22 @@ def run_id(folder: Path) -> str:
     if not path.is_file():
         write_text(path, os.environ.get("WANDB_RUN_ID") or uuid.uuid4().hex[:16])
     return path.read_text(encoding="utf-8").strip()
+
+
+def run_identity(folder: Path, settings: WandbSettings, default: Identity) -> dict[str, Any]:
+    """Return name, group, job type and tags of the W&B run of a folder, and keep them in it.
+
+    Each is that of the settings, else of W&B's own variable, else of an earlier command in the folder, else the default.
+    """
+    path = folder / IDENTITY
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # missing, or damaged: W&B never stops a run
+        kept = {}
+    found = {}
+    for key, variable in IDENTITY_VARIABLES.items():
+        found[key] = getattr(settings, key) or os.environ.get(variable) or kept.get(key) or getattr(default, key)
+    if isinstance(found["tags"], str):
+        found["tags"] = found["tags"].split(",")
+    write_json(path, found)
+    return found

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from jsonargparse import Namespace
 from lightning.pytorch.callbacks import Callback, LearningRateMonitor
 from lightning_utilities.core.rank_zero import rank_zero_only
 
-from cracklab import run_folder
 from cracklab.callbacks import (
     Checkpoints,
     Curves,
@@ -23,7 +23,7 @@ from cracklab.callbacks import (
 )
 from cracklab.callbacks.checkpoints import AtomicCheckpointIO
 from cracklab.callbacks.run_ends import RunFolderGuard
-from cracklab.loggers.identity import config_of_run, identity
+from cracklab.loggers.identity import identity
 from cracklab.loggers.wandb import WandbSettings, wandb_logger
 
 
@@ -67,10 +67,8 @@ def in_run_folder(trainer: Namespace, folder: Path, wandb: WandbSettings, comman
     """
     logger = trainer.logger
     if logger is None:
-        logger = False
-        if is_first_process():
-            fitted = (folder / run_folder.CONFIG).is_file()
-            logger = wandb_logger(wandb, folder, identity(config_of_run(folder, config), command, fitted))
+        default = identity(yaml.safe_load(config), command)
+        logger = wandb_logger(wandb, folder, default) if is_first_process() else False
     for one in as_list(logger or None):
         if hasattr(one, "use_run_folder"):
             one.use_run_folder(folder)

@@ -8,7 +8,7 @@ import pytest
 
 import cracklab
 from cracklab.loggers.identity import Identity, identity
-from cracklab.loggers.wandb import WandbSettings, wandb_logger, wandb_session
+from cracklab.loggers.wandb import WandbSettings, run_identity, wandb_logger, wandb_session
 
 DEFAULT = Identity("name", "group", "train", ("dice", "Unet"))
 
@@ -83,17 +83,16 @@ def config(**data) -> dict:
 
 
 @pytest.mark.parametrize(
-    ("data", "command", "fitted", "name", "job_type"),
+    ("data", "command", "name", "job_type"),
     [
-        ({}, "fit", False, "walls dice seed 7", "train"),
-        ({}, "test", True, "walls dice seed 7", "train"),  # in the run of the fit
-        ({}, "test", False, "walls dice seed 7", "test"),
-        ({"fold": 0}, "fit", False, "walls dice seed 7 fold 0/5", "fold"),
-        ({"fold": 4, "split_seed": 2}, "fit", False, "walls dice seed 7 split 2 fold 4/5", "fold"),
+        ({}, "fit", "walls dice seed 7", "train"),
+        ({}, "test", "walls dice seed 7", "test"),
+        ({"fold": 0}, "fit", "walls dice seed 7 fold 0/5", "fold"),
+        ({"fold": 4, "split_seed": 2}, "fit", "walls dice seed 7 split 2 fold 4/5", "fold"),
     ],
 )
-def test_a_run_is_named_after_its_settings_and_typed_after_its_role(data, command, fitted, name, job_type):
-    found = identity(config(**data), command, fitted)
+def test_a_run_is_named_after_its_settings_and_typed_after_its_role(data, command, name, job_type):
+    found = identity(config(**data), command)
     assert (found.name, found.group, found.job_type) == (name, "walls", job_type)
     assert found.tags == ("dice", "Unet resnet18", "synthetic", f"cracklab {cracklab.__version__}")
 
@@ -107,3 +106,9 @@ def test_a_setting_then_a_variable_of_the_user_replaces_a_default(user, monkeypa
         run = wandb_logger(WandbSettings(name="own", tags=["first"]), tmp_path, DEFAULT).experiment
         assert (run.name, run.group, run.job_type, run.tags) == ("own", "group", "ablation", ("first",))
         assert run.project == "bridge"
+    for variable in ("JOB_TYPE", "TAGS"):
+        monkeypatch.delenv(f"WANDB_{variable}")
+    later = run_identity(tmp_path, WandbSettings(), Identity("name", "group", "test", ("bce",)))
+    assert later == {"name": "own", "group": "group", "job_type": "ablation", "tags": ["first"]}, (
+        "a run keeps its identity"
+    )

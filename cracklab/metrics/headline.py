@@ -11,7 +11,7 @@ Metrics = Mapping[str, float | None]
 HEADLINE = {
     "iou": ("IoU", "pixels that prediction and truth share, relative to all that either has"),
     "dice": ("Dice (= F1)", "the same overlap as the harmonic mean of precision and recall"),
-    "boundary_iou": ("Boundary IoU", "IoU of the parts within {band} of the masks' outlines: how exact the edges are"),
+    "boundary_iou": ("Boundary IoU", "IoU of the bands of {band} inside the outlines: how exact the edges are"),
     "cl_dice": ("clDice", "shares of the centre lines inside the other mask: gaps and false branches lower it"),
     "hd95_px": ("HD95", "95 % of each outline lies within this distance of the other; lower is better"),
 }

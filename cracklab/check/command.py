@@ -11,7 +11,7 @@ from jsonargparse import ActionConfigFile  # type: ignore[attr-defined]  # not l
 
 from cracklab import config_files, pictures
 from cracklab.check.examine import CheckReport, ExaminedPair, examine_data
-from cracklab.check.summary import summarise
+from cracklab.check.summary import plan_of, summarise
 from cracklab.config_parser import ConfigParser
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.images import crack_pixels
@@ -61,7 +61,10 @@ def as_json(report: CheckReport, data: CrackDataModule) -> dict[str, Any]:
         chosen = [problem for problem in report.problems if problem.severity == severity]
         return [{"kind": p.kind, "files": list(p.files), "fact": p.fact, "text": str(p)} for p in chosen]
 
-    return {"faults": problems("fault"), "notes": problems("note"), "summary": summarise(report, data)}
+    summary = summarise(report, data)
+    planned = plan_of(report, data, summary["width_px"]["p95"]) if report.splits.train and report.sound else None
+    result = {"faults": problems("fault"), "notes": problems("note"), "summary": summary}
+    return result | {"plan": [] if planned is None else planned.lines()}
 
 
 def as_text(result: dict[str, Any]) -> str:
@@ -71,7 +74,8 @@ def as_text(result: dict[str, Any]) -> str:
         problems = result[f"{severity}s"]
         lines.append(f"{len(problems)} {severity}{'s' * (len(problems) != 1)}")
         lines += [f"  [{problem['kind']}] {problem['text']}" for problem in problems]
-    return "\n".join([*lines, "", "summary", *_indented(result["summary"], 1)])
+    plan = ["", *result["plan"]] if result["plan"] else []
+    return "\n".join([*lines, "", "summary", *_indented(result["summary"], 1), *plan])
 
 
 def _indented(values: dict[str, Any], depth: int) -> list[str]:

@@ -19,9 +19,9 @@ import numpy as np
 import onnxruntime
 
 if TYPE_CHECKING:
-    from cracklab.predict.tiles import Floats, Photo, Tiling, fused_rows, mask_of, tiled_probabilities
+    from cracklab.predict.tiles import Floats, Photo, Tiling, fused_rows, largest_tile, mask_of, tiled_probabilities
 else:  # this file runs only as BUNDLE/run.py, beside the copy of tiles.py that `cracklab export` puts there
-    from tiles import Floats, Photo, Tiling, fused_rows, mask_of, tiled_probabilities
+    from tiles import Floats, Photo, Tiling, fused_rows, largest_tile, mask_of, tiled_probabilities
 
 SUMS = "SHA256SUMS"
 
@@ -31,14 +31,21 @@ class Model:
 
     Args:
         path: model.onnx; its metadata holds the settings.
+        memory_gb: memory for its tiles, 1e9 bytes; None: 2.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.session: Any = onnxruntime.InferenceSession(str(path), providers=onnxruntime.get_available_providers())
+    def __init__(self, path: Path, memory_gb: float | None = None) -> None:
+        options: Any = onnxruntime.SessionOptions()
+        options.enable_cpu_mem_arena = False  # which keeps the memory of the largest tile twice, and saves no time
+        providers = onnxruntime.get_available_providers()
+        self.session: Any = onnxruntime.InferenceSession(str(path), options, providers=providers)
         settings = json.loads(self.session.get_modelmeta().custom_metadata_map["cracklab"])
         self.channels, self.threshold = settings["channels"], settings["threshold"]
         self.scale, self.scales, self.interpolation = settings["scale"], settings["scales"], settings["interpolation"]
-        self.tiling = Tiling(settings["tile"], settings["overlap"])
+        tile, overlap = settings["tile"], settings["overlap"]
+        if memory_gb is not None and settings["reach"] is not None:  # a net without one has tiles of a fixed size
+            tile = largest_tile(memory_gb, settings["bytes_per_px"], overlap)
+        self.tiling = Tiling(tile, overlap)
 
     def at_net_scale(self, photo: Photo, scale: float) -> Photo:
         """Return a photo (H, W, 3) RGB as the net sees it, at one of `scales`."""
@@ -98,7 +105,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos", nargs="+", type=Path)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--memory_gb", type=float, help="memory for the tiles, 1e9 bytes (default: 2)")
     options = parser.parse_args()
+    if options.memory_gb is not None and not 0 < options.memory_gb < float("inf"):
+        parser.error(f"--memory_gb is {options.memory_gb}: give a number above 0")
     targets = [options.out / f"{path.stem}.png" for path in options.photos]
     photos = {path.resolve() for path in options.photos}
     if len(set(targets)) < len(targets) or photos & {target.resolve() for target in targets}:
@@ -107,7 +117,7 @@ def main() -> int:
     if wrong := damaged(folder):
         print(f"error: {', '.join(wrong)} differ from {folder / SUMS}: copy the bundle again", file=sys.stderr)
         return 1
-    model = Model(folder / "model.onnx")
+    model = Model(folder / "model.onnx", options.memory_gb)
     options.out.mkdir(parents=True, exist_ok=True)
     failed = 0
     for path, target in zip(options.photos, targets, strict=True):

@@ -77,10 +77,11 @@ def parser() -> CommandParser:
     add(
         "--tile",
         type=int,
-        help="side of the tiles, px at the net's scale (default: 512; more for a net of large reach)",
+        help="largest side of the tiles, px at the net's scale (default: what the memory allows)",
     )
     add("--overlap", type=int, help="of neighbouring tiles, px (default: twice the net's reach, which is measured)")
-    add("--batch_size", type=int, help="number of tiles at a time (default: 8 on a GPU, else 1)")
+    add("--batch_size", type=int, help="number of tiles at a time (default: 1; 8 on a GPU for a net without a reach)")
+    add("--memory_gb", type=float, help="memory for the tiles, 1e9 bytes (default: 2, or half of what is free if less)")
     return arguments
 
 
@@ -107,6 +108,7 @@ def run(command: str, args: Sequence[str]) -> int:
         tile=options.tile,
         overlap=options.overlap,
         batch_size=options.batch_size,
+        memory_gb=options.memory_gb,
         scales=options.scales,
         trust=options.trust,
     )

@@ -32,6 +32,7 @@ from cracklab.models import pretrained
 from cracklab.module import CrackModule
 from cracklab.run_lock import RunLock
 from cracklab.training.links import fit_data_to_weights, fit_net_to_data
+from cracklab.training.planning import plan_run
 from cracklab.training.resume import check_states, resume_errors
 from cracklab.training.trainer import as_list, callbacks_of_run, in_run_folder, is_first_process
 from cracklab.training.trial import check_interval, check_trainer, try_fit
@@ -220,6 +221,9 @@ class CrackCLI(LightningCLI):
         """Read the data, and try a training, before anything is written; bad data and what cannot be trained raise here."""
         self.datamodule.setup(self.command)
         if self.command == "fit":
+            plan = plan_run(self.config["fit"], self._get(self.config_init, "trainer"), self.datamodule)
+            if is_first_process():
+                print("\n".join(plan.lines()), flush=True)
             callbacks = [*self._keyed_callbacks(), *as_list(self._get(self.config_init, "trainer").callbacks)]
             resumed = self._given is not None and self._get_argument("ckpt_path") is not None
             states = self._given[1]["optimizer_states"] if self._given is not None and resumed else ()

@@ -26,6 +26,7 @@ from cracklab.errors import ConfigError
 from cracklab.files import output_folder, remove_leftovers
 from cracklab.loggers.wandb import WandbSettings, open_run, wandb_session
 from cracklab.losses import LOSSES
+from cracklab.metrics.headline import headline, score_table
 from cracklab.metrics.protocols import as_text, find_protocol
 from cracklab.models import pretrained
 from cracklab.module import CrackModule
@@ -198,12 +199,23 @@ class CrackCLI(LightningCLI):
         if self.trainer.is_global_zero:
             print(next_steps(self.trainer, self._get_argument("model.net").class_path), flush=True)
 
+    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
+        """Return the arguments of the trainer's method; `after_test` prints the scores in place of Lightning."""
+        arguments: dict[str, Any] = super()._prepare_subcommand_kwargs(subcommand)
+        return {**arguments, "verbose": False} if subcommand == "test" else arguments
+
     def after_test(self) -> None:
-        """Print the protocols of `--protocol`."""
-        path = Path(self.trainer.default_root_dir) / run_folder.PROTOCOLS
-        if self.trainer.is_global_zero and (names := self._get_argument("protocol")):
-            results = json.loads(path.read_text(encoding="utf-8"))
-            print("\n\n".join(as_text(results[name]) for name in names), flush=True)
+        """Print the headline figures, all scores unless `--verbose false`, and the protocols of `--protocol`."""
+        if not self.trainer.is_global_zero:
+            return
+        result, folder = self.model.result, Path(self.trainer.default_root_dir)
+        parts = [headline(result.metrics, self.model.evaluation)]
+        if self._get_argument("verbose"):
+            parts += [f"all scores, as in {folder / run_folder.TEST_METRICS}:\n{score_table(result.metrics)}"]
+        if names := self._get_argument("protocol"):
+            results = json.loads((folder / run_folder.PROTOCOLS).read_text(encoding="utf-8"))
+            parts += [as_text(results[name]) for name in names]
+        print("\n\n".join(parts), flush=True)
 
     def try_run(self) -> None:
         """Read the data, and try a training, before anything is written; bad data and what cannot be trained raise here."""
@@ -241,7 +253,7 @@ class CrackCLI(LightningCLI):
         """Build the trainer, with loggers, callbacks and checkpoints in the run folder."""
         config, fitting = self.config[self.command], self.command == "fit"
         given, wandb = (self._get(self.config_init, key) for key in ("trainer", "wandb"))
-        arguments = in_run_folder(given, folder, wandb, config.name)
+        arguments = in_run_folder(given, folder, wandb, self.command, self.model.config)
         logged = bool(arguments["logger"])
         return self._instantiate_trainer(
             arguments, callbacks_of_run(config, self._keyed_callbacks(), self._guard, fitting, logged)

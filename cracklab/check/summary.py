@@ -69,9 +69,9 @@ def plan_of(report: CheckReport, data: CrackDataModule, width_px: float) -> Plan
     size = plan.median_size([data.transform.prepared_size(*pair.size) for pair in report.sound])
     crop, batch = data.choose(size, width_px)
     train, val, test = (len(positions) for positions in report.splits.by_side().values())
-    epochs = plan.epochs(max(1, train // batch))
-    steps, validations = epochs * max(1, train // batch), epochs // plan.epochs_per_validation(epochs)
-    return Plan(train, val, test, size, crop, batch, epochs, steps, validations)
+    repeat = plan.repeats(train, batch)
+    epochs = plan.epochs(per_epoch := train * repeat // batch)
+    return Plan(train, val, test, size, crop, batch, repeat, epochs, epochs * per_epoch, epochs)
 
 
 def _recommended(

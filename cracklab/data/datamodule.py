@@ -68,6 +68,7 @@ class CrackDataModule(pl.LightningDataModule):
         root: folder of the data.
         batch_size: number of training images per step and process; `auto`: 2 to 16, by the size of the images (`cracklab.data.plan`).
         eval_batch_size: the same for validation and test.
+        repeat: how often each training image is drawn in an epoch, with a crop and an augmentation of its own each time.
         num_workers: number of processes that prepare samples; the samples do not depend on it.
         channels: 3 for RGB, 1 for grey.
         split: `official` is the published split, with validation from the training photos if none is published;
@@ -124,6 +125,7 @@ class CrackDataModule(pl.LightningDataModule):
         root: str | None = None,
         batch_size: PositiveInt | Literal["auto"] = "auto",
         eval_batch_size: PositiveInt = 16,
+        repeat: PositiveInt = 1,
         num_workers: NonNegativeInt = 0,
         channels: Literal[1, 3] = 3,
         split: SplitName = "auto",
@@ -169,7 +171,7 @@ class CrackDataModule(pl.LightningDataModule):
         self._chosen = batch_size == "auto", train_crop == "auto"
         self.batch_size = plan.SMALLEST_BATCH if batch_size == "auto" else batch_size
         self.train_crop = None if train_crop == "auto" else train_crop
-        self.eval_batch_size, self.num_workers = eval_batch_size, num_workers
+        self.eval_batch_size, self.repeat, self.num_workers = eval_batch_size, repeat, num_workers
         self.split_plan = SplitPlan(
             split, val_fraction, test_fraction, fold, folds, fold_by, folds_file, pool, split_seed, train_images
         )
@@ -234,7 +236,7 @@ class CrackDataModule(pl.LightningDataModule):
     def planned(self) -> plan.Plan:
         """Return what a training on this data does, after `setup`."""
         train, val, test = (len(positions) for positions in self.splits.by_side().values())
-        return plan.Plan(train, val, test, self.size, self.train_crop, self.batch_size)
+        return plan.Plan(train, val, test, self.size, self.train_crop, self.batch_size, self.repeat)
 
     def index(self) -> tuple[list[Record], list[Problem]]:
         """Return all pairs with their ids, without the excluded ones, and the problems of pairing the files; read no image.
@@ -307,7 +309,7 @@ class CrackDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """Return the data loader of augmented training samples, in an order that depends on (seed, epoch) only."""
-        positions = [i for i in self.splits.train for _ in range(self.records[i].weight)]
+        positions = [i for i in self.splits.train for _ in range(self.repeat * self.records[i].weight)]
         data = self.dataset(positions, self.augment)
         sampler = EpochSampler(data, self.seed, True, *self._processes())
         if self._resume is not None:

@@ -21,8 +21,8 @@ SMALLEST_BATCH, LARGEST_BATCH = 2, 16
 """Bounds of the number of images in a batch that is chosen."""
 STEPS, EPOCHS = 1500, 40
 """A training takes at least this number of steps, and sees each image at least this number of times."""
-VALIDATIONS = 50
-"""Largest number of validations in a training; the default patience, so that no run ends before its schedule."""
+STEPS_PER_EPOCH = 30
+"""An epoch is at least as long: each ends with a validation and a checkpoint. So a training has at most 50 epochs of few images."""
 FEW_STEPS, FEW_VALIDATION, FEW_TEST = 500, 10, 20
 """Numbers of steps, of validation images and of test images below which a plan warns."""
 
@@ -64,24 +64,24 @@ def batch_size(height: int, width: int) -> int:
     return int(2 ** math.floor(math.log2(fitting)))
 
 
-def epochs(steps_per_epoch: float) -> int:
+def repeats(images: int, batch: int) -> int:
+    """Return how often each image is drawn in an epoch.
+
+    Example:
+        >>> repeats(8, 8), repeats(32, 8), repeats(300, 8)
+        (30, 8, 1)
+    """
+    return max(1, math.ceil(STEPS_PER_EPOCH * batch / images))
+
+
+def epochs(steps_per_epoch: int) -> int:
     """Return the number of epochs of a training.
 
     Example:
-        >>> epochs(4), epochs(100)
-        (375, 40)
+        >>> epochs(30), epochs(34), epochs(100)
+        (50, 45, 40)
     """
     return max(EPOCHS, math.ceil(STEPS / steps_per_epoch))
-
-
-def epochs_per_validation(number: int) -> int:
-    """Return after how many epochs a training of this number of epochs validates.
-
-    Example:
-        >>> epochs_per_validation(375), epochs_per_validation(40)
-        (8, 1)
-    """
-    return max(1, math.ceil(number / VALIDATIONS))
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,8 @@ class Plan:
     """Side of the random crops, px."""
     batch: int
     """Number of images in a batch."""
+    repeat: int = 1
+    """How often each image is drawn in an epoch."""
     epochs: int | None = None
     """Number of epochs, as far as it is known, as are the next two."""
     steps: int | None = None
@@ -109,10 +111,10 @@ class Plan:
         r"""Return the plan in a few lines, with what is too little.
 
         Example:
-            >>> plan = Plan(32, 4, 4, (320, 480), 256, 8, epochs=375, steps=1500, validations=47, seconds=540)
+            >>> plan = Plan(32, 4, 4, (320, 480), 256, 8, repeat=8, epochs=47, steps=1504, validations=47, seconds=540)
             >>> print("\n".join(plan.lines()))
             plan: 32 training images of 480 x 320 px, random crops of 256 px, batches of 8
-              1,500 steps in 375 epochs, validated 47 times, about 9 minutes here
+              1,504 steps in 47 epochs of 8 times each image, validated 47 times, about 9 minutes here
               4 validation images are few to choose an epoch and a threshold by: `cracklab kfold` uses every image
               4 test images are few to compare by: `cracklab kfold` tests on every image
         """

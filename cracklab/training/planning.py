@@ -11,24 +11,21 @@ from cracklab.data.datamodule import CrackDataModule
 
 
 def plan_run(config: Namespace, trainer: Namespace, data: CrackDataModule) -> plan.Plan:
-    """Choose the number of epochs and the interval of validations, unless they are given, and return the plan.
+    """Choose the number of epochs and how often they repeat each image, unless the length is given, and return the plan.
 
-    The number of epochs is given if `max_epochs`, `max_steps` or `max_time` is.
+    The length is given if `max_epochs`, `max_steps` or `max_time` is.
 
     Args:
         config: of the run; gets what was chosen.
         trainer: the arguments of the trainer; get it too.
-        data: after `setup`.
+        data: after `setup`; gets it too.
     """
     config.data.batch_size, config.data.train_crop = data.batch_size, data.train_crop
-    per_epoch = _steps_per_epoch(trainer, data)
     if trainer.max_epochs is None and trainer.max_steps == -1 and trainer.max_time is None and not trainer.fast_dev_run:
-        chosen = {"max_epochs": plan.epochs(per_epoch)}
-        if trainer.check_val_every_n_epoch == 1 and trainer.val_check_interval is None:
-            chosen["check_val_every_n_epoch"] = plan.epochs_per_validation(chosen["max_epochs"])
-        for name, value in chosen.items():
-            config.trainer[name] = trainer[name] = value
-    return dataclasses.replace(data.planned(), **_length(trainer, per_epoch))
+        if data.repeat == 1:
+            data.repeat = config.data.repeat = plan.repeats(len(data.splits.train), data.batch_size)
+        config.trainer.max_epochs = trainer.max_epochs = plan.epochs(_steps_per_epoch(trainer, data))
+    return dataclasses.replace(data.planned(), **_length(trainer, _steps_per_epoch(trainer, data)))
 
 
 def _steps_per_epoch(trainer: Namespace, data: CrackDataModule) -> int:

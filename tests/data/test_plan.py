@@ -36,13 +36,14 @@ def test_a_batch_holds_a_power_of_two_of_images_and_a_bounded_number_of_pixels(h
     assert 2 * batch * height * width > 8 * 256**2 or batch == 16
 
 
-@given(st.integers(1, 10_000))
-def test_a_training_has_enough_steps_and_epochs_and_fewer_validations_than_the_patience(per_epoch):
+@given(st.integers(1, 20_000), st.sampled_from([2, 4, 8, 16]))
+def test_a_training_has_enough_steps_and_no_more_validations_than_the_patience(images, batch):
+    repeat = plan.repeats(images, batch)
+    per_epoch = images * repeat // batch
     epochs = plan.epochs(per_epoch)
-    assert epochs >= 40
+    assert 40 <= epochs <= 50
     assert epochs * per_epoch >= 1500
-    assert epochs == 40 or (epochs - 1) * per_epoch < 1500
-    assert 20 <= epochs // plan.epochs_per_validation(epochs) <= 50
+    assert repeat == 1 or images * (repeat - 1) < 30 * batch
 
 
 def planned(tmp_path, *more):
@@ -57,22 +58,22 @@ def planned(tmp_path, *more):
 def test_what_is_not_given_is_planned_printed_and_in_the_configuration(tmp_path, capsys):
     config = planned(tmp_path / "run")
     assert (
-        "plan: 10 training images of 32 x 32 px, batches of 10\n  1,500 steps in 1500 epochs, validated 50 times"
+        "plan: 10 training images of 32 x 32 px, batches of 10\n  1,500 steps in 50 epochs of 30 times each image, validated 50 times"
         in (said := capsys.readouterr().out)
     )
     assert "  4 validation images are few" in said
     chosen = (
         config.trainer.max_epochs,
-        config.trainer.check_val_every_n_epoch,
+        config.data.repeat,
         config.data.batch_size,
         config.data.train_crop,
     )
-    assert chosen == (1500, 30, 10, None)
+    assert chosen == (50, 30, 10, None)
 
 
 def test_what_is_given_stays_and_too_few_steps_are_a_warning(tmp_path, capsys):
     config = planned(tmp_path / "run", "--trainer.max_steps=7", "--data.batch_size=4", "--data.train_crop=16")
-    assert (config.trainer.max_epochs, config.trainer.check_val_every_n_epoch) == (None, 1)
+    assert (config.trainer.max_epochs, config.data.repeat) == (None, 1)
     assert (config.data.batch_size, config.data.train_crop) == (4, 16)
     said = capsys.readouterr().out
     assert "random crops of 16 px, batches of 4\n  7 steps in 4 epochs, validated 4 times" in said

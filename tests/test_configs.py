@@ -54,7 +54,7 @@ class TwoSteps(CrackCLI):
         if "encoder_weights" in net:
             net["encoder_weights"] = None
         if self.small:
-            shrink_net(net)
+            shrink_net(net, keep_decoder=bool(config.model.weights))
             config.model.compile, trainer.precision = False, "32-true"  # half precision is slow on most processors
         trainer.accelerator, trainer.devices, trainer.max_steps, trainer.num_sanity_val_steps = "cpu", 1, 2, 0
         trainer.limit_train_batches, trainer.limit_val_batches, trainer.check_val_every_n_epoch = 2, 1, 1
@@ -65,15 +65,16 @@ class TwoSteps(CrackCLI):
         super().before_instantiate_classes()
 
 
-def shrink_net(options):
-    """Take the smallest encoder of the same family, one transformer layer, and few channels."""
+def shrink_net(options, keep_decoder):
+    """Take the smallest encoder of the same family, one transformer layer, and few channels; weights need their decoder."""
     for family, smallest in SMALL.items():
         if str(options.get("encoder_name")).startswith(family):
             options["encoder_name"] = smallest
     if "layers" in options:  # of TransUNet
         options["layers"] = 1
-    if "widths" in options:  # of UNet and CrackSeg
-        options["widths"] = [8] * len(options["widths"])
+    for key in ("widths", "channels", "filters", "decoder_channels"):
+        if isinstance(options.get(key), list | tuple) and not (keep_decoder and key == "decoder_channels"):
+            options[key] = [8] * len(options[key])
 
 
 def name_of(path):

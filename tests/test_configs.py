@@ -65,7 +65,7 @@ class TwoSteps(CrackCLI):
         super().before_instantiate_classes()
 
 
-def shrink_net(options, keep_decoder):
+def shrink_net(options, keep_decoder=False):
     """Take the smallest encoder of the same family, one transformer layer, and few channels; weights need their decoder."""
     for family, smallest in SMALL.items():
         if str(options.get("encoder_name")).startswith(family):

@@ -1,5 +1,7 @@
 """Every shipped configuration resolves over base.yaml with the real parser and trains for two steps."""
 
+from contextlib import closing
+
 import layout_data
 import pytest
 import yaml
@@ -21,11 +23,20 @@ SMALL = {"resnet": "resnet18", "efficientnet": "efficientnet-b0", "mit_": "mit_b
 
 
 class TwoSteps(CrackCLI):
-    """`cracklab fit` whose parsed configuration is changed to small images, and optionally to small nets."""
+    """`cracklab fit` whose parsed configuration is changed to small images, and optionally to small nets.
 
-    def __init__(self, args, root, small=True):
-        self.root, self.small = root, small
-        super().__init__("fit", args)
+    Args:
+        folder: an unused folder.
+    """
+
+    def __init__(self, folder):
+        self.root, self.small = folder, True
+        super().__init__("fit", [f"--config={CONFIGS / 'quickstart.yaml'}"])
+
+    def build_in(self, folder, arguments, small=True):
+        """Parse arguments, and build net, loss and data; data and results are written to a folder."""
+        self.root, self.small = folder / "data", small
+        self.build([*arguments, f"--out={folder / 'run'}", "--wandb.mode=disabled"])
 
     def before_instantiate_classes(self):
         config = self.config["fit"]
@@ -43,7 +54,7 @@ class TwoSteps(CrackCLI):
         if "encoder_weights" in net:
             net["encoder_weights"] = None
         if self.small:
-            shrink_net(net)
+            shrink_net(net, keep_decoder=bool(config.model.weights))
             config.model.compile, trainer.precision = False, "32-true"  # half precision is slow on most processors
         trainer.accelerator, trainer.devices, trainer.max_steps, trainer.num_sanity_val_steps = "cpu", 1, 2, 0
         trainer.limit_train_batches, trainer.limit_val_batches, trainer.check_val_every_n_epoch = 2, 1, 1
@@ -54,15 +65,16 @@ class TwoSteps(CrackCLI):
         super().before_instantiate_classes()
 
 
-def shrink_net(options):
-    """Take the smallest encoder of the same family, one transformer layer, and few channels."""
+def shrink_net(options, keep_decoder=False):
+    """Take the smallest encoder of the same family, one transformer layer, and few channels; weights need their decoder."""
     for family, smallest in SMALL.items():
         if str(options.get("encoder_name")).startswith(family):
             options["encoder_name"] = smallest
     if "layers" in options:  # of TransUNet
         options["layers"] = 1
-    if "widths" in options:  # of UNet and CrackSeg
-        options["widths"] = [8] * len(options["widths"])
+    for key in ("widths", "channels", "filters", "decoder_channels"):
+        if isinstance(options.get(key), list | tuple) and not (keep_decoder and key == "decoder_channels"):
+            options[key] = [8] * len(options[key])
 
 
 def name_of(path):
@@ -95,34 +107,44 @@ def calls(path, folder):
         yield [*common, *as_arguments(cell)]
 
 
-def trained(arguments, tmp_path, small):
-    cli = TwoSteps([*arguments, f"--out={tmp_path / 'run'}", "--wandb.mode=disabled"], tmp_path / "data", small)
-    cli.run()
+@pytest.fixture(scope="module")
+def cli(tmp_path_factory):
+    """One for all configurations, since building a parser takes as long as two steps."""
+    return TwoSteps(tmp_path_factory.mktemp("unused"))
+
+
+def train(cli, arguments, folder, small):
+    cli.build_in(folder, arguments, small)
+    with closing(cli):
+        cli.run()
     assert cli.trainer.global_step == 2
     assert cli.model.result.metrics["val/iou"] is not None
 
 
 @pytest.mark.parametrize("path", [path for path in FILES if path.parent.name != "studies"], ids=name_of)
-def test_every_configuration_trains_two_steps(path, tmp_path):
-    trained(next(calls(path, tmp_path)), tmp_path, small=True)
+def test_every_configuration_trains_two_steps(cli, path, tmp_path):
+    """A configuration that leaves the net to base.yaml trains a tiny one; base.yaml trains its own."""
+    arguments = next(calls(path, tmp_path))
+    if path != BASE and "net" not in (yaml.safe_load(path.read_text()).get("model") or {}):
+        arguments.append("--model.net=support.TinyNet")
+    train(cli, arguments, tmp_path, small=True)
 
 
 @pytest.mark.parametrize("path", [path for path in FILES if path.parent.name == "studies"], ids=name_of)
-def test_the_first_cell_of_every_study_can_be_built(path, tmp_path):
+def test_the_first_cell_of_every_study_can_be_built(cli, path, tmp_path):
     """Its training, like that of all other cells, is a slow test."""
-    call = [*next(calls(path, tmp_path)), f"--out={tmp_path / 'run'}", "--wandb.mode=disabled"]
-    cli = TwoSteps(call, tmp_path / "data")
+    cli.build_in(tmp_path, next(calls(path, tmp_path)))
     assert isinstance(cli.model, CrackModule)
     assert cli.datamodule.root == tmp_path / "data"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_every_cell_of_a_study_trains_two_steps(path, tmp_path):
+def test_every_cell_of_a_study_trains_two_steps(cli, path, tmp_path):
     """The nets at full size, and every label of a study."""
     for i, arguments in enumerate(calls(path, tmp_path)):
         (tmp_path / str(i)).mkdir()
-        trained(arguments, tmp_path / str(i), small=False)
+        train(cli, arguments, tmp_path / str(i), small=False)
 
 
 def test_the_short_name_of_a_configuration_is_its_file():

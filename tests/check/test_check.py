@@ -293,11 +293,19 @@ def test_the_report_is_printed_as_json_and_written_with_pictures(clean, tmp_path
     assert cv2.imread(str(out / "sheet.png")).shape[1] > 4 * 256  # four pictures in a row
 
 
-def test_the_data_of_the_quickstart_are_clean(capsys):
-    assert main(["check", "--config", "cracklab:quickstart"]) == 0
+@pytest.mark.parametrize(
+    "fewer",
+    [
+        ["--data.layout.train=60", "--data.layout.val=10", "--data.layout.test=15"],
+        pytest.param([], marks=pytest.mark.slow, id="all"),
+    ],
+)
+def test_the_data_of_the_quickstart_are_clean(fewer, capsys):
+    assert main(["check", "--config", "cracklab:quickstart", *fewer]) == 0
     assert capsys.readouterr().out.startswith("0 faults")
 
 
+@pytest.mark.slow  # reads 537 photos; the overlap and the duplicate are found in faster tests of tests/data too
 def test_deepcrack_as_published_has_a_photo_on_both_sides_and_near_duplicates(deepcrack, capsys):
     arguments = ["--config", "cracklab:data/deepcrack", "--data.root", str(deepcrack), "--data.known_overlap"]
     with pytest.raises(SystemExit) as raised:

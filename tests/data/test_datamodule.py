@@ -55,10 +55,10 @@ def test_any_number_of_workers_gives_the_same_bytes(make_data, augment):
     assert expected[0] != expected[1]
 
 
-def test_spawned_workers_give_the_same_bytes(make_data):
+def test_workers_that_inherit_nothing_give_the_same_bytes(make_data):
     expected = epoch_of(ready(make_data).train_dataloader(), 2)
     loader = ready(make_data, num_workers=1).train_dataloader()
-    loader.multiprocessing_context = "spawn"
+    loader.multiprocessing_context = "forkserver"
     assert epoch_of(loader, 2) == expected
 
 

@@ -129,7 +129,7 @@ MASKS = st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9)).flatm
 
 
 @EVERY
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(
     index=MASKS, several=st.booleans(), scale=st.sampled_from([0.1, 3.0, 1e3]), seed=st.integers(0, 9), data=st.data()
 )

@@ -3,6 +3,7 @@
 import lightning.pytorch as pl
 import numpy as np
 import torch
+from lightning.pytorch.strategies import DDPStrategy
 from metric_cases import case
 from torchmetrics import MetricCollection
 
@@ -62,7 +63,7 @@ class PlainModule(pl.LightningModule):
 def validate(devices):
     """Return the logged values of a validation on CPUs, with the sampler of Lightning, which pads."""
     trainer = pl.Trainer(
-        accelerator="cpu", devices=devices, strategy="auto" if devices == 1 else "ddp_spawn",
+        accelerator="cpu", devices=devices, strategy="auto" if devices == 1 else DDPStrategy(start_method="forkserver"),
         logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
     )  # fmt: skip
     return trainer.validate(PlainModule(), torch.utils.data.DataLoader(Images(), batch_size=2), verbose=False)[0]

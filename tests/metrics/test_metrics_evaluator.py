@@ -350,5 +350,7 @@ def test_several_processes_give_the_rows_and_metrics_of_one(gathered, processes,
 def gathered(tmp_path_factory):
     """Rows and metrics of each process: of 3 processes, then of 2 of them."""
     folder = tmp_path_factory.mktemp("gathered")
-    torch.multiprocessing.spawn(metric_cases.work, (folder, [(3, 7), (2, 5)]), nprocs=3)
+    torch.multiprocessing.start_processes(
+        metric_cases.work, (folder, [(3, 7), (2, 5)]), nprocs=3, start_method="forkserver"
+    )
     return folder

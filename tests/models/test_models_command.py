@@ -1,5 +1,8 @@
 """`cracklab models`: figures of nets, and errors for wrong calls."""
 
+import io
+from contextlib import redirect_stdout
+
 import pytest
 import yaml
 from support import ROOT
@@ -8,9 +11,22 @@ from cracklab.cli import main
 from cracklab.weights import WEIGHTS
 
 
+@pytest.fixture(scope="module")
+def everything():
+    """What the command prints without names."""
+    printed = io.StringIO()
+    with redirect_stdout(printed):
+        assert main(["models", "--size", "64"]) == 0
+    return printed.getvalue()
+
+
 def rows(capsys, *arguments):
     assert main(["models", *arguments]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    return read(capsys.readouterr().out)
+
+
+def read(printed):
+    lines = printed.splitlines()
     table = lines[next(i for i, line in enumerate(lines) if line.startswith("net ")) + 1 :]
     return {line.split()[0]: line.split()[1:] for line in table if line.count("  ") > 3}, lines
 
@@ -37,17 +53,15 @@ def test_multiply_adds_and_parameters_are_those_of_the_formulas(capsys):
     assert "half of the FLOPs" in "\n".join(lines)
 
 
-def test_every_net_with_a_configuration_is_listed(capsys):
-    found, _ = rows(capsys, "--size", "64")
+def test_every_net_with_a_configuration_is_listed(everything):
+    found, _ = read(everything)
     assert set(found) == {path.stem for path in (ROOT / "configs/model").glob("*.yaml")}
     assert all(float(row[-1]) > 0 for row in found.values())
 
 
-def test_models_that_ship_are_listed_and_their_names_print_their_cards(capsys):
-    assert main(["models"]) == 0
-    said = capsys.readouterr().out
-    assert said.splitlines()[1] == f"  cracklab:cracks  {(WEIGHTS / 'cracks.ckpt').stat().st_size / 1e6:.1f} MB"
-    assert "unet_resnet34" in said
+def test_models_that_ship_are_listed_and_their_names_print_their_cards(everything, capsys):
+    assert everything.splitlines()[1] == f"  cracklab:cracks  {(WEIGHTS / 'cracks.ckpt').stat().st_size / 1e6:.1f} MB"
+    assert "unet_resnet34" in everything
     section = (WEIGHTS / "README.md").read_text().partition("\n## cracks\n")[2].strip()
     for name in ("cracks", "cracklab:cracks"):
         assert main(["models", name]) == 0

@@ -55,6 +55,8 @@ def test_a_run_takes_the_normalisation_of_its_weights_and_a_checkpoint_needs_no_
         "--model.net.encoder_weights=packaged",
         "--model.encoder_lr_factor=0",
         "--trainer.max_epochs=1",
+        "--data.layout.train=8",
+        "--data.layout.size=[32,32]",
     )
     config = yaml.safe_load((out / "config.yaml").read_text())
     assert config["data"]["mean"] == [127 / 255] * 3

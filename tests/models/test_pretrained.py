@@ -187,6 +187,7 @@ def test_the_file_is_needed_only_to_start_a_run(tmp_path, hub):
     file = tmp_path / "r18.pth"
     torch.save(torchvision.models.resnet18().state_dict(), file)
     more = ["--data.channels=1", "--model.schedule=cracklab.schedules.Constant", "--model.encoder_lr_factor=0"]
+    more += ["--data.layout.train=8", "--data.layout.size=[32,32]"]
     out = fit(tmp_path / "run", f"--model.net.encoder_weights={file}", "--trainer.max_epochs=1", *more)
     assert f"encoder_weights: {file}" in (out / "config.yaml").read_text()
     wanted = build(smp.Unet, encoder_name="resnet18", in_channels=1, encoder_weights=str(file))

@@ -45,6 +45,14 @@ def deepcrack_photos(deepcrack, tmp_path):
     return sorted(folder.iterdir())
 
 
+@pytest.fixture
+def part(deepcrack_photos, tmp_path):
+    """A part of a photo of DeepCrack, 128 x 128 px; all centre lines of an untrained net on a whole one take many seconds."""
+    path = tmp_path / "part.png"
+    cv2.imwrite(str(path), cv2.imread(str(deepcrack_photos[0]))[:128, :128])
+    return path
+
+
 @pytest.fixture(scope="module")
 def predictor(small_run):
     return load(small_run / run_folder.BEST, "cpu")
@@ -98,16 +106,16 @@ def test_mask_and_probability_follow_from_one_pass_of_the_net(run, deepcrack_pho
 
 
 @pytest.mark.parametrize("run", ["scaled_run", "classes_run"])
-def test_save_writes_the_files_of_the_command(run, deepcrack_photos, tmp_path, request):
+def test_save_writes_the_files_of_the_command(run, part, tmp_path, request):
     checkpoint = request.getfixturevalue(run) / run_folder.BEST
     out = tmp_path / "out"
-    assert main(predict_call(checkpoint, deepcrack_photos[0], out, "--probability", "--centre_lines")) == 0
-    result = load(checkpoint, "cpu").predict(deepcrack_photos[0])
+    assert main(predict_call(checkpoint, part, out, "--probability", "--centre_lines")) == 0
+    result = load(checkpoint, "cpu").predict(part)
     written = result.save(tmp_path / "ours", KINDS)
     theirs = {path.name: path.read_bytes() for path in out.iterdir() if path.name != "predict.json"}
     assert {path.name: path.read_bytes() for path in written} == theirs
     assert {path.name for path in (tmp_path / "ours").iterdir()} == set(theirs)
-    assert written[-1].name == "11125-1.png", "the mask is last: if it exists, all files do"
+    assert written[-1].name == "part.png", "the mask is last: if it exists, all files do"
 
 
 def test_save_writes_mask_and_overlay_unless_told_otherwise(tmp_path):
@@ -161,8 +169,8 @@ def test_cracks_are_a_table_in_px_and_with_a_scale_in_mm():
     assert in_mm.loc[0, "area_mm2"] == pytest.approx(41 / 4)
 
 
-def test_cracks_are_the_rows_of_cracklab_measure(scaled_run, deepcrack_photos, tmp_path):
-    result = load(scaled_run / run_folder.BEST, "cpu", mm_per_px=0.3).predict(deepcrack_photos[0])
+def test_cracks_are_the_rows_of_cracklab_measure(scaled_run, part, tmp_path):
+    result = load(scaled_run / run_folder.BEST, "cpu", mm_per_px=0.3).predict(part)
     (mask,) = result.save(tmp_path / "masks", ["mask"])
     assert main(["measure", str(mask), "--out", str(tmp_path / "m"), "--mm_per_px=0.3", "--no_pictures"]) == 0
     expected = pd.read_csv(tmp_path / "m" / "cracks.csv").drop(columns="id")

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 import yaml
-from support import ROOT, SMALLEST
+from support import ROOT, SMALLEST, run_process
 
 from cracklab import run_folder
 from cracklab.cli import main
@@ -35,8 +35,7 @@ def kfold(tmp_path_factory):
     call = ["kfold", *TINY, "--folds", "2", "--out", str(out), "--trainer.callbacks=support.KillStudyOnce"]
     call += ["--trainer.callbacks.folder=fold_1", f"--trainer.callbacks.marker={marker}"]
     environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
-    died = subprocess.run([sys.executable, "-m", "cracklab", *call], env=environment, check=False)
-    assert died.returncode == -signal.SIGKILL
+    assert run_process(call, environment) == -signal.SIGKILL
     states = [Study(out).status(one).state for one in Study(out).plan.runs]
     assert states == ["finished", "new"]
     assert not (out / "summary.json").exists()

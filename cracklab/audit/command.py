@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from cracklab.audit.options import DEFAULT_FOLDER, AuditOptions, keep_list
 from cracklab.command_parser import CommandParser
 from cracklab.files import output_folder
+from cracklab.plugins import HELP, KEY, import_nets
 from cracklab.warning_filters import filter_warnings
 
 if TYPE_CHECKING:
@@ -38,11 +39,13 @@ def _of_kfold(args: Sequence[str]) -> tuple["Labelled", Path, AuditOptions]:
     parser.add_argument("folder", metavar="KFOLD", help="folder of a finished kfold with --keep_probabilities")
     parser.add_argument("--out", type=output_folder, help=f"folder of the results (default: KFOLD/{DEFAULT_FOLDER})")
     parser.add_argument("--ckpt_path", metavar="CKPT", help="in place of KFOLD, with --config or --data.*: see above")
+    parser.add_argument(f"--{KEY}", action="append", default=[], metavar="FILE", dest="imported", help=HELP)
     AuditOptions.add_to(parser.add_argument)
     parsed = parser.parse(args)
     options = AuditOptions.of(parsed)
     from cracklab.audit.kfold import labelled_of_kfold
 
+    import_nets(parsed.imported)
     labelled = labelled_of_kfold(parsed.folder)
     out = parsed.out or output_folder(f"{parsed.folder}/{DEFAULT_FOLDER}")
     keep_list(out, labelled.exclude)

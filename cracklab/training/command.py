@@ -15,7 +15,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import nn
 
-from cracklab import config_files, config_parser, run_folder
+from cracklab import config_files, config_parser, plugins, run_folder
 from cracklab.bounds import Seed
 from cracklab.callbacks import Checkpoints, Panels, Probabilities
 from cracklab.callbacks.run_ends import RunFolderGuard, RunStart, config_text, next_steps, stopped
@@ -70,6 +70,7 @@ class CrackCLI(LightningCLI):
         self._guard = RunFolderGuard()
         filter_warnings()
         LOSSES.fill()
+        plugins.search_start_folder()
         super().__init__(
             CrackModule,
             CrackDataModule,
@@ -78,10 +79,16 @@ class CrackCLI(LightningCLI):
             seed_everything_default=42,
             parser_class=config_parser.ConfigParser,
             parser_kwargs={"prog": "cracklab", "allow_abbrev": False, command: {"allow_abbrev": False}},
-            args=[command, *config_files.resolve(args)],
+            args=self._with_plugins(args),
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
         )
+
+    def _with_plugins(self, args: Sequence[str]) -> list[str]:
+        """Import what the arguments name, and return the arguments of the parser."""
+        names, others = plugins.take(args)
+        plugins.import_all(names)
+        return [self.command, *config_files.resolve(others), f"--{plugins.KEY}={json.dumps(names)}"]
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]  # an instance knows which one is wanted
         """Return only the command that runs: each parser takes a second to build."""
@@ -97,6 +104,7 @@ class CrackCLI(LightningCLI):
         """Add `--out`, the default callbacks as keyed groups, the settings of W&B, and the link from loss to data."""
         parser.add_argument("--out", type=str | None, default=None, help="run folder (default: runs/NAME/NUMBER)")
         parser.add_argument("--name", type=str, default="run", help="NAME in the default run folder and in W&B")
+        parser.add_argument(f"--{plugins.KEY}", type=str | list[str], default=[], help=plugins.HELP)
         if self.command == "test":
             parser.add_argument("--protocol", nargs="+", default=[], help="print these protocols of protocols.json")
         parser.add_lightning_class_args(Checkpoints, "checkpoint")
@@ -156,7 +164,7 @@ class CrackCLI(LightningCLI):
 
     def build(self, args: Sequence[str]) -> None:
         """Parse other arguments of the same command, and build net, loss and data again; building a parser takes a second."""
-        self.parse_arguments(self.parser, [self.command, *config_files.resolve(args)])
+        self.parse_arguments(self.parser, self._with_plugins(args))
         self._parse_ckpt_path()
         self.before_instantiate_classes()
         self.instantiate_classes()
@@ -195,7 +203,8 @@ class CrackCLI(LightningCLI):
     def after_fit(self) -> None:
         """Print the best score, where the results are, and the commands that follow."""
         if self.trainer.is_global_zero:
-            print(next_steps(self.trainer, self._get_argument("model.net").class_path), flush=True)
+            net, imported = self._get_argument("model.net").class_path, self._get_argument(plugins.KEY)
+            print(next_steps(self.trainer, net, imported), flush=True)
 
     def after_test(self) -> None:
         """Print the protocols of `--protocol`."""

@@ -164,19 +164,25 @@ def _import(name: str) -> ModuleType:
 def _explain(name: str, module_name: str, error: BaseException) -> NoReturn:
     """Raise the message for an error of an import, with the line of your own code in which it arose."""
     top = module_name.partition(".")[0]
-    if isinstance(error, ModuleNotFoundError) and error.name is not None and f"{module_name}.".startswith(f"{error.name}."):
+    if (
+        isinstance(error, ModuleNotFoundError)
+        and error.name is not None
+        and f"{module_name}.".startswith(f"{error.name}.")
+    ):
         file = f"; give a file as {top}.py" if Path(f"{top}.py").is_file() else ""
         raise ConfigError(
             f"--{KEY} {name}: no module is called {error.name!r}, in {Path.cwd()} or installed: check the name{file}"
         ) from error
-    own = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
-    last = own[-1] if len(own) > 1 else None  # the first is the call above
-    file, line = (error.filename, error.lineno) if isinstance(error, SyntaxError) else (None, None)
-    if file is None and last is not None:
-        file, line = last.filename, last.lineno
-    where = f", {Path(file).name}:{line}" if file else ""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
+    where = ""
+    if isinstance(error, SyntaxError) and error.filename:
+        where = f", {Path(error.filename).name}:{error.lineno}"
+    elif len(frames) > 1:  # the first is the call above
+        where = f", {Path(frames[-1].filename).name}:{frames[-1].lineno}"
     said = " ".join(str(error).split())[:300]
-    raise ConfigError(f"--{KEY} {name} cannot be imported ({type(error).__name__}: {said}{where}): correct it") from error
+    raise ConfigError(
+        f"--{KEY} {name} cannot be imported ({type(error).__name__}: {said}{where}): correct it"
+    ) from error
 
 
 def _is_of(cls: type, module: ModuleType) -> bool:

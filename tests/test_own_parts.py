@@ -43,7 +43,9 @@ def start_folder(tmp_path_factory):
         mask = np.zeros((32, 32), np.uint8)
         cv2.line(mask, (0, 2 * number), (31, 31 - number), 255, 2)
         noise = np.random.default_rng(number).integers(0, 40, (32, 32, 3))
-        cv2.imwrite(str(folder / f"photos/{number}_photo.png"), (180 - 120 * (mask[..., None] > 0) + noise).astype(np.uint8))
+        cv2.imwrite(
+            str(folder / f"photos/{number}_photo.png"), (180 - 120 * (mask[..., None] > 0) + noise).astype(np.uint8)
+        )
         cv2.imwrite(str(folder / f"photos/{number}_crack.png"), mask)
     modules = set(sys.modules)
     with pytest.MonkeyPatch.context() as patch:
@@ -52,7 +54,9 @@ def start_folder(tmp_path_factory):
         for registry in (LOSSES, LAYOUTS):
             registry.fill()
             patch.setattr(registry, "_classes", dict(registry._classes))
-        kept = [(mapping, dict(mapping)) for mapping in (image_scores.SCORES, image_scores.SCORES_OF, image_scores.GROUPS)]
+        kept = [
+            (mapping, dict(mapping)) for mapping in (image_scores.SCORES, image_scores.SCORES_OF, image_scores.GROUPS)
+        ]
         yield folder
         for mapping, before in kept:
             mapping.clear()
@@ -89,7 +93,9 @@ def test_all_parts_of_one_file_train_and_are_kept_by_the_configuration(fitted):
     row = pd.read_csv(fitted / run_folder.METRICS).iloc[0]
     content = torch.load(fitted / run_folder.BEST, weights_only=True)
     assert next(s for name, s in content["callbacks"].items() if "Checkpoints" in name)["best"] == row["val/area_error"]
-    value = build_loss("brier")(torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2), valid=torch.tensor([[[[1.0, 1], [0, 0]]]]))
+    value = build_loss("brier")(
+        torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2), valid=torch.tensor([[[[1.0, 1], [0, 0]]]])
+    )
     assert value.item() == pytest.approx(0.25)
 
 
@@ -155,7 +161,9 @@ def test_the_runs_of_kfold_and_spawned_workers_know_the_file(start_folder):
 def test_names_of_an_overlay_are_added():
     Path("a.yaml").write_text("import: my_a.py\n")
     Path("b.yaml").write_text("import: [my_b.py, my_a.py]\n")
-    names, others = take(["--import=my_c.py", "--config", "a.yaml", "--name", "x", "--config=b.yaml", "--import", "my_c.py"])
+    names, others = take(
+        ["--import=my_c.py", "--config", "a.yaml", "--name", "x", "--config=b.yaml", "--import", "my_c.py"]
+    )
     assert names == ["my_a.py", "my_b.py", "my_c.py"]
     assert others == ["--config=a.yaml", "--name", "x", "--config=b.yaml"]
 
@@ -164,14 +172,20 @@ def test_names_of_an_overlay_are_added():
     ("text", "message"),
     [
         (None, "there is no such file in"),
-        ("import os\nx = 1 / 0\n", "cannot be imported (ZeroDivisionError: division by zero, my_wrong_1.py:2): correct it"),
+        (
+            "import os\nx = 1 / 0\n",
+            "cannot be imported (ZeroDivisionError: division by zero, my_wrong_1.py:2): correct it",
+        ),
         ("def f(:\n", "my_wrong_2.py:1): correct it"),
         (
             BLOCKS[0].replace("brier", "dice"),
             "loss 'dice' is registered twice, by cracklab.losses.region.Dice and my_wrong_3.Brier: rename one",
         ),
         (BLOCKS[3].replace('"area_error"', '"iou"'), "'iou' is the name of another score or column: rename the score"),
-        ("import missing_thing\n", "ModuleNotFoundError: No module named 'missing_thing', my_wrong_5.py:1): correct it"),
+        (
+            "import missing_thing\n",
+            "ModuleNotFoundError: No module named 'missing_thing', my_wrong_5.py:1): correct it",
+        ),
     ],
 )
 def test_a_wrong_file_is_one_message(text, message, request, capsys):

@@ -94,7 +94,16 @@ def next_steps(trainer: pl.Trainer, net: str, imported: Sequence[str] = ()) -> s
     folder = _relative(Path(trainer.default_root_dir))
     checkpoints = next((c for c in trainer.callbacks if isinstance(c, Checkpoints)), None)  # type: ignore[attr-defined]  # set by Lightning's callback connector
     if checkpoints is None or not checkpoints.best_model_path:
-        return f"no checkpoint was written; tables are in {folder}"
+        kept = (
+            f"the last one is {folder / run_folder.LAST}, none is the best"
+            if (folder / run_folder.LAST).is_file()
+            else ""
+        )
+        return (
+            f"no validation chose a checkpoint; {kept}"
+            if kept
+            else f"no checkpoint was written; tables are in {folder}"
+        )
     best = folder / run_folder.BEST
     trust = "" if is_known(net) else f" {plugins.trusting(net, imported)}"
     lines = [
@@ -108,10 +117,10 @@ def next_steps(trainer: pl.Trainer, net: str, imported: Sequence[str] = ()) -> s
     return "\n".join(lines)
 
 
-def stopped(trainer: pl.Trainer) -> str:
-    """Return the message after Ctrl-C: what is kept, and how a fit goes on."""
+def stopped(trainer: Any) -> str:
+    """Return the message after Ctrl-C or SIGTERM: what is kept, and how a fit goes on."""
     folder = _relative(Path(trainer.default_root_dir))
-    if trainer.state.fn != "fit" or not (folder / run_folder.LAST).exists():
+    if trainer.state.fn != "fit" or trainer.fast_dev_run or not (folder / run_folder.LAST).exists():
         return "stopped: finished files are kept"
     last = folder / run_folder.LAST
     return f"stopped: go on with cracklab fit --config {folder / run_folder.CONFIG} --ckpt_path {last} --out {folder}"

@@ -41,7 +41,7 @@ from cracklab.data.sampler import EpochSampler
 from cracklab.data.samples import Problem, Record, Side, Splits, raise_faults, with_ids
 from cracklab.data.statistics import Statistics, mask_statistics
 from cracklab.data.transform import MEAN, STD, Coverage, Deviations, EvalTransform, Levels
-from cracklab.errors import ConfigError, DataError
+from cracklab.errors import ConfigError, DataError, RunError
 
 T = TypeVar("T")
 
@@ -165,6 +165,7 @@ class CrackDataModule(pl.LightningDataModule):
         check_options(map_options or {})
         self.layout, self.root = layout, Path(root or ".").expanduser()
         self.batch_size, self.eval_batch_size, self.num_workers = batch_size, eval_batch_size, num_workers
+        self._given_batch_size = batch_size
         self.split_plan = SplitPlan(
             split, val_fraction, test_fraction, fold, folds, fold_by, folds_file, pool, split_seed, train_images
         )
@@ -269,6 +270,21 @@ class CrackDataModule(pl.LightningDataModule):
     def resume(self, epoch: int, batches: int) -> None:
         """Let the next training data loader start in the middle of an epoch, after this number of batches."""
         self._resume = epoch, batches
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the batch size for a checkpoint, if it was searched by Lightning's `BatchSizeFinder`."""
+        return {} if self.batch_size == self._given_batch_size else {"batch_size": self.batch_size}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore a batch size that was searched; a resumed run keeps it.
+
+        Raises:
+            RunError: if it is no positive number.
+        """
+        size = state_dict.get("batch_size")
+        if type(size) is not int or size < 1:
+            raise RunError(f"the batch size in the checkpoint is {size!r}: give one that `cracklab fit` wrote")
+        self.batch_size = size
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """Return the data loader of augmented training samples, in an order that depends on (seed, epoch) only."""

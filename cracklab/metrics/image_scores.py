@@ -12,10 +12,10 @@ from cracklab.errors import ConfigError
 from cracklab.geometry.masks import Mask
 from cracklab.metrics.bands import by_width
 from cracklab.metrics.boundary import image_boundary_iou
+from cracklab.metrics.key import MetricKey
 from cracklab.metrics.options import EvaluationOptions
 from cracklab.metrics.overlap import BINARY
 from cracklab.metrics.pairs import Pair
-from cracklab.metrics.key import MetricKey
 from cracklab.metrics.scores import OTHER_COLUMNS, SCORES, SCORES_OF, Score, empty_distance, empty_score
 from cracklab.metrics.skeleton import line_counts, skeleton_scores
 from cracklab.metrics.surface import distance_histogram, edges, image_hausdorff95, surface

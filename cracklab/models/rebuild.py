@@ -191,7 +191,9 @@ def _import(path: str) -> Callable[..., Any]:
     try:
         return getattr(import_module(module), name)  # type: ignore[no-any-return]  # a module's attribute may be anything
     except (ImportError, AttributeError, ValueError) as error:
-        raise RunError(f"the trusted class {path} cannot be imported ({error}): install its package here, or give the file that defines it with --import") from error
+        raise RunError(
+            f"the trusted class {path} cannot be imported ({error}): install its package here, or give the file that defines it with --import"
+        ) from error
 
 
 def _fitted(make: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 import json
 import signal
+import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
@@ -24,6 +26,7 @@ from cracklab.checkpoint_checks import check_resumable
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.errors import ConfigError
 from cracklab.files import output_folder, remove_leftovers
+from cracklab.finders import FINDERS
 from cracklab.loggers.wandb import WandbSettings, open_run, wandb_session
 from cracklab.losses import LOSSES
 from cracklab.metrics.protocols import as_text, find_protocol
@@ -33,7 +36,7 @@ from cracklab.run_lock import RunLock
 from cracklab.training.links import fit_data_to_weights, fit_net_to_data
 from cracklab.training.resume import check_states, resume_errors
 from cracklab.training.trainer import as_list, callbacks_of_run, in_run_folder, is_first_process
-from cracklab.training.trial import check_interval, check_trainer, try_fit
+from cracklab.training.trial import check_interval, check_limits, check_trainer, try_fit
 from cracklab.warning_filters import filter_warnings
 
 
@@ -68,6 +71,7 @@ class CrackCLI(LightningCLI):
     def __init__(self, command: str, args: Sequence[str], other_options: Sequence[str] = ()) -> None:
         self.command, self.other_options = command, other_options
         self._guard = RunFolderGuard()
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
         filter_warnings()
         LOSSES.fill()
         plugins.search_start_folder()
@@ -187,22 +191,28 @@ class CrackCLI(LightningCLI):
         try:
             with resume_errors(self.trainer):
                 super()._run_subcommand(self.command)
-        except SystemExit as end:
-            if isinstance(end, SIGTERMException) or not self.trainer.interrupted:
-                raise
-            raise KeyboardInterrupt(stopped(self.trainer)) from None  # Lightning ends the process without a message
+        except BaseException as end:
+            if self.trainer.received_sigterm:  # also if a process that prepares samples got the signal first
+                raise SIGTERMException(stopped(self.trainer)) from None
+            if isinstance(end, SystemExit) and self.trainer.interrupted:
+                raise KeyboardInterrupt(stopped(self.trainer)) from None  # Lightning ends the process without a message
+            raise
+        if self._temporary is not None:
+            print("fast_dev_run: the batches went through; nothing is kept", flush=True)
 
     def close(self) -> None:
-        """Let other processes train in the run folder."""
+        """Let other processes train in the run folder; remove that of `trainer.fast_dev_run`."""
         if self._guard.lock is not None:
             self._guard.lock.release()
+        if self._temporary is not None:
+            self._temporary.cleanup()
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Do nothing at the end of the stock constructor: `run` runs the command."""
 
     def after_fit(self) -> None:
         """Print the best score, where the results are, and the commands that follow."""
-        if self.trainer.is_global_zero:
+        if self.trainer.is_global_zero and self._temporary is None:
             net, imported = self._get_argument("model.net").class_path, self._get_argument(plugins.KEY)
             print(next_steps(self.trainer, net, imported), flush=True)
 
@@ -217,10 +227,10 @@ class CrackCLI(LightningCLI):
         """Read the data, and try a training, before anything is written; bad data and what cannot be trained raise here."""
         self.datamodule.setup(self.command)
         if self.command == "fit":
-            callbacks = [*self._keyed_callbacks(), *as_list(self._get(self.config_init, "trainer").callbacks)]
+            given = as_list(self._get(self.config_init, "trainer").callbacks)
             resumed = self._given is not None and self._get_argument("ckpt_path") is not None
             states = self._given[1]["optimizer_states"] if self._given is not None and resumed else ()
-            try_fit(self.model, self.datamodule, callbacks, states)
+            try_fit(self.model, self.datamodule, self._keyed_callbacks(), given, states)
         elif self.datamodule.num_classes > 1:
             for name in self._get_argument("protocol") or ():
                 if not find_protocol(name).several_classes:
@@ -237,6 +247,9 @@ class CrackCLI(LightningCLI):
         self.model.config = config_text(self._parser(self.command), config)
         if not is_first_process():
             return Path.cwd()
+        if config.trainer.fast_dev_run:
+            self._temporary = tempfile.TemporaryDirectory(prefix="cracklab-", ignore_cleanup_errors=True)
+            return Path(self._temporary.name)
         folder = run_folder.folder_for(self.command, config.out, config.ckpt_path, config.name)
         if self.command == "fit":
             self._refuse_used(folder)
@@ -248,6 +261,9 @@ class CrackCLI(LightningCLI):
         given, wandb = (self._get(self.config_init, key) for key in ("trainer", "wandb"))
         arguments = in_run_folder(given, folder, wandb, config.name)
         logged = bool(arguments["logger"])
+        fresh = fitting and config.ckpt_path is None and not any(folder.glob("hpc_ckpt_*.ckpt"))  # that of a requeue
+        if not fresh:  # a resumed run keeps what was found
+            arguments["callbacks"] = [one for one in as_list(arguments["callbacks"]) if not isinstance(one, FINDERS)]
         return self._instantiate_trainer(
             arguments, callbacks_of_run(config, self._keyed_callbacks(), self._guard, fitting, logged)
         )
@@ -256,6 +272,7 @@ class CrackCLI(LightningCLI):
         """Check what only the trainer knows: the number of steps of an epoch, and the states of a checkpoint."""
         if self.command == "fit":
             check_interval(self.trainer, len(self.datamodule.train_dataloader()))
+        check_limits(self.trainer, self.datamodule, self.command)
         if self._given is not None and self._get_argument("ckpt_path") is not None:
             path, content = self._given
             check_states(self.command, content, path, self.trainer, self.model)
@@ -283,7 +300,9 @@ def run(command: str, args: Sequence[str]) -> int:
                 cli.run()
         except MisconfigurationException as error:
             raise ConfigError(str(error)) from error
-        except SIGTERMException:  # a SystemExit without a code, which would mean success
+        except SIGTERMException as end:  # a SystemExit, whose text would be the exit code 1
+            if is_first_process():
+                print(f"\n{end}", file=sys.stderr, flush=True)
             return 128 + signal.SIGTERM
     return 0
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from jsonargparse import Namespace
-from lightning.pytorch.callbacks import Callback, LearningRateMonitor
+from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateMonitor
 from lightning_utilities.core.rank_zero import rank_zero_only
 
 from cracklab.callbacks import (
@@ -38,6 +38,8 @@ def callbacks_of_run(
         logged: whether it has a logger.
     """
     trainer = config.trainer
+    if trainer.limit_val_batches == 0:
+        keyed = [callback for callback in keyed if not isinstance(callback, EarlyStopping)]
     callbacks: list[Callback] = [guard, Divergence()]  # first, since they stop the others from writing
     callbacks += [ExactResume(), SeedSteps(config.data.seed), Tables(), Resources(), Curves()]
     if config.data.fold is not None:
@@ -62,7 +64,7 @@ def in_run_folder(trainer: Namespace, folder: Path, wandb: WandbSettings, name: 
         wandb: settings of the default logger.
         name: of the run.
     """
-    logger = trainer.logger
+    logger = False if trainer.fast_dev_run else trainer.logger
     if logger is None:
         logger = wandb_logger(wandb, folder, name) if is_first_process() else False
     for one in as_list(logger or None):

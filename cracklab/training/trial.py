@@ -2,6 +2,7 @@
 
 import copy
 import math
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -10,7 +11,7 @@ from typing import Annotated, Any, Literal
 import lightning.pytorch as pl
 import torch
 from annotated_types import Ge
-from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateFinder
 from torch import Tensor, nn
 
 from cracklab.batch import Batch
@@ -59,7 +60,7 @@ def check_trainer(settings: Mapping[str, Any]) -> None:
         )
 
 
-def check_interval(trainer: pl.Trainer, steps: int) -> None:
+def check_interval(trainer: Any, steps: int) -> None:
     """Check that a validation within epochs comes before the end of one.
 
     Args:
@@ -77,10 +78,75 @@ def check_interval(trainer: pl.Trainer, steps: int) -> None:
             f"trainer.val_check_interval is {every}, but an epoch has {steps} steps: give at most {steps}, or set "
             "trainer.check_val_every_n_epoch to null"
         )
+    if not steps:
+        raise ConfigError(
+            f"trainer.limit_train_batches is {limit}, which leaves no step of an epoch: give a whole number of batches, at least 1"
+        )
+    updates = math.ceil(steps / trainer.accumulate_grad_batches)
+    if 0 < trainer.max_steps < updates and every == 1.0 and trainer.limit_val_batches:
+        raise ConfigError(
+            f"trainer.max_steps is {trainer.max_steps}, but an epoch has {updates} steps, so that no validation would run: give at "
+            f"least {updates}, set trainer.val_check_interval, or set trainer.limit_val_batches to 0"
+        )
+    if not trainer.fast_dev_run:
+        epochs, last = trainer.max_epochs, trainer.max_steps
+        check_finders(trainer, last if epochs == -1 else min(updates * epochs, last if last != -1 else sys.maxsize))
+
+
+def check_finders(trainer: pl.Trainer, steps: int) -> None:
+    """Check that a search of the learning rate comes to the end of its rates.
+
+    Args:
+        trainer: of the run.
+        steps: number of steps of the run.
+
+    Raises:
+        ConfigError: states the number of steps.
+    """
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]  # set by Lightning's callback connector
+        rates = getattr(callback, "_num_training_steps", 0)
+        if isinstance(callback, LearningRateFinder) and rates > steps:
+            raise ConfigError(
+                f"trainer.callbacks, LearningRateFinder.num_training_steps is {rates}, but the run has {steps} steps, so that the "
+                f"highest rates would not be tried: give at most {steps}, or train longer"
+            )
+
+
+def check_limits(trainer: Any, data: CrackDataModule, command: str) -> None:
+    """Check the limits of batches, which Lightning refuses after the run has begun.
+
+    Args:
+        trainer: of the run.
+        data: after `setup`.
+        command: `fit`, `validate` or `test`.
+
+    Raises:
+        ConfigError: if a share of the batches is less than one, or a validation that does not run is monitored.
+    """
+    for one in trainer.early_stopping_callbacks if not trainer.limit_val_batches else ():
+        if one.monitor.startswith("val/"):
+            raise ConfigError(
+                f"trainer.limit_val_batches is 0, but EarlyStopping of trainer.callbacks monitors {one.monitor!r}: remove one"
+            )
+    for side in {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}[command]:
+        limit: Any = getattr(trainer, f"limit_{side}_batches")
+        if not isinstance(limit, float) or limit == 0:
+            continue
+        batches = len(getattr(data, f"{side}_dataloader")()) // trainer.world_size
+        if batches and int(batches * limit) < 1:
+            key = "overfit_batches" if trainer.overfit_batches else f"limit_{side}_batches"
+            raise ConfigError(
+                f"trainer.{key} is {limit}, which leaves none of the {batches} {side} batches: give a whole number of batches, "
+                f"or at least {1 / batches:.3g}"
+            )
 
 
 def try_fit(
-    module: CrackModule, data: CrackDataModule, callbacks: Sequence[Any], optimizer_states: Sequence[Any] = ()
+    module: CrackModule,
+    data: CrackDataModule,
+    keyed: Sequence[Any],
+    given: Sequence[Any],
+    optimizer_states: Sequence[Any] = (),
 ) -> None:
     """Check that a training can start, without changing anything.
 
@@ -90,7 +156,8 @@ def try_fit(
     Args:
         module: net, loss and optimizer.
         data: after `setup`.
-        callbacks: of the run; those that monitor a metric are checked.
+        keyed: callbacks with keys of their own in the configuration; those that monitor a metric are checked.
+        given: those of `trainer.callbacks`.
         optimizer_states: states of optimizers in a checkpoint that the run resumes from.
 
     Raises:
@@ -119,8 +186,10 @@ def try_fit(
         batch = _batch(data, positions, augmented=False)
         scores = probabilities(_logits(module, data, batch).float())
     always, costly = (_names(module, data, batch, scores, costly) for costly in (False, True))
-    for callback in callbacks:
-        check_monitor(callback, always, costly, module.evaluation.surface_every_n_epochs)
+    for key, callbacks in (("", keyed), ("trainer.callbacks, ", given)):
+        for callback in callbacks:
+            check_monitor(callback, always, costly, module.evaluation.surface_every_n_epochs, key)
+    check_distinct(keyed, given)
     try_optimizer(module, optimizer_states)
 
 
@@ -157,7 +226,28 @@ def try_optimizer(module: CrackModule, states: Sequence[Any] = ()) -> None:
             raise unfit(error, "the checkpoint") from error
 
 
-def check_monitor(callback: Any, always: Sequence[str], costly: Sequence[str], every: int) -> None:
+def check_distinct(keyed: Sequence[Any], given: Sequence[Any]) -> None:
+    """Check that the states of no two callbacks would have one name in a checkpoint.
+
+    Args:
+        keyed: callbacks with keys of their own in the configuration.
+        given: those of `trainer.callbacks`.
+
+    Raises:
+        ConfigError: names the callback, and what tells it from another.
+    """
+    names = {callback.state_key for callback in keyed if callback.state_dict()}
+    for callback in given:
+        if isinstance(callback, Callback) and callback.state_dict():
+            if callback.state_key in names:
+                raise ConfigError(
+                    f"trainer.callbacks has a second {callback.state_key}: remove it, or let it monitor another metric; "
+                    "early_stopping.* are the settings of the first EarlyStopping, checkpoint.* those of the checkpoints"
+                )
+            names.add(callback.state_key)
+
+
+def check_monitor(callback: Any, always: Sequence[str], costly: Sequence[str], every: int, owner: str = "") -> None:
     """Check that validation logs the metric that a callback monitors.
 
     Args:
@@ -165,18 +255,21 @@ def check_monitor(callback: Any, always: Sequence[str], costly: Sequence[str], e
         always: metrics of every validation.
         costly: metrics of a validation with all scores.
         every: number of epochs between validations with all scores.
+        owner: beginning of the key in messages, for a callback without a key of its own.
 
     Raises:
         ConfigError: names the nearest metric.
     """
     if isinstance(callback, EarlyStopping):
-        check("early_stopping.patience", callback.patience, NonNegativeInt)
-        known = [*always, *(["train/loss", "loss"] if callback._check_on_train_epoch_end else [])]
-        key, strict = "early_stopping.monitor", callback.strict and every > 1
+        name = f"{owner}EarlyStopping" if owner else "early_stopping"
+        check(f"{name}.patience", callback.patience, NonNegativeInt)
+        # None: Lightning decides by trainer.val_check_interval, and by default after the epoch's training
+        known = [*always, *(["train/loss", "loss"] if callback._check_on_train_epoch_end is not False else [])]
+        key, strict = f"{name}.monitor", callback.strict and every > 1
         if strict and callback.monitor in costly and callback.monitor not in known:
             raise ConfigError(
                 f"{key} {callback.monitor!r} is computed in every {every}th epoch only: set model.evaluation.surface_every_n_epochs "
-                f"to 1, or early_stopping.strict to false"
+                f"to 1, or {name}.strict to false"
             )
     elif isinstance(callback, Checkpoints):
         known, key = list(always), "checkpoint.monitor"

@@ -15,7 +15,9 @@ from support import QUICKSTART
 
 from cracklab import run_folder
 from cracklab.cli import main
+from cracklab.data import cache_key
 from cracklab.data.layouts import LAYOUTS
+from cracklab.data.transform import EvalTransform
 from cracklab.losses import LOSSES, build_loss
 from cracklab.metrics import image_scores
 from cracklab.plugins import import_all, take
@@ -116,6 +118,18 @@ def test_test_resume_and_predict_follow_the_run(fitted, capsys):
     assert "give --import with the file that defines it" in message
     assert main([*predict, "--import", "my_parts.py"]) == 0
     assert (fitted.parent / "masks/0_photo.png").is_file()
+
+
+def test_a_changed_layout_of_ones_own_reads_its_images_again(fitted):
+    """The layout may be within another one; a comment discards no cache."""
+    path, layout = Path("my_parts.py"), LAYOUTS["tiles"](LAYOUTS["beside"](), side=16)
+    text, keys = path.read_text(), []
+    for change in ("", "\n# a comment\n", "\nX = 1\n"):
+        path.write_text(text + change)
+        cache_key._code_digest.cache_clear()
+        keys.append(cache_key.pairs_key([], layout, EvalTransform()))
+    path.write_text(text)
+    assert keys[0] == keys[1] != keys[2]
 
 
 def test_a_net_beside_the_start_is_found_by_its_class_path(start_folder):

@@ -33,10 +33,11 @@ from cracklab.metrics.protocols import as_text, find_protocol
 from cracklab.models import pretrained
 from cracklab.module import CrackModule
 from cracklab.run_lock import RunLock
+from cracklab.training.limits import check_interval, check_limits, check_trainer
 from cracklab.training.links import fit_data_to_weights, fit_net_to_data
 from cracklab.training.resume import check_states, resume_errors
 from cracklab.training.trainer import as_list, callbacks_of_run, in_run_folder, is_first_process
-from cracklab.training.trial import check_interval, check_limits, check_trainer, try_fit
+from cracklab.training.trial import try_fit
 from cracklab.warning_filters import filter_warnings
 
 

@@ -94,16 +94,10 @@ def next_steps(trainer: pl.Trainer, net: str, imported: Sequence[str] = ()) -> s
     folder = _relative(Path(trainer.default_root_dir))
     checkpoints = next((c for c in trainer.callbacks if isinstance(c, Checkpoints)), None)  # type: ignore[attr-defined]  # set by Lightning's callback connector
     if checkpoints is None or not checkpoints.best_model_path:
-        kept = (
-            f"the last one is {folder / run_folder.LAST}, none is the best"
-            if (folder / run_folder.LAST).is_file()
-            else ""
-        )
-        return (
-            f"no validation chose a checkpoint; {kept}"
-            if kept
-            else f"no checkpoint was written; tables are in {folder}"
-        )
+        last = folder / run_folder.LAST
+        if last.is_file():
+            return f"no validation chose a checkpoint as the best; the last one is {last}"
+        return f"no checkpoint was written; tables are in {folder}"
     best = folder / run_folder.BEST
     trust = "" if is_known(net) else f" {plugins.trusting(net, imported)}"
     lines = [

@@ -24,7 +24,7 @@ from cracklab.callbacks.run_ends import RunFolderGuard, RunStart, config_text, n
 from cracklab.checkpoint import Payload, read_checkpoint
 from cracklab.checkpoint_checks import check_resumable
 from cracklab.data.datamodule import CrackDataModule
-from cracklab.errors import ConfigError
+from cracklab.errors import ConfigError, CracklabError
 from cracklab.files import output_folder, remove_leftovers
 from cracklab.finders import FINDERS
 from cracklab.loggers.wandb import WandbSettings, open_run, wandb_session
@@ -193,7 +193,8 @@ class CrackCLI(LightningCLI):
             with resume_errors(self.trainer):
                 super()._run_subcommand(self.command)
         except BaseException as end:
-            if self.trainer.received_sigterm:  # also if a process that prepares samples got the signal first
+            # an error of a process that prepares samples follows from the signal, if it got it first
+            if self.trainer.received_sigterm and not isinstance(end, CracklabError | OSError):
                 raise SIGTERMException(stopped(self.trainer)) from None
             if isinstance(end, SystemExit) and self.trainer.interrupted:
                 raise KeyboardInterrupt(stopped(self.trainer)) from None  # Lightning ends the process without a message

@@ -116,7 +116,7 @@ def check_limits(trainer: Any, data: CrackDataModule, command: str) -> None:
             )
     for side in {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}[command]:
         limit: Any = getattr(trainer, f"limit_{side}_batches")
-        if not isinstance(limit, float) or limit == 0:
+        if not isinstance(limit, float) or limit in (0, 1):
             continue
         batches = len(getattr(data, f"{side}_dataloader")()) // trainer.world_size
         if batches and int(batches * limit) < 1:

@@ -168,7 +168,10 @@ def test_the_runs_of_kfold_and_spawned_workers_know_the_file(start_folder):
     """Each run is a process of its own, and its workers are further processes that inherit nothing."""
     Path("my_spawn.py").write_text("import multiprocessing\nmultiprocessing.set_start_method('spawn', force=True)\n")
     more = ["--import=my_spawn.py", "--data.num_workers=1", "--trainer.callbacks=null", "--out=folds"]
-    assert main(["kfold", *SMALL, "--folds", "2", *more]) == 0
+    try:
+        assert main(["kfold", *SMALL, "--folds", "2", *more]) == 0
+    finally:
+        multiprocessing.set_start_method(None, force=True)
     assert "area_error" in pd.read_csv("folds/out_of_fold.csv")
 
 

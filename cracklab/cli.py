@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from cracklab.command_parser import with_underscores
+from cracklab.completion import completion_script
 from cracklab.error_handler import errors_as_messages
 from cracklab.errors import CracklabError
 from cracklab.registry import nearest
@@ -60,6 +61,7 @@ HELP = "\n".join(
         "",
         "`cracklab COMMAND --help` lists the arguments of a command, `cracklab fit --model.loss.help NAME` those of a class.",
         "Options take `-` and `_` alike.",
+        "`cracklab --print_completion bash` (or zsh) prints a script for the completion of commands and options.",
         "`--config cracklab:quickstart` names a configuration that is installed with cracklab.",
     ]
 )
@@ -87,6 +89,9 @@ def main(args: Sequence[str] | None = None) -> int:
         print(__version__)
         return 0
     with errors_as_messages(arguments):
+        if command == "--print_completion":
+            print(completion_script(rest[0] if rest else "", {name: module for name, (module, _) in COMMANDS.items()}))
+            return 0
         if command not in COMMANDS:
             raise CracklabError(f"no command is called {command!r}{nearest(command, list(COMMANDS))}")
         code: int = import_module(COMMANDS[command][0]).run(command, rest)

@@ -21,6 +21,7 @@ from cracklab.finders import has_finder, plan_again
 from cracklab.freezing import Freezing
 from cracklab.logits import probabilities
 from cracklab.losses import External, Loss, build_loss
+from cracklab.metrics.aggregate import aggregate
 from cracklab.metrics.evaluator import Evaluator
 from cracklab.metrics.options import EvaluationOptions
 from cracklab.metrics.result import EvaluationResult
@@ -286,7 +287,7 @@ class CrackModule(pl.LightningModule):
         native_rows = None
         if stage == "test" and self._native is not None:
             native_rows = self.native_evaluator.rows()
-            found["native"] = self.native_evaluator.compute(native_rows)
+            found["native"] = aggregate(native_rows)
         metrics = {f"{kind}/{name}": value for kind, values in found.items() for name, value in values.items()}
         self.result = EvaluationResult(
             stage,

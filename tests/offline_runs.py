@@ -28,7 +28,9 @@ class Offline:
     def __init__(self, folder: Path) -> None:
         from wandb.proto.wandb_internal_pb2 import Record
 
-        self.rows, self.ids, self.axes, self.artifacts = [], set(), {}, {}
+        self.rows, self.ids, self.axes, self.artifacts, self.system = [], set(), {}, {}, set()
+        self.identities = set()
+        """(name, group, job type, tags), one if all processes of the run agree."""
         self.config, self.summary = {}, {}
         for file in sorted(folder.glob("wandb/offline-run-*/*.wandb")):
             for record in map(Record.FromString, records(file)):
@@ -37,7 +39,10 @@ class Offline:
                         self.rows.append(values(record.history.item))
                     case "run":
                         self.ids.add(record.run.run_id)
-                        self.group, self.job_type = record.run.run_group, record.run.job_type
+                        run = record.run
+                        self.identities.add((run.display_name, run.run_group, run.job_type, tuple(run.tags)))
+                    case "stats":
+                        self.system |= {item.key for item in record.stats.item}
                     case "metric":
                         self.axes[record.metric.name or record.metric.glob_name] = record.metric
                     case "config":

@@ -49,6 +49,13 @@ def test_help_waits_for_no_heavy_library(command):
     assert set(ast.literal_eval(answer.splitlines()[-1])) <= WAITED_FOR.get(command, set())
 
 
+@pytest.mark.slow  # builds the classes of a training
+def test_help_of_fit_waits_for_no_net():
+    program = "import sys\nfrom cracklab.cli import main\ntry:\n    main(['fit', '--help'])\nexcept SystemExit:\n    print(*sys.modules)"
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert not {"timm", "segmentation_models_pytorch", "wandb", "onnxruntime"} & set(answer.splitlines()[-1].split())
+
+
 def test_a_misspelt_command_names_the_nearest_one(capsys):
     assert "'fitt'; did you mean 'fit'?" in refused(capsys, "fitt")
 

@@ -105,8 +105,25 @@ def test_all_protocols_are_written_and_the_named_ones_printed(tuned, tmp_path, c
         "--out",
         str(tmp_path),
     ]
-    assert main([*call, "--protocol", "chen2023", "scsegamba"]) == 0
+    with pytest.warns(UserWarning, match="Boundary IoU is nearly IoU here") as warned:
+        assert main([*call, "--model.evaluation.boundary_width_px=null", "--protocol", "chen2023", "scsegamba"]) == 0
+    assert sum("Boundary IoU" in str(warning.message) for warning in warned) == 1
     said = capsys.readouterr().out
+    metrics = json.loads((tmp_path / run_folder.TEST_METRICS).read_text())
+    figures = said[said.index("7 test images at threshold ") :].splitlines()[1:6]
+    shown = {
+        "IoU": "iou",
+        "Dice (= F1)": "dice",
+        "Boundary IoU": "boundary_iou",
+        "clDice": "cl_dice",
+        "HD95": "hd95_px",
+    }
+    for line, (label, name) in zip(figures, shown.items(), strict=True):
+        value = metrics[f"test/{name}"]
+        assert line.startswith(f"  {label} ")
+        assert (f" {value:.2f} px " if name == "hd95_px" else f" {value:.4f} ") in line
+    table = said[said.index("all scores") : said.index("protocol chen2023")]
+    assert {name.split("/")[1] for name in metrics} <= set(table.split())
     assert f"f1         {found['chen2023']['values']['f1']:.4f}" in said
     assert "protocol scsegamba" in said
     assert "WARNING: Thresholds are picked on the test images" in said.replace("\n", " ")

@@ -76,7 +76,7 @@ def test_test_finds_and_prints_the_metrics_that_the_old_release_found(old_run, c
     (old_run / "test_metrics.json").unlink()
     call = ["--config", str(old_run / "config.yaml"), "--ckpt_path", str(old_run / "checkpoints/best.ckpt")]
     assert main(["test", *call]) == 0
-    assert "test/hd95_px" in capsys.readouterr().out  # without a terminal, too
+    assert "\nhd95_px " in capsys.readouterr().out  # without a terminal, too
     found = json.loads((old_run / "test_metrics.json").read_text())
     assert {name: value for name, value in found.items() if name in before} == pytest.approx(before, abs=1e-6)
     assert {name.partition("/")[0] for name in found.keys() - before.keys()} == {"native"}  # new since

@@ -196,6 +196,10 @@ measure {masks} --mm_per_px inf
 measure {masks} --mm_per_px 1 --out {text}
 measure {masks} --bridge_px -3
 measure {masks} --min_length_px -1
+measure {masks} --min_length_mm 5
+measure {masks} --mm_per_px 1 --min_length_mm x
+measure {masks} --figures png
+measure {masks} --mm_per_px 1 --figures png
 measure {masks} --scale nowhere.csv
 measure {masks} --compare {empty}
 kfold --config {q} --folds 1 --out {new}

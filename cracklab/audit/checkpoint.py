@@ -13,6 +13,7 @@ from cracklab.audit.options import AuditOptions, keep_list
 from cracklab.config_parser import ConfigParser
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.duplicates import thumbnail
+from cracklab.data.photos import Photo
 from cracklab.data.provenance import image_fingerprint
 from cracklab.data.samples import Record, raise_faults
 from cracklab.errors import DataError, RunError
@@ -102,16 +103,36 @@ def _claim(path: Path, records: Sequence[Record]) -> None:
 
 def _predict(data: CrackDataModule, predictor: Predictor, records: Sequence[Record], out: Path) -> list[Record]:
     """Write the probabilities of the images that no checkpoint was trained on, and return these."""
-    seen = {mark for model in predictor.models for mark in model.seen}
-    unseen = []
-    with Progress(len(records), "images") as progress:
-        for record in records:
-            file = run_folder.probability_file(out, record.id)
-            photo, _ = data.layout.read(record)  # at the size of the mask, as the net was trained on it
-            if image_fingerprint(thumbnail(photo)) not in seen:
-                unseen.append(record)
-                if not is_done(Path(record.image), [file]):
-                    probability = predictor.predict(photo).probability
-                    write_image(file, np.rint(probability * 255).astype(np.uint8))
+    unseen = _unseen(data, predictor, records)
+    work = [_work_of(record, predictor, out) for record in unseen]
+    with Progress(work, "images") as progress:
+        for record, pixels in zip(unseen, work, strict=True):
+            if pixels:
+                photo, _ = data.layout.read(record)  # at the size of the mask, as the net was trained on it
+                probability = predictor.predict(photo, on_pixels=progress.advance).probability
+                file = run_folder.probability_file(out, record.id)
+                write_image(file, np.rint(probability * 255).astype(np.uint8))
             progress.finish_item()
     return unseen
+
+
+def _unseen(data: CrackDataModule, predictor: Predictor, records: Sequence[Record]) -> list[Record]:
+    """Return the images that no checkpoint was trained on; they are read first, so that the time left is known while they are predicted."""
+    seen = {mark for model in predictor.models for mark in model.seen}
+    if not seen:
+        return list(records)
+    unseen = []
+    with Progress([1] * len(records), "images compared with the training images") as progress:
+        for record in records:
+            if image_fingerprint(thumbnail(data.layout.read(record)[0])) not in seen:
+                unseen.append(record)
+            progress.finish_item()
+    return unseen
+
+
+def _work_of(record: Record, predictor: Predictor, out: Path) -> int:
+    """Return the number of pixels to score, 0 if the probabilities of the image exist."""
+    image = Path(record.image)
+    if is_done(image, [run_folder.probability_file(out, record.id)]):
+        return 0
+    return predictor.count_pixels(*Photo(image, record.id).size())

@@ -18,6 +18,24 @@ if TYPE_CHECKING:
     from cracklab.audit.labelled import Labelled
 
 
+def parser(command: str = "audit") -> CommandParser:
+    """Return the parser of the arguments for a finished kfold.
+
+    Example:
+        >>> parser().parse(["kfold", "--rows", "50"]).rows
+        50
+    """
+    arguments = CommandParser(command, __doc__)
+    arguments.add_argument("folder", metavar="KFOLD", help="folder of a finished kfold with --keep_probabilities")
+    arguments.add_argument("--out", type=output_folder, help=f"folder of the results (default: KFOLD/{DEFAULT_FOLDER})")
+    arguments.add_argument(
+        "--ckpt_path", metavar="CKPT", help="in place of KFOLD, with --config or --data.*: see above"
+    )
+    arguments.add_argument(f"--{KEY}", action="append", default=[], metavar="FILE", dest="imported", help=HELP)
+    AuditOptions.add_to(arguments.add_argument)
+    return arguments
+
+
 def run(command: str, args: Sequence[str]) -> int:
     """Audit the masks, write the table, the page and the list, and print the most suspicious ones."""
     filter_warnings()
@@ -35,13 +53,7 @@ def run(command: str, args: Sequence[str]) -> int:
 
 def _of_kfold(args: Sequence[str]) -> tuple["Labelled", Path, AuditOptions]:
     """Read the data of a finished kfold."""
-    parser = CommandParser("audit", __doc__)
-    parser.add_argument("folder", metavar="KFOLD", help="folder of a finished kfold with --keep_probabilities")
-    parser.add_argument("--out", type=output_folder, help=f"folder of the results (default: KFOLD/{DEFAULT_FOLDER})")
-    parser.add_argument("--ckpt_path", metavar="CKPT", help="in place of KFOLD, with --config or --data.*: see above")
-    parser.add_argument(f"--{KEY}", action="append", default=[], metavar="FILE", dest="imported", help=HELP)
-    AuditOptions.add_to(parser.add_argument)
-    parsed = parser.parse(args)
+    parsed = parser().parse(args)
     options = AuditOptions.of(parsed)
     from cracklab.audit.kfold import labelled_of_kfold
 

@@ -10,6 +10,7 @@ import yaml
 from cracklab import run_folder
 from cracklab.callbacks.resources import KEYS
 from cracklab.checkpoint import Payload, read_checkpoint
+from cracklab.loggers.identity import Config, config_of_run, settings_of
 from cracklab.loggers.media import wandb_loggers
 from cracklab.metrics.overlap import BINARY
 from cracklab.metrics.protocols import run_protocols
@@ -30,8 +31,7 @@ class Dashboard(pl.Callback):
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Log the configuration, and define the axes and summaries of W&B."""
-        for logger in trainer.loggers:
-            logger.log_hyperparams(yaml.safe_load(pl_module.config) or {})
+        self._log_config(trainer, yaml.safe_load(pl_module.config))
         for logger in wandb_loggers(trainer):
             experiment = logger.experiment
             experiment.define_metric("epoch", hidden=True)
@@ -40,6 +40,15 @@ class Dashboard(pl.Callback):
             experiment.define_metric("train/loss/*", step_metric="epoch")
             for name, summary in summaries(pl_module.evaluation.thresholds).items():
                 experiment.define_metric(f"val/{name}", step_metric="epoch", summary=summary)
+
+    def on_test_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        """Log the configuration of the run that is tested."""
+        self._log_config(trainer, config_of_run(Path(trainer.default_root_dir), pl_module.config))
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        """Log the configuration of the run that `cracklab validate` scores."""
+        if trainer.state.fn == "validate":
+            self._log_config(trainer, config_of_run(Path(trainer.default_root_dir), pl_module.config))
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Log the best value so far; the checkpoint of the previous epoch has been written by now."""
@@ -71,6 +80,12 @@ class Dashboard(pl.Callback):
             for name, found in run_protocols(result.rows, result.native_rows).items():
                 for key, value in found.get("values", {}).items():
                     logger.experiment.summary[f"protocols/{name}/{key}"] = value
+
+    def _log_config(self, trainer: pl.Trainer, config: Config | None) -> None:
+        """Log a few settings by short names, by which tables of runs group and filter, and the whole below `config`."""
+        if config:
+            for logger in trainer.loggers:
+                logger.log_hyperparams({**settings_of(config), "config": config})
 
     def _log_best(self, trainer: pl.Trainer, pl_module: Any) -> None:
         checkpoints: Any = trainer.checkpoint_callback

@@ -11,7 +11,7 @@ from jsonargparse import ActionConfigFile  # type: ignore[attr-defined]  # not l
 
 from cracklab import config_files, pictures, plugins
 from cracklab.check.examine import CheckReport, ExaminedPair, examine_data
-from cracklab.check.summary import summarise
+from cracklab.check.summary import plan_of, summarise
 from cracklab.config_parser import ConfigParser
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.images import crack_pixels
@@ -22,6 +22,10 @@ COLUMNS = 4
 """Number of pictures in a row of the sheet."""
 TILE_WIDTH = 256
 """Width of a picture of the sheet, px."""
+NOTES = {
+    "label_noise_1px": "each mask against itself moved by one pixel: the score to expect at best if labels are a pixel off",
+}
+"""Entry of the summary -> what it says, printed beside it."""
 
 
 def run(command: str, args: Sequence[str]) -> int:
@@ -65,7 +69,10 @@ def as_json(report: CheckReport, data: CrackDataModule) -> dict[str, Any]:
         chosen = [problem for problem in report.problems if problem.severity == severity]
         return [{"kind": p.kind, "files": list(p.files), "fact": p.fact, "text": str(p)} for p in chosen]
 
-    return {"faults": problems("fault"), "notes": problems("note"), "summary": summarise(report, data)}
+    summary = summarise(report, data)
+    planned = plan_of(report, data, summary["width_px"]["p95"]) if report.splits.train and report.sound else None
+    result = {"faults": problems("fault"), "notes": problems("note"), "summary": summary}
+    return result | {"plan": [] if planned is None else planned.lines()}
 
 
 def as_text(result: dict[str, Any]) -> str:
@@ -75,17 +82,19 @@ def as_text(result: dict[str, Any]) -> str:
         problems = result[f"{severity}s"]
         lines.append(f"{len(problems)} {severity}{'s' * (len(problems) != 1)}")
         lines += [f"  [{problem['kind']}] {problem['text']}" for problem in problems]
-    return "\n".join([*lines, "", "summary", *_indented(result["summary"], 1)])
+    plan = ["", *result["plan"]] if result["plan"] else []
+    return "\n".join([*lines, "", "summary", *_indented(result["summary"], 1), *plan])
 
 
 def _indented(values: dict[str, Any], depth: int) -> list[str]:
     lines = []
     for key, value in values.items():
         name = "  " * depth + key.replace("_", " ")
+        note = f"  # {NOTES[key]}" if key in NOTES else ""
         if isinstance(value, dict):
-            lines += [name, *_indented(value, depth + 1)]
+            lines += [f"{name}{note}", *_indented(value, depth + 1)]
         else:
-            lines.append(f"{name:40}{f'{value:.4g}' if isinstance(value, float) else value}")
+            lines.append(f"{name:40}{f'{value:.4g}' if isinstance(value, float) else value}{note}")
     return lines
 
 

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cracklab.check.examine import WIDTH_STEP, CheckReport, ExaminedPair
+from cracklab.data import plan
 from cracklab.data.datamodule import CrackDataModule
+from cracklab.data.plan import Plan
 from cracklab.data.statistics import Statistics
 from cracklab.losses.entropy import margin_for
 from cracklab.losses.topology import iterations_for
@@ -56,6 +58,22 @@ def _after_transform(sound: Sequence[ExaminedPair], data: CrackDataModule) -> di
     }
 
 
+def plan_of(report: CheckReport, data: CrackDataModule, width_px: float) -> Plan:
+    """Return what a fit on this data does by default, from all sound pairs.
+
+    Args:
+        report: of the data.
+        data: its settings.
+        width_px: of wide cracks as the net sees them, px.
+    """
+    size = plan.median_size([data.transform.prepared_size(*pair.size) for pair in report.sound])
+    crop, batch = data.choose(size, width_px)
+    train, val, test = (len(positions) for positions in report.splits.by_side().values())
+    epochs = plan.epochs(max(1, train // batch))
+    steps, validations = epochs * max(1, train // batch), epochs // plan.epochs_per_validation(epochs)
+    return Plan(train, val, test, size, crop, batch, epochs, steps, validations)
+
+
 def _recommended(
     sound: Sequence[ExaminedPair], data: CrackDataModule, width: Mapping[str, float], depths: NDArray[np.int64]
 ) -> dict[str, Any]:
@@ -66,14 +84,11 @@ def _recommended(
     in_band = np.cumsum(depths) / max(depths.sum(), 1)
     narrow = np.flatnonzero(in_band <= BOUNDARY_SHARE)
     boundary = max(1, int(narrow[-1]) if narrow.size else 1)
-    side = float(np.median([min(pair.size) for pair in sound]))
-    crop = 32 * round(np.clip(32 * width["p95"], 256, 768) / 32)
     return {
         "margin": margin_for(statistics),
         "boundary_width_px": boundary,
         "share_in_boundary": float(in_band[min(boundary, len(in_band) - 1)]),
         "cl_dice_iterations": iterations_for(statistics),
-        "train_crop": crop if side > 1.5 * crop and data.transform.resize is None else None,
     }
 
 

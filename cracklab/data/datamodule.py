@@ -23,6 +23,7 @@ from cracklab.bounds import (
     UnitInterval,
     bounded,
 )
+from cracklab.data import plan
 from cracklab.data.augment import POLICIES, Flips, Policy
 from cracklab.data.columns import describing_columns
 from cracklab.data.dataset import CrackDataset
@@ -65,14 +66,14 @@ class CrackDataModule(pl.LightningDataModule):
     Args:
         layout: convention of folders and masks, see `cracklab/data/README.md`: a layout, or the name of one with its defaults.
         root: folder of the data.
-        batch_size: number of training images per step and process.
+        batch_size: number of training images per step and process; `auto`: 2 to 16, by the size of the images (`cracklab.data.plan`).
         eval_batch_size: the same for validation and test.
         num_workers: number of processes that prepare samples; the samples do not depend on it.
         channels: 3 for RGB, 1 for grey.
         split: `official` is the published split, with validation from the training photos if none is published;
             `official-clean` also leaves out training photos that the test side shows; `holdout` makes a new split;
             `auto` is `official` if a split is published, else `holdout`.
-        val_fraction: share of the images that becomes validation.
+        val_fraction: share of the images that becomes validation; `auto`: a tenth, and up to a fifth of fewer than 100 images.
         test_fraction: share of the images that becomes the test set of a holdout.
         fold: number of the fold that is held out as the test set; None: no folds.
         folds: number of folds.
@@ -94,7 +95,8 @@ class CrackDataModule(pl.LightningDataModule):
         padding: whether padding pixels are background (class 0) or ignored.
         coverage: share of a pixel that must be crack in a mask resized to a smaller size; None: 0.45 times the scale, which
             keeps lines one pixel wide connected.
-        train_crop: side of the random square crops in training, px.
+        train_crop: side of the random square crops in training, px; null: none; `auto`: by the size of the images and the width of the
+            cracks, or none after `resize` and with several classes.
         crack_rate: share of the random crops that are placed around a crack.
         augment: augmentation policy for training: a policy, or the name of one with its defaults.
         maps: names of the target maps to compute; the command line takes them from the loss.
@@ -120,12 +122,12 @@ class CrackDataModule(pl.LightningDataModule):
         self,
         layout: LayoutOrName,
         root: str | None = None,
-        batch_size: PositiveInt = 16,
+        batch_size: PositiveInt | Literal["auto"] = "auto",
         eval_batch_size: PositiveInt = 16,
         num_workers: NonNegativeInt = 0,
         channels: Literal[1, 3] = 3,
         split: SplitName = "auto",
-        val_fraction: OpenUnitInterval = 0.1,
+        val_fraction: OpenUnitInterval | Literal["auto"] = "auto",
         test_fraction: OpenUnitInterval = 0.1,
         fold: NonNegativeInt | None = None,
         folds: NumberOfFolds = 5,
@@ -143,7 +145,7 @@ class CrackDataModule(pl.LightningDataModule):
         pad: SidePx | tuple[SidePx, SidePx] | None = None,
         padding: Literal["background", "ignored"] = "ignored",
         coverage: Coverage | None = None,
-        train_crop: SidePx | None = None,
+        train_crop: SidePx | Literal["auto"] | None = "auto",
         crack_rate: UnitInterval = 0.5,
         augment: PolicyOrName = Flips(),  # noqa: B008 - immutable, and the command line shows its options
         maps: Sequence[str] = (),
@@ -164,13 +166,16 @@ class CrackDataModule(pl.LightningDataModule):
             )
         check_options(map_options or {})
         self.layout, self.root = layout, Path(root or ".").expanduser()
-        self.batch_size, self.eval_batch_size, self.num_workers = batch_size, eval_batch_size, num_workers
-        self._given_batch_size = batch_size
+        self._chosen = batch_size == "auto", train_crop == "auto"
+        self.batch_size = plan.SMALLEST_BATCH if batch_size == "auto" else batch_size
+        self.train_crop = None if train_crop == "auto" else train_crop
+        self.eval_batch_size, self.num_workers = eval_batch_size, num_workers
+        self._given_batch_size = self.batch_size
         self.split_plan = SplitPlan(
             split, val_fraction, test_fraction, fold, folds, fold_by, folds_file, pool, split_seed, train_images
         )
         self.group, self.known_overlap, self.exclude = group, known_overlap, exclude
-        self.train_crop, self.crack_rate, self.augment = train_crop, crack_rate, augment
+        self.crack_rate, self.augment = crack_rate, augment
         self.maps, self.map_options, self.seed = tuple(maps), map_options, seed
         self.cache, self.cache_gb = cache, cache_gb
         self.pin_memory = torch.cuda.is_available() if pin_memory is None else pin_memory
@@ -203,6 +208,35 @@ class CrackDataModule(pl.LightningDataModule):
             check_overlap(self.records, self.splits, self.accepted_overlap)
             counts = ", ".join(f"{len(positions)} {side}" for side, positions in self.splits.by_side().items())
             rank_zero_info(f"data: {counts} images")
+            if any(self._chosen):
+                self.train_crop, batch = self.choose(self.size, self.statistics.width_px_p95)
+                self.batch_size = min(batch, max(len(self.splits.train), 2)) if self._chosen[0] else batch
+                self._given_batch_size = self.batch_size
+
+    def choose(self, size: tuple[int, int], width_px: float) -> tuple[int | None, int]:
+        """Return the side of the random crops, px, and the number of images in a batch: as given, or chosen where they are `auto`.
+
+        Args:
+            size: median height and width of the training images as they are prepared, px.
+            width_px: of wide cracks, px.
+        """
+        choose_batch, choose_crop = self._chosen
+        crop, batch = self.train_crop, self.batch_size
+        if choose_crop and self.num_classes == 1 and self.transform.resize is None:
+            crop = plan.crop_side(min(size), width_px)
+        if choose_batch:
+            batch = plan.batch_size(*(size if crop is None else (crop, crop)))
+        return crop, batch
+
+    @cached_property
+    def size(self) -> tuple[int, int]:
+        """Median height and width of the training images as they are prepared, px; of at most 300 of them."""
+        return plan.median_size([self.prepared.pairs[i][1].shape[:2] for i in self._sample()])
+
+    def planned(self) -> plan.Plan:
+        """Return what a training on this data does, after `setup`."""
+        train, val, test = (len(positions) for positions in self.splits.by_side().values())
+        return plan.Plan(train, val, test, self.size, self.train_crop, self.batch_size)
 
     def index(self) -> tuple[list[Record], list[Problem]]:
         """Return all pairs with their ids, without the excluded ones, and the problems of pairing the files; read no image.
@@ -243,8 +277,10 @@ class CrackDataModule(pl.LightningDataModule):
     @cached_property
     def statistics(self) -> Statistics:
         """Crack share and crack widths of the training images, before augmentation."""
-        step = max(1, len(self.splits.train) // MEASURED)
-        return mask_statistics(self.prepared.pairs[i][1] for i in self.splits.train[::step])
+        return mask_statistics(self.prepared.pairs[i][1] for i in self._sample())
+
+    def _sample(self) -> Sequence[int]:
+        return self.splits.train[:: max(1, len(self.splits.train) // MEASURED)]
 
     @cached_property
     def provenance(self) -> Provenance:

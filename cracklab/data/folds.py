@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cracklab.bounds import NonNegativeInt, OpenUnitInterval, PositiveInt, bounded
 from cracklab.data.folds_file import read_folds, write_folds
+from cracklab.data.plan import validation_share
 from cracklab.data.samples import Record, Splits
 from cracklab.errors import ConfigError, DataError
 
@@ -84,7 +85,7 @@ class SplitPlan:
     """
 
     split: SplitName = "auto"
-    val_fraction: OpenUnitInterval = 0.1
+    val_fraction: OpenUnitInterval | Literal["auto"] = "auto"
     test_fraction: OpenUnitInterval = 0.1
     fold: NonNegativeInt | None = None
     folds: NumberOfFolds = 5
@@ -95,13 +96,17 @@ class SplitPlan:
     train_images: PositiveInt | None = None
 
     def __post_init__(self) -> None:
-        if self.val_fraction + self.test_fraction >= 1:
+        if self._val_share(1) + self.test_fraction >= 1:
             raise ConfigError(
                 f"data.val_fraction {self.val_fraction} and data.test_fraction {self.test_fraction} leave no training image: "
                 "their sum must be below 1"
             )
         if self.fold is not None and self.fold >= self.folds:
             raise ConfigError(f"data.fold is {self.fold}: give 0 to {self.folds - 1}, since data.folds is {self.folds}")
+
+    def _val_share(self, images: int) -> float:
+        """Return the share of a number of images that becomes validation."""
+        return validation_share(images) if self.val_fraction == "auto" else self.val_fraction
 
     @property
     def parts(self) -> int:
@@ -117,8 +122,9 @@ class SplitPlan:
         of the other folds; folds are made of all images except the published test side. Fractions refer to the images
         that are distributed.
 
-        `train_images` limits training and validation to this number of images, in the proportion of the full sides. They
-        are taken photo by photo in an order given by the seed, so that smaller subsets are nested in larger ones.
+        `train_images` limits training and validation to this number of images, in the proportion of the full sides; with
+        `val_fraction` auto, at least as much of them is validation as of a data set of this number. They are taken photo by
+        photo in an order given by the seed, so that smaller subsets are nested in larger ones.
 
         Args:
             records: the index, with groups.
@@ -136,11 +142,9 @@ class SplitPlan:
             return self._held_out(records, shares)
         published = any(record.split is not None for record in records)
         if self.split == "holdout" or (self.split == "auto" and not published):
-            kept = 1 - self.val_fraction - self.test_fraction
-            everything = range(len(records))
-            return Splits(
-                *self._parts(records, shares, everything, [kept, self.val_fraction, self.test_fraction], self.seed)
-            )
+            everything, val = range(len(records)), self._val_share(len(records))
+            fractions = [1 - val - self.test_fraction, val, self.test_fraction]
+            return Splits(*self._parts(records, shares, everything, fractions, self.seed))
         if not published:
             raise ConfigError(
                 f"data.split {self.split!r} needs a published split, but this data has none: set data.split to 'holdout'"
@@ -169,7 +173,7 @@ class SplitPlan:
     def _held_out(self, records: Sequence[Record], shares: NDArray[np.float64]) -> Splits:
         fold_of = self.folds_of(records, shares)
         rest = [i for i, fold in fold_of.items() if fold != self.fold]
-        share = min(self.val_fraction * len(fold_of) / len(rest), 0.5)
+        share = min(self._val_share(len(fold_of)) * len(fold_of) / len(rest), 0.5)
         train, val = self._parts(records, shares, sorted(rest), [1 - share, share], self.seed)
         return Splits(train, val, tuple(sorted(i for i, fold in fold_of.items() if fold == self.fold)))
 
@@ -182,7 +186,8 @@ class SplitPlan:
             val = tuple(i for i in val if records[i].group not in {records[j].group for j in test})
             train = tuple(i for i in train if records[i].group not in {records[j].group for j in val + test})
         if train and not val:
-            train, val = self._parts(records, shares, train, [1 - self.val_fraction, self.val_fraction], self.seed)
+            share = self._val_share(len(train))
+            train, val = self._parts(records, shares, train, [1 - share, share], self.seed)
         return Splits(train, val, test)
 
     def _subset(self, records: Sequence[Record], splits: Splits, wanted: int) -> Splits:
@@ -193,7 +198,10 @@ class SplitPlan:
             raise ConfigError(
                 f"data.train_images is {wanted}: set it to {least} to {available}, the number of training and validation images"
             )
-        val = max(least - 1, round(wanted * len(splits.val) / available))
+        share = len(splits.val) / available
+        if splits.val and self.val_fraction == "auto":
+            share = min(max(share, validation_share(wanted)), len(splits.val) / wanted)
+        val = max(least - 1, round(wanted * share))
 
         def first(positions: Sequence[int], number: int) -> tuple[int, ...]:
             names = sorted({records[i].group for i in positions})

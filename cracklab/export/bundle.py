@@ -1,12 +1,14 @@
 """Predict crack masks of photos with model.onnx; needs onnxruntime, NumPy and OpenCV alone.
 
-    python run.py PHOTO [PHOTO ...] --out MASKS
+    python run.py PHOTOS [PHOTOS ...] --out MASKS
 
-writes MASKS/NAME.png in the photo's own size: 0 / 255 for crack or not, else the index of the most probable class. Photos of
-any size are scored in tiles. The exit code is 1 if a photo failed.
+PHOTOS are photos, folders, which are searched recursively, or patterns such as 'walls/**/*.jpg'. Each becomes MASKS/NAME.png in its own
+size: 0 / 255 for crack or not, else the index of the most probable class; photos in a folder keep their subfolders. Photos of any size
+are scored in tiles. The exit code is 1 if a photo failed.
 """
 
 import argparse
+import glob
 import hashlib
 import json
 import os
@@ -19,11 +21,13 @@ import numpy as np
 import onnxruntime
 
 if TYPE_CHECKING:
-    from cracklab.predict.tiles import Floats, Photo, Tiling, fused_rows, mask_of, tiled_probabilities
+    from cracklab.predict.tiles import Floats, Photo, Tiling, fused_rows, largest_tile, mask_of, tiled_probabilities
 else:  # this file runs only as BUNDLE/run.py, beside the copy of tiles.py that `cracklab export` puts there
-    from tiles import Floats, Photo, Tiling, fused_rows, mask_of, tiled_probabilities
+    from tiles import Floats, Photo, Tiling, fused_rows, largest_tile, mask_of, tiled_probabilities
 
 SUMS = "SHA256SUMS"
+ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+"""Of the photos in folders, in lower case; case is ignored."""
 
 
 class Model:
@@ -31,14 +35,21 @@ class Model:
 
     Args:
         path: model.onnx; its metadata holds the settings.
+        memory_gb: memory for its tiles, 1e9 bytes; None: 2.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.session: Any = onnxruntime.InferenceSession(str(path), providers=onnxruntime.get_available_providers())
+    def __init__(self, path: Path, memory_gb: float | None = None) -> None:
+        options: Any = onnxruntime.SessionOptions()
+        options.enable_cpu_mem_arena = False  # which keeps the memory of the largest tile twice, and saves no time
+        providers = onnxruntime.get_available_providers()
+        self.session: Any = onnxruntime.InferenceSession(str(path), options, providers=providers)
         settings = json.loads(self.session.get_modelmeta().custom_metadata_map["cracklab"])
         self.channels, self.threshold = settings["channels"], settings["threshold"]
         self.scale, self.scales, self.interpolation = settings["scale"], settings["scales"], settings["interpolation"]
-        self.tiling = Tiling(settings["tile"], settings["overlap"])
+        tile, overlap = settings["tile"], settings["overlap"]
+        if memory_gb is not None and settings["reach"] is not None:  # a net without one has tiles of a fixed size
+            tile = largest_tile(memory_gb, settings["bytes_per_px"], overlap)
+        self.tiling = Tiling(tile, overlap)
 
     def at_net_scale(self, photo: Photo, scale: float) -> Photo:
         """Return a photo (H, W, 3) RGB as the net sees it, at one of `scales`."""
@@ -71,6 +82,37 @@ class Model:
         return mask
 
 
+def find_photos(places: list[str], out: Path) -> dict[Path, Path]:
+    """Return photo -> name of its mask, a path below `out`, of files, folders and patterns.
+
+    Raises:
+        ValueError: if a folder or pattern has no photo.
+    """
+    found: dict[Path, Path] = {}
+    for place in places:
+        path, parts = Path(place), Path(place).parts
+        if path.is_dir():
+            base, files = path, sorted(path.rglob("*"))
+        elif glob.has_magic(place) and not path.exists():
+            base = Path(*parts[: next(i for i, part in enumerate(parts) if glob.has_magic(part))])
+            files = [Path(name) for name in sorted(glob.glob(place, recursive=True))]
+        else:  # a file, which is named if it cannot be read
+            found.setdefault(path, Path(path.stem))
+            continue
+        photos = [
+            file for file in files if file.suffix.lower() in ENDINGS and file.is_file() and not _is_below(file, out)
+        ]
+        if not photos:
+            raise ValueError(f"{place} has no photo: give files, a folder or a pattern of {', '.join(ENDINGS)}")
+        for photo in photos:
+            found.setdefault(photo, photo.relative_to(base).with_suffix(""))
+    return found
+
+
+def _is_below(file: Path, folder: Path) -> bool:
+    return file.resolve().is_relative_to(folder.resolve())
+
+
 def damaged(folder: Path) -> list[str]:
     """Return the files of the model whose checksums are not those of `SUMS`; `SUMS` if it lists none."""
     listed = (folder / SUMS).read_bytes().splitlines() if (folder / SUMS).is_file() else []
@@ -96,22 +138,30 @@ def write_whole(path: Path, mask: Photo) -> None:
 def main() -> int:
     """Predict the photos of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("photos", nargs="+", type=Path)
+    parser.add_argument("photos", nargs="+", metavar="PHOTOS")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--memory_gb", type=float, help="memory for the tiles, 1e9 bytes (default: 2)")
     options = parser.parse_args()
-    targets = [options.out / f"{path.stem}.png" for path in options.photos]
-    photos = {path.resolve() for path in options.photos}
+    if options.memory_gb is not None and not 0 < options.memory_gb < float("inf"):
+        parser.error(f"--memory_gb is {options.memory_gb}: give a number above 0")
+    try:
+        found = find_photos(options.photos, options.out)
+    except ValueError as error:
+        parser.error(str(error))
+    targets = [options.out / f"{name}.png" for name in found.values()]
+    photos = {path.resolve() for path in found}
     if len(set(targets)) < len(targets) or photos & {target.resolve() for target in targets}:
         parser.error("two masks would have the same name, or a mask would overwrite a photo: choose another --out")
     folder = Path(__file__).parent
     if wrong := damaged(folder):
         print(f"error: {', '.join(wrong)} differ from {folder / SUMS}: copy the bundle again", file=sys.stderr)
         return 1
-    model = Model(folder / "model.onnx")
+    model = Model(folder / "model.onnx", options.memory_gb)
     options.out.mkdir(parents=True, exist_ok=True)
     failed = 0
-    for path, target in zip(options.photos, targets, strict=True):
+    for path, target in zip(found, targets, strict=True):
         try:
+            target.parent.mkdir(parents=True, exist_ok=True)
             photo = cv2.imread(str(path), cv2.IMREAD_COLOR) if path.is_file() else None  # upright, 8 bit
             if photo is None:
                 raise ValueError(f"{path} cannot be read")

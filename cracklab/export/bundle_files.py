@@ -12,6 +12,7 @@ from cracklab.export.card import model_card
 from cracklab.export.model import OPSET, Deployed, compare, to_onnx
 from cracklab.files import sha256
 from cracklab.predict.predictor import Predictor
+from cracklab.predict.reach import MEMORY_GB
 from cracklab.predict.settings import tiling_settings
 from cracklab.predict.trained_model import TrainedModel
 from cracklab.version import __version__
@@ -49,7 +50,7 @@ def write_bundle(folder: Path, model: TrainedModel) -> float:
 
 def bundle_settings(model: TrainedModel) -> dict[str, Any]:
     """Return the settings that run.py reads from the metadata of model.onnx."""
-    several, predictor = model.num_classes > 1, Predictor([model], "cpu")
+    several, predictor = model.num_classes > 1, Predictor([model], "cpu", memory_gb=MEMORY_GB)
     return {
         "cracklab": __version__,
         "opset": OPSET,
@@ -61,4 +62,6 @@ def bundle_settings(model: TrainedModel) -> dict[str, Any]:
         "scales": list(predictor.scales),
         "interpolation": model.transform.interpolation,
         **tiling_settings(predictor),
+        "bytes_per_px": model.bytes_per_px,
+        "provenance": model.provenance,
     }

@@ -23,7 +23,7 @@ SHIPPED = (
 
 RUN = """\
     pip install onnxruntime numpy opencv-python-headless
-    python run.py PHOTO [PHOTO ...] --out MASKS
+    python run.py PHOTOS [PHOTOS ...] --out MASKS          # photos, folders, patterns
     sha256sum -c SHA256SUMS"""
 USE = (
     "For people who inspect walls, floors and pavements: it points to places that look like the cracks of the training images, "

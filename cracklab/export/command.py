@@ -14,9 +14,9 @@ from cracklab.warning_filters import filter_warnings
 from cracklab.weights import checkpoint_file
 
 
-def parser() -> CommandParser:
+def parser(command: str = "export") -> CommandParser:
     """Return the parser of the command's arguments."""
-    arguments = CommandParser("export", __doc__)
+    arguments = CommandParser(command, __doc__)
     arguments.add_argument(
         "--ckpt_path",
         type=checkpoint_file,

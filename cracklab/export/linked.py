@@ -42,7 +42,7 @@ def write_graph(checkpoint: Path) -> float:
     model = ir.serde.serialize_model(program.model)
     _link(model.graph, checkpoint)
     _strip(model)
-    settings = bundle_settings(trained) | {"provenance": trained.provenance, "sha256": sha256(checkpoint)}
+    settings = bundle_settings(trained) | {"sha256": sha256(checkpoint)}
     helper.set_model_props(model, {"cracklab": json.dumps(settings)})
     with atomic_write(graph_file(checkpoint)) as temporary:
         temporary.write_bytes(model.SerializeToString(deterministic=True))

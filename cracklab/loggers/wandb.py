@@ -1,5 +1,6 @@
 """Weights & Biases, the default logger: online if a key is set and the server answers, else offline; it never stops a run."""
 
+import json
 import os
 import ssl
 import sys
@@ -18,12 +19,20 @@ from urllib.request import Request, urlopen
 
 from lightning_utilities.core.rank_zero import rank_zero_info
 
-from cracklab.files import write_text
+from cracklab.files import write_json, write_text
+from cracklab.loggers.identity import Identity
 
-RUN_ID = "wandb/run_id"
-"""File of a run folder that holds its W&B id."""
+RUN_ID, IDENTITY = "wandb/run_id", "wandb/identity.json"
+"""Files of a run folder that hold the id of its W&B run, and what that is called."""
 CHANGED_VARIABLES = ("WANDB_MODE", "WANDB_SILENT", "WANDB_DATA_DIR", "WANDB_ERROR_REPORTING")
 """Environment variables that a run changes: Lightning the first, `wandb_logger` the others."""
+IDENTITY_VARIABLES = {
+    "name": "WANDB_NAME",
+    "group": "WANDB_RUN_GROUP",
+    "job_type": "WANDB_JOB_TYPE",
+    "tags": "WANDB_TAGS",
+}
+"""Setting -> the environment variable of W&B for the same."""
 ANSWER_S, OPEN_S = 5.0, 8.0
 """Seconds in which the server must answer at all, and in which a run must be open; else the run is offline."""
 _in_session = ContextVar("in_session", default=False)
@@ -35,16 +44,16 @@ class WandbSettings:
 
     Args:
         mode: `auto` is online if a key is set and the server answers, else offline; `WANDB_MODE` overrides it.
-        project: W&B project.
-        name: name of the run (default: made of `name` and the run folder).
-        group: group of the run, for instance all folds of a cross-validation.
-        job_type: job type of the run, for instance fold_0.
-        tags: tags of the run.
+        project: W&B project; default: `WANDB_PROJECT`, else cracklab.
+        name: name of the run; default: `WANDB_NAME`, else such as `quickstart dice seed 42 fold 2/5`.
+        group: group of the run; default: `WANDB_RUN_GROUP`, else the study, else `name`.
+        job_type: job type of the run; default: `WANDB_JOB_TYPE`, else train, fold, test or validate.
+        tags: tags of the run; default: `WANDB_TAGS`, else loss, net, data and version of cracklab.
         checkpoint: whether the best checkpoint becomes an artifact of the run.
     """
 
     mode: Literal["auto", "online", "offline", "disabled"] = "auto"
-    project: str = "cracklab"
+    project: str | None = None
     name: str | None = None
     group: str | None = None
     job_type: str | None = None
@@ -81,15 +90,15 @@ def _close_run() -> None:
         wandb.finish()
 
 
-def wandb_logger(settings: WandbSettings, folder: Path, name: str) -> Any:
+def wandb_logger(settings: WandbSettings, folder: Path, default: Identity) -> Any:
     """Return a W&B logger for a run folder, or False if W&B is disabled; call it within a `wandb_session`.
 
-    The W&B id is kept in the folder, so that a resumed run, and its test, continue the same W&B run.
+    Id and identity are kept in the folder, so that a resumed run, and its test, continue the same W&B run.
 
     Args:
         settings: how W&B is used.
         folder: the run folder.
-        name: start of the name of the W&B run, if the settings have no name.
+        default: the identity of a new run, unless the settings or variables of W&B say otherwise.
     """
     mode = os.environ.get("WANDB_MODE") or settings.mode
     if mode in ("auto", "online"):
@@ -109,11 +118,8 @@ def wandb_logger(settings: WandbSettings, folder: Path, name: str) -> Any:
         offline=mode == "offline",
         id=run_id(folder),
         resume="allow" if mode == "online" else None,
-        project=settings.project,
-        name=settings.name or f"{name}-{folder.name}",
-        group=settings.group,
-        job_type=settings.job_type,
-        tags=settings.tags,
+        project=settings.project or os.environ.get("WANDB_PROJECT") or "cracklab",
+        **run_identity(folder, settings, default),
         settings=wandb.Settings(init_timeout=OPEN_S, login_timeout=OPEN_S),
     )
     logger._wandb_init.pop(
@@ -204,3 +210,22 @@ def run_id(folder: Path) -> str:
     if not path.is_file():
         write_text(path, os.environ.get("WANDB_RUN_ID") or uuid.uuid4().hex[:16])
     return path.read_text(encoding="utf-8").strip()
+
+
+def run_identity(folder: Path, settings: WandbSettings, default: Identity) -> dict[str, Any]:
+    """Return name, group, job type and tags of the W&B run of a folder, and keep them in it.
+
+    Each is that of the settings, else of W&B's own variable, else of an earlier command in the folder, else the default.
+    """
+    path = folder / IDENTITY
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # missing, or damaged: W&B never stops a run
+        kept = {}
+    found = {}
+    for key, variable in IDENTITY_VARIABLES.items():
+        found[key] = getattr(settings, key) or os.environ.get(variable) or kept.get(key) or getattr(default, key)
+    if isinstance(found["tags"], str):
+        found["tags"] = found["tags"].split(",")
+    write_json(path, found)
+    return found

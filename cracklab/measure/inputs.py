@@ -4,14 +4,19 @@ import argparse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from cracklab.data.image_files import MAX_MEGAPIXELS, check_limit
 from cracklab.data.photos import Photo, find_photos
 from cracklab.errors import ConfigError, DataError
+from cracklab.geometry.masks import Mask
+from cracklab.measure import figure
+from cracklab.measure.measurement import Measurement
 from cracklab.measure.picture import SUFFIX
 from cracklab.measure.scale import positive, read_scales, scale_from_exif
+from cracklab.measure.trace import measure_mask
 
-NOT_MASKS = ("_overlay.jpg", "_probability.png", SUFFIX)
+NOT_MASKS = ("_overlay.jpg", "_probability.png", SUFFIX, figure.SUFFIXES["png"])
 """Ends of the names of files that `predict` and `measure` write beside masks."""
 
 Scale = Callable[[str], float | None]
@@ -23,7 +28,7 @@ class Inputs:
     """The settings and files of one call.
 
     Example:
-        >>> Inputs(scale=lambda name: 0.4, photos={}, truths=None, limits={"bridge_px": 6.0}).scale("wall")
+        >>> Inputs(scale=lambda name: 0.4, photos={}, truths=None, bridge_px=6.0).scale("wall")
         0.4
     """
 
@@ -32,12 +37,27 @@ class Inputs:
     """By the names of the masks."""
     truths: Mapping[str, Path] | None
     """True masks, by the same names; None if there is nothing to compare with."""
-    limits: Mapping[str, float]
-    """Arguments of `measure_mask`."""
-    pictures: Path | None = None
-    """Folder for pictures; None for none."""
+    bridge_px: float = 0.0
+    """Gaps of at most this length are bridged, px."""
+    min_length: float = 0.0
+    """Shorter cracks are ignored, in `min_length_unit`."""
+    min_length_unit: Literal["px", "mm"] = "px"
     max_megapixels: float = MAX_MEGAPIXELS
     """Larger masks and photos are refused, 1e6 px."""
+    out: Path | None = None
+    """Folder of the results; None for none."""
+    pictures: bool = True
+    """Whether pictures are written to it."""
+    figures: Sequence[str] = ()
+    """Formats of the figures, keys of `figure.SUFFIXES`."""
+
+    def measure(self, mask: Mask, mm_per_px: float | None) -> Measurement:
+        """Measure a mask with these limits."""
+        min_length_px = self.min_length
+        if self.min_length_unit == "mm":
+            assert mm_per_px is not None
+            min_length_px /= mm_per_px
+        return measure_mask(mask, mm_per_px, self.bridge_px, min_length_px)
 
 
 def find_masks(places: Sequence[str], out: Path | None, option: str = "MASKS") -> list[Photo]:
@@ -69,7 +89,7 @@ def inputs_from(options: argparse.Namespace) -> Inputs:
     Example:
         >>> from cracklab.measure.command import parser
         >>> inputs = inputs_from(parser().parse(["masks", "--mm-per-px", "0.4", "--bridge-px", "6"]))
-        >>> inputs.scale("wall"), inputs.limits["bridge_px"]
+        >>> inputs.scale("wall"), inputs.bridge_px
         (0.4, 6.0)
     """
     photos = (
@@ -79,18 +99,34 @@ def inputs_from(options: argparse.Namespace) -> Inputs:
     truths = None
     if options.truth:
         truths = {mask.name: mask.path for mask in find_masks(options.truth, None, "--truth")}
-    limits = {name: _pixels(getattr(options, name), f"--{name}") for name in ("bridge_px", "min_length_px")}
-    pictures = None if options.no_pictures else options.out
-    return Inputs(scale, photos, truths, limits, pictures, check_limit(options.max_megapixels))
+    unit: Literal["px", "mm"] = "px" if options.min_length_mm is None else "mm"
+    if options.figures and options.out is None:
+        raise ConfigError("--figures needs a folder: give --out")
+    for option, given in (("--min_length_mm", unit == "mm"), ("--figures", options.figures)):
+        if given and options.mm_per_px is options.scale_csv is options.distance_mm is None:
+            raise ConfigError(f"{option} needs the scale of the photos: give --mm_per_px, --scale_csv or --distance_mm")
+    return Inputs(
+        scale=scale,
+        photos=photos,
+        truths=truths,
+        bridge_px=_length(options.bridge_px, "--bridge_px"),
+        min_length=_length(getattr(options, f"min_length_{unit}"), f"--min_length_{unit}"),
+        min_length_unit=unit,
+        max_megapixels=check_limit(options.max_megapixels),
+        out=options.out,
+        pictures=not options.no_pictures,
+        figures=options.figures,
+    )
 
 
-def _pixels(value: str, option: str) -> float:
+def _length(value: str, option: str) -> float:
+    unit = option[-2:]
     try:
         number = float(value)
     except ValueError:
-        raise ConfigError(f"{option} {value} is not a number: give px") from None
+        raise ConfigError(f"{option} {value} is not a number: give {unit}") from None
     if not 0 <= number < float("inf"):
-        raise ConfigError(f"{option} {value}: give 0 or more px")
+        raise ConfigError(f"{option} {value}: give 0 or more {unit}")
     return number
 
 

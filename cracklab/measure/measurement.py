@@ -95,6 +95,9 @@ class Measurement:
         height: of the photo, px.
         width: of the photo, px.
         mm_per_px: scale; None if it is not known.
+        min_length_px: shorter cracks were left out.
+        ignored: number of cracks that were left out.
+        ignored_length_px: their length, px.
 
     Example:
         >>> from cracklab.measure import measure_mask
@@ -112,12 +115,27 @@ class Measurement:
     height: int
     width: int
     mm_per_px: float | None = None
+    min_length_px: float = 0.0
+    ignored: int = 0
+    ignored_length_px: float = 0.0
 
     def summary(self) -> dict[str, Any]:
         """Return `summarize` of all cracks together, their number, and their share of the photo's area."""
         values = {"cracks": len(self.cracks), **summarize(self.cracks, self.mm_per_px)}
         values["area_share"] = values["area_px"] / (self.height * self.width)
         return values
+
+    @property
+    def unit(self) -> tuple[str, float]:
+        """The unit of lengths for people, mm or px, and their number per px."""
+        return ("px", 1.0) if self.mm_per_px is None else ("mm", self.mm_per_px)
+
+    def ignored_cracks(self) -> dict[str, Any]:
+        """Return number and length of the cracks that were left out."""
+        length_mm = None if self.mm_per_px is None else self.ignored_length_px * self.mm_per_px
+        return {
+            "ignored": self.ignored, "ignored_length_px": self.ignored_length_px, "ignored_length_mm": length_mm,
+        }  # fmt: skip
 
     def crack_rows(self) -> list[dict[str, Any]]:
         """Return `summarize` of each crack, its number, counted from 1, and its widest place, px."""
@@ -227,9 +245,12 @@ def _in_mm(values: Row, mm_per_px: float | None) -> dict[str, float | None]:
     return {f"{name}_mm": scaled(values[f"{name}_px"], mm_per_px) for name in SCALED} | {"area_mm2": area}
 
 
-COUNTS = frozenset({"crack", "cracks", "gaps", "area_px", "tips", "branch_points"})
+COUNTS = frozenset({"crack", "cracks", "gaps", "area_px", "tips", "branch_points", "ignored"})
 """Columns of whole numbers."""
 CRACK_COLUMNS = ("id", "crack", *summarize([], None), "widest_x", "widest_y")
 """Columns of cracks.csv."""
-PHOTO_COLUMNS = ("id", "mm_per_px", "cracks", *summarize([], None), "area_share")
+PHOTO_COLUMNS = (
+    *("id", "mm_per_px", "cracks", *summarize([], None), "area_share"),
+    *("ignored", "ignored_length_px", "ignored_length_mm"),
+)
 """Columns of photos.csv."""

@@ -1,4 +1,4 @@
-"""Measurements as CSV, JSON and text."""
+"""Measurements as CSV, workbook, JSON and text."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Any
 from cracklab.files import write_json
 from cracklab.measure.lines import Points
 from cracklab.measure.measurement import CRACK_COLUMNS, PHOTO_COLUMNS, Crack, Measurement, Row
+from cracklab.measure.workbook import write_workbook
 from cracklab.tables import write_csv
 
 DIGITS = 4
@@ -26,7 +27,12 @@ def photo_row(id: str, measurement: Measurement) -> Row:
         >>> row["id"], row["cracks"], row["length_mm"], row["width_p50_mm"]
         ('wall', 0, 0.0, None)
     """
-    return {"id": id, "mm_per_px": measurement.mm_per_px, **measurement.summary()}
+    return {
+        "id": id,
+        "mm_per_px": measurement.mm_per_px,
+        **measurement.summary(),
+        **measurement.ignored_cracks(),
+    }
 
 
 def crack_rows(id: str, measurement: Measurement) -> list[Row]:
@@ -59,7 +65,8 @@ def as_json(measurement: Measurement) -> dict[str, Any]:
     rows = zip(measurement.crack_rows(), measurement.cracks, strict=True)
     cracks = [row | _coordinates(crack) for row, crack in rows]
     photo = {"height": measurement.height, "width": measurement.width, "mm_per_px": measurement.mm_per_px}
-    values: dict[str, Any] = rounded({**photo, **measurement.summary(), "of_cracks": cracks})
+    ignored = {"min_length_px": measurement.min_length_px, **measurement.ignored_cracks()}
+    values: dict[str, Any] = rounded({**photo, **measurement.summary(), **ignored, "of_cracks": cracks})
     return values
 
 
@@ -89,7 +96,7 @@ def rounded(value: Any) -> Any:
 
 
 def write_tables(folder: Path, measurements: Mapping[str, Measurement]) -> None:
-    """Write `photos.csv`, `cracks.csv` and `measurements.json`.
+    """Write `photos.csv`, `cracks.csv`, both as `measurements.xlsx`, and `measurements.json`.
 
     Args:
         folder: to write to.
@@ -104,8 +111,10 @@ def write_tables(folder: Path, measurements: Mapping[str, Measurement]) -> None:
     """
     photos = [photo_row(id, measurement) for id, measurement in measurements.items()]
     cracks = [row for id, measurement in measurements.items() for row in crack_rows(id, measurement)]
-    write_csv(folder / "photos.csv", PHOTO_COLUMNS, rounded(photos))
-    write_csv(folder / "cracks.csv", CRACK_COLUMNS, rounded(cracks))
+    photos, cracks = rounded(photos), rounded(cracks)
+    write_csv(folder / "photos.csv", PHOTO_COLUMNS, photos)
+    write_csv(folder / "cracks.csv", CRACK_COLUMNS, cracks)
+    write_workbook(folder, photos, cracks)
     write_json(folder / "measurements.json", {id: as_json(measurement) for id, measurement in measurements.items()})
 
 

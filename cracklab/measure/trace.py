@@ -67,7 +67,8 @@ def measure_mask(
     cracks = bridge_gaps([_trace_part(*part) for part in _connected_parts(fill_small_holes(mask))], bridge_px)
     long_enough = [crack for crack in cracks if crack.length_px >= min_length_px]
     longest_first = sorted(long_enough, key=lambda crack: -crack.length_px)
-    return Measurement(tuple(longest_first), height, width, mm_per_px)
+    short = [crack.length_px for crack in cracks if crack.length_px < min_length_px]
+    return Measurement(tuple(longest_first), height, width, mm_per_px, min_length_px, len(short), float(sum(short)))
 
 
 def fill_small_holes(mask: Mask) -> Mask:

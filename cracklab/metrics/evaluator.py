@@ -150,11 +150,7 @@ class Evaluator:
         first = not (dist.is_available() and dist.is_initialized() and dist.get_rank() > 0)
         if share is not None and share > TRIVIAL_SHARE and first and not self._warned:
             self._warned = True
-            warnings.warn(
-                f"{share:.0%} of the truth is within the band of Boundary IoU, which therefore is nearly plain IoU: "
-                f"set boundary_width_px (now {self.options.boundary_width_px or '2 % of the diagonal'}) to less than half a crack's width",
-                stacklevel=2,
-            )
+            warnings.warn(_nearly_iou(share, self.options.boundary_width_px), stacklevel=2)
         return result
 
     def _classes(self, channels: int) -> dict[str, int]:
@@ -175,6 +171,18 @@ class Evaluator:
         waiting = max(1, min(MAX_PENDING, MAX_PENDING_PX // truth.size))
         if len(self._pending) > waiting:  # bounds the masks in memory
             self._pending[-waiting][1].result()
+
+
+def _nearly_iou(share: float, width_px: int | None) -> str:
+    """Return why Boundary IoU tells no more than IoU, and what to do."""
+    if width_px == 1:
+        band, remedy = "1 px, the narrowest there is", "masks as thin as these are all edge, so read IoU alone"
+    else:
+        band = "2 % of the diagonal" if width_px is None else f"{width_px} px"
+        remedy = (
+            "for a score of the edges, lower model.evaluation.boundary_width_px (`cracklab check` recommends a width)"
+        )
+    return f"Boundary IoU is nearly IoU here, since {share:.0%} of the pixels of the true masks lie in its band of {band}: {remedy}"
 
 
 def _counted(probabilities: Tensor, valid: Tensor | None, sizes: list[list[int]]) -> Tensor | None:

@@ -39,6 +39,26 @@ class Cost:
     refusal: str = ""
 
 
+def parser(command: str = "models") -> CommandParser:
+    """Return the parser of the command's arguments.
+
+    Example:
+        >>> parser().parse(["unet", "--size", "256"]).size
+        256
+    """
+    arguments = CommandParser(command, "List models that ship, and nets with their parameters and multiply-adds.")
+    arguments.add_argument(
+        "names", nargs="*", metavar="NAME", help="nets of configs/model (default: all); of a model that ships, its card"
+    )
+    arguments.add_argument(
+        "--config", action="append", default=[], metavar="FILE", help="a configuration; repeat to overlay"
+    )
+    arguments.add_argument("--size", type=int, default=512, help="height and width of the image, px (default: 512)")
+    arguments.add_argument("--channels", type=int, help="channels of the image (default: those of the configuration)")
+    arguments.add_argument(f"--{plugins.KEY}", metavar="FILE", help=plugins.HELP)
+    return arguments
+
+
 def run(command: str, arguments: Sequence[str]) -> int:
     """Print the models that ship and a table of nets; of names, the cards and the nets of these names.
 
@@ -52,18 +72,8 @@ def run(command: str, arguments: Sequence[str]) -> int:
     Raises:
         ConfigError: for an unknown name or option, or a configuration without a net.
     """
-    parser = CommandParser(command, "List models that ship, and nets with their parameters and multiply-adds.")
-    parser.add_argument(
-        "names", nargs="*", metavar="NAME", help="nets of configs/model (default: all); of a model that ships, its card"
-    )
-    parser.add_argument(
-        "--config", action="append", default=[], metavar="FILE", help="a configuration; repeat to overlay"
-    )
-    parser.add_argument("--size", type=int, default=512, help="height and width of the image, px (default: 512)")
-    parser.add_argument("--channels", type=int, help="channels of the image (default: those of the configuration)")
-    parser.add_argument(f"--{plugins.KEY}", metavar="FILE", help=plugins.HELP)
     imported, others = plugins.take(arguments)
-    options = parser.parse(others)
+    options = parser(command).parse(others)
     plugins.search_start_folder()
     plugins.import_all(imported)
     for name in ("size", "channels"):

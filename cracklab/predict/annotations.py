@@ -1,5 +1,6 @@
 """`cracklab predict --annotations`: the masks of a folder as polygons or lines in the files of annotation tools."""
 
+import math
 import os
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
@@ -84,7 +85,10 @@ class Annotations:
         for folder in {self.out, *(labelme_path(self.out, photo.name).parent for photo in photos)}:
             remove_leftovers(folder)
         labels = class_names[1:] or class_names
-        with ExitStack() as files, Progress(len(photos), "photos annotated") as progress:
+        with (
+            ExitStack() as files,
+            Progress([math.prod(photo.size()) for photo in photos], "photos annotated") as progress,
+        ):
             writers = {name: files.enter_context(WRITERS[name](self.out, labels)) for name in self.formats}
             for photo in photos:
                 try:
@@ -97,7 +101,7 @@ class Annotations:
                     for name, add in writers.items():
                         if name != "labelme" or not self._is_kept(photo):
                             add(annotation)
-                progress.finish_item()
+                progress.finish_item(skipped=photo in failed)
         return failed
 
     def _is_kept(self, photo: Photo) -> bool:

@@ -29,14 +29,14 @@ MAX_PIXELS_AT_ONCE = 72_000_000
 """While one photo is scored, the next is read and the last is written, if the three have at most this number of pixels."""
 
 
-def parser() -> CommandParser:
+def parser(command: str = "predict") -> CommandParser:
     """Return the parser of the command's arguments.
 
     Example:
         >>> parser().parse(["--ckpt-path", "best.ckpt", "--images", "walls", "--out", "masks"]).images
         ['walls']
     """
-    arguments = CommandParser("predict", __doc__)
+    arguments = CommandParser(command, __doc__)
     add = arguments.add_argument
     add_model_options(arguments)
     add("--images", required=True, nargs="+", help="photos, folders of photos, or patterns such as 'walls/**/*.jpg'")
@@ -77,10 +77,11 @@ def parser() -> CommandParser:
     add(
         "--tile",
         type=int,
-        help="side of the tiles, px at the net's scale (default: 512; more for a net of large reach)",
+        help="largest side of the tiles, px at the net's scale (default: what the memory allows)",
     )
     add("--overlap", type=int, help="of neighbouring tiles, px (default: twice the net's reach, which is measured)")
-    add("--batch_size", type=int, help="number of tiles at a time (default: 8 on a GPU, else 1)")
+    add("--batch_size", type=int, help="number of tiles at a time (default: 1; 8 on a GPU for a net without a reach)")
+    add("--memory_gb", type=float, help="memory for the tiles, 1e9 bytes (default: 2, or half of what is free if less)")
     return arguments
 
 
@@ -107,6 +108,7 @@ def run(command: str, args: Sequence[str]) -> int:
         tile=options.tile,
         overlap=options.overlap,
         batch_size=options.batch_size,
+        memory_gb=options.memory_gb,
         scales=options.scales,
         trust=trusted(options),
     )
@@ -147,11 +149,11 @@ def predict(
     """
     failed: dict[Photo, str] = {}
     sizes = [photo.size() for photo in photos]
-    tiles = [predictor.count_tiles(*size) if all(size) else 0 for size in sizes]
+    work = [predictor.count_pixels(*size) if all(size) else 0 for size in sizes]
     pixels = [height * width or MAX_PIXELS_AT_ONCE + 1 for height, width in sizes]  # an unknown size may be large
     read = partial(read_image, max_megapixels=max_megapixels)
     with (
-        Progress(len(photos), "photos", sum(tiles)) as progress,
+        Progress(work, "photos") as progress,
         ThreadPoolExecutor(1) as reader,
         ThreadPoolExecutor(1) as writer,
     ):
@@ -165,7 +167,7 @@ def predict(
                 if i + 1 < len(photos) and sum(pixels[max(i - 1, 0) : i + 2]) <= MAX_PIXELS_AT_ONCE:
                     reading = reader.submit(read, str(photos[i + 1].path))
                 prediction = predictor.predict(
-                    image, keep_probability="uint16" if "probability" in kinds else None, on_tiles=progress.advance
+                    image, keep_probability="uint16" if "probability" in kinds else None, on_pixels=progress.advance
                 )
                 if writing is not None:
                     writing.result()
@@ -177,7 +179,7 @@ def predict(
                 reading = None
             if reading is None and writing is not None:
                 writing.result()
-            progress.finish_item(worked=sum(tiles[: i + 1]))
+            progress.finish_item(skipped=photo in failed)
     return failed
 
 

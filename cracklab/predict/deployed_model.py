@@ -1,36 +1,55 @@
-"""A model that ships, run by ONNX Runtime on a processor: PyTorch is not imported, which takes ten seconds.
+"""A net in ONNX Runtime, on a processor: PyTorch is not imported, which takes ten seconds.
 
-The graph of the net is NAME.onnx beside NAME.ckpt, and its weights are those in the checkpoint; `cracklab.export.linked` writes it.
+It is the model.onnx of a bundle of `cracklab export`, or a model that ships, whose graph is NAME.onnx beside NAME.ckpt and refers to the
+weights in that checkpoint; `cracklab.export.linked` writes it.
 """
 
-import json
 import os
 from collections.abc import Collection
 from ctypes.util import find_library
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import BaseModel, Field, ValidationError
 
 from cracklab.data.images import Array
 from cracklab.data.resizing import Interpolation, planes_of
 from cracklab.errors import ConfigError, RunError
 from cracklab.files import sha256
+from cracklab.predict.reach import WALL
+from cracklab.predict.scales import SCALES
 from cracklab.predict.tiles import Floats
 from cracklab.weights import graph_file
 
+Scale = Annotated[float, Field(ge=SCALES[0], le=SCALES[1])]
 GPU_FILES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 """Devices of the drivers of NVIDIA and AMD, and of Windows' in its Linux; Windows itself has the library nvcuda."""
 
 
+class Settings(BaseModel):
+    """What the metadata of a graph say; `cracklab.export.bundle_files.bundle_settings` writes them."""
+
+    threshold: Annotated[float, Field(gt=0, lt=1)] | None
+    class_names: tuple[str, ...]
+    channels: Literal[1, 3]
+    interpolation: Interpolation
+    scale: tuple[Scale, Scale]
+    scales: tuple[Scale, ...] = Field(min_length=1)
+    reach: Annotated[int, Field(ge=0, le=WALL)] | None
+    bytes_per_px: float = Field(gt=0)
+    provenance: dict[str, Any]
+    sha256: str | None = None
+
+
 class DeployedModel:
-    """A model that ships, in ONNX Runtime; a `Model`.
+    """A net in ONNX Runtime; a `Model`.
 
     Args:
-        path: its checkpoint.
+        path: BUNDLE/model.onnx, or the checkpoint of a model that ships.
 
     Raises:
-        RunError: if the graph is missing or damaged, or was made from another checkpoint.
+        RunError: if the graph is missing or damaged, is none of cracklab's, or was made from another checkpoint.
 
     Example:
         >>> from cracklab.weights import checkpoint_file
@@ -43,31 +62,39 @@ class DeployedModel:
         import onnxruntime  # on first use, so that --help does not wait for it
 
         self.path = path
+        graph = path if path.suffix == ".onnx" else graph_file(path)
+        remedy = "install cracklab again" if path.suffix == ".ckpt" else "export it again with `cracklab export`"
+        if not graph.is_file():
+            raise RunError(f"{graph} does not exist: {remedy}")
         options: Any = onnxruntime.SessionOptions()
         options.intra_op_num_threads = _threads()
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # beside other work it slows both down
+        options.enable_cpu_mem_arena = False  # which keeps the memory of the largest tile twice, and saves no time
         try:
-            self._session: Any = onnxruntime.InferenceSession(
-                str(graph_file(path)), options, providers=["CPUExecutionProvider"]
-            )
+            self._session: Any = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime has types of its own
             reason = str(error).strip().splitlines()[0]
-            raise RunError(f"{graph_file(path)} cannot be loaded: {reason}: install cracklab again") from error
-        self._settings = json.loads(self._session.get_modelmeta().custom_metadata_map["cracklab"])
-        if self._settings["sha256"] != sha256(path):
-            raise RunError(f"{graph_file(path)} was made from another file than {path}: install cracklab again")
-        self.threshold: float = self._settings["threshold"]
-        self.class_names: tuple[str, ...] = tuple(self._settings["class_names"])
-        self._channels: int = self._settings["channels"]
-        self.interpolation: Interpolation = self._settings["interpolation"]
-        self.scale: tuple[float, float] = (self._settings["scale"][0], self._settings["scale"][1])
-        self.scales: tuple[float, ...] = tuple(self._settings["scales"])
-        self.reach: int | None = self._settings["reach"]
-        self.provenance: dict[str, Any] = self._settings["provenance"]
+            raise RunError(f"{graph} cannot be loaded: {reason}: {remedy}") from error
+        settings = self._read(graph, remedy)
+        if settings.sha256 not in (None, sha256(path)):
+            raise RunError(f"{graph} was made from another file than {path}: {remedy}")
+        self.threshold, self.scale, self.scales = settings.threshold or 0.5, settings.scale, settings.scales
+        self.class_names, self.interpolation, self._channels = (
+            settings.class_names,
+            settings.interpolation,
+            settings.channels,
+        )
+        self.reach, self.bytes_per_px, self.provenance = settings.reach, settings.bytes_per_px, settings.provenance
 
     @property
     def seen(self) -> Collection[str]:
-        """Fingerprints of the images that the net was trained on; those of the checkpoint, which PyTorch reads."""
+        """Fingerprints of the images that the net was trained on; those of the checkpoint, which PyTorch reads.
+
+        Raises:
+            RunError: for a bundle, which does not keep them.
+        """
+        if self.path.suffix == ".onnx":
+            raise RunError(f"{self.path} does not say which images it was trained on: give the checkpoint instead")
         from cracklab.predict.trained_model import restore
 
         return restore(self.path).seen
@@ -81,6 +108,18 @@ class DeployedModel:
         if device not in (None, "cpu"):
             raise ConfigError(f"device {device!r} cannot be used by ONNX Runtime here: give cpu")
         return "cpu"
+
+    def _read(self, graph: Path, remedy: str) -> Settings:
+        """Return the settings in the metadata of a graph."""
+        found = self._session.get_modelmeta().custom_metadata_map.get("cracklab")
+        if found is None:
+            raise RunError(f"{graph} holds no settings of cracklab: {remedy}")
+        try:
+            return Settings.model_validate_json(found)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise RunError(f"{graph} holds settings that cannot be used, {where}: {first['msg']}: {remedy}") from error
 
     def score(self, tiles: Array) -> Floats:
         """Return the probabilities (B, C, h, w) of tiles (B, h, w, 3) uint8 RGB."""

@@ -41,6 +41,10 @@ class Model(Protocol):
         """Reach of the net, px at its scale; None if it has none. See `measure_reach`."""
 
     @property
+    def bytes_per_px(self) -> float:
+        """Memory that the net needs for each pixel of a tile."""
+
+    @property
     def seen(self) -> Collection[str]:
         """Fingerprints of the images that the net was trained on."""
 

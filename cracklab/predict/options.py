@@ -21,7 +21,7 @@ def add_model_options(arguments: CommandParser) -> None:
         nargs="+",
         type=checkpoint_file,
         default=[checkpoint_file("cracklab:cracks")],
-        help="RUN/checkpoints/best.ckpt; several (folds of a kfold) are averaged (default: cracklab:cracks, the model that ships)",
+        help="RUN/checkpoints/best.ckpt, or BUNDLE/model.onnx of `cracklab export`; several (folds of a kfold) are averaged (default: cracklab:cracks, the model that ships)",
     )
     add(
         "--max_megapixels",

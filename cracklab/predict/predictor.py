@@ -35,9 +35,10 @@ class Predictor:
             device.
         device: cpu, cuda, cuda:1, mps; None: cuda if there is a GPU, else cpu.
         flips: score four mirrored forms of each tile and take the mean, at four times the cost.
-        tile: side of the tiles, px at the net's scale, a multiple of 32; None: 512, or more for a net of large reach.
+        tile: largest side of the tiles, px at the net's scale, a multiple of 32; None: what the memory allows.
         overlap: of neighbouring tiles, px; None: twice the net's reach, which is measured before the first photo.
-        batch_size: number of tiles at a time; None: 8 on a GPU, else 1.
+        batch_size: number of tiles at a time; None: 1, or 8 on a GPU for a net without a reach.
+        memory_gb: memory that the net may take for its tiles, 1e9 bytes; None: 2, or half of what is free if that is less.
         mm_per_px: scale of the photos; None: cracks are measured in px alone.
         scales: the photo is scored at each of these sizes, and the probabilities are fused by `fused_rows`: 1 is the scale of training,
             0.5 a photo of half the height and width. None: 1; for a model that ships, and nets that went on from it, those of its card.
@@ -79,17 +80,17 @@ class Predictor:
         tile: int | None = None,
         overlap: int | None = None,
         batch_size: int | None = None,
+        memory_gb: float | None = None,
         mm_per_px: float | None = None,
         scales: Sequence[float] | None = None,
     ) -> None:
-        check_tiling(tile, overlap, batch_size)
+        check_tiling(tile, overlap, batch_size, memory_gb)
         check_scale(mm_per_px)
         self.scales = choose_scales(scales, [model.scales for model in models])
         _check_agreement(models)
         self.models, self.flips, self.mm_per_px = list(models), flips, mm_per_px
-        self._tile, self._overlap = tile, overlap
-        devices = {model.to(device) for model in self.models}
-        self.batch_size = batch_size or (1 if devices == {"cpu"} else 8)
+        self._tile, self._overlap, self._batch_size, self._memory_gb = tile, overlap, batch_size, memory_gb
+        self._on_cpu = {model.to(device) for model in self.models} == {"cpu"}
         first = self.models[0]
         self.scale, self._interpolation = first.scale, first.interpolation
         self.num_classes, self.class_names = len(first.class_names), first.class_names
@@ -105,7 +106,13 @@ class Predictor:
     def tiling(self) -> Tiling:
         """The tiling of every photo, chosen on first use; see `choose_tiling`."""
         reach = self.reach if self._overlap is None else None
-        return choose_tiling(reach, self._tile, self._overlap, self.batch_size)
+        bytes_per_px = max(model.bytes_per_px for model in self.models)
+        return choose_tiling(reach, bytes_per_px, self._tile, self._overlap, self.batch_size, self._memory_gb)
+
+    @cached_property
+    def batch_size(self) -> int:
+        """Number of tiles at a time; small ones do not fill a GPU."""
+        return self._batch_size or (1 if self._on_cpu or self.reach is not None else 8)
 
     def predict(
         self,
@@ -113,7 +120,7 @@ class Predictor:
         *,
         mm_per_px: float | None = None,
         keep_probability: Literal["float32", "uint16"] | None = "float32",
-        on_tiles: Callable[[int], None] = lambda tiles: None,
+        on_pixels: Callable[[int], None] = lambda pixels: None,
     ) -> Prediction:
         """Return the cracks of a photo.
 
@@ -122,7 +129,7 @@ class Predictor:
                 become 8. An array is not copied.
             mm_per_px: scale of this photo; None: that of the predictor.
             keep_probability: dtype in which the result keeps probabilities; uint16 takes half the memory, None takes none.
-            on_tiles: called with the number of tiles that were scored, after each batch of them.
+            on_pixels: called with the number of pixels that were scored, at the nets' scale, after each batch of tiles.
 
         Raises:
             ConfigError: for a scale that is not positive.
@@ -138,7 +145,7 @@ class Predictor:
 
         def score(tiles: Array) -> Floats:
             scores = self.score(tiles)
-            on_tiles(len(tiles))
+            on_pixels(tiles.shape[0] * tiles.shape[1] * tiles.shape[2])
             return scores
 
         passes = [tiled_probabilities(score, self.at_net_scale(image, one), size, self.tiling) for one in self.scales]
@@ -148,9 +155,9 @@ class Predictor:
                 kept[rows] = np.rint(scores.max(0) * 65535) if keep_probability == "uint16" else scores.max(0)
         return Prediction(image, mask, kept, self.num_classes, path, scale)
 
-    def count_tiles(self, height: int, width: int) -> int:
-        """Return the number of tiles of a photo of this size, px, over all scales."""
-        return sum(self.tiling.count(self.scaled_size(height, width, one)) for one in self.scales)
+    def count_pixels(self, height: int, width: int) -> int:
+        """Return the number of pixels in all tiles of a photo of this size, px, over all scales."""
+        return sum(self.tiling.count_pixels(self.scaled_size(height, width, one)) for one in self.scales)
 
     def scaled_size(self, height: int, width: int, scale: float = 1.0) -> tuple[int, int]:
         """Return the size, px, at which the nets see a photo of this size, at one of `scales`."""
@@ -182,6 +189,7 @@ def load(
     tile: int | None = None,
     overlap: int | None = None,
     batch_size: int | None = None,
+    memory_gb: float | None = None,
     mm_per_px: float | None = None,
     scales: Sequence[float] | None = None,
     trust: Collection[str] = (),
@@ -189,13 +197,14 @@ def load(
     """Load a predictor from checkpoints alone; neither the run folder nor its data is needed.
 
     Args:
-        model: path of a checkpoint, for instance RUN/checkpoints/best.ckpt, or `cracks` for the model that ships, or
-            several of them, whose probabilities are averaged.
+        model: path of a checkpoint, for instance RUN/checkpoints/best.ckpt, or `cracks` for the model that ships, or BUNDLE/model.onnx of
+            `cracklab export`, or several of them, whose probabilities are averaged.
         device: see `Predictor`, as are all further arguments.
         flips: score mirrored forms too.
         tile: side of the tiles, px.
         overlap: of neighbouring tiles, px.
         batch_size: number of tiles at a time.
+        memory_gb: memory for the tiles.
         mm_per_px: scale of the photos.
         scales: sizes of the photo whose probabilities are fused.
         trust: class paths of nets of your own that a checkpoint may name; those of known libraries need none.
@@ -219,19 +228,27 @@ def load(
         tile=tile,
         overlap=overlap,
         batch_size=batch_size,
+        memory_gb=memory_gb,
         mm_per_px=mm_per_px,
         scales=scales,
     )
 
 
 def _models(paths: Sequence[str | Path], device: str | None, trust: Collection[str]) -> list[Model]:
-    """Return the models of checkpoints; on a processor, a model that ships is run by ONNX Runtime."""
+    """Return the models of checkpoints and bundles; on a processor, a model that ships is run by ONNX Runtime too."""
     on_cpu = device == "cpu" or (device is None and not gpu_may_be_there())
-    if on_cpu and len(paths) == 1 and ships(file := checkpoint_file(paths[0])):
-        return [DeployedModel(file)]
-    from cracklab.predict.trained_model import restore  # imports PyTorch
+    files = [checkpoint_file(path) for path in paths]
+    if on_cpu and len(files) == 1 and ships(files[0]):
+        return [DeployedModel(files[0])]
+    models = list[Model]()
+    for file in files:
+        if file.suffix == ".onnx":
+            models.append(DeployedModel(file))
+        else:
+            from cracklab.predict.trained_model import restore  # imports PyTorch
 
-    return [restore(path, trust) for path in paths]
+            models.append(restore(file, trust))
+    return models
 
 
 def rgb_photo(photo: Any) -> Array:

@@ -1,17 +1,20 @@
 """The reach of a net, and the tiling that follows from it."""
 
 import numpy as np
+import psutil
 
 from cracklab.errors import ConfigError
-from cracklab.predict.tiles import GRID, Score, Tiling
+from cracklab.predict.tiles import GRID, Score, Tiling, largest_tile
 from cracklab.synthetic.draw import draw
 
 WALL = 512
 """Side of the drawn wall on which the reach is measured, px."""
 SMALLEST_CHANGE = 0.005
 """Smaller changes of a probability are ignored."""
-DEFAULT_TILE, LARGEST_TILE = 512, 1024
-"""Smallest and largest side of a tile that is chosen automatically, px; nets with a larger reach get larger tiles."""
+DEFAULT_TILE = 512
+"""Side of the tiles of nets without a reach, px: what they see in a tile should not depend on the memory."""
+MEMORY_GB = 2.0
+"""Memory for the tiles that a net gets at a time, 1e9 bytes, where twice as much is free."""
 DEFAULT_OVERLAP = 128
 """Overlap for nets without a reach, px; for these, no overlap makes tiles exact."""
 
@@ -55,30 +58,41 @@ def measure_reach(score: Score) -> int | None:
 
 
 def choose_tiling(
-    reach: int | None, tile: int | None = None, overlap: int | None = None, batch_size: int = 1
+    reach: int | None,
+    bytes_per_px: float,
+    tile: int | None = None,
+    overlap: int | None = None,
+    batch_size: int = 1,
+    memory_gb: float | None = None,
 ) -> Tiling:
     """Return the tiling for a net: an overlap of twice its reach, so that the middle of the overlap feels neither tile's edge.
 
     Args:
         reach: of the net, px; ignored if `overlap` is given.
-        tile: side of the tiles, px; None: three times the overlap, at least 512 and at most 1024.
+        bytes_per_px: memory that the net needs for each pixel of a tile.
+        tile: largest side of the tiles, px; None: as large as the memory allows, since overlaps are scored twice; 512 for a net without
+            a reach.
         overlap: of neighbouring tiles, px; None: twice the reach, or 128 for a net without one.
         batch_size: number of tiles that the net gets at a time.
+        memory_gb: memory for them, 1e9 bytes; None: 2, or half of what is free if that is less.
 
     Example:
-        >>> choose_tiling(reach=100)
-        Tiling(tile=608, overlap=200, batch=1)
-        >>> choose_tiling(reach=None)
+        >>> choose_tiling(reach=100, bytes_per_px=400, memory_gb=2)
+        Tiling(tile=2208, overlap=200, batch=1)
+        >>> choose_tiling(reach=None, bytes_per_px=400)
         Tiling(tile=512, overlap=128, batch=1)
     """
+    if tile is None and reach is None and overlap is None:
+        tile = DEFAULT_TILE
     if overlap is None:
         overlap = DEFAULT_OVERLAP if reach is None else 2 * reach
     if tile is None:
-        tile = min(LARGEST_TILE, max(DEFAULT_TILE, -(-3 * overlap // GRID) * GRID))
+        memory = min(MEMORY_GB, psutil.virtual_memory().available / 2e9) if memory_gb is None else memory_gb
+        tile = largest_tile(memory, bytes_per_px * batch_size, overlap)
     return Tiling(tile, min(overlap, tile - GRID), batch_size)
 
 
-def check_tiling(tile: int | None, overlap: int | None, batch_size: int | None) -> None:
+def check_tiling(tile: int | None, overlap: int | None, batch_size: int | None, memory_gb: float | None = None) -> None:
     """Check the options of a tiling; None is a value that will be chosen.
 
     Raises:
@@ -96,3 +110,9 @@ def check_tiling(tile: int | None, overlap: int | None, batch_size: int | None) 
         raise ConfigError(f"overlap is {overlap}: give 0 to {largest} px, {GRID} px less than a tile")
     if batch_size is not None and batch_size < 1:
         raise ConfigError(f"batch_size is {batch_size}: give 1 or more")
+    if memory_gb is not None and not 0 < memory_gb < float("inf"):
+        raise ConfigError(f"memory_gb is {memory_gb}: give a number above 0, in 1e9 bytes")
+    if memory_gb is not None and tile is not None:
+        raise ConfigError(
+            f"memory_gb is {memory_gb} and tile is {tile}: give one of the two, since tiles follow from the memory"
+        )

@@ -7,8 +7,10 @@ from cracklab.errors import ConfigError
 from cracklab.weights import SHIPPED, ships
 
 Scales = tuple[float, ...]
+SCALES = (1 / 256, 16)
+"""Smallest and largest scale at which a net may see photos, relative to their size; a larger one fills the memory."""
 SMALLEST, LARGEST = 1 / 16, 4.0
-"""Smallest and largest scale; a photo at a larger one fills the memory."""
+"""Smallest and largest of the scales that are fused, relative to it; a photo at a larger one fills the memory."""
 TRAINED: Scales = (1.0,)
 """Default of a checkpoint of a run: the scale of its training."""
 OF_CARDS: dict[str, Scales] = {"cracks": (1.0, 0.5, 0.25)}

@@ -20,6 +20,10 @@ Score = Callable[[Photo], Floats]
 
 GRID = 32
 """Tiles begin and end at multiples of this, px, so that a net which halves five times sees every pixel in the same phase."""
+LARGEST_TILE = 4096
+"""Largest side of a tile that is chosen automatically, px."""
+SMALLEST_STEP = 128
+"""By how much a tile is larger than its overlap, at least, px, however small the memory."""
 ROWS = 64
 """Number of rows of probabilities, at the net's scale, that are resized to the photo's size at once."""
 
@@ -29,7 +33,7 @@ class Tiling:
     """The position and the weight of each tile; the same rule along both axes.
 
     Args:
-        tile: side of a tile, px at the net's scale, a multiple of 32.
+        tile: largest side of a tile, px at the net's scale, a multiple of 32.
         overlap: least overlap of neighbouring tiles, px.
         batch: number of tiles that the net gets at a time.
 
@@ -47,13 +51,26 @@ class Tiling:
 
     def starts(self, side: int) -> list[int]:
         """Return the first pixel of each tile along a side of a photo, evenly spread; the last tile may end past the photo."""
-        free = (-(-side // GRID) * GRID - self.length(side)) // GRID
-        gaps = -(-free // max((self.tile - self.overlap) // GRID, 1))
+        gaps, free = self._gaps(side), (-(-side // GRID) * GRID - self.length(side)) // GRID
         return [GRID * (i * free // gaps) for i in range(gaps + 1)] if gaps else [0]
 
     def length(self, side: int) -> int:
-        """Return the length of the tiles along a side, px; a side shorter than a tile is one tile."""
-        return min(self.tile, -(-side // GRID) * GRID)
+        """Return the length of the tiles along a side, px: as short as their number and the overlap allow.
+
+        Example:
+            >>> Tiling(tile=512, overlap=64).length(600)  # two tiles of 512 px would overlap by 424 px
+            352
+        """
+        cells, gaps, overlap = -(-side // GRID), self._gaps(side), -(-self.overlap // GRID)
+        length = -(-(cells + gaps * overlap) // (gaps + 1))
+        while gaps and -(-(cells - length) // gaps) + overlap > length:
+            length += 1
+        return GRID * length
+
+    def _gaps(self, side: int) -> int:
+        """Return the number of tiles along a side, less one."""
+        free = max(-(-side // GRID) - self.tile // GRID, 0)
+        return -(-free // max((self.tile - self.overlap) // GRID, 1))
 
     def weights(self, side: int) -> list[Floats]:
         """Return the weight of each tile at each of its pixels: nearly 0 at its edge, 1 where no other tile is; sums are 1."""
@@ -68,6 +85,26 @@ class Tiling:
     def count(self, size: tuple[int, int]) -> int:
         """Return the number of tiles of a photo of size (height, width), px at the net's scale."""
         return len(self.starts(size[0])) * len(self.starts(size[1]))
+
+    def count_pixels(self, size: tuple[int, int]) -> int:
+        """Return the number of pixels in all tiles of a photo of size (height, width), px at the net's scale."""
+        return self.count(size) * self.length(size[0]) * self.length(size[1])
+
+
+def largest_tile(memory_gb: float, bytes_per_px: float, overlap: int) -> int:
+    """Return the side of the largest tile that fits into some memory, px; overlaps are scored twice, so that large tiles are faster.
+
+    Args:
+        memory_gb: 1e9 bytes.
+        bytes_per_px: memory that the net needs for each pixel.
+        overlap: of neighbouring tiles, px.
+
+    Example:
+        >>> largest_tile(memory_gb=2, bytes_per_px=400, overlap=200)
+        2208
+    """
+    side = int((memory_gb * 1e9 / bytes_per_px) ** 0.5)
+    return min(max(side, overlap + SMALLEST_STEP), LARGEST_TILE) // GRID * GRID
 
 
 def tiled_probabilities(

@@ -21,13 +21,15 @@ from cracklab.data.transform import EvalTransform
 from cracklab.errors import ConfigError, CracklabError, RunError
 from cracklab.logits import probabilities
 from cracklab.models.rebuild import MORE_VALUES, rebuild
+from cracklab.predict.folding import fold_normalisation
+from cracklab.predict.memory import PeakMemory
 from cracklab.predict.reach import measure_reach
-from cracklab.predict.scales import default_scales
+from cracklab.predict.scales import SCALES, default_scales
 from cracklab.predict.tiles import Floats
 from cracklab.weights import checkpoint_file
 
-SCALES = (1 / 256, 16)
-"""Smallest and largest scale at which photos are predicted; a larger one fills the memory."""
+MEASURED = 128
+"""Side of the images on which memory is measured and a folded net compared, px."""
 
 
 @dataclass
@@ -65,6 +67,7 @@ class TrainedModel:
     epoch: int | None = None
     memory_format: torch.memory_format = torch.contiguous_format
     device: str = "cpu"
+    _folded: nn.Module | None = None
 
     @property
     def scales(self) -> tuple[float, ...]:
@@ -81,6 +84,15 @@ class TrainedModel:
     def reach(self) -> int | None:
         """Reach of the net, px at its scale, measured on first use; see `measure_reach`."""
         return measure_reach(self.score)
+
+    @cached_property
+    def bytes_per_px(self) -> float:
+        """Memory that the net needs for each pixel of a tile, measured on first use; workspaces of the operations are not counted."""
+        image = np.zeros((1, MEASURED, MEASURED, 3), np.uint8)
+        self.score(image)  # folds the net, which is not to be counted
+        with PeakMemory() as memory:
+            self.score(image)
+        return float(memory.peak / MEASURED**2)
 
     @property
     def seen(self) -> Collection[str]:
@@ -99,23 +111,29 @@ class TrainedModel:
         except (RuntimeError, AssertionError) as error:
             raise ConfigError(f"device {wanted!r} cannot be used: {str(error).splitlines()[0]}") from error
         self.device, self.memory_format = wanted, torch.channels_last  # a tenth faster on a CPU too
+        self._folded = None
         self.net.to(wanted).to(memory_format=self.memory_format)
         return torch.device(wanted).type
 
     @torch.inference_mode()
     def score(self, tiles: Array) -> Floats:
-        """Return the probabilities (B, C, h, w) of tiles (B, h, w, 3) uint8 RGB."""
+        """Return the probabilities (B, C, h, w) of tiles (B, h, w, 3) uint8 RGB.
+
+        Normalisations are folded into the convolutions, which changes probabilities by rounding alone.
+        """
         planes = torch.from_numpy(np.stack([self.transform.planes(tile) for tile in tiles]))
         image = self.transform.normalise(planes.to(self.device))
-        return np.asarray(self.probabilities(image).cpu().numpy(), np.float32)
+        if self._folded is None:
+            self._folded = fold_normalisation(self.net, image[:1, :, :MEASURED, :MEASURED])
+        return np.asarray(self.probabilities(image, self._folded).cpu().numpy(), np.float32)
 
-    def probabilities(self, image: Tensor) -> Tensor:
+    def probabilities(self, image: Tensor, net: nn.Module | None = None) -> Tensor:
         """Return the probabilities (B, C, H, W) of normalised images (B, C_in, H, W), float32.
 
         Raises:
             RunError: if the net does not give logits of this size and number of classes.
         """
-        logits = self.net(image.contiguous(memory_format=self.memory_format))
+        logits = (net or self.net)(image.contiguous(memory_format=self.memory_format))
         expected = (len(image), self.num_classes, *image.shape[2:])
         if not isinstance(logits, Tensor) or logits.shape != expected:
             found = tuple(logits.shape) if isinstance(logits, Tensor) else f"a {type(logits).__name__}"

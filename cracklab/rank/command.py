@@ -28,14 +28,14 @@ SHOWN, COLUMNS, SIDE = 12, 4, 256
 """Number of photos in the picture and in a row of it, and the height and width in px that a photo is fitted into."""
 
 
-def parser() -> CommandParser:
+def parser(command: str = "rank") -> CommandParser:
     """Return the parser of the command's arguments.
 
     Example:
         >>> parser().parse(["walls", "--out", "next"]).photos
         ['walls']
     """
-    arguments = CommandParser("rank", __doc__)
+    arguments = CommandParser(command, __doc__)
     add = arguments.add_argument
     add("photos", nargs="+", metavar="PHOTOS", help="photos, folders of photos, or patterns such as 'walls/**/*.jpg'")
     add_model_options(arguments)
@@ -124,9 +124,8 @@ def examine(
     """
     seen = Seen()
     sizes = [photo.size() for photo in photos]
-    tiles = [predictor.count_tiles(*size) if all(size) else 0 for size in sizes]
-    work = [*(1 for _ in labelled), *tiles]
-    with Progress(len(work), "photos", sum(work)) as progress:
+    pixels = [predictor.count_pixels(*size) if all(size) else 0 for size in sizes]
+    with Progress([*(0 for _ in labelled), *pixels], "photos") as progress:  # labelled photos are only read
         for i, photo in enumerate([*labelled, *photos]):
             try:
                 image = read_image(str(photo.path), max_megapixels)
@@ -139,13 +138,13 @@ def examine(
                     seen.photos.append(photo)
             except Exception as error:  # reported at the end
                 seen.failed[photo.path] = one_line(error)
-            progress.finish_item(worked=sum(work[: i + 1]))
+            progress.finish_item(skipped=photo.path in seen.failed)
     return seen
 
 
 def weight_of(image: Array, predictor: Predictor, progress: Progress) -> float:
     """Return how much a photo (H, W, 3) counts; of several classes, all but the first are crack."""
-    found = predictor.predict(image, on_tiles=progress.advance)
+    found = predictor.predict(image, on_pixels=progress.advance)
     probability = found.probability
     if found.num_classes > 1:  # the probability is that of the most probable class
         np.subtract(1, probability, out=probability, where=found.mask == 0)

@@ -16,6 +16,57 @@ FOLDER = "report"
 """Folder of the report inside the folder that it reports on."""
 
 
+def parser(command: str = "report") -> CommandParser:
+    """Return the parser of the command's arguments.
+
+    Example:
+        >>> parser().parse(["runs", "--metric", "test/dice"]).metric
+        'test/dice'
+    """
+    arguments = CommandParser(
+        command, "Write tables, figures and one self-contained page from run folders, or folders of `kfold` or `study`."
+    )
+    arguments.add_argument(
+        "folders",
+        nargs="+",
+        type=Path,
+        metavar="DIR",
+        help="run folder, folder of kfold or study, or a folder that contains some",
+    )
+    arguments.add_argument(
+        "--metric", default="test/iou", metavar="KEY", help="metric that ranks the methods (default: test/iou)"
+    )
+    arguments.add_argument(
+        "--compare",
+        nargs="+",
+        default=[],
+        metavar="AXIS",
+        help="axes that make methods; the others become part of the block (default: all axes make methods)",
+    )
+    arguments.add_argument(
+        "--pairs",
+        nargs="+",
+        type=_pair,
+        default=[],
+        metavar="A:B",
+        help="compare these methods alone, which were chosen before the runs: fewer comparisons show smaller differences",
+    )
+    arguments.add_argument(
+        "--target",
+        type=float,
+        metavar="VALUE",
+        help="validation score for `epochs to target` (default: 95 %% of the best method's)",
+    )
+    arguments.add_argument("--title", help="title of the page (default: names of the folders and of the metric)")
+    arguments.add_argument(
+        "--out",
+        type=output_folder,
+        metavar="DIR",
+        help=f"output folder (default: DIR/{FOLDER}; required for several DIR)",
+    )
+    return arguments
+
+
 def run(command: str, arguments: Sequence[str]) -> int:
     """Write a report.
 
@@ -30,48 +81,7 @@ def run(command: str, arguments: Sequence[str]) -> int:
         ConfigError: for invalid arguments.
         RunError: for a folder without a tested run, a file that cannot be read, or several folders without --out.
     """
-    parser = CommandParser(
-        command, "Write tables, figures and one self-contained page from run folders, or folders of `kfold` or `study`."
-    )
-    parser.add_argument(
-        "folders",
-        nargs="+",
-        type=Path,
-        metavar="DIR",
-        help="run folder, folder of kfold or study, or a folder that contains some",
-    )
-    parser.add_argument(
-        "--metric", default="test/iou", metavar="KEY", help="metric that ranks the methods (default: test/iou)"
-    )
-    parser.add_argument(
-        "--compare",
-        nargs="+",
-        default=[],
-        metavar="AXIS",
-        help="axes that make methods; the others become part of the block (default: all axes make methods)",
-    )
-    parser.add_argument(
-        "--pairs",
-        nargs="+",
-        type=_pair,
-        default=[],
-        metavar="A:B",
-        help="compare these methods alone, which were chosen before the runs: fewer comparisons show smaller differences",
-    )
-    parser.add_argument(
-        "--target",
-        type=float,
-        metavar="VALUE",
-        help="validation score for `epochs to target` (default: 95 %% of the best method's)",
-    )
-    parser.add_argument("--title", help="title of the page (default: names of the folders and of the metric)")
-    parser.add_argument(
-        "--out",
-        type=output_folder,
-        metavar="DIR",
-        help=f"output folder (default: DIR/{FOLDER}; required for several DIR)",
-    )
-    options = parser.parse(arguments)
+    options = parser(command).parse(arguments)
     if options.out is None and len(options.folders) > 1:
         raise RunError("several folders make one report: give its folder with --out DIR")
     from cracklab.report.analysis import Analysis  # imports pandas and Matplotlib, for which --help does not wait

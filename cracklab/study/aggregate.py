@@ -17,16 +17,16 @@ from cracklab.study.folder import OUT_OF_FOLD, REPLICATE_AXES, RUN_TABLE, SUMMAR
 from cracklab.tables import escaped, read_csv, write_csv
 
 CONFIDENCE = 1 - ALPHA
-MAIN_METRICS = (
-    "test/iou",
-    "test/iou_image",
-    "test/dice",
-    "test/precision",
-    "test/recall",
-    "test/hd95_px",
-    "test/boundary_iou",
-)
-"""Metrics that summary.md shows if a run has them; the other tables have all metrics."""
+MAIN_METRICS = {
+    "test/iou": 1.0,
+    "test/iou_image": 1.0,
+    "test/dice": 1.0,
+    "test/precision": 1.0,
+    "test/recall": 1.0,
+    "test/hd95_px": math.inf,
+    "test/boundary_iou": 1.0,
+}
+"""Metrics that summary.md shows if a run has them -> their largest value, the smallest is 0; the other tables have all metrics."""
 STATISTICS = ("n", "mean", "std", "low", "high")
 """Columns of summary.csv, and keys of the metrics in summary.json."""
 Metrics = Mapping[str, float | None]
@@ -214,7 +214,10 @@ def as_markdown(
     axes = [axis for axis in study.plan.axes if axis not in REPLICATE_AXES]
     headings = [name.removeprefix("test/") for name in shown]
     cell_rows = [
-        [*(str(cell["labels"][axis]) for axis in axes), *(_format_mean(cell["metrics"].get(name)) for name in shown)]
+        [
+            *(str(cell["labels"][axis]) for axis in axes),
+            *(_format_mean(cell["metrics"].get(name), MAIN_METRICS[name]) for name in shown),
+        ]
         for cell in cells
     ]
     run_rows = [[run.name, *(_format(metrics[run.name].get(name)) for name in shown)] for run in runs]
@@ -222,7 +225,9 @@ def as_markdown(
         [
             f"# {study.plan.command}: {len(runs)} of {len(study.plan.runs)} runs",
             "",
-            f"Mean ± standard deviation over runs [{CONFIDENCE:.0%} interval of the mean over folds, or over seeds of one split].",
+            f"Mean ± standard deviation over runs [{CONFIDENCE:.0%} interval of the mean over folds, or over seeds of one split]. "
+            "The interval is Student's t, cut where a metric ends: at 0, and at 1 for shares. Its coverage stays the same; "
+            f"{SUMMARY}.csv and {SUMMARY}.json have it uncut.",
             "",
             *_table([*axes, *headings], cell_rows),
             "",
@@ -232,13 +237,15 @@ def as_markdown(
     )
 
 
-def _format_mean(statistics: Mapping[str, Any] | None) -> str:
+def _format_mean(statistics: Mapping[str, Any] | None, largest: float) -> str:
+    """Return mean, standard deviation and interval, which ends at 0 and at the largest value of the metric."""
     if statistics is None or statistics["mean"] is None:
         return "-"
     mean = _format(statistics["mean"])
     if statistics["std"] is None:
         return mean
-    return f"{mean} ± {_format(statistics['std'])} [{_format(statistics['low'])}, {_format(statistics['high'])}]"
+    ends = (None if end is None else min(max(end, 0.0), largest) for end in (statistics["low"], statistics["high"]))
+    return f"{mean} ± {_format(statistics['std'])} [{', '.join(map(_format, ends))}]"
 
 
 def _format(value: float | None) -> str:

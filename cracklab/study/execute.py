@@ -26,7 +26,7 @@ def execute(study: Study, runs: Sequence[PlannedRun], executor: Executor) -> lis
     """
     left = {run.name: run for run in runs if study.status(run).state != "finished"}
     ended: list[RunOutcome] = []
-    with Progress(len(runs), "runs", done=len(runs) - len(left), log_items=True) as progress:
+    with Progress([1] * len(runs), "runs", done=len(runs) - len(left), log_items=True, at_once=True) as progress:
         while left:
             for outcome in executor(study, list(left.values())):
                 if outcome.state == "locked":

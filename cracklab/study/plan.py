@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cracklab.errors import ConfigError
-from cracklab.study.folder import RUNS, Label, PlannedRun
+from cracklab.study.folder import REPLICATE_AXES, RUNS, Label, PlannedRun
 
 Overrides = Mapping[str, Any]
 """Dotted key of fit -> value."""
@@ -120,6 +120,25 @@ def runs_of(command: str, axes: Axes) -> list[PlannedRun]:
         double = next(name for name in names if names.count(name) > 1)
         raise ConfigError(f"two runs are named {double}: give distinct labels in study.grid")
     return runs
+
+
+def title(labels: Mapping[str, Label], axes: Mapping[str, Sequence[Label]]) -> str:
+    """Return the labels of a run as people read them, what repeats a run last; folds are numbered from 0.
+
+    Example:
+        >>> labels = {"loss": "dice", "model.optimizer.lr": 0.01, "seed_everything": 1, "fold": 2}
+        >>> title(labels, {"loss": ["bce", "dice"], "fold": [0, 1, 2, 3, 4]})
+        'dice lr=0.01 seed 1 fold 2/5'
+    """
+    method = [
+        label if isinstance(label, str) and not label.isdecimal() else f"{axis.rpartition('.')[2]}={label}"
+        for axis, label in labels.items()
+        if axis not in REPLICATE_AXES
+    ]
+    words = {"data.split_seed": "split", "repeat": "repeat", "seed_everything": "seed", "fold": "fold"}
+    repetition = [f"{word} {labels[axis]}" for axis, word in words.items() if axis in labels]
+    of = f"/{len(axes['fold'])}" if "fold" in labels else ""
+    return " ".join([*method, *repetition]) + of
 
 
 def describe(axes: Mapping[str, Sequence[Label]], runs: int) -> str:

@@ -25,13 +25,14 @@ def log_summary(study: Study) -> None:
     if config["trainer"].get("logger") is not None:
         return
     # a finished study, which logs nothing, starts faster without this import
+    from cracklab.loggers.identity import VERSION_TAG, Identity
     from cracklab.loggers.wandb import WandbSettings, wandb_logger, wandb_session
 
-    settings = dataclasses.replace(
-        WandbSettings(**config["wandb"]), name=f"{study.folder.name}-summary", job_type="summary", checkpoint=False
-    )
+    name, job_type = f"{study.folder.name} summary", "summary"
+    settings = dataclasses.replace(WandbSettings(**config["wandb"]), name=name, job_type=job_type, checkpoint=False)
     with wandb_session():
-        logger = wandb_logger(settings, study.folder, config["name"])
+        default = Identity(name, config["name"], job_type, (VERSION_TAG,))
+        logger = wandb_logger(settings, study.folder, default)
         if logger is False:
             return
         import wandb

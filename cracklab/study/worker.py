@@ -19,7 +19,7 @@ from cracklab import run_folder
 from cracklab.error_handler import DISK_FULL
 from cracklab.study.folder import CONFIGS, JOBS, PlannedRun, RunStatus, Study
 from cracklab.study.integrity import kept_files, refuse_changed_data
-from cracklab.study.plan import as_arguments
+from cracklab.study.plan import as_arguments, title
 
 NUM_LAST_LINES = 12
 """Number of last lines of output that are kept of a failed run."""
@@ -109,8 +109,7 @@ def arguments_of(study: Study, run: PlannedRun) -> list[str]:
         overrides["data.folds_file"] = str(study.folder / overrides["data.folds_file"])
     last = folder / run_folder.LAST
     return [
-        f"--wandb.group={study.folder.name}",  # defaults of a study: the requested arguments may override them
-        f"--wandb.job_type={run.name[:64]}",  # W&B allows 64 characters
+        *_wandb_arguments(study, run),  # defaults of a study: the requested arguments may override them
         *requested,
         *as_arguments(overrides),
         "--checkpoint.every_n_steps=null",  # a resumed epoch would lack the batches before the checkpoint in its means
@@ -118,6 +117,16 @@ def arguments_of(study: Study, run: PlannedRun) -> list[str]:
         str(folder),
         *(["--ckpt_path", str(last)] if last.is_file() else []),
     ]
+
+
+def _wandb_arguments(study: Study, run: PlannedRun) -> list[str]:
+    """Return the group and the name of a run of `study` in W&B; folds of `kfold` are named as any run on a fold is."""
+    if study.plan.command == "kfold":
+        return []
+    name = f"{study.folder.name} {title(run.labels, study.plan.axes)}"[:128]  # W&B takes no longer one
+    given = {"group": study.folder.name, "name": name}
+    variables = {"group": "WANDB_RUN_GROUP", "name": "WANDB_NAME"}
+    return [f"--wandb.{key}={value}" for key, value in given.items() if not os.environ.get(variables[key])]
 
 
 def clean_up(study: Study, run: PlannedRun) -> None:

@@ -29,12 +29,14 @@ from cracklab.files import output_folder, remove_leftovers
 from cracklab.finders import FINDERS
 from cracklab.loggers.wandb import WandbSettings, open_run, wandb_session
 from cracklab.losses import LOSSES
+from cracklab.metrics.headline import headline, score_table
 from cracklab.metrics.protocols import as_text, find_protocol
 from cracklab.models import pretrained
 from cracklab.module import CrackModule
 from cracklab.run_lock import RunLock
 from cracklab.training.limits import check_interval, check_limits, check_trainer
 from cracklab.training.links import fit_data_to_weights, fit_net_to_data
+from cracklab.training.planning import plan_run
 from cracklab.training.resume import check_states, resume_errors
 from cracklab.training.trainer import as_list, callbacks_of_run, in_run_folder, is_first_process
 from cracklab.training.trial import try_fit
@@ -218,17 +220,31 @@ class CrackCLI(LightningCLI):
             net, imported = self._get_argument("model.net").class_path, self._get_argument(plugins.KEY)
             print(next_steps(self.trainer, net, imported), flush=True)
 
+    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
+        """Return the arguments of the trainer's method; `after_test` prints the scores in place of Lightning."""
+        arguments: dict[str, Any] = super()._prepare_subcommand_kwargs(subcommand)
+        return {**arguments, "verbose": False} if subcommand == "test" else arguments
+
     def after_test(self) -> None:
-        """Print the protocols of `--protocol`."""
-        path = Path(self.trainer.default_root_dir) / run_folder.PROTOCOLS
-        if self.trainer.is_global_zero and (names := self._get_argument("protocol")):
-            results = json.loads(path.read_text(encoding="utf-8"))
-            print("\n\n".join(as_text(results[name]) for name in names), flush=True)
+        """Print the headline figures, all scores unless `--verbose false`, and the protocols of `--protocol`."""
+        if not self.trainer.is_global_zero:
+            return
+        result, folder = self.model.result, Path(self.trainer.default_root_dir)
+        parts = [headline(result.metrics, self.model.evaluation)]
+        if self._get_argument("verbose"):
+            parts += [f"all scores, as in {folder / run_folder.TEST_METRICS}:\n{score_table(result.metrics)}"]
+        if names := self._get_argument("protocol"):
+            results = json.loads((folder / run_folder.PROTOCOLS).read_text(encoding="utf-8"))
+            parts += [as_text(results[name]) for name in names]
+        print("\n\n".join(parts), flush=True)
 
     def try_run(self) -> None:
         """Read the data, and try a training, before anything is written; bad data and what cannot be trained raise here."""
         self.datamodule.setup(self.command)
         if self.command == "fit":
+            plan = plan_run(self.config["fit"], self._get(self.config_init, "trainer"), self.datamodule)
+            if is_first_process():
+                print("\n".join(plan.lines()), flush=True)
             given = as_list(self._get(self.config_init, "trainer").callbacks)
             resumed = self._given is not None and self._get_argument("ckpt_path") is not None
             states = self._given[1]["optimizer_states"] if self._given is not None and resumed else ()
@@ -261,7 +277,7 @@ class CrackCLI(LightningCLI):
         """Build the trainer, with loggers, callbacks and checkpoints in the run folder."""
         config, fitting = self.config[self.command], self.command == "fit"
         given, wandb = (self._get(self.config_init, key) for key in ("trainer", "wandb"))
-        arguments = in_run_folder(given, folder, wandb, config.name)
+        arguments = in_run_folder(given, folder, wandb, self.command, self.model.config)
         logged = bool(arguments["logger"])
         fresh = fitting and config.ckpt_path is None and not any(folder.glob("hpc_ckpt_*.ckpt"))  # that of a requeue
         if not fresh:  # a resumed run keeps what was found

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from jsonargparse import Namespace
 from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateMonitor
 from lightning_utilities.core.rank_zero import rank_zero_only
@@ -22,6 +23,7 @@ from cracklab.callbacks import (
 )
 from cracklab.callbacks.checkpoints import AtomicCheckpointIO
 from cracklab.callbacks.run_ends import RunFolderGuard
+from cracklab.loggers.identity import identity
 from cracklab.loggers.wandb import WandbSettings, wandb_logger
 
 
@@ -55,18 +57,20 @@ def callbacks_of_run(
     return [*callbacks, *keyed]
 
 
-def in_run_folder(trainer: Namespace, folder: Path, wandb: WandbSettings, name: str) -> dict[str, Any]:
+def in_run_folder(trainer: Namespace, folder: Path, wandb: WandbSettings, command: str, config: str) -> dict[str, Any]:
     """Return the arguments of the trainer, with loggers and checkpoints in the run folder.
 
     Args:
         trainer: the arguments that the configuration gives.
         folder: the run folder.
         wandb: settings of the default logger.
-        name: of the run.
+        command: `fit`, `validate` or `test`.
+        config: the resolved configuration, YAML.
     """
     logger = False if trainer.fast_dev_run else trainer.logger
     if logger is None:
-        logger = wandb_logger(wandb, folder, name) if is_first_process() else False
+        default = identity(yaml.safe_load(config), command)
+        logger = wandb_logger(wandb, folder, default) if is_first_process() else False
     for one in as_list(logger or None):
         if hasattr(one, "use_run_folder"):
             one.use_run_folder(folder)

@@ -17,6 +17,7 @@ from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.loader import Collate
 from cracklab.errors import ConfigError, DataError
 from cracklab.logits import probabilities
+from cracklab.metrics.aggregate import aggregate
 from cracklab.metrics.evaluator import Evaluator
 from cracklab.module import CrackModule
 from cracklab.registry import nearest
@@ -207,7 +208,7 @@ def _names(module: CrackModule, data: CrackDataModule, batch: Batch, scores: Ten
     evaluator.update(
         batch["id"], scores, batch["mask"], batch["valid"], batch["size"], columns={**columns, "loss": zeros}
     )
-    return [f"val/{name}" for name in evaluator.compute(evaluator.rows())] + ["val/threshold"]
+    return [f"val/{name}" for name in aggregate(evaluator.rows())] + ["val/threshold"]
 
 
 @contextmanager

@@ -3,13 +3,15 @@
     python tests/benchmarks/bench_predict.py --ckpt_path RUN/checkpoints/best.ckpt [--threads 2]
 
 Every row is a process of its own, from a JPEG to the mask as PNG, photos at their full size (the checkpoint's scale is left
-out, so that every net has the same work). `net` is the time within the net's forward; `peak` is the largest resident memory
+out, so that every net has the same work). `net` is the time in which tiles are scored; `peak` is the largest resident memory
 above what imports and net take, from Linux's VmHWM. Photos are drawn, mirrored to size.
 
 1. one photo: MONAI's `sliding_window_inference` over the whole normalised image, cracklab with the same tiles and
    overlap, cracklab with the overlap that it chooses;
 2. cracklab's peak from 6 to 48 megapixels, and what a further pixel takes;
-3. tiles against one pass, on a photo that fits whole.
+3. tiles against one pass, on a photo that fits whole;
+4. what makes a large photo fast on a processor: normalisations folded into convolutions, tiles as large as the memory allows, and
+   ONNX Runtime (`--bundle`, a folder of `cracklab export`), against PyTorch with tiles of three times the overlap.
 """
 
 import argparse
@@ -58,18 +60,29 @@ def child(job: dict) -> dict:
     from cracklab.predict.tiles import Tiling
 
     torch.set_num_threads(job["threads"])
-    predictor = load(job["checkpoint"], "cpu", trust=job.get("trust", ()))
+    predictor = load(job["checkpoint"], "cpu", trust=job.get("trust", ()), memory_gb=job.get("memory_gb"))
     predictor.scale = 1.0, 1.0
     before = resident("VmRSS")
     if job["way"] in ("MONAI", "same tiles"):
         predictor.tiling = Tiling(TILE, int(TILE * SHARE))
     elif job["way"] == "whole":
         predictor.tiling = Tiling(100_000, 0)
+    elif job["way"].startswith("small"):
+        overlap = predictor.tiling.overlap
+        predictor.tiling = Tiling(-(-3 * overlap // 32) * 32, overlap)
     tiling = predictor.tiling  # chosen here if it was not set
-    net = predictor.models[0].net
+    model = predictor.models[0]
+    if job.get("unfolded"):
+        model._folded = model.net
     spent: list[float] = []
-    net.register_forward_pre_hook(lambda *_: spent.append(-time.perf_counter()))
-    net.register_forward_hook(lambda *_: spent.append(spent.pop() + time.perf_counter()))
+
+    def timed(tiles: np.ndarray, score: object = model.score) -> np.ndarray:
+        start = time.perf_counter()
+        scores = score(tiles)
+        spent.append(time.perf_counter() - start)
+        return scores
+
+    model.score = timed
     photo = Photo(Path(job["photo"]), "photo")
     Path("/proc/self/clear_refs").write_text("5")  # VmHWM starts again
     start = time.perf_counter()
@@ -158,6 +171,31 @@ def growth(folder: Path, checkpoint: str, threads: int) -> None:
         )
 
 
+def ways(folder: Path, checkpoint: str, bundle: str, threads: int, megapixels: float = 24) -> None:
+    """Table 4."""
+    graph = f"{bundle}/model.onnx"
+    rows = {
+        "PyTorch, tiles of 3 overlaps": (checkpoint, "small", True),
+        "the same, folded": (checkpoint, "small folded", False),
+        "PyTorch, larger tiles": (checkpoint, "chosen", True),
+        "the same, folded: `predict`": (checkpoint, "chosen folded", False),
+        "ONNX Runtime, tiles of 3 overlaps": (graph, "small bundle", False),
+        "ONNX Runtime, larger tiles: `predict` of a bundle": (graph, "chosen bundle", False),
+    }
+    print(f"\n| {megapixels:g} megapixels | tile, px | tiles | time, s | of the first row | peak, MB | masks agree |")
+    print("|---|--:|--:|--:|--:|--:|--:|")
+    first: tuple[float, np.ndarray] | None = None
+    for name, (model, way, unfolded) in rows.items():
+        found = row(folder, model, threads, way, megapixels, unfolded=unfolded)
+        mask = cv2.imread(str(found["out"] / "photo.png"), cv2.IMREAD_GRAYSCALE)
+        first = first or (found["seconds"], mask)
+        print(
+            f"| {name} | {found['tile']} | {found['tiles']} | {found['seconds']:.1f} | {found['seconds'] / first[0]:.2f} "
+            f"| {found['peak']:.0f} | {(mask == first[1]).mean():.4%} |",
+            flush=True,
+        )
+
+
 def exactness(folder: Path, checkpoint: str, threads: int) -> None:
     """Table 3."""
     found = {}
@@ -180,9 +218,10 @@ def exactness(folder: Path, checkpoint: str, threads: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ckpt_path")
+    parser.add_argument("--bundle", help="of the same checkpoint, for the table of ways")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--megapixels", type=float, default=6, help="of the photo of the first table")
-    parser.add_argument("--only", choices=["monai", "growth", "exactness"], help="one table alone")
+    parser.add_argument("--only", choices=["monai", "growth", "exactness", "ways"], help="one table alone")
     parser.add_argument("--job", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.job:
@@ -196,3 +235,5 @@ if __name__ == "__main__":
                 growth(*place)
             if options.only in (None, "exactness"):
                 exactness(*place)
+            if options.only in (None, "ways") and options.bundle:
+                ways(place[0], options.ckpt_path, options.bundle, options.threads)

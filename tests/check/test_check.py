@@ -56,6 +56,7 @@ def test_clean_data_exit_with_0_and_a_summary(clean, check):
     assert text.startswith("0 faults\n0 notes\n")
     for line in ("images", "photos", "crack share", "width px", "label noise 1px", "recommended", "margin"):
         assert re.search(rf"^ *{line}", text, re.MULTILINE)
+    assert re.search(r"^ *label noise 1px +# each mask against itself moved by one pixel", text, re.MULTILINE)
 
 
 def damage(kind, root):

@@ -39,7 +39,7 @@ def test_subsets_keep_the_proportion_of_training_and_validation(make_data):
     options = {"train": 40, "val": 0, "test": 5, "size": (32, 32)}
     counts = {}
     for number in (2, 10, 20, 40):
-        found = sides(make_data("synthetic", options, train_images=number, cache="none"))
+        found = sides(make_data("synthetic", options, train_images=number, cache="none", val_fraction=0.1))
         counts[number] = [len(found[side]) for side in ("train", "val", "test")]
     # 10 % of the 40 training images become validation, at least one
     assert counts == {2: [1, 1, 5], 10: [9, 1, 5], 20: [18, 2, 5], 40: [36, 4, 5]}

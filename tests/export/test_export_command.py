@@ -18,7 +18,10 @@ from torch import nn
 
 from cracklab import run_folder
 from cracklab.cli import main
+from cracklab.errors import RunError
 from cracklab.export import model as export_model
+from cracklab.predict.deployed_model import DeployedModel
+from cracklab.predict.predictor import load
 from cracklab.predict.trained_model import restore
 from cracklab.synthetic.draw import draw
 
@@ -41,6 +44,16 @@ finally:
     assert sys.modules["tiles"].__file__ == os.path.join(folder, "tiles.py")
 """
 """Runs a script without the current folder and PYTHONPATH, where only onnxruntime, NumPy and OpenCV can be imported."""
+
+TILES = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import run
+memory = None if sys.argv[2] == "None" else float(sys.argv[2])
+print(run.Model(Path(sys.argv[1]) / "model.onnx", memory).tiling.count((1100 // 2, 1300 // 2)))
+"""
+"""Prints the number of tiles of the large photo, which this run sees at half its size."""
 
 
 @pytest.fixture(scope="module")
@@ -112,9 +125,10 @@ def test_the_script_makes_the_masks_of_predict_without_pytorch_and_cracklab(bund
         "-c",
         ALONE,
         str(folder / "run.py"),
-        *map(str, photos.iterdir()),
+        str(photos),
         "--out",
         str(masks),
+        "--memory_gb=0.005",
     ]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -140,7 +154,48 @@ def test_the_script_makes_the_masks_of_predict_without_pytorch_and_cracklab(bund
     assert {key: described[key] for key in ("tile", "overlap", "scale", "threshold")} == {
         key: settings[key] for key in ("tile", "overlap", "scale", "threshold")
     }
-    assert settings["tile"] < 650, "the photo is a single tile, so the test does not test tiles"
+    assert settings["tile"] == 4096
+
+
+def test_the_script_has_smaller_tiles_for_less_memory(bundle):
+    for memory_gb, tiles in ((None, 1), (0.005, 12)):
+        done = subprocess.run(
+            [sys.executable, "-c", TILES, str(bundle[1]), str(memory_gb)], capture_output=True, text=True
+        )
+        assert done.stdout.strip() == str(tiles), done.stderr
+
+
+def test_predict_takes_a_bundle_as_its_checkpoint(bundle, tmp_path):
+    """The masks are those of the checkpoint, and what a bundle does not keep is asked from the checkpoint."""
+    out, folder = bundle
+    photo = draw(3, (100, 130))[0]
+    masks = [
+        load(path, "cpu", trust=["support.TinyNet"]).predict(photo)
+        for path in (folder / "model.onnx", out / run_folder.BEST)
+    ]
+    np.testing.assert_allclose(masks[0].probability, masks[1].probability, atol=1e-5)
+    assert (masks[0].mask != masks[1].mask).sum() <= 1
+    with pytest.raises(RunError, match=r"model.onnx does not say which images it was trained on: give the checkpoint"):
+        _ = DeployedModel(folder / "model.onnx").seen
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"scale": [1e9, 1.0]}, r"holds settings that cannot be used, scale.0: .* less than or equal to 16"),
+        ({"threshold": 2}, "cannot be used, threshold"),
+        ({"bytes_per_px": 0}, "cannot be used, bytes_per_px"),
+        ({"interpolation": "magic"}, "cannot be used, interpolation"),
+        (None, "holds no settings of cracklab: export it again with `cracklab export`"),
+    ],
+)
+def test_a_graph_with_other_settings_is_one_message(bundle, tmp_path, change, message):
+    graph = onnx.load(str(bundle[1] / "model.onnx"))
+    settings = json.loads(graph.metadata_props[0].value)
+    onnx.helper.set_model_props(graph, {} if change is None else {"cracklab": json.dumps(settings | change)})
+    onnx.save(graph, str(tmp_path / "model.onnx"))
+    with pytest.raises(RunError, match=message):
+        DeployedModel(tmp_path / "model.onnx")
 
 
 def test_the_script_names_a_photo_that_fails_and_overwrites_none(bundle, tmp_path):
@@ -152,6 +207,20 @@ def test_the_script_names_a_photo_that_fails_and_overwrites_none(bundle, tmp_pat
     assert done.returncode == 1
     assert "b.jpg cannot be read" in done.stderr
     assert (tmp_path / "masks" / "a.png").is_file()
+    (tmp_path / "walls/east").mkdir(parents=True)
+    for name in ("east/a.png", "east/.hidden.txt", "b.JPG"):
+        (tmp_path / "walls" / name).write_bytes((tmp_path / "a.png").read_bytes())
+    for place in ("walls", "walls/**/*.[pJ]*"):
+        done = subprocess.run([*python, place, "--out", "walls/masks"], capture_output=True, text=True, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        masks = {
+            path.relative_to(tmp_path / "walls/masks").as_posix() for path in (tmp_path / "walls/masks").rglob("*.png")
+        }
+        assert masks == {"east/a.png", "b.png"}, "masks of the first start are no photos of the second"
+    done = subprocess.run([*python, "walls/*.tif", "--out", "none"], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "walls/*.tif has no photo" in done.stderr
+    assert not (tmp_path / "none").exists()
     before = (tmp_path / "a.png").read_bytes()
     done = subprocess.run([*python, "a.png", "--out", "."], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 2

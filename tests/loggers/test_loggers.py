@@ -118,19 +118,21 @@ def offline(tmp_path_factory):
     """The offline W&B run of a fit of two epochs, its resume in a second process and its test in a third."""
     out = tmp_path_factory.mktemp("runs") / "wandb"
     free = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
-    free["NETRC"] = str(out.parent / "netrc")
+    free |= {"NETRC": str(out.parent / "netrc"), "WANDB_TAGS": "mine,paper"}
     more = [
+        "--data.fold=1",
+        "--data.folds=2",
         "--model.net=support.TinyNet",
         "--model.schedule=Constant",
         "--model.loss=distance_aware",
         "--model.loss.learnable=true",
         "--trainer.log_every_n_steps=1",
-        "--wandb.group=cross",
-        "--wandb.job_type=fold_0",
     ]
     start = ["fit", "--config", str(QUICKSTART), *TINY, *more, "--out", str(out)]
     resumed = [*start, "--ckpt_path", str(out / run_folder.LAST), "--trainer.max_epochs=3"]
+    # of another name and seed: it continues the W&B run of the fit as that is named
     test = ["test", "--config", str(out / run_folder.CONFIG), "--ckpt_path", str(out / run_folder.BEST)]
+    test += ["--name=other", "--seed_everything=7"]
     # processes of their own, as in life: within one, W&B gives every offline run of an id the same folder
     for call in (start, resumed, test):
         assert run_process(call, free) == 0
@@ -140,7 +142,8 @@ def offline(tmp_path_factory):
 def test_a_resumed_run_continues_its_wandb_run(offline):
     out, found = offline
     assert found.ids == {loggers.run_id(out)}
-    assert (found.group, found.job_type) == ("cross", "fold_0")
+    name = "quickstart distance_aware seed 42 fold 1/2"
+    assert found.identities == {(name, "quickstart", "fold", ("mine", "paper"))}  # the tags of the user
     assert len(found.curve("val/iou")) == len(found.curve("train/loss")) == 3
     assert len(found.curve("train/loss/beta")) == 3
     assert all(value > 0 for value in found.curve("resources/images_per_s"))
@@ -158,8 +161,15 @@ def test_metrics_have_the_epoch_as_axis_and_the_best_value_as_summary(offline):
     assert found.axes["val/loss"].summary.min
     assert found.summary["best/val/iou"] == max(found.curve("val/iou"))
     assert "protocols/chen2023/f1" in found.summary
-    assert found.config["model"]["loss"]["class_path"].endswith("distance_aware")
-    assert found.config["data"]["batch_size"] == 8
+
+
+def test_the_table_of_runs_has_short_keys_beside_the_configuration(offline):
+    _, found = offline
+    short = {"loss": "distance_aware", "net": "TinyNet", "data": "synthetic", "seed": 42, "fold": 1, "folds": 2}
+    assert {key: found.config[key] for key in short} == short
+    assert found.config["config"]["model"]["loss"]["class_path"].endswith("distance_aware")
+    assert found.config["config"]["data"]["batch_size"] == 8
+    assert {"memory_percent", "proc.memory.rssMB"} <= found.system
 
 
 def test_images_are_logged_as_a_table_with_masks_maps_and_scores(offline):

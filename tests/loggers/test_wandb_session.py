@@ -6,7 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from cracklab.loggers.wandb import WandbSettings, wandb_logger, wandb_session
+import cracklab
+from cracklab.loggers.identity import Identity, identity
+from cracklab.loggers.wandb import WandbSettings, run_identity, wandb_logger, wandb_session
+
+DEFAULT = Identity("name", "group", "train", ("dice", "Unet"))
 
 
 @pytest.fixture
@@ -59,12 +63,52 @@ def test_nested_sessions_restore_the_mode_in_between_and_close_the_run_once(user
 
 def test_files_wait_for_sync_in_the_run_folder_unless_the_user_chose_another(user, monkeypatch, tmp_path):
     with wandb_session():
-        wandb_logger(WandbSettings(), tmp_path / "first", "run")
+        wandb_logger(WandbSettings(), tmp_path / "first", DEFAULT)
         assert os.environ["WANDB_DATA_DIR"] == str(tmp_path / "first" / "wandb")
     with wandb_session():
-        wandb_logger(WandbSettings(), tmp_path / "second", "run")
+        wandb_logger(WandbSettings(), tmp_path / "second", DEFAULT)
         assert os.environ["WANDB_DATA_DIR"] == str(tmp_path / "second" / "wandb")
     monkeypatch.setenv("WANDB_DATA_DIR", "/data/of/the/user")
     with wandb_session():
-        wandb_logger(WandbSettings(), tmp_path / "third", "run")
+        wandb_logger(WandbSettings(), tmp_path / "third", DEFAULT)
         assert os.environ["WANDB_DATA_DIR"] == "/data/of/the/user"
+
+
+def config(**data) -> dict:
+    layout = {"class_path": "cracklab.data.layouts.synthetic.synthetic", "init_args": {}}
+    data = {"layout": layout, "root": None, "fold": None, "folds": 5, "split_seed": 0, "seed": 7} | data
+    net = {"class_path": "segmentation_models_pytorch.Unet", "init_args": {"encoder_name": "resnet18"}}
+    loss = {"class_path": "cracklab.losses.region.dice", "init_args": {}}
+    return {"name": "walls", "model": {"loss": loss, "net": net}, "data": data}
+
+
+@pytest.mark.parametrize(
+    ("data", "command", "name", "job_type"),
+    [
+        ({}, "fit", "walls dice seed 7", "train"),
+        ({}, "test", "walls dice seed 7", "test"),
+        ({"fold": 0}, "fit", "walls dice seed 7 fold 0/5", "fold"),
+        ({"fold": 4, "split_seed": 2}, "fit", "walls dice seed 7 split 2 fold 4/5", "fold"),
+    ],
+)
+def test_a_run_is_named_after_its_settings_and_typed_after_its_role(data, command, name, job_type):
+    found = identity(config(**data), command)
+    assert (found.name, found.group, found.job_type) == (name, "walls", job_type)
+    assert found.tags == ("dice", "Unet resnet18", "synthetic", f"cracklab {cracklab.__version__}")
+
+
+def test_a_setting_then_a_variable_of_the_user_replaces_a_default(user, monkeypatch, tmp_path):
+    for variable in ("NAME", "RUN_GROUP"):
+        monkeypatch.delenv(f"WANDB_{variable}", raising=False)
+    for variable, value in {"JOB_TYPE": "ablation", "TAGS": "mine,paper", "PROJECT": "bridge"}.items():
+        monkeypatch.setenv(f"WANDB_{variable}", value)
+    with wandb_session():
+        run = wandb_logger(WandbSettings(name="own", tags=["first"]), tmp_path, DEFAULT).experiment
+        assert (run.name, run.group, run.job_type, run.tags) == ("own", "group", "ablation", ("first",))
+        assert run.project == "bridge"
+    for variable in ("JOB_TYPE", "TAGS"):
+        monkeypatch.delenv(f"WANDB_{variable}")
+    later = run_identity(tmp_path, WandbSettings(), Identity("name", "group", "test", ("bce",)))
+    assert later == {"name": "own", "group": "group", "job_type": "ablation", "tags": ["first"]}, (
+        "a run keeps its identity"
+    )

@@ -6,6 +6,7 @@ import os
 
 import cv2
 import numpy as np
+import openpyxl
 import pytest
 from crack_shapes import strip
 from PIL import Image
@@ -48,7 +49,7 @@ def test_tables_json_and_pictures_are_written(masks, tmp_path, capsys):
     assert measure(masks, "--mm_per_px", "0.5", "--out", out) == 0
     files = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
     pictures = {"a_measured.jpg", "east/b_measured.jpg", "none_measured.jpg"}
-    assert files == {"photos.csv", "cracks.csv", "measurements.json"} | pictures
+    assert files == {"photos.csv", "cracks.csv", "measurements.json", "measurements.xlsx"} | pictures
     photos = {row["id"]: row for row in rows(out / "photos.csv")}
     assert set(photos) == {"a", "east/b", "none"}
     assert float(photos["a"]["length_mm"]) == pytest.approx(50, rel=0.02)
@@ -154,6 +155,11 @@ def test_masks_that_fail_are_listed_and_the_others_are_measured(masks, tmp_path,
         (["MASKS", "--bridge_px", "-2"], "--bridge_px -2"),
         (["MASKS", "--bridge_px", "far"], "--bridge_px far"),
         (["MASKS", "--min_length_px", "-1"], "--min_length_px -1"),
+        (["MASKS", "--min_length_mm", "5"], "--min_length_mm needs the scale"),
+        (["MASKS", "--mm_per_px", "1", "--min_length_mm", "-5"], "--min_length_mm -5: give 0 or more mm"),
+        (["MASKS", "--min_length_mm", "5", "--min_length_px", "5"], "not allowed with"),
+        (["MASKS", "--figures", "png"], "--figures needs the scale"),
+        (["MASKS", "--figures", "gif"], "--figures is 'gif'"),
         (["MASKS", "--scale_csv", "none.csv"], "none.csv cannot be read"),
         (["MASKS", "--truth", "/nowhere"], "--truth /nowhere names no photo or mask"),
         (["MASKS", "--out", "MASKS"], "choose another"),
@@ -201,3 +207,68 @@ def test_dashes_and_underscores_name_the_same_option(tmp_path):
         assert main(["measure", str(tmp_path / "wall.png"), spelling, "0.5", no_pictures, "--out", str(out)]) == 0
         tables.append((out / "cracks.csv").read_bytes())
     assert tables[0] == tables[1]
+
+
+def test_ids_stay_text_in_the_workbook_and_every_column_is_explained(tmp_path):
+    names = ["007", "1e5", "2024-05", "=1+1", "TRUE"]
+    for name in names:
+        save(tmp_path / f"masks/{name}.png", strip(60, 4, 20))
+    out = tmp_path / "out"
+    assert measure(tmp_path / "masks", "--mm_per_px", "0.5", "--out", out, "--no_pictures") == 0
+    book = openpyxl.load_workbook(out / "measurements.xlsx")
+    for sheet in ("photos", "cracks"):
+        ids = [cell for (cell,) in book[sheet].iter_rows(min_row=2, max_col=1)]
+        assert {cell.value for cell in ids} == set(names)
+        assert {(cell.data_type, cell.number_format) for cell in ids} == {("s", "@")}
+    for sheet in ("photos", "cracks"):
+        listed = rows(out / f"{sheet}.csv")
+        found = list(book[sheet].iter_rows(min_row=2, values_only=True))
+        explained = [row for row in book["columns"].iter_rows(values_only=True) if row[0] == sheet]
+        assert [row[1] for row in explained] == [cell.value for cell in book[sheet][1]]
+        assert [row[4] for row in explained] == list(listed[0])
+        assert all(len(row[3]) > 20 for row in explained)
+        assert {row[4]: row[1] for row in explained}["length_mm"] == "length (mm)"
+        for row, csv_row in zip(found, listed, strict=True):
+            numbers = [(value, csv_row[column[4]]) for value, column in zip(row, explained, strict=True)][1:]
+            assert all(float(text) == value if text else value is None for value, text in numbers)
+    assert measure(tmp_path / "masks", "--out", tmp_path / "px", "--no_pictures") == 0
+    headers = [cell.value for cell in openpyxl.load_workbook(tmp_path / "px/measurements.xlsx")["photos"][1]]
+    assert "length (px)" in headers
+    assert not any("mm" in header for header in headers), "without a scale, nothing is in mm"
+
+
+def test_min_length_mm_says_and_records_what_it_leaves_out(tmp_path, capsys):
+    wall = np.zeros((200, 400), bool)
+    wall[100:103, 20:380] = True
+    wall[20:180:20, 30:36] = True  # specks of 6 px
+    save(tmp_path / "masks/wall.png", wall)
+    assert measure(tmp_path / "masks", "--mm_per_px", "0.5", "--out", tmp_path / "all", "--no_pictures") == 0
+    lengths = [float(row["length_mm"]) for row in rows(tmp_path / "all/cracks.csv")]
+    short = [length for length in lengths if length < 5]
+    assert len(short) == 7
+    assert "--min_length_mm" not in capsys.readouterr().out, "the specks are more than a twentieth of the length"
+    options = (
+        "--mm_per_px",
+        "0.5",
+        "--min-length-mm",
+        "5",
+        "--out",
+        tmp_path / "long",
+        "--figures",
+        "png",
+        "--no_pictures",
+    )
+    assert measure(tmp_path / "masks", *options) == 0
+    printed = capsys.readouterr().out
+    assert f"7 cracks shorter than the minimum length are left out, {sum(short):.0f} mm in total" in printed
+    (row,) = rows(tmp_path / "long/photos.csv")
+    assert (row["cracks"], row["ignored"]) == ("1", "7")
+    assert float(row["ignored_length_mm"]) == pytest.approx(sum(short), abs=1e-3)
+    assert float(row["length_mm"]) + float(row["ignored_length_mm"]) == pytest.approx(sum(lengths), abs=1e-3)
+    assert json.loads((tmp_path / "long/measurements.json").read_text())["wall"]["min_length_px"] == 10
+    assert (tmp_path / "long/wall_figure.png").is_file()
+    wall[40:, 30:36] = wall[40:, 60:66]  # one speck is left
+    save(tmp_path / "masks/wall.png", wall)
+    assert measure(tmp_path / "masks", "--mm_per_px", "0.5") == 0
+    proposal = "1 of 2 cracks are shorter than 100 mm, 3 mm in total (1.7 % of the length): --min_length_mm 100 leaves them out"
+    assert proposal in capsys.readouterr().out

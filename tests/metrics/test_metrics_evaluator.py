@@ -283,11 +283,22 @@ def test_a_gpu_gives_the_same(rng):
     assert evaluate((ids, *on_gpu)) == evaluate((ids, probabilities, mask, None, sizes))
 
 
-def test_warns_once_if_boundary_iou_is_nearly_plain_iou(rng):
+@pytest.mark.parametrize(
+    ("width", "sentence"),
+    [
+        (
+            None,
+            r"100% of the pixels of the true masks lie in its band of 2 % of the diagonal: .* lower model.evaluation",
+        ),
+        (2, r"in its band of 2 px: .* lower model.evaluation.boundary_width_px"),
+        (1, r"in its band of 1 px, the narrowest there is: .* read IoU alone$"),
+    ],
+)
+def test_warns_once_with_a_possible_remedy_if_boundary_iou_is_nearly_plain_iou(rng, width, sentence):
     ids, probabilities, mask = case(rng, 3)
-    evaluator = make_evaluator()
+    evaluator = make_evaluator(boundary_width_px=width)
     evaluator.update(ids, probabilities, mask * (torch.rand_like(mask) < 0.2))
-    with pytest.warns(UserWarning, match=r"100% of the truth .* set boundary_width_px \(now 2 % of the diagonal\)"):
+    with pytest.warns(UserWarning, match=sentence):
         evaluator.compute(evaluator.rows())
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -279,7 +279,9 @@ def test_several_checkpoints_are_averaged(small_run, tmp_path):
 def test_tiling_is_that_of_the_command_unless_it_is_given(small_run):
     model = load(small_run / run_folder.BEST, "cpu")
     assert 1 <= model.reach <= 3
-    assert (model.tiling.tile, model.tiling.overlap, model.tiling.batch) == (512, 2 * model.reach, 1)
+    assert (model.tiling.tile, model.tiling.overlap, model.tiling.batch) == (4096, 2 * model.reach, 1)
+    small = load(small_run / run_folder.BEST, "cpu", memory_gb=0.1).tiling.tile
+    assert 128 < small < 4096
     given = load(small_run / run_folder.BEST, "cpu", tile=64, overlap=16, batch_size=3).tiling
     assert (given.tile, given.overlap, given.batch) == (64, 16, 3)
 

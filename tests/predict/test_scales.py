@@ -152,9 +152,9 @@ def test_the_scales_of_a_folder_are_kept_and_others_are_refused(small_run, tmp_p
     assert "scales [1.0, 0.5] instead of [1.0]" in capsys.readouterr().err
 
 
-def test_progress_counts_the_tiles_of_every_scale(small_run):
+def test_progress_counts_the_pixels_of_every_scale(small_run):
     model = load(small_run / run_folder.BEST, "cpu", scales=[2, 1, 0.25])
     model.tiling = Tiling(64, 32)
     counted: list[int] = []
-    model.predict(draw(2, (100, 200))[0], on_tiles=counted.append)
-    assert sum(counted) == model.count_tiles(100, 200) == 6 * 12 + 3 * 6 + 1
+    model.predict(draw(2, (100, 200))[0], on_pixels=counted.append)
+    assert sum(counted) == model.count_pixels(100, 200) == (6 * 12 + 3 * 6) * 64 * 64 + 32 * 64

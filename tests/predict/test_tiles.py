@@ -12,7 +12,7 @@ from monai.inferers import sliding_window_inference
 from scipy import ndimage
 from torch import nn
 
-from cracklab.predict.reach import measure_reach
+from cracklab.predict.reach import choose_tiling, measure_reach
 from cracklab.predict.tiles import GRID, Tiling, reflected, resize_rows, score_bands, tiled_probabilities
 
 RNG = np.random.default_rng(0)
@@ -49,6 +49,10 @@ def test_tiles_are_on_the_grid_and_overlap_enough_and_their_weights_add_up_to_1(
     assert all(start % GRID == 0 for start in starts)
     if len(starts) > 1:
         assert max(np.diff(starts)) <= length - tiling.overlap
+        shorter = -(-side // GRID) * GRID - (
+            length - GRID
+        )  # what shorter tiles would have to move on by, in as many steps
+        assert -(-shorter // GRID // (len(starts) - 1)) * GRID + tiling.overlap > length - GRID
     total = np.zeros(starts[-1] + length)
     for start, weight in zip(starts, tiling.weights(side), strict=True):
         assert (weight > 0).all()
@@ -145,3 +149,12 @@ def test_a_net_that_looks_at_the_whole_image_has_no_reach():
     wide = measure_reach(by_its_own_mean)
     assert wide is None or wide > 0
     assert measure_reach(score) is None
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 224), st.floats(10, 5000), st.integers(1, 4), st.floats(0.01, 64))
+def test_tiles_are_as_large_as_the_memory_allows(reach, bytes_per_px, batch, memory_gb):
+    tile = choose_tiling(reach, bytes_per_px, batch_size=batch, memory_gb=memory_gb).tile
+    needed = [side**2 * bytes_per_px * batch for side in (tile, tile + GRID)]
+    assert needed[0] <= memory_gb * 1e9 or tile <= 2 * reach + 128
+    assert needed[1] > memory_gb * 1e9 or tile == 4096

@@ -131,7 +131,7 @@ def test_a_run_gets_the_requested_arguments_then_its_overrides(study):
     arguments = arguments_of(study, run)
     assert arguments[:6] == [
         "--wandb.group=study",
-        "--wandb.job_type=bce",
+        "--wandb.name=study bce",
         f"--config={study.folder}/configs/0_x.yaml",
         "--data.root",
         "/d",

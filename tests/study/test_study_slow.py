@@ -18,6 +18,7 @@ from offline_runs import Offline
 from support import ROOT
 from test_kfold import TABLES, TINY
 
+import cracklab
 from cracklab import run_folder
 from cracklab.cli import main
 from cracklab.study.folder import Study
@@ -227,13 +228,16 @@ def test_wandb_shows_one_group_with_a_job_per_fold_and_a_summary(tmp_path):
     out = tmp_path / "cross"
     for fold in range(2):
         found = Offline(out / f"fold_{fold}")
-        assert (found.group, found.job_type) == ("cross", f"fold_{fold}")
-        assert found.summary["fold"] == fold
+        ((name, group, job_type, tags),) = found.identities
+        assert (name, group, job_type) == (f"quickstart combo seed 42 fold {fold}/2", "quickstart", "fold")
+        assert tags == ("combo", "TinyNet", "synthetic", f"cracklab {cracklab.__version__}")
+        assert found.config["fold"] == found.summary["fold"] == fold
         assert len(found.curve("val/iou")) == 2
         metrics = json.loads((out / f"fold_{fold}" / run_folder.TEST_METRICS).read_text())
         assert found.curve("test/iou") == pytest.approx([metrics["test/iou"]])
     summary = Offline(out)
-    assert (summary.group, summary.job_type) == ("cross", "summary")
+    ((name, group, job_type, _),) = summary.identities
+    assert (name, group, job_type) == ("cross summary", "quickstart", "summary")
     rows = {row["metric"]: row for row in csv.DictReader((out / "summary.csv").open())}
     for key in ("mean", "std", "low", "high"):
         assert summary.summary[f"test/iou/{key}"] == pytest.approx(float(rows["test/iou"][key]))

@@ -166,6 +166,23 @@ def test_summary_md_shows_mean_and_deviation_of_every_cell_and_all_runs(study):
     assert len([line for line in text.splitlines() if line.startswith("| loss=")]) == 12
 
 
+def test_intervals_of_summary_md_stay_in_the_range_of_their_metric(study):
+    """Two units: an interval of 25 standard errors leaves [0, 1], and the px."""
+    aggregate(study)
+    content = json.loads((study.folder / "summary.json").read_text())
+    rows = [
+        line for line in (study.folder / "summary.md").read_text().splitlines() if line.startswith(("| a ", "| b "))
+    ]
+    ends = {"test/iou": (0, 1), "test/hd95_px": (0, math.inf)}
+    for cell, row in zip(content["cells"], rows, strict=True):
+        for (name, (smallest, largest)), text in zip(ends.items(), row.split(" | ")[1:], strict=True):
+            low, high = (cell["metrics"][name][end] for end in ("low", "high"))
+            assert low < smallest  # the files have the interval as it is computed
+            shown = [float(number) for number in text[text.index("[") + 1 : text.index("]")].split(", ")]
+            assert shown == pytest.approx([smallest, min(high, largest)], abs=1e-4)
+    assert any(cell["metrics"]["test/iou"]["high"] > 1 for cell in content["cells"])
+
+
 def test_tables_depend_on_neither_order_nor_times(study, tmp_path):
     aggregate(study)
     again = tmp_path / "again"

@@ -1,0 +1,162 @@
+"""A plan: the settings of a training that follow from its data, where the configuration says `auto`.
+
+Each setting stays what the configuration says if it says anything else.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+SMALLEST_CROP, LARGEST_CROP = 256, 768
+"""Bounds of the side of a random crop, px."""
+WIDTHS = 32
+"""A crop is as long as this number of crack widths, so that a net sees more than a crack."""
+ROOM = 1.2
+"""Images are cropped if they are longer than a crop by this factor; crops of nearly the same size would differ by little."""
+PIXELS = 8 * 256**2
+"""Number of pixels in a batch that is chosen."""
+SMALLEST_BATCH, LARGEST_BATCH = 2, 16
+"""Bounds of the number of images in a batch that is chosen."""
+STEPS, EPOCHS = 1500, 40
+"""A training takes at least this number of steps, and sees each image at least this number of times."""
+VALIDATIONS = 50
+"""Largest number of validations in a training; the default patience, so that no run ends before its schedule."""
+FEW_STEPS, FEW_VALIDATION, FEW_TEST = 500, 10, 20
+"""Numbers of steps, of validation images and of test images below which a plan warns."""
+
+
+def validation_share(images: int) -> float:
+    """Return the share of the images that becomes validation: a tenth, and up to a fifth of fewer than 100 images.
+
+    Example:
+        >>> [round(images * validation_share(images)) for images in (10, 40, 70, 100, 300)]
+        [2, 8, 10, 10, 30]
+    """
+    return max(0.1, min(0.2, 10 / max(images, 1)))
+
+
+def crop_side(side: float, width_px: float) -> int | None:
+    """Return the side of random crops, px; None: whole images.
+
+    Args:
+        side: median of the shorter sides of the images, px.
+        width_px: of wide cracks, their 95th percentile, px.
+
+    Example:
+        >>> crop_side(320, 5), crop_side(3000, 20), crop_side(96, 2)
+        (256, 640, None)
+    """
+    wanted = np.clip(WIDTHS * width_px, SMALLEST_CROP, LARGEST_CROP)
+    crop = 32 * int(min(wanted, side / ROOM) // 32)
+    return crop if crop >= SMALLEST_CROP else None
+
+
+def batch_size(height: int, width: int) -> int:
+    """Return the number of images in a batch of images of this size, px.
+
+    Example:
+        >>> batch_size(96, 96), batch_size(256, 256), batch_size(640, 640)
+        (16, 8, 2)
+    """
+    fitting = np.clip(PIXELS / (height * width), SMALLEST_BATCH, LARGEST_BATCH)
+    return int(2 ** math.floor(math.log2(fitting)))
+
+
+def epochs(steps_per_epoch: float) -> int:
+    """Return the number of epochs of a training.
+
+    Example:
+        >>> epochs(4), epochs(100)
+        (375, 40)
+    """
+    return max(EPOCHS, math.ceil(STEPS / steps_per_epoch))
+
+
+def epochs_per_validation(number: int) -> int:
+    """Return after how many epochs a training of this number of epochs validates.
+
+    Example:
+        >>> epochs_per_validation(375), epochs_per_validation(40)
+        (8, 1)
+    """
+    return max(1, math.ceil(number / VALIDATIONS))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a training will do, whether planned or configured."""
+
+    train: int
+    """Number of training images, as for the next two."""
+    val: int
+    test: int
+    size: tuple[int, int]
+    """Median height and width of the training images, px."""
+    crop: int | None
+    """Side of the random crops, px."""
+    batch: int
+    """Number of images in a batch."""
+    epochs: int | None = None
+    """Number of epochs, as far as it is known, as are the next two."""
+    steps: int | None = None
+    validations: int | None = None
+    seconds: float | None = None
+    """Estimate of the time that the steps take."""
+
+    def lines(self) -> list[str]:
+        r"""Return the plan in a few lines, with what is too little.
+
+        Example:
+            >>> plan = Plan(32, 4, 4, (320, 480), 256, 8, epochs=375, steps=1500, validations=47, seconds=540)
+            >>> print("\n".join(plan.lines()))
+            plan: 32 training images of 480 x 320 px, random crops of 256 px, batches of 8
+              1,500 steps in 375 epochs, validated 47 times, about 9 minutes here
+              4 validation images are few to choose an epoch and a threshold by: `cracklab kfold` uses every image
+              4 test images are few to compare by: `cracklab kfold` tests on every image
+        """
+        crop = f"random crops of {self.crop} px, " if self.crop else ""
+        height, width = self.size
+        lines = [f"plan: {self.train} training images of {width} x {height} px, {crop}batches of {self.batch}"]
+        if self.steps is not None:
+            time = "" if self.seconds is None else f", about {as_minutes(self.seconds)} here"
+            lines.append(f"  {self.steps:,} steps in {self.epochs} epochs, validated {self.validations} times{time}")
+        return lines + [f"  {warning}" for warning in self.warnings()]
+
+    def warnings(self) -> list[str]:
+        """Return what is too little, and the remedy."""
+        found = []
+        if self.steps is not None and self.steps < FEW_STEPS:
+            found.append(
+                f"{self.steps} steps are few: leave trainer.max_epochs and max_steps out for at least {STEPS:,}"
+            )
+        if 0 < self.val < FEW_VALIDATION:
+            found.append(
+                f"{self.val} validation images are few to choose an epoch and a threshold by: `cracklab kfold` uses every image"
+            )
+        if 0 < self.test < FEW_TEST:
+            found.append(f"{self.test} test images are few to compare by: `cracklab kfold` tests on every image")
+        return found
+
+
+def as_minutes(seconds: float) -> str:
+    """Return a rough time in words.
+
+    Example:
+        >>> as_minutes(40), as_minutes(540), as_minutes(30000)
+        ('1 minute', '9 minutes', '8.3 hours')
+    """
+    minutes = max(1, round(seconds / 60))
+    return f"{minutes} minute{'s' * (minutes > 1)}" if minutes < 120 else f"{seconds / 3600:.1f} hours"
+
+
+def median_size(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """Return the medians of heights and of widths, px.
+
+    Example:
+        >>> median_size([(10, 20), (30, 20), (12, 24)])
+        (12, 20)
+    """
+    height, width = np.median(np.array(sizes), axis=0)
+    return int(height), int(width)

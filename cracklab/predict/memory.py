@@ -1,0 +1,46 @@
+"""Memory that a net needs for a tile."""
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+
+class PeakMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """A context that counts the bytes of all tensors that are made inside of it and still in use.
+
+    Attributes:
+        peak: largest number of bytes at one time.
+
+    Example:
+        >>> import torch
+        >>> with PeakMemory() as memory:
+        ...     small = torch.zeros(10) + torch.zeros(10)  # three at one time, of 40 bytes each
+        ...     large = torch.zeros(30)
+        >>> memory.peak
+        160
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.peak = self._now = 0
+        self._known: set[int] = set()
+
+    def __torch_dispatch__(self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run an operation and count the storage of its results."""
+        results = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(results):
+            if isinstance(tensor, Tensor) and (key := tensor.untyped_storage()._cdata) not in self._known:
+                size = tensor.untyped_storage().nbytes()
+                self._known.add(key)
+                self._now += size
+                self.peak = max(self.peak, self._now)
+                weakref.finalize(tensor.untyped_storage(), self._freed, key, size)
+        return results
+
+    def _freed(self, key: int, size: int) -> None:
+        self._known.discard(key)
+        self._now -= size

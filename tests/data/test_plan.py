@@ -1,0 +1,87 @@
+"""Batch, crops, validation images and epochs follow from the data where they are `auto`."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support import SMALLEST
+
+from cracklab.data import plan
+from cracklab.training.command import CrackCLI
+
+
+@given(st.integers(1, 20_000))
+def test_validation_is_a_tenth_and_more_of_a_small_data_set(images):
+    share = plan.validation_share(images)
+    assert 0.1 <= share <= 0.2
+    assert images * share >= min(10, 0.2 * images) - 1e-9
+    assert images < 100 or share == 0.1
+
+
+@given(st.floats(1, 20_000), st.floats(0, 200))
+def test_a_crop_leaves_room_and_is_on_the_grid_of_nets(side, width):
+    crop = plan.crop_side(side, width)
+    if crop is None:
+        assert side < 1.2 * 288
+    else:
+        assert crop % 32 == 0
+        assert 256 <= crop <= min(768, side / 1.2)
+        assert crop >= min(32 * width, 768, side / 1.2) - 32
+
+
+@given(st.integers(8, 10_000), st.integers(8, 10_000))
+def test_a_batch_holds_a_power_of_two_of_images_and_a_bounded_number_of_pixels(height, width):
+    batch = plan.batch_size(height, width)
+    assert batch in (2, 4, 8, 16)
+    assert batch * height * width <= 8 * 256**2 or batch == 2
+    assert 2 * batch * height * width > 8 * 256**2 or batch == 16
+
+
+@given(st.integers(1, 10_000))
+def test_a_training_has_enough_steps_and_epochs_and_fewer_validations_than_the_patience(per_epoch):
+    epochs = plan.epochs(per_epoch)
+    assert epochs >= 40
+    assert epochs * per_epoch >= 1500
+    assert epochs == 40 or (epochs - 1) * per_epoch < 1500
+    assert 20 <= epochs // plan.epochs_per_validation(epochs) <= 50
+
+
+def planned(tmp_path, *more):
+    """The configuration of a fit, after its plan and before it trains."""
+    cli = CrackCLI(
+        "fit", [*SMALLEST, "--data.batch_size=auto", "--trainer.max_epochs=null", "--out", str(tmp_path), *more]
+    )
+    cli.try_run()
+    return cli.config["fit"]
+
+
+def test_what_is_not_given_is_planned_printed_and_in_the_configuration(tmp_path, capsys):
+    config = planned(tmp_path / "run")
+    assert (
+        "plan: 10 training images of 32 x 32 px, batches of 10\n  1,500 steps in 1500 epochs, validated 50 times"
+        in (said := capsys.readouterr().out)
+    )
+    assert "  4 validation images are few" in said
+    chosen = (
+        config.trainer.max_epochs,
+        config.trainer.check_val_every_n_epoch,
+        config.data.batch_size,
+        config.data.train_crop,
+    )
+    assert chosen == (1500, 30, 10, None)
+
+
+def test_what_is_given_stays_and_too_few_steps_are_a_warning(tmp_path, capsys):
+    config = planned(tmp_path / "run", "--trainer.max_steps=7", "--data.batch_size=4", "--data.train_crop=16")
+    assert (config.trainer.max_epochs, config.trainer.check_val_every_n_epoch) == (None, 1)
+    assert (config.data.batch_size, config.data.train_crop) == (4, 16)
+    said = capsys.readouterr().out
+    assert "random crops of 16 px, batches of 4\n  7 steps in 4 epochs, validated 4 times" in said
+    assert "  7 steps are few: leave trainer.max_epochs and max_steps out for at least 1,500" in said
+
+
+@pytest.mark.parametrize(("sides", "crop", "batch"), [((640, 320), 256, 8), ((300, 300), None, 4)])
+def test_crops_follow_from_the_size_of_the_photos(make_data, sides, crop, batch):
+    data = make_data("synthetic", {"train": 12, "val": 1, "test": 1, "size": sides})
+    data.setup("fit")
+    assert (data.train_crop, data.batch_size) == (crop, batch)
+    assert next(iter(data.train_dataloader()))["image"].shape[2:] == ((crop, crop) if crop else (320, 320))

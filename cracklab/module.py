@@ -17,6 +17,7 @@ from cracklab.checkpoint import KEY, Payload, load_net, read_checkpoint
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.native import NativeSize
 from cracklab.errors import ConfigError, RunError
+from cracklab.finders import has_finder, plan_again
 from cracklab.freezing import Freezing
 from cracklab.logits import probabilities
 from cracklab.losses import External, Loss, build_loss
@@ -71,6 +72,10 @@ class CrackModule(pl.LightningModule):
         self.loss = loss if isinstance(loss, Loss) else External(loss, target=target)
         self.optimizer_factory, self.schedule = optimizer, schedule
         self.encoder_lr_factor = encoder_lr_factor
+        self.lr: float | None = None
+        """Learning rate that takes the place of the optimizer's, and is the highest of the schedule; Lightning's
+        `LearningRateFinder` sets it."""
+        self._searched = False
         self.freezing = Freezing(net, encoder_lr_factor, freeze_encoder_epochs, freeze_norm, weights)
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.compile_net, self.weights = compile, weights
@@ -98,6 +103,7 @@ class CrackModule(pl.LightningModule):
 
     def setup(self, stage: str) -> None:
         """Link the loss and the data, and set the memory format of the net."""
+        self._searched = False
         self.net.to(memory_format=self.memory_format)
         data = getattr(self.trainer, "datamodule", None)
         self.evaluator.class_names = self.native_evaluator.class_names = getattr(data, "class_names", None)
@@ -117,11 +123,14 @@ class CrackModule(pl.LightningModule):
             self.net.compile()
 
     def on_fit_start(self) -> None:
-        """Initialise the net from `weights`, unless the run is resumed from its own checkpoint.
+        """Plan the steps after Lightning's searches; initialise the net from `weights`, unless the run is resumed.
 
         Raises:
             RunError: for a checkpoint that cannot be read, or that is of another net.
         """
+        if has_finder(self.trainer):
+            self._searched = True
+            plan_again(self.trainer)
         if self.weights is None or self.trainer.ckpt_path is not None:
             return
         self.load_weights(self.weights, read_checkpoint(self.weights))
@@ -177,21 +186,27 @@ class CrackModule(pl.LightningModule):
         self.freezing.drop_gradients(self.current_epoch)
 
     def configure_optimizers(self) -> Any:
-        """Return the optimizer over one or two parameter groups, and the schedule over all steps."""
+        """Return the optimizer over one or two parameter groups, and the schedule over all steps.
+
+        Lightning's searches run without a schedule; it is planned after them.
+        """
         optimizer = self.build_optimizer()
+        if has_finder(self.trainer) and not self._searched:
+            return optimizer
         scheduler = self.schedule(optimizer, int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def build_optimizer(self) -> Optimizer:
         """Return the optimizer over net and loss; the encoder may have its own learning rate."""
         encoder = getattr(self.net, "encoder", None)
-        return build_optimizer(self.optimizer_factory, self.parameters(), encoder, self.encoder_lr_factor)
+        return build_optimizer(self.optimizer_factory, self.parameters(), encoder, self.encoder_lr_factor, self.lr)
 
     # -- evaluation -------------------------------------------------------------------------------------------------
 
     def on_validation_epoch_start(self) -> None:
         """Start new rows; compute the costly scores every n epochs, in the last epoch, and outside of fit."""
-        every, last = self.evaluation.surface_every_n_epochs, self.current_epoch + 1 == self.trainer.max_epochs
+        every, steps = self.evaluation.surface_every_n_epochs, self.trainer.global_step
+        last = self.current_epoch + 1 == self.trainer.max_epochs or steps == self.trainer.max_steps
         fitting = self.trainer.state.fn == "fit"
         self._tuning = fitting and not self.trainer.sanity_checking and self.tuner is not None
         self._start_rows(costly=not fitting or last or (self.current_epoch + 1) % every == 0)

@@ -12,6 +12,7 @@ def build_optimizer(
     parameters: Iterable[nn.Parameter],
     encoder: nn.Module | None,
     encoder_lr_factor: float,
+    lr: float | None = None,
 ) -> Optimizer:
     """Build an optimizer over one parameter group, or over two if the encoder has its own learning rate.
 
@@ -20,6 +21,7 @@ def build_optimizer(
         parameters: those of net and loss.
         encoder: of the net; None: it has none.
         encoder_lr_factor: learning rate of the encoder relative to the rest; 0: the encoder is frozen.
+        lr: learning rate in place of that of the factory.
 
     Example:
         >>> from torch.optim import SGD
@@ -29,9 +31,14 @@ def build_optimizer(
         [0.5, 0.05]
     """
     if encoder is None or encoder_lr_factor in (0, 1):
-        return factory([parameter for parameter in parameters if parameter.requires_grad])
-    apart = {id(parameter) for parameter in encoder.parameters()}
-    rest = [parameter for parameter in parameters if id(parameter) not in apart]
-    optimizer = factory([{"params": rest}, {"params": list(encoder.parameters())}])
-    optimizer.param_groups[1]["lr"] *= encoder_lr_factor
+        optimizer = factory([parameter for parameter in parameters if parameter.requires_grad])
+    else:
+        apart = {id(parameter) for parameter in encoder.parameters()}
+        rest = [parameter for parameter in parameters if id(parameter) not in apart]
+        optimizer = factory([{"params": rest}, {"params": list(encoder.parameters())}])
+    if lr is not None:
+        for group in optimizer.param_groups:
+            group["lr"] = lr
+    for group in optimizer.param_groups[1:]:
+        group["lr"] *= encoder_lr_factor
     return optimizer

@@ -38,6 +38,12 @@ def filter_warnings() -> None:
     for name in ("utilities.rank_zero", "accelerators.cuda", "trainer.connectors.checkpoint_connector"):
         logging.getLogger(f"lightning.pytorch.{name}").setLevel(logging.WARNING)
     logging.getLogger("lightning.fabric.utilities.seed").setLevel(logging.WARNING)
+    logging.getLogger("lightning.pytorch.trainer.connectors.signal_connector").addFilter(_is_no_sigterm)
+
+
+def _is_no_sigterm(record: logging.LogRecord) -> bool:
+    """Return whether a line of Lightning is about anything but SIGTERM, after which fit says itself how it goes on."""
+    return "SIGTERM" not in record.getMessage()
 
 
 def _as_line(

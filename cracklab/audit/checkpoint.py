@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from jsonargparse import ActionConfigFile  # type: ignore[attr-defined]  # not listed in its __all__
 
-from cracklab import config_files, run_folder
+from cracklab import config_files, plugins, run_folder
 from cracklab.audit.labelled import Labelled, one_class
 from cracklab.audit.options import AuditOptions, keep_list
 from cracklab.config_parser import ConfigParser
@@ -31,6 +31,8 @@ IMAGES = "images.json"
 
 def parse(args: Sequence[str], description: str) -> tuple[Labelled, Path, AuditOptions]:
     """Read the data of a configuration, and predict it."""
+    imported, others = plugins.take(args)
+    nets = plugins.import_nets(imported)
     parser = ConfigParser(prog="cracklab audit", description=description, allow_abbrev=False)
     parser.add_argument("-c", "--config", action=ActionConfigFile, help="a configuration; its data section counts")
     parser.add_class_arguments(CrackDataModule, "data")
@@ -38,14 +40,15 @@ def parse(args: Sequence[str], description: str) -> tuple[Labelled, Path, AuditO
     parser.add_argument("--out", type=str, required=True, help="folder of the results")
     parser.add_argument("--device", type=str | None, default=None, help="cpu, cuda, cuda:1, mps")
     parser.add_argument("--trust", nargs="+", type=str, default=[], help="class paths of nets of your own")
+    parser.add_argument(f"--{plugins.KEY}", type=str, help=plugins.HELP)
     AuditOptions.add_to(parser.add_argument)
     parser.arguments = args
-    parsed = parser.parse_args(config_files.replace(args, config_files.data_section))
+    parsed = parser.parse_args(config_files.replace(others, config_files.data_section))
     options = AuditOptions.of(parsed)
     out = output_folder(parsed.out)
     data: CrackDataModule = parser.instantiate_classes(parsed).data
     keep_list(out, data.exclude)
-    predictor = load([checkpoint_file(path) for path in parsed.ckpt_path], parsed.device, trust=parsed.trust)
+    predictor = load([checkpoint_file(path) for path in parsed.ckpt_path], parsed.device, trust=[*parsed.trust, *nets])
     return labelled_by_checkpoint(data, predictor, out), out, options
 
 

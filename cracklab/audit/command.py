@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from cracklab.audit.options import DEFAULT_FOLDER, AuditOptions, keep_list
 from cracklab.command_parser import CommandParser
 from cracklab.files import output_folder
+from cracklab.plugins import HELP, KEY, import_nets
 from cracklab.warning_filters import filter_warnings
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def parser(command: str = "audit") -> CommandParser:
     arguments.add_argument(
         "--ckpt_path", metavar="CKPT", help="in place of KFOLD, with --config or --data.*: see above"
     )
+    arguments.add_argument(f"--{KEY}", action="append", default=[], metavar="FILE", dest="imported", help=HELP)
     AuditOptions.add_to(arguments.add_argument)
     return arguments
 
@@ -55,6 +57,7 @@ def _of_kfold(args: Sequence[str]) -> tuple["Labelled", Path, AuditOptions]:
     options = AuditOptions.of(parsed)
     from cracklab.audit.kfold import labelled_of_kfold
 
+    import_nets(parsed.imported)
     labelled = labelled_of_kfold(parsed.folder)
     out = parsed.out or output_folder(f"{parsed.folder}/{DEFAULT_FOLDER}")
     keep_list(out, labelled.exclude)

@@ -102,12 +102,12 @@ class Checkpoints(Checkpoint):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write last.ckpt, and link best.ckpt to it if this epoch is the best."""
         epoch = trainer.fit_loop.epoch_progress.current.ready
-        due = epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs or trainer.should_stop
-        last, best = self.path(trainer, run_folder.LAST), self.path(trainer, run_folder.BEST)
-        if due:
-            trainer.save_checkpoint(last)
-            if self._improved and trainer.is_global_zero and last.is_file():
-                _link(last, best)
+        last = epoch == trainer.max_epochs or trainer.global_step == trainer.max_steps or trainer.should_stop
+        newest, best = self.path(trainer, run_folder.LAST), self.path(trainer, run_folder.BEST)
+        if last or epoch % self.every_n_epochs == 0:
+            trainer.save_checkpoint(newest)
+            if self._improved and trainer.is_global_zero and newest.is_file():
+                _link(newest, best)
         elif self._improved:
             trainer.save_checkpoint(best)
         self._improved = False

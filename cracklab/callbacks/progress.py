@@ -50,6 +50,13 @@ class Progress(RichProgressBar):
         seconds = (self._last - trainer.global_step) * (time.monotonic() - self._began) / done
         return duration(seconds)
 
+    def num_epochs(self, trainer: pl.Trainer) -> int | None:
+        """Return the number of epochs that will have begun at the last step, which `trainer.max_steps` may limit."""
+        if math.isinf(self._last):
+            return trainer.max_epochs
+        steps = math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
+        return math.ceil(self._last / max(1, steps))
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Print the epoch's line unless there is a terminal."""
         super().on_train_epoch_end(trainer, pl_module)
@@ -59,11 +66,11 @@ class Progress(RichProgressBar):
             or (self._console is not None and self._console.is_terminal)
         ):
             return
-        metrics = trainer.callback_metrics
+        metrics, ready = trainer.callback_metrics, trainer.fit_loop.epoch_progress.current.ready
         values = "  ".join(
             f"{name} {float(metrics[name]):.4f}" for name in ("train/loss", "val/loss", "val/iou") if name in metrics
         )
         print(
-            f"epoch {trainer.fit_loop.epoch_progress.current.ready}/{trainer.max_epochs}  {values}  left {self.time_left(trainer)}",
+            f"epoch {ready}/{self.num_epochs(trainer)}  {values}  left {self.time_left(trainer)}",
             flush=True,
         )

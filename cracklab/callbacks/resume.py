@@ -31,6 +31,8 @@ class ExactResume(pl.Callback):
             return
         loops = checkpoint["loops"]["fit_loop"]
         epochs_begun = loops["epoch_progress"]["current"]["ready"]
+        if not epochs_begun:  # what a search of a learning rate or a batch size keeps before the first epoch
+            return
         batches = loops["epoch_loop.batch_progress"]
         if batches["is_last_batch"]:
             resume(epoch=epochs_begun, batches=0)

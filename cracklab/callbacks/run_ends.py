@@ -1,5 +1,6 @@
 """The two ends of a run: what fit writes and prints first, and what it prints last."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from jsonargparse import Namespace
 from lightning.pytorch.cli import LightningArgumentParser, SaveConfigCallback
 from torch import nn
 
-from cracklab import run_folder
+from cracklab import plugins, run_folder
 from cracklab.callbacks.checkpoints import Checkpoints
 from cracklab.callbacks.environment import write_environment
 from cracklab.files import write_text
@@ -82,19 +83,23 @@ class RunStart(SaveConfigCallback):
                 print(_net_size(pl_module.net), flush=True)
 
 
-def next_steps(trainer: pl.Trainer, net: str) -> str:
+def next_steps(trainer: pl.Trainer, net: str, imported: Sequence[str] = ()) -> str:
     """Return the best score of a finished fit, the places of its results, and the commands that follow.
 
     Args:
         trainer: after fit.
         net: class path of the net; predict has to be told to trust one of your own.
+        imported: files and modules of your own that the run imported.
     """
     folder = _relative(Path(trainer.default_root_dir))
     checkpoints = next((c for c in trainer.callbacks if isinstance(c, Checkpoints)), None)  # type: ignore[attr-defined]  # set by Lightning's callback connector
     if checkpoints is None or not checkpoints.best_model_path:
+        last = folder / run_folder.LAST
+        if last.is_file():
+            return f"no validation chose a checkpoint as the best; the last one is {last}"
         return f"no checkpoint was written; tables are in {folder}"
     best = folder / run_folder.BEST
-    trust = "" if is_known(net) else f" --trust {net}"
+    trust = "" if is_known(net) else f" {plugins.trusting(net, imported)}"
     lines = [
         f"best {checkpoints.monitor}: {checkpoints.best:.4f} in epoch {(checkpoints.best_epoch or 0) + 1} of {trainer.current_epoch}",
         f"checkpoint: {best}",
@@ -106,10 +111,10 @@ def next_steps(trainer: pl.Trainer, net: str) -> str:
     return "\n".join(lines)
 
 
-def stopped(trainer: pl.Trainer) -> str:
-    """Return the message after Ctrl-C: what is kept, and how a fit goes on."""
+def stopped(trainer: Any) -> str:
+    """Return the message after Ctrl-C or SIGTERM: what is kept, and how a fit goes on."""
     folder = _relative(Path(trainer.default_root_dir))
-    if trainer.state.fn != "fit" or not (folder / run_folder.LAST).exists():
+    if trainer.state.fn != "fit" or trainer.fast_dev_run or not (folder / run_folder.LAST).exists():
         return "stopped: finished files are kept"
     last = folder / run_folder.LAST
     return f"stopped: go on with cracklab fit --config {folder / run_folder.CONFIG} --ckpt_path {last} --out {folder}"

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from jsonargparse import ActionConfigFile  # type: ignore[attr-defined]  # not listed in its __all__
 
-from cracklab import config_files, pictures
+from cracklab import config_files, pictures, plugins
 from cracklab.check.examine import CheckReport, ExaminedPair, examine_data
 from cracklab.check.summary import plan_of, summarise
 from cracklab.config_parser import ConfigParser
@@ -39,6 +39,9 @@ def run(command: str, args: Sequence[str]) -> int:
         1 if there are faults, which would spoil training; else 0.
     """
     filter_warnings()
+    imported, others = plugins.take(args)
+    plugins.search_start_folder()
+    plugins.import_all(imported)
     parser = ConfigParser(prog="cracklab check", description=__doc__, allow_abbrev=False)
     parser.add_argument(
         "-c", "--config", action=ActionConfigFile, help="a configuration; later ones override earlier ones"
@@ -46,8 +49,9 @@ def run(command: str, args: Sequence[str]) -> int:
     parser.add_class_arguments(CrackDataModule, "data")
     parser.add_argument("--out", type=str | None, default=None, help="folder for check.txt, check.json and sheet.png")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(f"--{plugins.KEY}", type=str, help=plugins.HELP)
     parser.arguments = args
-    parsed = parser.parse_args(config_files.replace(args, config_files.data_section))
+    parsed = parser.parse_args(config_files.replace(others, config_files.data_section))
     out = None if parsed.out is None else output_folder(parsed.out)
     data: CrackDataModule = parser.instantiate_classes(parsed).data
     report = examine_data(data)

@@ -1,13 +1,15 @@
 """Keys of caches: a hash of everything that the cached arrays are made from.
 
 Code counts by its syntax tree without docstrings, so that a comment or a docstring discards no cache, and no version has to
-be raised by hand. The code of layouts in other packages does not count: empty the cache folder after changing one.
+be raised by hand. So does the file of a layout outside of cracklab, but nothing that it imports.
 """
 
 import ast
 import hashlib
+import io
 import os
 import pickle
+import sys
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -38,6 +40,8 @@ def pairs_key(records: Sequence[Record], layout: Layout, transform: EvalTransfor
     """Return the key of prepared pairs: their files (path, time, size), the settings, and the code that reads them."""
     digest = hashlib.sha256(pickle.dumps((layout, transform)))
     digest.update(_code_digest(PACKAGE, READING))
+    for file in _own_files(layout):
+        digest.update(_code_digest(file.parent, (file.name,)))
     for record in records:
         for path in layout.files(record):
             state = os.stat(path)
@@ -50,6 +54,29 @@ def maps_key(key: str, data: CrackDataset) -> str:
     """Return the key of the target maps of a data set whose prepared pairs have this key."""
     settings = repr((data.positions, data.maps, data.map_options))
     return hashlib.sha256(key.encode() + settings.encode() + _code_digest(PACKAGE, MAPPING)).hexdigest()[:24]
+
+
+class _Layouts(pickle.Pickler):
+    """Finds the layouts in an object, at any depth."""
+
+    def __init__(self) -> None:
+        super().__init__(io.BytesIO())
+        self.found: list[Layout] = []
+
+    def persistent_id(self, obj: object) -> None:
+        """Keep a layout; pickle calls this for every object."""
+        if isinstance(obj, Layout):
+            self.found.append(obj)
+
+
+def _own_files(layout: Layout) -> list[Path]:
+    """Return the source files of the classes of a layout, and of those in it, that are outside of cracklab."""
+    layouts = _Layouts()
+    layouts.dump(layout)
+    modules = {cls.__module__ for one in layouts.found for cls in type(one).__mro__} - {"builtins"}
+    files = {getattr(sys.modules.get(name), "__file__", None) for name in modules}
+    paths = sorted(Path(file) for file in files if file)
+    return [path for path in paths if path.suffix == ".py" and not path.is_relative_to(PACKAGE)]
 
 
 @cache

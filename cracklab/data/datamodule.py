@@ -42,7 +42,7 @@ from cracklab.data.sampler import EpochSampler
 from cracklab.data.samples import Problem, Record, Side, Splits, raise_faults, with_ids
 from cracklab.data.statistics import Statistics, mask_statistics
 from cracklab.data.transform import MEAN, STD, Coverage, Deviations, EvalTransform, Levels
-from cracklab.errors import ConfigError, DataError
+from cracklab.errors import ConfigError, DataError, RunError
 
 T = TypeVar("T")
 
@@ -169,7 +169,7 @@ class CrackDataModule(pl.LightningDataModule):
         check_options(map_options or {})
         self.layout, self.root = layout, Path(root or ".").expanduser()
         self._chosen = batch_size == "auto", train_crop == "auto"
-        self.batch_size = plan.SMALLEST_BATCH if batch_size == "auto" else batch_size
+        self.batch_size = self._given_batch_size = plan.SMALLEST_BATCH if batch_size == "auto" else batch_size
         self.train_crop = None if train_crop == "auto" else train_crop
         self.eval_batch_size, self.repeat, self.num_workers = eval_batch_size, repeat, num_workers
         self.split_plan = SplitPlan(
@@ -212,6 +212,7 @@ class CrackDataModule(pl.LightningDataModule):
             if any(self._chosen):
                 self.train_crop, batch = self.choose(self.size, self.statistics.width_px_p95)
                 self.batch_size = min(batch, max(len(self.splits.train), 2)) if self._chosen[0] else batch
+            self._given_batch_size = self.batch_size
 
     def choose(self, size: tuple[int, int], width_px: float) -> tuple[int | None, int]:
         """Return the side of the random crops, px, and the number of images in a batch: as given, or chosen where they are `auto`.
@@ -306,6 +307,21 @@ class CrackDataModule(pl.LightningDataModule):
     def resume(self, epoch: int, batches: int) -> None:
         """Let the next training data loader start in the middle of an epoch, after this number of batches."""
         self._resume = epoch, batches
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the batch size for a checkpoint, if it was searched by Lightning's `BatchSizeFinder`."""
+        return {} if self.batch_size == self._given_batch_size else {"batch_size": self.batch_size}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore a batch size that was searched; a resumed run keeps it.
+
+        Raises:
+            RunError: if it is no positive number.
+        """
+        size = state_dict.get("batch_size")
+        if type(size) is not int or size < 1:
+            raise RunError(f"the batch size in the checkpoint is {size!r}: give one that `cracklab fit` wrote")
+        self.batch_size = size
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """Return the data loader of augmented training samples, in an order that depends on (seed, epoch) only."""

@@ -9,7 +9,7 @@ from glob import escape
 from cracklab.command_parser import CommandParser
 from cracklab.errors import RunError
 from cracklab.files import naming, output_folder, remove_leftovers
-from cracklab.predict.options import TRUST
+from cracklab.predict.options import add_trust, trusted
 from cracklab.warning_filters import filter_warnings
 from cracklab.weights import checkpoint_file
 
@@ -26,7 +26,7 @@ def parser(command: str = "export") -> CommandParser:
     arguments.add_argument(
         "--out", type=output_folder, required=True, help="folder of the bundle; it must be new or empty"
     )
-    arguments.add_argument("--trust", action="append", default=[], metavar="CLASS", help=TRUST)
+    add_trust(arguments)
     return arguments
 
 
@@ -40,7 +40,7 @@ def run(command: str, args: Sequence[str]) -> int:
     from cracklab.export.model import OPSET, ExportError
     from cracklab.predict.trained_model import restore
 
-    model = restore(options.ckpt_path, options.trust)
+    model = restore(options.ckpt_path, trusted(options))
     temporary = options.out.absolute().with_name(f".{options.out.name}.{os.getpid()}")
     remove_leftovers(temporary.parent, escape(options.out.name), FILES)
     try:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from cracklab.command_parser import CommandParser
 from cracklab.losses.base import LOSSES, build_loss, parameters_of, required_parameters
+from cracklab.plugins import HELP, KEY, import_all
 
 
 def run(command: str, arguments: Sequence[str]) -> int:
@@ -28,7 +29,10 @@ def run(command: str, arguments: Sequence[str]) -> int:
     parser = CommandParser(command, "List the registered losses.")
     parser.add_argument("names", nargs="*", metavar="NAME", help="losses to list (default: all)")
     parser.add_argument("--health", action="store_true", help="a table of how they behave on drawn cracks")
+    parser.add_argument(f"--{KEY}", action="append", default=[], metavar="FILE", dest="imported", help=HELP)
     options = parser.parse(arguments)
+    LOSSES.fill()
+    import_all(options.imported)
     names = options.names or list(LOSSES)
     print(health_table(names) if options.health else "\n".join(describe(name) for name in names))
     return 0

@@ -6,6 +6,7 @@ The torchmetrics classes are in `cracklab.metrics.torchmetrics`, because torchme
 from cracklab.metrics.boundary import boundary_iou
 from cracklab.metrics.curves import best_threshold
 from cracklab.metrics.evaluator import Evaluator
+from cracklab.metrics.image_scores import register_score
 from cracklab.metrics.protocols import PROTOCOLS, run_protocol, run_protocols
 from cracklab.metrics.surface import hausdorff95
 
@@ -15,6 +16,7 @@ __all__ = [
     "best_threshold",
     "boundary_iou",
     "hausdorff95",
+    "register_score",
     "run_protocol",
     "run_protocols",
 ]

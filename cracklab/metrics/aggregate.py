@@ -10,12 +10,10 @@ from cracklab.metrics.curves import average_precision
 from cracklab.metrics.key import MetricKey
 from cracklab.metrics.overlap import BINARY, COUNTS, RATIOS
 from cracklab.metrics.rows import Row, mean
-from cracklab.metrics.scores import SCORES
+from cracklab.metrics.scores import NULLABLE, SCORES
 
 SUMS = ("hd95_px_empty", "empty_truth", "empty_pred")
 """Columns that say whether an image is of a kind: their sum is the number of such images."""
-NULLABLE = {*SCORES, "crack_share", "width_px", "boundary_share", "false_positive_px", "hd95_mm", "hd100_mm", "asd_mm"}
-"""Columns in which None means that the image has nothing to measure; such images are in no mean."""
 
 
 def aggregate(rows: Sequence[Row]) -> dict[str, float | None]:
@@ -54,7 +52,7 @@ def aggregate(rows: Sequence[Row]) -> dict[str, float | None]:
         elif name in BINARY:
             result[str(replace(key, image=True))] = mean(values)
         else:
-            result[column] = mean(values) if name in NULLABLE or None not in values else None
+            result[column] = mean(values) if name in SCORES or name in NULLABLE or None not in values else None
     return result
 
 

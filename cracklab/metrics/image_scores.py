@@ -1,23 +1,32 @@
 """The costly scores of one class of one image, in groups that can be switched off."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from typing import Literal, TypeVar
 
 import numpy as np
 
+from cracklab.errors import ConfigError
 from cracklab.geometry.masks import Mask
 from cracklab.metrics.bands import by_width
 from cracklab.metrics.boundary import image_boundary_iou
+from cracklab.metrics.key import MetricKey
 from cracklab.metrics.options import EvaluationOptions
 from cracklab.metrics.overlap import BINARY
 from cracklab.metrics.pairs import Pair
-from cracklab.metrics.scores import SCORES_OF, empty_distance, empty_score
+from cracklab.metrics.scores import OTHER_COLUMNS, SCORES, SCORES_OF, Score, empty_distance, empty_score
 from cracklab.metrics.skeleton import line_counts, skeleton_scores
 from cracklab.metrics.surface import distance_histogram, edges, image_hausdorff95, surface
 from cracklab.metrics.topology import topology
 
 Values = dict[str, float | None]
+ScoreFunction = Callable[[Mask, Mask], float | None]
+"""From prediction and truth of one class of one image, (H, W) bool, to a score; None if there is nothing to measure."""
+F = TypeVar("F", bound=ScoreFunction)
+ONE_CLASS = ("skeleton", "topology", "bands")
+"""Groups that are left out by default if there are several classes."""
 
 
 def image_scores(pred: Mask, target: Mask, options: EvaluationOptions, several: bool = False) -> Values:
@@ -40,7 +49,9 @@ def image_scores(pred: Mask, target: Mask, options: EvaluationOptions, several: 
         (3.0, 0.867)
     """
     pair = Pair(pred, target)
-    groups = (("surface", "boundary") if several else tuple(GROUPS)) if options.groups is None else options.groups
+    groups = options.groups
+    if groups is None:
+        groups = [name for name in GROUPS if not (several and name in ONE_CLASS)]
     values: Values = {}
     for name in groups:
         values |= GROUPS[name](pair, options)
@@ -114,7 +125,7 @@ def _bands(pair: Pair, options: EvaluationOptions) -> Values:
     return by_width(pair)
 
 
-GROUPS: Mapping[str, Callable[[Pair, EvaluationOptions], Values]] = {
+GROUPS: dict[str, Callable[[Pair, EvaluationOptions], Values]] = {
     "surface": _surface,
     "boundary": _boundary,
     "skeleton": _skeleton,
@@ -127,3 +138,57 @@ GROUPS: Mapping[str, Callable[[Pair, EvaluationOptions], Values]] = {
 def _empty_scores(pair: Pair, options: EvaluationOptions, group: str) -> Values:
     distance = empty_distance(pair.target.shape, options.empty)
     return {name: empty_score(name, both=all(pair.empty), distance_px=distance) for name in SCORES_OF[group]}
+
+
+def register_score(
+    name: str,
+    better: Literal["higher", "lower", "one"] = "higher",
+    empty: Literal["ratio", "distance", "truth"] = "ratio",
+) -> Callable[[F], F]:
+    """Return a decorator that adds a function of prediction and truth to the scores of every evaluation.
+
+    Its mean over images is `val/NAME` and `test/NAME`, and `per_image.csv` has its column. It is a costly score in a group of
+    its own name, see `EvaluationOptions`.
+
+    Args:
+        name: of the score.
+        better: see `Score`.
+        empty: policy for empty masks, see `Score`; with `ratio` and `distance` the function gets no empty mask, with `truth`
+            no empty truth.
+
+    Raises:
+        ConfigError: if the name belongs to another score, or is not one word.
+
+    Example:
+        >>> @register_score("width_px", better="lower")
+        ... def width(pred, target):
+        ...     return 1.0
+        Traceback (most recent call last):
+        cracklab.errors.ConfigError: 'width_px' is the name of another score or column: rename the score
+    """
+    if not name.isidentifier() or MetricKey.parse(name).name != name:
+        raise ConfigError(f"the score {name!r} cannot be told from a suffix: give one word, such as 'area_error'")
+    if name in SCORES or name in GROUPS or name in OTHER_COLUMNS or name.startswith("n_"):
+        raise ConfigError(f"{name!r} is the name of another score or column: rename the score")
+
+    def decorate(function: F) -> F:
+        SCORES[name], SCORES_OF[name] = Score(better, empty), (name,)
+        GROUPS[name] = partial(_own, name, function)
+        return function
+
+    return decorate
+
+
+def _own(name: str, function: ScoreFunction, pair: Pair, options: EvaluationOptions) -> Values:
+    policy = SCORES[name].empty
+    if policy == "truth" and pair.empty[1]:
+        return {name: None}
+    if policy != "truth" and any(pair.empty):
+        return _empty_scores(pair, options, name)
+    try:
+        value = function(pair.pred, pair.target)
+        number = math.nan if value is None else float(value)
+    except Exception as error:  # code of the user's own
+        said = " ".join(str(error).split())[:300]
+        raise ConfigError(f"the score {name!r} fails ({type(error).__name__}: {said}): correct its function") from error
+    return {name: number if math.isfinite(number) else None}

@@ -59,7 +59,7 @@ SCORES = {
 """Scores of one image by name. `betti0_error` needs no policy: an empty mask has 0 components."""
 
 
-SCORES_OF = {
+SCORES_OF: dict[str, tuple[str, ...]] = {
     "surface": ("hd95_px", "hd100_px", "asd_px", "surface_dice", "boundary_f1"),
     "boundary": ("boundary_iou",),
     "skeleton": ("cl_dice", "cl_iou", "skeleton_precision", "skeleton_recall"),
@@ -67,6 +67,14 @@ SCORES_OF = {
     "bands": (),
 }
 """Names of the scores of each costly group, in the order of their columns."""
+
+NULLABLE = {"crack_share", "width_px", "boundary_share", "false_positive_px", "hd95_mm", "hd100_mm", "asd_mm"}
+"""Columns beside the scores in which None means that the image has nothing to measure; such images are in no mean."""
+OTHER_COLUMNS = NULLABLE | {
+    "id", "group", "source", "scale", "mm_per_px", "loss", "images", "threshold", "average_precision", "seen_share", "histogram",
+    "tp", "fp", "fn", "tn", "empty_truth", "empty_pred", "hd95_px_empty",
+}  # fmt: skip
+"""All columns and metrics that are no scores: names that no score can have."""
 
 
 def empty_score(name: str, *, both: bool, distance_px: float = 0.0) -> float:

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cracklab import config_files
+from cracklab import config_files, plugins
 from cracklab.command_parser import CommandParser
 from cracklab.errors import ConfigError
 from cracklab.registry import nearest
@@ -55,6 +55,7 @@ def parser(command: str = "models") -> CommandParser:
     )
     arguments.add_argument("--size", type=int, default=512, help="height and width of the image, px (default: 512)")
     arguments.add_argument("--channels", type=int, help="channels of the image (default: those of the configuration)")
+    arguments.add_argument(f"--{plugins.KEY}", metavar="FILE", help=plugins.HELP)
     return arguments
 
 
@@ -71,7 +72,10 @@ def run(command: str, arguments: Sequence[str]) -> int:
     Raises:
         ConfigError: for an unknown name or option, or a configuration without a net.
     """
-    options = parser(command).parse(arguments)
+    imported, others = plugins.take(arguments)
+    options = parser(command).parse(others)
+    plugins.search_start_folder()
+    plugins.import_all(imported)
     for name in ("size", "channels"):
         value = getattr(options, name)
         if value is not None and value < 1:

@@ -150,7 +150,8 @@ def _known_net(path: str, arguments: Mapping[str, Any]) -> Callable[..., Any]:
         return builders[builders.index(found)]
     raise RunError(
         f"the class {_short(path)[1:-1]} is none of the nets that a checkpoint may name (those of {', '.join(PACKAGES)}): if "
-        "you trust the checkpoint and this class, give --trust with its path, or trust=[...] in Python"
+        "it is yours, give --import with the file that defines it; if it is of an installed package that you trust, give "
+        "--trust with its path; in Python, trust=[...]"
     )
 
 
@@ -190,7 +191,9 @@ def _import(path: str) -> Callable[..., Any]:
     try:
         return getattr(import_module(module), name)  # type: ignore[no-any-return]  # a module's attribute may be anything
     except (ImportError, AttributeError, ValueError) as error:
-        raise RunError(f"the trusted class {path} cannot be imported ({error}): install its package here") from error
+        raise RunError(
+            f"the trusted class {path} cannot be imported ({error}): install its package here, or give the file that defines it with --import"
+        ) from error
 
 
 def _fitted(make: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from cracklab.files import output_folder, remove_leftovers
 from cracklab.predict import settings as folder_settings
 from cracklab.predict.annotation_files import WRITERS
 from cracklab.predict.annotations import FORMS, Annotations
-from cracklab.predict.options import add_model_options
+from cracklab.predict.options import add_model_options, trusted
 from cracklab.predict.prediction import SUFFIXES, Kind, is_done, output_files
 from cracklab.predict.predictor import Predictor, load
 from cracklab.predict.scales import parse_scales
@@ -110,7 +110,7 @@ def run(command: str, args: Sequence[str]) -> int:
         batch_size=options.batch_size,
         memory_gb=options.memory_gb,
         scales=options.scales,
-        trust=options.trust,
+        trust=trusted(options),
     )
     settings = folder_settings.settings_of(options.out, predictor, options.tile, options.overlap)
     predictor.tiling = Tiling(settings["tile"], settings["overlap"], predictor.batch_size)

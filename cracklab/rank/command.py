@@ -16,7 +16,7 @@ from cracklab.errors import DataError
 from cracklab.files import output_folder, remove_leftovers, write_image
 from cracklab.pictures import side_by_side, stack_rows
 from cracklab.predict.command import one_line
-from cracklab.predict.options import add_model_options
+from cracklab.predict.options import add_model_options, trusted
 from cracklab.predict.predictor import Predictor, load
 from cracklab.progress import Progress
 from cracklab.rank.score import Floats, by_gain, crack_weight, look
@@ -51,7 +51,7 @@ def run(command: str, args: Sequence[str]) -> int:
     check_limit(options.max_megapixels)
     labelled = find_photos(options.labelled, options.out, "--labelled") if options.labelled else []
     photos = unlabelled(find_photos(options.photos, options.out, "PHOTOS"), labelled)
-    predictor = load(options.ckpt_path, options.device, trust=options.trust)
+    predictor = load(options.ckpt_path, options.device, trust=trusted(options))
     remove_leftovers(options.out)
     seen = examine(photos, labelled, predictor, options.max_megapixels)
     order = by_gain(seen.weights, seen.looks, seen.labelled)

@@ -16,6 +16,7 @@ from cracklab.study.folder import Study
 SECTION = "study"
 SECTION_KEYS = ("base", "grid", "folds")
 RESERVED = {
+    "trainer.fast_dev_run": "it keeps no checkpoint to test: try the configuration with `cracklab fit`",
     "ckpt_path": "kfold and study resume their runs by themselves",
     "data.folds_file": "name the file in a configuration; the runs read the study's own copy, folds.json",
 }

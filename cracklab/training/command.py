@@ -2,6 +2,8 @@
 
 import json
 import signal
+import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
@@ -15,15 +17,16 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import nn
 
-from cracklab import config_files, config_parser, run_folder
+from cracklab import config_files, config_parser, plugins, run_folder
 from cracklab.bounds import Seed
 from cracklab.callbacks import Checkpoints, Panels, Probabilities
 from cracklab.callbacks.run_ends import RunFolderGuard, RunStart, config_text, next_steps, stopped
 from cracklab.checkpoint import Payload, read_checkpoint
 from cracklab.checkpoint_checks import check_resumable
 from cracklab.data.datamodule import CrackDataModule
-from cracklab.errors import ConfigError
+from cracklab.errors import ConfigError, CracklabError
 from cracklab.files import output_folder, remove_leftovers
+from cracklab.finders import FINDERS
 from cracklab.loggers.wandb import WandbSettings, open_run, wandb_session
 from cracklab.losses import LOSSES
 from cracklab.metrics.headline import headline, score_table
@@ -31,11 +34,12 @@ from cracklab.metrics.protocols import as_text, find_protocol
 from cracklab.models import pretrained
 from cracklab.module import CrackModule
 from cracklab.run_lock import RunLock
+from cracklab.training.limits import check_interval, check_limits, check_trainer
 from cracklab.training.links import fit_data_to_weights, fit_net_to_data
-from cracklab.training.planning import plan_run
+from cracklab.training.planning import plan_run, with_time
 from cracklab.training.resume import check_states, resume_errors
 from cracklab.training.trainer import as_list, callbacks_of_run, in_run_folder, is_first_process
-from cracklab.training.trial import check_interval, check_trainer, try_fit
+from cracklab.training.trial import try_fit
 from cracklab.warning_filters import filter_warnings
 
 
@@ -70,8 +74,10 @@ class CrackCLI(LightningCLI):
     def __init__(self, command: str, args: Sequence[str], other_options: Sequence[str] = ()) -> None:
         self.command, self.other_options = command, other_options
         self._guard = RunFolderGuard()
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
         filter_warnings()
         LOSSES.fill()
+        plugins.search_start_folder()
         super().__init__(
             CrackModule,
             CrackDataModule,
@@ -80,10 +86,16 @@ class CrackCLI(LightningCLI):
             seed_everything_default=42,
             parser_class=config_parser.ConfigParser,
             parser_kwargs={"prog": "cracklab", "allow_abbrev": False, command: {"allow_abbrev": False}},
-            args=[command, *config_files.resolve(args)],
+            args=self._with_plugins(args),
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
         )
+
+    def _with_plugins(self, args: Sequence[str]) -> list[str]:
+        """Import what the arguments name, and return the arguments of the parser."""
+        names, others = plugins.take(args)
+        plugins.import_all(names)
+        return [self.command, *config_files.resolve(others), f"--{plugins.KEY}={json.dumps(names)}"]
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]  # an instance knows which one is wanted
         """Return only the command that runs: each parser takes a second to build."""
@@ -99,6 +111,7 @@ class CrackCLI(LightningCLI):
         """Add `--out`, the default callbacks as keyed groups, the settings of W&B, and the link from loss to data."""
         parser.add_argument("--out", type=str | None, default=None, help="run folder (default: runs/NAME/NUMBER)")
         parser.add_argument("--name", type=str, default="run", help="NAME in the default run folder and in W&B")
+        parser.add_argument(f"--{plugins.KEY}", type=str | list[str], default=[], help=plugins.HELP)
         if self.command == "test":
             parser.add_argument("--protocol", nargs="+", default=[], help="print these protocols of protocols.json")
         parser.add_lightning_class_args(Checkpoints, "checkpoint")
@@ -158,7 +171,7 @@ class CrackCLI(LightningCLI):
 
     def build(self, args: Sequence[str]) -> None:
         """Parse other arguments of the same command, and build net, loss and data again; building a parser takes a second."""
-        self.parse_arguments(self.parser, [self.command, *config_files.resolve(args)])
+        self.parse_arguments(self.parser, self._with_plugins(args))
         self._parse_ckpt_path()
         self.before_instantiate_classes()
         self.instantiate_classes()
@@ -181,23 +194,31 @@ class CrackCLI(LightningCLI):
         try:
             with resume_errors(self.trainer):
                 super()._run_subcommand(self.command)
-        except SystemExit as end:
-            if isinstance(end, SIGTERMException) or not self.trainer.interrupted:
-                raise
-            raise KeyboardInterrupt(stopped(self.trainer)) from None  # Lightning ends the process without a message
+        except BaseException as end:
+            # an error of a process that prepares samples follows from the signal, if it got it first
+            if self.trainer.received_sigterm and not isinstance(end, CracklabError | OSError):
+                raise SIGTERMException(stopped(self.trainer)) from None
+            if isinstance(end, SystemExit) and self.trainer.interrupted:
+                raise KeyboardInterrupt(stopped(self.trainer)) from None  # Lightning ends the process without a message
+            raise
+        if self._temporary is not None:
+            print("fast_dev_run: the batches went through; nothing is kept", flush=True)
 
     def close(self) -> None:
-        """Let other processes train in the run folder."""
+        """Let other processes train in the run folder; remove that of `trainer.fast_dev_run`."""
         if self._guard.lock is not None:
             self._guard.lock.release()
+        if self._temporary is not None:
+            self._temporary.cleanup()
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Do nothing at the end of the stock constructor: `run` runs the command."""
 
     def after_fit(self) -> None:
         """Print the best score, where the results are, and the commands that follow."""
-        if self.trainer.is_global_zero:
-            print(next_steps(self.trainer, self._get_argument("model.net").class_path), flush=True)
+        if self.trainer.is_global_zero and self._temporary is None:
+            net, imported = self._get_argument("model.net").class_path, self._get_argument(plugins.KEY)
+            print(next_steps(self.trainer, net, imported), flush=True)
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         """Return the arguments of the trainer's method; `after_test` prints the scores in place of Lightning."""
@@ -221,13 +242,14 @@ class CrackCLI(LightningCLI):
         """Read the data, and try a training, before anything is written; bad data and what cannot be trained raise here."""
         self.datamodule.setup(self.command)
         if self.command == "fit":
-            plan = plan_run(self.config["fit"], self._get(self.config_init, "trainer"), self.datamodule)
-            if is_first_process():
-                print("\n".join(plan.lines()), flush=True)
-            callbacks = [*self._keyed_callbacks(), *as_list(self._get(self.config_init, "trainer").callbacks)]
+            trainer = self._get(self.config_init, "trainer")
+            plan = plan_run(self.config["fit"], trainer, self.datamodule)
+            given = as_list(trainer.callbacks)
             resumed = self._given is not None and self._get_argument("ckpt_path") is not None
             states = self._given[1]["optimizer_states"] if self._given is not None and resumed else ()
-            try_fit(self.model, self.datamodule, callbacks, states)
+            try_fit(self.model, self.datamodule, self._keyed_callbacks(), given, states)
+            if is_first_process():
+                print("\n".join(with_time(plan, self.model, self.datamodule, trainer.accelerator).lines()), flush=True)
         elif self.datamodule.num_classes > 1:
             for name in self._get_argument("protocol") or ():
                 if not find_protocol(name).several_classes:
@@ -244,6 +266,9 @@ class CrackCLI(LightningCLI):
         self.model.config = config_text(self._parser(self.command), config)
         if not is_first_process():
             return Path.cwd()
+        if config.trainer.fast_dev_run:
+            self._temporary = tempfile.TemporaryDirectory(prefix="cracklab-", ignore_cleanup_errors=True)
+            return Path(self._temporary.name)
         folder = run_folder.folder_for(self.command, config.out, config.ckpt_path, config.name)
         if self.command == "fit":
             self._refuse_used(folder)
@@ -255,6 +280,9 @@ class CrackCLI(LightningCLI):
         given, wandb = (self._get(self.config_init, key) for key in ("trainer", "wandb"))
         arguments = in_run_folder(given, folder, wandb, self.command, self.model.config)
         logged = bool(arguments["logger"])
+        fresh = fitting and config.ckpt_path is None and not any(folder.glob("hpc_ckpt_*.ckpt"))  # that of a requeue
+        if not fresh:  # a resumed run keeps what was found
+            arguments["callbacks"] = [one for one in as_list(arguments["callbacks"]) if not isinstance(one, FINDERS)]
         return self._instantiate_trainer(
             arguments, callbacks_of_run(config, self._keyed_callbacks(), self._guard, fitting, logged)
         )
@@ -263,6 +291,7 @@ class CrackCLI(LightningCLI):
         """Check what only the trainer knows: the number of steps of an epoch, and the states of a checkpoint."""
         if self.command == "fit":
             check_interval(self.trainer, len(self.datamodule.train_dataloader()))
+        check_limits(self.trainer, self.datamodule, self.command)
         if self._given is not None and self._get_argument("ckpt_path") is not None:
             path, content = self._given
             check_states(self.command, content, path, self.trainer, self.model)
@@ -290,7 +319,9 @@ def run(command: str, args: Sequence[str]) -> int:
                 cli.run()
         except MisconfigurationException as error:
             raise ConfigError(str(error)) from error
-        except SIGTERMException:  # a SystemExit without a code, which would mean success
+        except SIGTERMException as end:  # a SystemExit, whose text would be the exit code 1
+            if is_first_process():
+                print(f"\n{end}", file=sys.stderr, flush=True)
             return 128 + signal.SIGTERM
     return 0
 

@@ -1,13 +1,18 @@
 """The plan of a run: the settings that follow from its data, written into its configuration."""
 
+import copy
 import dataclasses
 import math
+import time
 from typing import Any
 
+import torch
 from jsonargparse import Namespace
 
 from cracklab.data import plan
 from cracklab.data.datamodule import CrackDataModule
+from cracklab.module import CrackModule
+from cracklab.training.trial import batch_of, logits_of, unchanged
 
 
 def plan_run(config: Namespace, trainer: Namespace, data: CrackDataModule) -> plan.Plan:
@@ -26,6 +31,33 @@ def plan_run(config: Namespace, trainer: Namespace, data: CrackDataModule) -> pl
             data.repeat = config.data.repeat = plan.repeats(len(data.splits.train), data.batch_size)
         config.trainer.max_epochs = trainer.max_epochs = plan.epochs(_steps_per_epoch(trainer, data))
     return dataclasses.replace(data.planned(), **_length(trainer, _steps_per_epoch(trainer, data)))
+
+
+def with_time(planned: plan.Plan, module: CrackModule, data: CrackDataModule, accelerator: Any) -> plan.Plan:
+    """Return a plan with the time that its steps take, if a processor trains; it is that of the second of two steps.
+
+    Args:
+        planned: the plan.
+        module: net and loss, which stay as they are.
+        data: after `setup`.
+        accelerator: as the configuration gives it.
+    """
+    on_cpu = accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available())
+    if planned.steps is None or not on_cpu:
+        return planned
+    loss, train = copy.deepcopy(module.loss), data.splits.train
+    if loss.needs_statistics:
+        loss.configure(data.statistics)
+    seconds = 0.0
+    with unchanged(module.net), torch.enable_grad():
+        module.net.train()
+        for _ in range(2):
+            start = time.perf_counter()
+            batch = batch_of(data, [train[i % len(train)] for i in range(data.batch_size)], augmented=True)
+            loss(logits_of(module, data, batch), batch["mask"], batch["maps"], batch["valid"]).backward()
+            seconds = time.perf_counter() - start
+    module.zero_grad()
+    return dataclasses.replace(planned, seconds=seconds * planned.steps)
 
 
 def _steps_per_epoch(trainer: Namespace, data: CrackDataModule) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 from jsonargparse import Namespace
-from lightning.pytorch.callbacks import Callback, LearningRateMonitor
+from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateMonitor
 from lightning_utilities.core.rank_zero import rank_zero_only
 
 from cracklab.callbacks import (
@@ -40,6 +40,8 @@ def callbacks_of_run(
         logged: whether it has a logger.
     """
     trainer = config.trainer
+    if trainer.limit_val_batches == 0:
+        keyed = [callback for callback in keyed if not isinstance(callback, EarlyStopping)]
     callbacks: list[Callback] = [guard, Divergence()]  # first, since they stop the others from writing
     callbacks += [ExactResume(), SeedSteps(config.data.seed), Tables(), Resources(), Curves()]
     if config.data.fold is not None:
@@ -65,7 +67,7 @@ def in_run_folder(trainer: Namespace, folder: Path, wandb: WandbSettings, comman
         command: `fit`, `validate` or `test`.
         config: the resolved configuration, YAML.
     """
-    logger = trainer.logger
+    logger = False if trainer.fast_dev_run else trainer.logger
     if logger is None:
         default = identity(yaml.safe_load(config), command)
         logger = wandb_logger(wandb, folder, default) if is_first_process() else False

@@ -2,19 +2,16 @@
 
 import copy
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Any
 
-import lightning.pytorch as pl
 import torch
-from annotated_types import Ge
-from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.callbacks import Callback, EarlyStopping
 from torch import Tensor, nn
 
 from cracklab.batch import Batch
-from cracklab.bounds import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, check
+from cracklab.bounds import NonNegativeInt, check
 from cracklab.callbacks import Checkpoints
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.loader import Collate
@@ -28,60 +25,14 @@ from cracklab.training.resume import unfit
 
 NUM_IMAGES = 2
 """Largest number of images of the trial; batch normalisation needs two if a net pools to one pixel."""
-TRAINER: Mapping[str, Any] = {
-    "max_epochs": PositiveInt | None,
-    "min_epochs": NonNegativeInt | None,
-    "max_steps": PositiveInt,
-    "min_steps": NonNegativeInt | None,
-    "check_val_every_n_epoch": PositiveInt | None,
-    "log_every_n_steps": NonNegativeInt | None,
-    "accumulate_grad_batches": PositiveInt,
-    "val_check_interval": PositiveFloat | str | dict | timedelta | None,
-    "num_sanity_val_steps": Annotated[int, Ge(-1)] | None,
-    "gradient_clip_val": NonNegativeFloat | None,
-    "precision": Literal["32-true", "16-mixed", "bf16-mixed", "32", "16", "bf16", 32, 16]
-    | None,  # a loss needs single precision
-}
-"""Settings of Lightning's trainer that it does not check itself -> their bounds; -1 means no limit where it can."""
-
-
-def check_trainer(settings: Mapping[str, Any]) -> None:
-    """Check the settings of the trainer that Lightning fails on later.
-
-    Raises:
-        ConfigError: for a value out of bounds.
-    """
-    for name, hint in TRAINER.items():
-        if not (name in ("max_epochs", "max_steps") and settings[name] == -1):
-            check(f"trainer.{name}", settings[name], hint)
-    if settings["max_epochs"] == -1 and settings["max_steps"] == -1:
-        raise ConfigError(
-            "trainer.max_epochs is -1, and trainer.max_steps too: set one of them, since the schedule needs an end"
-        )
-
-
-def check_interval(trainer: pl.Trainer, steps: int) -> None:
-    """Check that a validation within epochs comes before the end of one.
-
-    Args:
-        trainer: of the run.
-        steps: number of steps of an epoch, if one process trains.
-
-    Raises:
-        ConfigError: states the number of steps.
-    """
-    every, limit = trainer.val_check_interval, trainer.limit_train_batches
-    steps = max(1, steps // trainer.world_size)
-    steps = int(steps * limit) if isinstance(limit, float) else min(steps, limit)
-    if isinstance(every, int) and trainer.check_val_every_n_epoch is not None and every > steps > 0:
-        raise ConfigError(
-            f"trainer.val_check_interval is {every}, but an epoch has {steps} steps: give at most {steps}, or set "
-            "trainer.check_val_every_n_epoch to null"
-        )
 
 
 def try_fit(
-    module: CrackModule, data: CrackDataModule, callbacks: Sequence[Any], optimizer_states: Sequence[Any] = ()
+    module: CrackModule,
+    data: CrackDataModule,
+    keyed: Sequence[Any],
+    given: Sequence[Any],
+    optimizer_states: Sequence[Any] = (),
 ) -> None:
     """Check that a training can start, without changing anything.
 
@@ -91,7 +42,8 @@ def try_fit(
     Args:
         module: net, loss and optimizer.
         data: after `setup`.
-        callbacks: of the run; those that monitor a metric are checked.
+        keyed: callbacks with keys of their own in the configuration; those that monitor a metric are checked.
+        given: those of `trainer.callbacks`.
         optimizer_states: states of optimizers in a checkpoint that the run resumes from.
 
     Raises:
@@ -108,20 +60,22 @@ def try_fit(
     loss = copy.deepcopy(module.loss)
     if loss.needs_statistics:
         loss.configure(data.statistics)
-    with _unchanged(module.net):
+    with unchanged(module.net):
         module.net.train()
-        batch = _batch(data, positions, augmented=True)
-        value = loss(_logits(module, data, batch), batch["mask"], batch["maps"], batch["valid"])
+        batch = batch_of(data, positions, augmented=True)
+        value = loss(logits_of(module, data, batch), batch["mask"], batch["maps"], batch["valid"])
         if not isinstance(value, Tensor) or value.numel() != 1:
             raise ConfigError(
                 f"model.loss {type(module.loss).__name__} returns no single number: give a loss that does"
             )
         module.net.eval()
-        batch = _batch(data, positions, augmented=False)
-        scores = probabilities(_logits(module, data, batch).float())
+        batch = batch_of(data, positions, augmented=False)
+        scores = probabilities(logits_of(module, data, batch).float())
     always, costly = (_names(module, data, batch, scores, costly) for costly in (False, True))
-    for callback in callbacks:
-        check_monitor(callback, always, costly, module.evaluation.surface_every_n_epochs)
+    for key, callbacks in (("", keyed), ("trainer.callbacks, ", given)):
+        for callback in callbacks:
+            check_monitor(callback, always, costly, module.evaluation.surface_every_n_epochs, key)
+    check_distinct(keyed, given)
     try_optimizer(module, optimizer_states)
 
 
@@ -158,7 +112,28 @@ def try_optimizer(module: CrackModule, states: Sequence[Any] = ()) -> None:
             raise unfit(error, "the checkpoint") from error
 
 
-def check_monitor(callback: Any, always: Sequence[str], costly: Sequence[str], every: int) -> None:
+def check_distinct(keyed: Sequence[Any], given: Sequence[Any]) -> None:
+    """Check that the states of no two callbacks would have one name in a checkpoint.
+
+    Args:
+        keyed: callbacks with keys of their own in the configuration.
+        given: those of `trainer.callbacks`.
+
+    Raises:
+        ConfigError: names the callback, and what tells it from another.
+    """
+    names = {callback.state_key for callback in keyed if callback.state_dict()}
+    for callback in given:
+        if isinstance(callback, Callback) and callback.state_dict():
+            if callback.state_key in names:
+                raise ConfigError(
+                    f"trainer.callbacks has a second {callback.state_key}: remove it, or let it monitor another metric; "
+                    "early_stopping.* are the settings of the first EarlyStopping, checkpoint.* those of the checkpoints"
+                )
+            names.add(callback.state_key)
+
+
+def check_monitor(callback: Any, always: Sequence[str], costly: Sequence[str], every: int, owner: str = "") -> None:
     """Check that validation logs the metric that a callback monitors.
 
     Args:
@@ -166,18 +141,21 @@ def check_monitor(callback: Any, always: Sequence[str], costly: Sequence[str], e
         always: metrics of every validation.
         costly: metrics of a validation with all scores.
         every: number of epochs between validations with all scores.
+        owner: beginning of the key in messages, for a callback without a key of its own.
 
     Raises:
         ConfigError: names the nearest metric.
     """
     if isinstance(callback, EarlyStopping):
-        check("early_stopping.patience", callback.patience, NonNegativeInt)
-        known = [*always, *(["train/loss", "loss"] if callback._check_on_train_epoch_end else [])]
-        key, strict = "early_stopping.monitor", callback.strict and every > 1
+        name = f"{owner}EarlyStopping" if owner else "early_stopping"
+        check(f"{name}.patience", callback.patience, NonNegativeInt)
+        # None: Lightning decides by trainer.val_check_interval, and by default after the epoch's training
+        known = [*always, *(["train/loss", "loss"] if callback._check_on_train_epoch_end is not False else [])]
+        key, strict = f"{name}.monitor", callback.strict and every > 1
         if strict and callback.monitor in costly and callback.monitor not in known:
             raise ConfigError(
                 f"{key} {callback.monitor!r} is computed in every {every}th epoch only: set model.evaluation.surface_every_n_epochs "
-                f"to 1, or early_stopping.strict to false"
+                f"to 1, or {name}.strict to false"
             )
     elif isinstance(callback, Checkpoints):
         known, key = list(always), "checkpoint.monitor"
@@ -189,13 +167,14 @@ def check_monitor(callback: Any, always: Sequence[str], costly: Sequence[str], e
         )
 
 
-def _batch(data: CrackDataModule, positions: Sequence[int], augmented: bool) -> Batch:
+def batch_of(data: CrackDataModule, positions: Sequence[int], augmented: bool) -> Batch:
+    """Return images at some positions of the index as a batch, on the processor."""
     samples = data.dataset(positions, data.augment if augmented else None)
     collated: Any = Collate()([samples[(0, i)] for i in range(len(positions))])
     return data.on_after_batch_transfer(collated, 0)
 
 
-def _logits(module: CrackModule, data: CrackDataModule, batch: Batch) -> Tensor:
+def logits_of(module: CrackModule, data: CrackDataModule, batch: Batch) -> Tensor:
     """Return the logits of a batch.
 
     Raises:
@@ -234,7 +213,7 @@ def _names(module: CrackModule, data: CrackDataModule, batch: Batch, scores: Ten
 
 
 @contextmanager
-def _unchanged(net: nn.Module) -> Iterator[None]:
+def unchanged(net: nn.Module) -> Iterator[None]:
     """Restore statistics, modes and random generators at the end."""
     modes = {module: module.training for module in net.modules()}
     buffers = {name: buffer.clone() for name, buffer in net.named_buffers()}

@@ -1,0 +1,23 @@
+"""Lightning's callbacks that search a learning rate or a batch size before a training."""
+
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import BatchSizeFinder, LearningRateFinder
+
+FINDERS = (LearningRateFinder, BatchSizeFinder)
+
+
+def has_finder(trainer: pl.Trainer) -> bool:
+    """Return whether a search comes before this training."""
+    callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]  # set by Lightning's callback connector
+    return any(isinstance(callback, FINDERS) for callback in callbacks)
+
+
+def plan_again(trainer: pl.Trainer) -> None:
+    """Build optimizer and schedule after the searches, whose results change both: the rate, and the number of steps.
+
+    A search restores its own temporary checkpoint, which Lightning would then take for one that the run resumes from.
+    """
+    trainer.strategy.setup_optimizers(trainer)
+    trainer._checkpoint_connector._ckpt_path = None

@@ -131,6 +131,12 @@ def test_limits_precision_and_profiler_mean_what_they_say(tmp_path, capsys):
     torch.use_deterministic_algorithms(False)
 
 
+def test_a_run_may_be_as_long_as_its_steps_alone_say(tmp_path):
+    out = fit(tmp_path / "run", "--trainer.max_epochs=null", "--trainer.max_steps=10", "--data.batch_size=auto")
+    assert last(out)["global_step"] == 10
+    assert yaml.safe_load((out / run_folder.CONFIG).read_text())["data"]["batch_size"] == 16
+
+
 def test_overfit_batches_repeats_one_batch_until_the_last_step(tmp_path):
     """Without random parts, the loss of the one batch falls in every epoch."""
     more = ["--data.augment=none", "--model.net.dropout=0", "--model.schedule=Constant", "--trainer.max_epochs=8"]

@@ -49,6 +49,11 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_unconfigure() -> None:
+    """Let libraries that report leaks at the end of a process see what is garbage."""
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True)
 def release_memory() -> Iterator[None]:
     """Free trainers and nets that refer to each other, which Python itself does by their number and not by their size."""

@@ -74,9 +74,9 @@ def _own_files(layout: Layout) -> list[Path]:
     layouts = _Layouts()
     layouts.dump(layout)
     modules = {cls.__module__ for one in layouts.found for cls in type(one).__mro__} - {"builtins"}
-    files = {getattr(sys.modules.get(name), "__file__", None) for name in modules}
-    paths = sorted(Path(file) for file in files if file)
-    return [path for path in paths if path.suffix == ".py" and not path.is_relative_to(PACKAGE)]
+    own = [sys.modules.get(name) for name in modules if name.partition(".")[0] != __package__.partition(".")[0]]
+    paths = sorted(Path(module.__file__) for module in own if module is not None and module.__file__)
+    return [path for path in paths if path.suffix == ".py"]
 
 
 @cache

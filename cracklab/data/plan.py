@@ -121,7 +121,8 @@ class Plan:
         lines = [f"plan: {self.train} training images of {width} x {height} px, {crop}batches of {self.batch}"]
         if self.steps is not None:
             time = "" if self.seconds is None else f", about {as_minutes(self.seconds)} here"
-            lines.append(f"  {self.steps:,} steps in {self.epochs} epochs, validated {self.validations} times{time}")
+            validated = "" if self.validations is None else f", validated {self.validations} times"
+            lines.append(f"  {self.steps:,} steps in {self.epochs} epochs{validated}{time}")
         return lines + [f"  {warning}" for warning in self.warnings()]
 
     def warnings(self) -> list[str]:

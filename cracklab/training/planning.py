@@ -13,7 +13,7 @@ from cracklab.data.datamodule import CrackDataModule
 def plan_run(config: Namespace, trainer: Namespace, data: CrackDataModule) -> plan.Plan:
     """Choose the number of epochs and the interval of validations, unless they are given, and return the plan.
 
-    The number of epochs is given if `max_epochs`, `max_steps` or `max_time` is.
+    The number of epochs is given if `max_epochs` or `max_steps` is; `max_time` may end a training sooner, whose schedule needs an end.
 
     Args:
         config: of the run; gets what was chosen.
@@ -22,7 +22,7 @@ def plan_run(config: Namespace, trainer: Namespace, data: CrackDataModule) -> pl
     """
     config.data.batch_size, config.data.train_crop = data.batch_size, data.train_crop
     per_epoch = _steps_per_epoch(trainer, data)
-    if trainer.max_epochs is None and trainer.max_steps == -1 and trainer.max_time is None and not trainer.fast_dev_run:
+    if trainer.max_epochs is None and trainer.max_steps == -1 and not trainer.fast_dev_run:
         chosen = {"max_epochs": plan.epochs(per_epoch)}
         if trainer.check_val_every_n_epoch == 1 and trainer.val_check_interval is None:
             chosen["check_val_every_n_epoch"] = plan.epochs_per_validation(chosen["max_epochs"])

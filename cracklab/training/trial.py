@@ -72,6 +72,10 @@ def check_interval(trainer: pl.Trainer, steps: int) -> None:
     """
     every, limit = trainer.val_check_interval, trainer.limit_train_batches
     steps = max(1, steps // trainer.world_size)
+    if isinstance(limit, float) and 0 < limit * steps < 1:
+        raise ConfigError(
+            f"trainer.limit_train_batches is {limit}, but an epoch has {steps} steps: give at least {1 / steps:.2g}, or a whole number"
+        )
     steps = int(steps * limit) if isinstance(limit, float) else min(steps, limit)
     if isinstance(every, int) and trainer.check_val_every_n_epoch is not None and every > steps > 0:
         raise ConfigError(

@@ -79,6 +79,17 @@ def test_what_is_given_stays_and_too_few_steps_are_a_warning(tmp_path, capsys):
     assert "  7 steps are few: leave trainer.max_epochs and max_steps out for at least 1,500" in said
 
 
+def test_a_limit_of_time_leaves_the_epochs_that_a_schedule_needs(tmp_path, capsys):
+    config = planned(tmp_path / "run", "--trainer.max_time=00:01:00:00")
+    assert config.trainer.max_epochs == 1500
+    assert "steps" not in capsys.readouterr().out
+
+
+def test_validations_within_epochs_are_not_counted(tmp_path, capsys):
+    planned(tmp_path / "run", "--trainer.max_steps=600", "--trainer.val_check_interval=1")
+    assert "\n  600 steps in 600 epochs\n" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(("sides", "crop", "batch"), [((640, 320), 256, 8), ((300, 300), None, 4)])
 def test_crops_follow_from_the_size_of_the_photos(make_data, sides, crop, batch):
     data = make_data("synthetic", {"train": 12, "val": 1, "test": 1, "size": sides})

@@ -66,12 +66,12 @@ def plan_of(report: CheckReport, data: CrackDataModule, width_px: float) -> Plan
         data: its settings.
         width_px: of wide cracks as the net sees them, px.
     """
-    size = plan.median_size([data.transform.prepared_size(*pair.size) for pair in report.sound])
-    crop, batch = data.choose(size, width_px)
+    sizes = [data.transform.prepared_size(*pair.size) for pair in report.sound]
     train, val, test = (len(positions) for positions in report.splits.by_side().values())
+    crop, batch = data.choose(sizes, width_px, train)
     epochs = plan.epochs(max(1, train // batch))
     steps, validations = epochs * max(1, train // batch), epochs // plan.epochs_per_validation(epochs)
-    return Plan(train, val, test, size, crop, batch, epochs, steps, validations)
+    return Plan(train, val, test, plan.median_size(sizes), crop, batch, epochs, steps, validations)
 
 
 def _recommended(

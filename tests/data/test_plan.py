@@ -96,3 +96,11 @@ def test_crops_follow_from_the_size_of_the_photos(make_data, sides, crop, batch)
     data.setup("fit")
     assert (data.train_crop, data.batch_size) == (crop, batch)
     assert next(iter(data.train_dataloader()))["image"].shape[2:] == ((crop, crop) if crop else (320, 320))
+
+
+def test_a_batch_of_whole_images_is_chosen_by_the_largest_since_others_are_padded_to_it(make_data):
+    data = make_data("synthetic", {"train": 12, "val": 1, "test": 1, "size": (256, 256)})
+    sizes = [(256, 256)] * 9 + [(704, 704)]
+    assert data.choose(sizes, width_px=4, images=10) == (None, 2)
+    assert data.choose(sizes[:9], width_px=4, images=9) == (None, 8)
+    assert data.choose(sizes[:3], width_px=4, images=3) == (None, 3)

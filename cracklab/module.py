@@ -152,7 +152,9 @@ class CrackModule(pl.LightningModule):
         load_net(self.net, content, path, f"checkpoint {path} {refusal}")
 
     def on_train_start(self) -> None:
-        """Refuse to train past the end of the learning-rate schedule in a checkpoint.
+        """Refuse to train past the end of the learning-rate schedule in a checkpoint, and start the epoch.
+
+        Lightning does not call `on_train_epoch_start` in a run that is resumed within an epoch.
 
         Raises:
             RunError: states the numbers of steps.
@@ -164,6 +166,7 @@ class CrackModule(pl.LightningModule):
                 f"the learning-rate schedule of the checkpoint ends at step {planned}, but the run would continue to step {end}: "
                 "leave trainer.max_epochs as it was, or train with model.schedule Constant from the start"
             )
+        self.on_train_epoch_start()
 
     def on_train_epoch_start(self) -> None:
         """Tell the loss the epoch, and keep what is frozen in evaluation mode."""

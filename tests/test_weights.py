@@ -1,5 +1,8 @@
 """`model.weights`: training starts from the net of another run."""
 
+from pathlib import Path
+
+import lightning.pytorch as pl
 import pytest
 import torch
 from support import QUICKSTART, TINY, TinyNet, fit
@@ -40,6 +43,44 @@ def test_frozen_statistics_of_normalisation_are_those_of_the_weights_after_valid
     statistics = {name for name in before if "running" in name or "num_batches" in name}
     assert statistics
     assert same == (statistics if frozen else set())
+
+
+class CopyWithinEpoch(pl.Callback):
+    """Keeps a copy of the last checkpoint before the last batch of the second epoch, where a power cut could leave it."""
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        if (trainer.current_epoch, batch_idx) == (1, 2):
+            last = Path(trainer.default_root_dir) / run_folder.LAST
+            copy = last.parents[1] / "copy" / run_folder.LAST
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(last.read_bytes())
+
+
+def test_a_run_resumed_within_an_epoch_keeps_frozen_statistics_and_the_weights_of_its_loss(first, tmp_path):
+    """The rest of that epoch is as without the interruption: neither mode of the layers nor epoch of the loss is in a checkpoint."""
+    loss = '{"class_path": "cracklab.losses.Dice"}', '{"class_path": "cracklab.losses.BCE"}'
+    schedule = '{"class_path": "cracklab.losses.weighted.WeightSchedule", "init_args": {"start": 0, "end": 5, "last_epoch": 2}}'
+    weighted = f'{{"class_path": "weighted_sum", "init_args": {{"losses": [[{loss[0]}, 1], [{loss[1]}, {schedule}]]}}}}'
+    call = [*NET, f"--model.loss={weighted}", f"--model.weights={first}", "--model.freeze_norm=true"]
+    every = ["--checkpoint.every_n_steps=2", f"--trainer.callbacks={__name__}.CopyWithinEpoch"]
+    whole = fit(tmp_path / "whole", *call, *every)
+    copy = whole / "copy"
+    assert (
+        main(
+            [
+                "fit",
+                "--config",
+                str(whole / "config.yaml"),
+                "--ckpt_path",
+                str(copy / run_folder.LAST),
+                "--out",
+                str(copy),
+            ]
+        )
+        == 0
+    )
+    once, resumed = state(whole / run_folder.LAST), state(copy / run_folder.LAST)
+    assert [name for name in once if not torch.equal(once[name], resumed[name])] == []
 
 
 def test_statistics_can_be_frozen_only_if_weights_are_given():

@@ -1,7 +1,7 @@
 """The labelled data of a configuration, with the probabilities of a checkpoint that was not trained on it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -70,13 +70,16 @@ def labelled_by_checkpoint(data: CrackDataModule, predictor: Predictor, out: Pat
     one_class(predictor)
     records, problems = data.index()
     raise_faults(problems)
+    seen = {
+        mark for model in predictor.models for mark in model.seen
+    }  # before anything is written: bundles do not tell
     folder = out / run_folder.PROBABILITIES
     kept = settings.settings_of(folder, predictor, None, None)
     _claim(folder / IMAGES, records)
     predictor.tiling = Tiling(kept["tile"], kept["overlap"], predictor.batch_size)
     print(settings.as_text(kept), flush=True)
     remove_leftovers(folder)
-    unseen = _predict(data, predictor, records, out)
+    unseen = _predict(data, predictor, records, out, seen)
     if len(unseen) < len(records):
         print(f"{len(records) - len(unseen)} of {len(records)} images are left out: the checkpoint was trained on them")
     if not unseen:
@@ -101,9 +104,11 @@ def _claim(path: Path, records: Sequence[Record]) -> None:
         write_json(path, before | images)
 
 
-def _predict(data: CrackDataModule, predictor: Predictor, records: Sequence[Record], out: Path) -> list[Record]:
+def _predict(
+    data: CrackDataModule, predictor: Predictor, records: Sequence[Record], out: Path, seen: Collection[str]
+) -> list[Record]:
     """Write the probabilities of the images that no checkpoint was trained on, and return these."""
-    unseen = _unseen(data, predictor, records)
+    unseen = _unseen(data, records, seen)
     work = [_work_of(record, predictor, out) for record in unseen]
     with Progress(work, "images") as progress:
         for record, pixels in zip(unseen, work, strict=True):
@@ -116,9 +121,8 @@ def _predict(data: CrackDataModule, predictor: Predictor, records: Sequence[Reco
     return unseen
 
 
-def _unseen(data: CrackDataModule, predictor: Predictor, records: Sequence[Record]) -> list[Record]:
+def _unseen(data: CrackDataModule, records: Sequence[Record], seen: Collection[str]) -> list[Record]:
     """Return the images that no checkpoint was trained on; they are read first, so that the time left is known while they are predicted."""
-    seen = {mark for model in predictor.models for mark in model.seen}
     if not seen:
         return list(records)
     unseen = []

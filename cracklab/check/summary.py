@@ -66,12 +66,12 @@ def plan_of(report: CheckReport, data: CrackDataModule, width_px: float) -> Plan
         data: its settings.
         width_px: of wide cracks as the net sees them, px.
     """
-    size = plan.median_size([data.transform.prepared_size(*pair.size) for pair in report.sound])
-    crop, batch = data.choose(size, width_px)
+    sizes = [data.transform.prepared_size(*pair.size) for pair in report.sound]
     train, val, test = (len(positions) for positions in report.splits.by_side().values())
+    crop, batch = data.choose(sizes, width_px, train)
     repeat = plan.repeats(train, batch)
     epochs = plan.epochs(per_epoch := train * repeat // batch)
-    return Plan(train, val, test, size, crop, batch, repeat, epochs, epochs * per_epoch, epochs)
+    return Plan(train, val, test, plan.median_size(sizes), crop, batch, repeat, epochs, epochs * per_epoch, epochs)
 
 
 def _recommended(

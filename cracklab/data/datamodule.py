@@ -210,34 +210,36 @@ class CrackDataModule(pl.LightningDataModule):
             counts = ", ".join(f"{len(positions)} {side}" for side, positions in self.splits.by_side().items())
             rank_zero_info(f"data: {counts} images")
             if any(self._chosen):
-                self.train_crop, batch = self.choose(self.size, self.statistics.width_px_p95)
-                self.batch_size = min(batch, max(len(self.splits.train), 2)) if self._chosen[0] else batch
+                images, width_px = len(self.splits.train), self.statistics.width_px_p95
+                self.train_crop, self.batch_size = self.choose(self.sizes, width_px, images)
             self._given_batch_size = self.batch_size
 
-    def choose(self, size: tuple[int, int], width_px: float) -> tuple[int | None, int]:
+    def choose(self, sizes: Sequence[tuple[int, int]], width_px: float, images: int) -> tuple[int | None, int]:
         """Return the side of the random crops, px, and the number of images in a batch: as given, or chosen where they are `auto`.
 
         Args:
-            size: median height and width of the training images as they are prepared, px.
+            sizes: height and width of the training images as they are prepared, px; whole images are padded to the largest of a batch.
             width_px: of wide cracks, px.
+            images: number of training images.
         """
         choose_batch, choose_crop = self._chosen
         crop, batch = self.train_crop, self.batch_size
         if choose_crop and self.num_classes == 1 and self.transform.resize is None:
-            crop = plan.crop_side(min(size), width_px)
+            crop = plan.crop_side(min(plan.median_size(sizes)), width_px)
         if choose_batch:
-            batch = plan.batch_size(*(size if crop is None else (crop, crop)))
+            height, width = np.max(sizes, axis=0) if crop is None else (crop, crop)
+            batch = min(plan.batch_size(height, width), max(images, 2))
         return crop, batch
 
     @cached_property
-    def size(self) -> tuple[int, int]:
-        """Median height and width of the training images as they are prepared, px; of at most 300 of them."""
-        return plan.median_size([self.prepared.pairs[i][1].shape[:2] for i in self._sample()])
+    def sizes(self) -> list[tuple[int, int]]:
+        """Height and width of the training images as they are prepared, px; of some 300 of them."""
+        return [self.prepared.pairs[i][1].shape[:2] for i in self._sample()]
 
     def planned(self) -> plan.Plan:
         """Return what a training on this data does, after `setup`."""
         train, val, test = (len(positions) for positions in self.splits.by_side().values())
-        return plan.Plan(train, val, test, self.size, self.train_crop, self.batch_size, self.repeat)
+        return plan.Plan(train, val, test, plan.median_size(self.sizes), self.train_crop, self.batch_size, self.repeat)
 
     def index(self) -> tuple[list[Record], list[Problem]]:
         """Return all pairs with their ids, without the excluded ones, and the problems of pairing the files; read no image.

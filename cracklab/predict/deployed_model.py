@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from cracklab.data.images import Array
 from cracklab.data.resizing import Interpolation, planes_of
 from cracklab.errors import ConfigError, RunError
 from cracklab.files import sha256
 from cracklab.predict.reach import WALL
-from cracklab.predict.scales import SCALES
+from cracklab.predict.scales import SCALES, Scales, check_scales
 from cracklab.predict.tiles import Floats
 from cracklab.weights import graph_file
 
@@ -27,17 +27,30 @@ GPU_FILES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 """Devices of the drivers of NVIDIA and AMD, and of Windows' in its Linux; Windows itself has the library nvcuda."""
 
 
+def checked_scales(scales: Scales) -> Scales:
+    """Return scales that photos can be scored at.
+
+    Raises:
+        ValueError: for others, as pydantic expects.
+    """
+    try:
+        check_scales(scales)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+    return scales
+
+
 class Settings(BaseModel):
     """What the metadata of a graph say; `cracklab.export.bundle_files.bundle_settings` writes them."""
 
     threshold: Annotated[float, Field(gt=0, lt=1)] | None
-    class_names: tuple[str, ...]
+    class_names: tuple[str, ...] = Field(min_length=1)
     channels: Literal[1, 3]
     interpolation: Interpolation
     scale: tuple[Scale, Scale]
-    scales: tuple[Scale, ...] = Field(min_length=1)
+    scales: Annotated[tuple[float, ...], AfterValidator(checked_scales)]
     reach: Annotated[int, Field(ge=0, le=WALL)] | None
-    bytes_per_px: float = Field(gt=0)
+    bytes_per_px: float = Field(gt=0, allow_inf_nan=False)
     provenance: dict[str, Any]
     sha256: str | None = None
 
@@ -85,6 +98,13 @@ class DeployedModel:
             settings.channels,
         )
         self.reach, self.bytes_per_px, self.provenance = settings.reach, settings.bytes_per_px, settings.provenance
+        inputs = {one.name: one.shape[1:2] for one in self._session.get_inputs()}
+        outputs = [one.name for one in self._session.get_outputs()]
+        if inputs != {"image": [self._channels]} or "probability" not in outputs:
+            raise RunError(
+                f"{graph} maps {', '.join(inputs)} to {', '.join(outputs)}, and not image (B, {self._channels}, h, w) to "
+                f"probability: {remedy}"
+            )
 
     @property
     def seen(self) -> Collection[str]:
@@ -122,9 +142,16 @@ class DeployedModel:
             raise RunError(f"{graph} holds settings that cannot be used, {where}: {first['msg']}: {remedy}") from error
 
     def score(self, tiles: Array) -> Floats:
-        """Return the probabilities (B, C, h, w) of tiles (B, h, w, 3) uint8 RGB."""
+        """Return the probabilities (B, C, h, w) of tiles (B, h, w, 3) uint8 RGB.
+
+        Raises:
+            RunError: if the graph does not give probabilities of this size and number of classes.
+        """
         planes = np.stack([planes_of(tile, self._channels) for tile in tiles])
         scores: Floats = self._session.run(["probability"], {"image": planes})[0]
+        expected = (len(tiles), len(self.class_names), *tiles.shape[1:3])
+        if np.shape(scores) != expected:
+            raise RunError(f"{self.path} gives {np.shape(scores)} instead of probabilities of shape {expected}")
         return scores
 
 

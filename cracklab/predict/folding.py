@@ -18,8 +18,8 @@ def fold_normalisation(net: nn.Module, example: Tensor) -> nn.Module:
 
     With its kept mean m and variance v, batch normalisation is one scale and one shift of each channel, so that
     gamma (w * x + b - m) / sqrt(v + eps) + beta is a convolution by w gamma / sqrt(v + eps). Which convolution is followed by which
-    normalisation is seen in one pass over an example. The net itself is returned if there is nothing to fold, or if the logits of
-    the copy differ, as where the result of a convolution goes to two places.
+    normalisation is seen in one pass over an example. The net itself is returned if there is nothing to fold, if it cannot be folded,
+    or if the logits of the copy differ, as where the result of a convolution goes to two places.
 
     Args:
         net: in evaluation mode; gives logits for images.
@@ -34,6 +34,15 @@ def fold_normalisation(net: nn.Module, example: Tensor) -> nn.Module:
           (2): ReLU()
         )
     """
+    try:
+        return _folded(net, example)
+    except (
+        Exception
+    ):  # of nets that cannot be copied, compute their weights, or take other images: all predict as they are
+        return net
+
+
+def _folded(net: nn.Module, example: Tensor) -> nn.Module:
     expected, pairs = _pairs(net, example)
     if not pairs or not isinstance(expected, Tensor):
         return net

@@ -33,12 +33,17 @@ class PeakMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Run an operation and count the storage of its results."""
         results = func(*args, **(kwargs or {}))
         for tensor in tree_leaves(results):
-            if isinstance(tensor, Tensor) and (key := tensor.untyped_storage()._cdata) not in self._known:
-                size = tensor.untyped_storage().nbytes()
+            if not isinstance(tensor, Tensor):
+                continue
+            try:
+                storage = tensor.untyped_storage()
+            except NotImplementedError:  # sparse, and formats of libraries: rare within a net, and small
+                continue
+            if (key := storage._cdata) not in self._known:
                 self._known.add(key)
-                self._now += size
+                self._now += storage.nbytes()
                 self.peak = max(self.peak, self._now)
-                weakref.finalize(tensor.untyped_storage(), self._freed, key, size)
+                weakref.finalize(storage, self._freed, key, storage.nbytes())
         return results
 
     def _freed(self, key: int, size: int) -> None:

@@ -1,5 +1,6 @@
 """The predictor: cracks in photos of any size, from one checkpoint or the mean of several."""
 
+import math
 from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -105,8 +106,9 @@ class Predictor:
     @cached_property
     def tiling(self) -> Tiling:
         """The tiling of every photo, chosen on first use; see `choose_tiling`."""
-        reach = self.reach if self._overlap is None else None
-        bytes_per_px = max(model.bytes_per_px for model in self.models)
+        reach = self.reach if self._overlap is None or self._tile is None else None
+        by_memory = self._tile is None and reach is not None
+        bytes_per_px = max(model.bytes_per_px for model in self.models) if by_memory else math.nan
         return choose_tiling(reach, bytes_per_px, self._tile, self._overlap, self.batch_size, self._memory_gb)
 
     @cached_property

@@ -68,8 +68,8 @@ def choose_tiling(
     """Return the tiling for a net: an overlap of twice its reach, so that the middle of the overlap feels neither tile's edge.
 
     Args:
-        reach: of the net, px; ignored if `overlap` is given.
-        bytes_per_px: memory that the net needs for each pixel of a tile.
+        reach: of the net, px; None: it has none, or it is not known.
+        bytes_per_px: memory that the net needs for each pixel of a tile; ignored if `tile` is given, and without a reach.
         tile: largest side of the tiles, px; None: as large as the memory allows, since overlaps are scored twice; 512 for a net without
             a reach.
         overlap: of neighbouring tiles, px; None: twice the reach, or 128 for a net without one.
@@ -82,7 +82,7 @@ def choose_tiling(
         >>> choose_tiling(reach=None, bytes_per_px=400)
         Tiling(tile=512, overlap=128, batch=1)
     """
-    if tile is None and reach is None and overlap is None:
+    if tile is None and reach is None:
         tile = DEFAULT_TILE
     if overlap is None:
         overlap = DEFAULT_OVERLAP if reach is None else 2 * reach

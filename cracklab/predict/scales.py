@@ -34,7 +34,7 @@ def parse_scales(text: str) -> Scales:
         scales = tuple(float(part) for part in text.split(","))
     except ValueError:
         scales = ()
-    _check(scales, text)
+    check_scales(scales, text)
     return scales
 
 
@@ -49,10 +49,14 @@ def default_scales(checkpoint: str | Path, weights: str | None, scale: tuple[flo
     Example:
         >>> default_scales("best.ckpt", "cracklab:cracks", (1.0, 1.0)), default_scales("best.ckpt", None, (1.0, 1.0))
         ((1.0, 0.5, 0.25), (1.0,))
+        >>> default_scales("best.ckpt", "cracks", (1.0, 1.0))
+        (1.0, 0.5, 0.25)
     """
-    name = Path(checkpoint).stem if ships(checkpoint) else ""
-    if weights is not None and weights.startswith(SHIPPED):
-        name = weights.removeprefix(SHIPPED)
+    name = ""
+    if ships(checkpoint):
+        name = Path(checkpoint).stem
+    elif weights is not None:  # its name with or without the prefix, or its file
+        name = Path(weights).stem if ships(weights) else weights.removeprefix(SHIPPED)
     return OF_CARDS.get(name, TRAINED) if scale == (1, 1) else TRAINED
 
 
@@ -72,13 +76,22 @@ def choose_scales(scales: Sequence[float] | None, defaults: Sequence[Scales]) ->
     """
     if scales is None:
         return defaults[0] if len(set(defaults)) == 1 else TRAINED
-    _check(scales, ",".join(map(str, scales)))
+    check_scales(scales)
     return tuple(float(scale) for scale in scales)
 
 
-def _check(scales: Sequence[float], given: str) -> None:
-    """Check that there is at least one scale, each in range (not NaN) and none twice."""
+def check_scales(scales: Sequence[float], given: str | None = None) -> None:
+    """Check that there is at least one scale, each in range (not NaN) and none twice.
+
+    Args:
+        scales: relative to the scale at which the nets saw their training images.
+        given: as they were written.
+
+    Raises:
+        ConfigError: for scales that cannot be used.
+    """
     if not scales or len(set(scales)) < len(scales) or not all(SMALLEST <= scale <= LARGEST for scale in scales):
+        text = ",".join(map(str, scales)) if given is None else given
         raise ConfigError(
-            f"scales is {given}: give different numbers from {SMALLEST:g} to {LARGEST:g}, such as 1 or 1,0.5"
+            f"scales is {text}: give different numbers from {SMALLEST:g} to {LARGEST:g}, such as 1 or 1,0.5"
         )

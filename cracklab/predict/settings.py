@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from cracklab.errors import RunError
+from cracklab.errors import ConfigError, RunError
 from cracklab.files import sha256, write_json
 from cracklab.predict.predictor import Predictor
+from cracklab.predict.reach import check_tiling
 from cracklab.version import __version__
 
 NAME = "predict.json"
@@ -96,6 +97,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         _ = settings["tile"], settings["overlap"], settings["flips"], [one["sha256"] for one in settings["checkpoints"]]
-    except (ValueError, KeyError, TypeError) as error:
+        check_tiling(settings["tile"], settings["overlap"], None)
+    except (ConfigError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{path} cannot be read ({error}): choose another --out, or remove it with its masks") from error
     return settings

@@ -103,8 +103,8 @@ def largest_tile(memory_gb: float, bytes_per_px: float, overlap: int) -> int:
         >>> largest_tile(memory_gb=2, bytes_per_px=400, overlap=200)
         2208
     """
-    side = int((memory_gb * 1e9 / bytes_per_px) ** 0.5)
-    return min(max(side, overlap + SMALLEST_STEP), LARGEST_TILE) // GRID * GRID
+    side = int(min((memory_gb * 1e9 / bytes_per_px) ** 0.5, LARGEST_TILE))
+    return max(side, overlap + SMALLEST_STEP) // GRID * GRID
 
 
 def tiled_probabilities(

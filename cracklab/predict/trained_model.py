@@ -11,6 +11,7 @@ import torch
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from cracklab import plain_yaml
 from cracklab.checkpoint import Payload, load_net, read_checkpoint
@@ -30,6 +31,10 @@ from cracklab.weights import checkpoint_file
 
 MEASURED = 128
 """Side of the images on which memory is measured and a folded net compared, px."""
+SAME = 1.001
+"""Numbers of operations per pixel that differ by less are the same."""
+BLOCK = 8
+"""Side of a block of one colour in the latter, px."""
 
 
 @dataclass
@@ -82,16 +87,32 @@ class TrainedModel:
 
     @cached_property
     def reach(self) -> int | None:
-        """Reach of the net, px at its scale, measured on first use; see `measure_reach`."""
-        return measure_reach(self.score)
+        """Reach of the net, px at its scale, measured on first use; see `measure_reach`.
+
+        A net that needs more operations per pixel in larger images, as attention does, has none, however little far pixels matter:
+        large tiles would take it longer than small ones, and could fill the memory.
+        """
+        self.score(blank(MEASURED))  # folds the net, which is not to be counted
+        small, large = (self._operations(side) / side**2 for side in (MEASURED, 2 * MEASURED))
+        return None if large > SAME * small else measure_reach(self.score)
+
+    def _operations(self, side: int) -> int:
+        """Return the number of multiplications and additions for an image of side x side px."""
+        fused = torch.backends.mha.get_fastpath_enabled()
+        torch.backends.mha.set_fastpath_enabled(False)  # one operation, which is not counted
+        try:
+            with FlopCounterMode(display=False) as counter:
+                self.score(blank(side))
+        finally:
+            torch.backends.mha.set_fastpath_enabled(fused)
+        return int(counter.get_total_flops())
 
     @cached_property
     def bytes_per_px(self) -> float:
         """Memory that the net needs for each pixel of a tile, measured on first use; workspaces of the operations are not counted."""
-        image = np.zeros((1, MEASURED, MEASURED, 3), np.uint8)
-        self.score(image)  # folds the net, which is not to be counted
+        self.score(blank(MEASURED))  # folds the net, which is not to be counted
         with PeakMemory() as memory:
-            self.score(image)
+            self.score(blank(MEASURED))
         return float(memory.peak / MEASURED**2)
 
     @property
@@ -124,8 +145,15 @@ class TrainedModel:
         planes = torch.from_numpy(np.stack([self.transform.planes(tile) for tile in tiles]))
         image = self.transform.normalise(planes.to(self.device))
         if self._folded is None:
-            self._folded = fold_normalisation(self.net, image[:1, :, :MEASURED, :MEASURED])
+            self._folded = fold_normalisation(self.net, self._example())
         return np.asarray(self.probabilities(image, self._folded).cpu().numpy(), np.float32)
+
+    def _example(self) -> Tensor:
+        """Return a normalised image of blocks of every brightness and colour, which shows differences that a dark photo would not."""
+        side = MEASURED // BLOCK
+        colours = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
+        planes = self.transform.planes(colours.repeat(BLOCK, 0).repeat(BLOCK, 1))
+        return self.transform.normalise(torch.from_numpy(planes[None]).to(self.device))
 
     def probabilities(self, image: Tensor, net: nn.Module | None = None) -> Tensor:
         """Return the probabilities (B, C, H, W) of normalised images (B, C_in, H, W), float32.
@@ -180,6 +208,11 @@ class TrainedModel:
                 "the checkpoint does not keep the scale of its training images: train again, or set data.crop"
             )
         return float(kept[0]), float(kept[1])
+
+
+def blank(side: int) -> Array:
+    """Return a batch of one black image of side x side px."""
+    return np.zeros((1, side, side, 3), np.uint8)
 
 
 def restore(checkpoint: str | Path, trust: Collection[str] = ()) -> TrainedModel:

@@ -93,7 +93,8 @@ def run(command: str, arguments: Sequence[str]) -> int:
     metric = parse_metric(options.metric)
     collection = collect(options.folders, metric, options.compare)
     title = options.title or f"{', '.join(folder.resolve().name for folder in options.folders)}: {metric.quantity.name}"
-    content = build(Analysis(collection, metric, options.target, options.pairs), title)
+    pairs = [pair_of(text, collection.methods) for text in options.pairs]
+    content = build(Analysis(collection, metric, options.target, pairs), title)
     write(content, out)
     print("\n".join([*content.summary, f"report: {out / 'report.html'}"]))
     if content.unfinished:
@@ -101,11 +102,25 @@ def run(command: str, arguments: Sequence[str]) -> int:
     return 0
 
 
-def _pair(text: str) -> tuple[str, str]:
+def _pair(text: str) -> str:
     first, colon, second = text.partition(":")
     if not (first and colon and second):
         raise ConfigError(f"--pairs is {text!r}: give two methods with a colon between them, such as dice:bce")
-    return first, second
+    return text
+
+
+def pair_of(text: str, methods: Sequence[str]) -> tuple[str, str]:
+    """Return the two methods of `A:B`; a method may have a colon itself.
+
+    Example:
+        >>> pair_of("cracklab:cracks:random", ["cracklab:cracks", "random"])
+        ('cracklab:cracks', 'random')
+        >>> pair_of("dice:bec", ["dice", "bce"])  # reported by `Analysis`
+        ('dice', 'bec')
+    """
+    parts = text.split(":")
+    pairs = [(":".join(parts[:i]), ":".join(parts[i:])) for i in range(1, len(parts))]
+    return next((pair for pair in pairs if set(pair) <= set(methods)), pairs[0])
 
 
 def write(content: "Content", out: Path) -> None:

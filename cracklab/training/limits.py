@@ -76,7 +76,9 @@ def check_interval(trainer: Any, steps: int) -> None:
         )
     if not trainer.fast_dev_run:
         epochs, last = trainer.max_epochs, trainer.max_steps
-        check_finders(trainer, last if epochs in (None, -1) else min(updates * epochs, last if last != -1 else sys.maxsize))
+        check_finders(
+            trainer, last if epochs in (None, -1) else min(updates * epochs, last if last != -1 else sys.maxsize)
+        )
 
 
 def check_finders(trainer: pl.Trainer, steps: int) -> None:

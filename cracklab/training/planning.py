@@ -18,7 +18,7 @@ from cracklab.training.trial import batch_of, logits_of, unchanged
 def plan_run(config: Namespace, trainer: Namespace, data: CrackDataModule) -> plan.Plan:
     """Choose the number of epochs and how often they repeat each image, unless the length is given, and return the plan.
 
-    The length is given if `max_epochs`, `max_steps` or `max_time` is.
+    The length is given if `max_epochs` or `max_steps` is; `max_time` may end a training sooner, whose schedule needs an end.
 
     Args:
         config: of the run; gets what was chosen.
@@ -26,7 +26,7 @@ def plan_run(config: Namespace, trainer: Namespace, data: CrackDataModule) -> pl
         data: after `setup`; gets it too.
     """
     config.data.batch_size, config.data.train_crop = data.batch_size, data.train_crop
-    if trainer.max_epochs is None and trainer.max_steps == -1 and trainer.max_time is None and not trainer.fast_dev_run:
+    if trainer.max_epochs is None and trainer.max_steps == -1 and not trainer.fast_dev_run:
         if data.repeat == 1:
             data.repeat = config.data.repeat = plan.repeats(len(data.splits.train), data.batch_size)
         config.trainer.max_epochs = trainer.max_epochs = plan.epochs(_steps_per_epoch(trainer, data))

@@ -80,9 +80,28 @@ def test_what_is_given_stays_and_too_few_steps_are_a_warning(tmp_path, capsys):
     assert "  7 steps are few: leave trainer.max_epochs and max_steps out for at least 1,500" in said
 
 
+def test_a_limit_of_time_leaves_the_epochs_that_a_schedule_needs(tmp_path, capsys):
+    config = planned(tmp_path / "run", "--trainer.max_time=00:01:00:00")
+    assert config.trainer.max_epochs == 50
+    assert "steps" not in capsys.readouterr().out
+
+
+def test_validations_within_epochs_are_not_counted(tmp_path, capsys):
+    planned(tmp_path / "run", "--trainer.max_steps=600", "--trainer.val_check_interval=1")
+    assert "\n  600 steps in 600 epochs, about 1 minute here\n" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(("sides", "crop", "batch"), [((640, 320), 256, 8), ((300, 300), None, 4)])
 def test_crops_follow_from_the_size_of_the_photos(make_data, sides, crop, batch):
     data = make_data("synthetic", {"train": 12, "val": 1, "test": 1, "size": sides})
     data.setup("fit")
     assert (data.train_crop, data.batch_size) == (crop, batch)
     assert next(iter(data.train_dataloader()))["image"].shape[2:] == ((crop, crop) if crop else (320, 320))
+
+
+def test_a_batch_of_whole_images_is_chosen_by_the_largest_since_others_are_padded_to_it(make_data):
+    data = make_data("synthetic", {"train": 12, "val": 1, "test": 1, "size": (256, 256)})
+    sizes = [(256, 256)] * 9 + [(704, 704)]
+    assert data.choose(sizes, width_px=4, images=10) == (None, 2)
+    assert data.choose(sizes[:9], width_px=4, images=9) == (None, 8)
+    assert data.choose(sizes[:3], width_px=4, images=3) == (None, 3)

@@ -177,6 +177,16 @@ def test_predict_takes_a_bundle_as_its_checkpoint(bundle, tmp_path):
     assert (masks[0].mask != masks[1].mask).sum() <= 1
     with pytest.raises(RunError, match=r"model.onnx does not say which images it was trained on: give the checkpoint"):
         _ = DeployedModel(folder / "model.onnx").seen
+    call = [
+        "audit",
+        "--data.layout=synthetic",
+        "--ckpt_path",
+        str(folder / "model.onnx"),
+        "--out",
+        str(tmp_path / "audit"),
+    ]
+    assert exit_code(call) != 0
+    assert not (tmp_path / "audit").exists()
 
 
 @pytest.mark.parametrize(
@@ -185,6 +195,14 @@ def test_predict_takes_a_bundle_as_its_checkpoint(bundle, tmp_path):
         ({"scale": [1e9, 1.0]}, r"holds settings that cannot be used, scale.0: .* less than or equal to 16"),
         ({"threshold": 2}, "cannot be used, threshold"),
         ({"bytes_per_px": 0}, "cannot be used, bytes_per_px"),
+        ({"bytes_per_px": float("inf")}, "cannot be used, bytes_per_px"),
+        ({"class_names": []}, "cannot be used, class_names"),
+        ({"scales": [16.0, 15.0]}, "cannot be used, scales: .* give different numbers from 0.0625 to 4"),
+        ({"channels": 1}, r"maps image to probability, mask, and not image \(B, 1, h, w\) to probability"),
+        (
+            {"class_names": ["wall", "crack"]},
+            r"gives \(1, 1, 32, 32\) instead of probabilities of shape \(1, 2, 32, 32\)",
+        ),
         ({"interpolation": "magic"}, "cannot be used, interpolation"),
         (None, "holds no settings of cracklab: export it again with `cracklab export`"),
     ],
@@ -195,7 +213,7 @@ def test_a_graph_with_other_settings_is_one_message(bundle, tmp_path, change, me
     onnx.helper.set_model_props(graph, {} if change is None else {"cracklab": json.dumps(settings | change)})
     onnx.save(graph, str(tmp_path / "model.onnx"))
     with pytest.raises(RunError, match=message):
-        DeployedModel(tmp_path / "model.onnx")
+        DeployedModel(tmp_path / "model.onnx").score(np.zeros((1, 32, 32, 3), np.uint8))
 
 
 def test_the_script_names_a_photo_that_fails_and_overwrites_none(bundle, tmp_path):

@@ -5,9 +5,15 @@ import pytest
 import timm
 import torch
 from torch import nn
+from torch.nn.utils import parametrizations
 
+from cracklab.checkpoint import Payload
+from cracklab.data.transform import EvalTransform
 from cracklab.predict.folding import fold_normalisation
 from cracklab.predict.memory import PeakMemory
+from cracklab.predict.predictor import Predictor
+from cracklab.predict.tiles import Tiling
+from cracklab.predict.trained_model import TrainedModel
 from cracklab.weights import checkpoint_file
 
 
@@ -58,6 +64,79 @@ class Twice(Fork):
 def test_a_net_whose_convolution_has_other_users_stays_as_it_is(kind):
     net = trained(kind())
     assert fold_normalisation(net, torch.rand(1, 3, 8, 8)) is net
+
+
+class Block(nn.Module):
+    """A convolution and its normalisation, which is called by keyword and may keep to the statistics of its batch."""
+
+    def __init__(self, conv, training=False):
+        super().__init__()
+        self.conv, self.norm, self.always = conv, nn.BatchNorm2d(4), training
+
+    def train(self, mode=True):
+        super().train(mode)
+        self.norm.train(mode or self.always)
+        return self
+
+    def forward(self, image):
+        return self.norm(input=self.conv(image)) if self.always else self.norm(self.conv(image))
+
+
+@pytest.mark.parametrize("reparametrise", [parametrizations.weight_norm, parametrizations.spectral_norm, None])
+def test_a_net_that_cannot_be_folded_stays_as_it_is(reparametrise):
+    conv = nn.Conv2d(3, 4, 3, padding=1)
+    net = trained(Block(conv, training=True) if reparametrise is None else Block(reparametrise(conv)))
+    assert fold_normalisation(net, torch.rand(1, 3, 16, 16)) is net
+
+
+def model_of(net):
+    return TrainedModel("best.ckpt", net, EvalTransform(), ("crack",), 0.5, {}, Payload(config="", threshold=0.5))
+
+
+class BrightFork(Fork):
+    """The result of the convolution is used twice, the second time where it is bright alone."""
+
+    def forward(self, image):
+        result = self.conv(image)
+        return self.norm(result)[:, :1] + (result[:, :1] - 1).relu()
+
+
+def test_a_folded_net_is_compared_on_bright_images_too():
+    net = trained(BrightFork())
+    nn.init.ones_(net.conv.weight)
+    model = model_of(net)
+    model.score(np.zeros((1, 64, 64, 3), np.uint8))
+    white = np.full((1, 64, 64, 3), 255, np.uint8)
+    planes = model.transform.normalise(torch.from_numpy(white.transpose(0, 3, 1, 2)))
+    np.testing.assert_allclose(model.score(white), model.probabilities(planes).detach().numpy(), atol=1e-5)
+
+
+class Attention(nn.Module):
+    """A net whose pixels all attend to each other, little."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches, self.attention = nn.Conv2d(3, 8, 16, 16), nn.MultiheadAttention(8, 2, batch_first=True)
+        self.up = nn.ConvTranspose2d(8, 1, 16, 16)
+
+    def forward(self, image):
+        patches = self.patches(image)
+        tokens = patches.flatten(2).transpose(1, 2)
+        mixed, _ = self.attention(tokens, tokens, tokens, need_weights=False)
+        return self.up((tokens + 1e-4 * mixed).transpose(1, 2).reshape(patches.shape))
+
+
+@pytest.mark.parametrize("overlap", [None, 64])
+def test_attention_gets_tiles_of_512_px_however_large_the_memory(overlap):
+    torch.manual_seed(0)
+    predictor = Predictor([model_of(Attention().eval())], "cpu", overlap=overlap, memory_gb=64)
+    assert predictor.tiling == Tiling(512, overlap or 128)
+
+
+def test_tensors_without_a_storage_are_left_out():
+    with torch.inference_mode(), PeakMemory() as memory:
+        torch.zeros(100, 100).to_sparse().to_dense()
+    assert memory.peak >= 100 * 100 * 4
 
 
 def test_memory_is_that_of_the_tensors_in_use():

@@ -13,7 +13,7 @@ from scipy import ndimage
 from torch import nn
 
 from cracklab.predict.reach import choose_tiling, measure_reach
-from cracklab.predict.tiles import GRID, Tiling, reflected, resize_rows, score_bands, tiled_probabilities
+from cracklab.predict.tiles import GRID, Tiling, largest_tile, reflected, resize_rows, score_bands, tiled_probabilities
 
 RNG = np.random.default_rng(0)
 
@@ -158,3 +158,8 @@ def test_tiles_are_as_large_as_the_memory_allows(reach, bytes_per_px, batch, mem
     needed = [side**2 * bytes_per_px * batch for side in (tile, tile + GRID)]
     assert needed[0] <= memory_gb * 1e9 or tile <= 2 * reach + 128
     assert needed[1] > memory_gb * 1e9 or tile == 4096
+
+
+@pytest.mark.parametrize(("memory_gb", "bytes_per_px"), [(1e300, 400), (2, 1e-320)])
+def test_a_memory_without_bounds_gives_the_largest_tile(memory_gb, bytes_per_px):
+    assert largest_tile(memory_gb, bytes_per_px, overlap=64) == 4096

@@ -168,7 +168,7 @@ class CrackDataModule(pl.LightningDataModule):
             )
         check_options(map_options or {})
         self.layout, self.root = layout, Path(root or ".").expanduser()
-        self._chosen = batch_size == "auto", train_crop == "auto"
+        self._choice = plan.Choice(train_crop, batch_size)
         self.batch_size = self._given_batch_size = plan.SMALLEST_BATCH if batch_size == "auto" else batch_size
         self.train_crop = None if train_crop == "auto" else train_crop
         self.eval_batch_size, self.repeat, self.num_workers = eval_batch_size, repeat, num_workers
@@ -209,27 +209,16 @@ class CrackDataModule(pl.LightningDataModule):
             check_overlap(self.records, self.splits, self.accepted_overlap)
             counts = ", ".join(f"{len(positions)} {side}" for side, positions in self.splits.by_side().items())
             rank_zero_info(f"data: {counts} images")
-            if any(self._chosen):
-                images, width_px = len(self.splits.train), self.statistics.width_px_p95
-                self.train_crop, self.batch_size = self.choose(self.sizes, width_px, images)
+            if self._choice != plan.Choice(self.train_crop, self.batch_size):
+                self.train_crop, self.batch_size = self.choose(
+                    self.sizes, self.statistics.width_px_p95, len(self.splits.train)
+                )
             self._given_batch_size = self.batch_size
 
     def choose(self, sizes: Sequence[tuple[int, int]], width_px: float, images: int) -> tuple[int | None, int]:
-        """Return the side of the random crops, px, and the number of images in a batch: as given, or chosen where they are `auto`.
-
-        Args:
-            sizes: height and width of the training images as they are prepared, px; whole images are padded to the largest of a batch.
-            width_px: of wide cracks, px.
-            images: number of training images.
-        """
-        choose_batch, choose_crop = self._chosen
-        crop, batch = self.train_crop, self.batch_size
-        if choose_crop and self.num_classes == 1 and self.transform.resize is None:
-            crop = plan.crop_side(min(plan.median_size(sizes)), width_px)
-        if choose_batch:
-            height, width = np.max(sizes, axis=0) if crop is None else (crop, crop)
-            batch = min(plan.batch_size(height, width), max(images, 2))
-        return crop, batch
+        """Return crops and batches as given, or chosen where they are `auto`; see `cracklab.data.plan.Choice`."""
+        may_crop = self.num_classes == 1 and self.transform.resize is None
+        return self._choice.resolve(sizes, width_px, images, may_crop)
 
     @cached_property
     def sizes(self) -> list[tuple[int, int]]:

@@ -6,6 +6,7 @@ Each setting stays what the configuration says if it says anything else.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -82,6 +83,41 @@ def epochs(steps_per_epoch: int) -> int:
         (50, 45, 40)
     """
     return max(EPOCHS, math.ceil(STEPS / steps_per_epoch))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Crops and batches as they are given, or `auto`."""
+
+    crop: int | Literal["auto"] | None
+    """Side of the random crops, px; None: whole images."""
+    batch: int | Literal["auto"]
+    """Number of images in a batch."""
+
+    def resolve(
+        self, sizes: Sequence[tuple[int, int]], width_px: float, images: int, may_crop: bool
+    ) -> tuple[int | None, int]:
+        """Return the side of the random crops, px, and the number of images in a batch.
+
+        Args:
+            sizes: height and width of the training images as they are prepared, px; whole images are padded to the largest of a batch.
+            width_px: of wide cracks, px.
+            images: number of training images.
+            may_crop: whether crops may be chosen.
+
+        Example:
+            >>> Choice("auto", "auto").resolve([(320, 480)], 5, images=32, may_crop=True)
+            (256, 8)
+            >>> Choice(None, 16).resolve([(320, 480)], 5, images=32, may_crop=True)
+            (None, 16)
+        """
+        crop = self.crop
+        if crop == "auto":
+            crop = crop_side(min(median_size(sizes)), width_px) if may_crop else None
+        if self.batch != "auto":
+            return crop, self.batch
+        height, width = np.max(sizes, axis=0) if crop is None else (crop, crop)
+        return crop, min(batch_size(height, width), max(images, SMALLEST_BATCH))
 
 
 @dataclass(frozen=True)

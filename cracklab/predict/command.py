@@ -81,7 +81,11 @@ def parser(command: str = "predict") -> CommandParser:
     )
     add("--overlap", type=int, help="of neighbouring tiles, px (default: twice the net's reach, which is measured)")
     add("--batch_size", type=int, help="number of tiles at a time (default: 1; 8 on a GPU for a net without a reach)")
-    add("--memory_gb", type=float, help="memory for the tiles, 1e9 bytes (default: 2, or half of what is free if less)")
+    add(
+        "--memory_gb",
+        type=float,
+        help="memory for the tiles of a net with a reach, 1e9 bytes (default: 2, or half of what is free if less)",
+    )
     return arguments
 
 

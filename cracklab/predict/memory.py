@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 
-class PeakMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class PeakMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch gives its base class no types
     """A context that counts the bytes of all tensors that are made inside of it and still in use.
 
     Attributes:
@@ -25,7 +25,7 @@ class PeakMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # as above
         self.peak = self._now = 0
         self._known: set[int] = set()
 

@@ -4,12 +4,14 @@ import inspect
 import re
 import sys
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NoReturn, Union, get_args, get_origin
 
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser
 from torch import Tensor
 
@@ -174,3 +176,18 @@ def as_config_error(error: Exception) -> CracklabError:
         cause = cause.__cause__ or cause.__context__
     said = str(error.args[0]) if error.args else type(error).__name__
     return ConfigError(f"the configuration does not work ({type(error).__name__}): {' '.join(said.split())}")
+
+
+@contextmanager
+def config_errors() -> Iterator[None]:
+    """Turn errors of the constructors and of the data into configuration errors: a message instead of a traceback.
+
+    Raises:
+        CracklabError: for anything that a configuration can cause.
+    """
+    try:
+        yield
+    except MisconfigurationException as error:
+        raise ConfigError(str(error)) from error
+    except (ArithmeticError, AttributeError, ImportError, LookupError, TypeError, ValueError) as error:
+        raise as_config_error(error) from error

@@ -16,7 +16,7 @@ from cracklab.bounds import NonNegativeFloat, NonNegativeInt, bounded
 from cracklab.checkpoint import KEY, Payload, load_net, read_checkpoint
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.native import NativeSize
-from cracklab.errors import ConfigError, RunError
+from cracklab.errors import ConfigError
 from cracklab.finders import has_finder, plan_again
 from cracklab.freezing import Freezing
 from cracklab.logits import probabilities
@@ -27,7 +27,7 @@ from cracklab.metrics.options import EvaluationOptions
 from cracklab.metrics.result import EvaluationResult
 from cracklab.metrics.threshold_tuner import ThresholdTuner
 from cracklab.optimizers import build_optimizer
-from cracklab.schedules import Constant, LearningRateSchedule
+from cracklab.schedules import Constant, LearningRateSchedule, check_length
 
 
 @bounded
@@ -155,17 +155,8 @@ class CrackModule(pl.LightningModule):
         """Refuse to train past the end of the learning-rate schedule in a checkpoint, and start the epoch.
 
         Lightning does not call `on_train_epoch_start` in a run that is resumed within an epoch.
-
-        Raises:
-            RunError: states the numbers of steps.
         """
-        scheduler: Any = self.lr_schedulers()
-        planned, end = getattr(scheduler, "total_steps", None), self.trainer.estimated_stepping_batches
-        if planned is not None and planned < end:
-            raise RunError(
-                f"the learning-rate schedule of the checkpoint ends at step {planned}, but the run would continue to step {end}: "
-                "leave trainer.max_epochs as it was, or train with model.schedule Constant from the start"
-            )
+        check_length(self.lr_schedulers(), self.trainer.estimated_stepping_batches)
         self.on_train_epoch_start()
 
     def on_train_epoch_start(self) -> None:
@@ -256,23 +247,9 @@ class CrackModule(pl.LightningModule):
             batch["mask"],
             batch["valid"],
             batch["size"],
-            columns={**columns, "loss": self._losses(logits, batch)},
+            columns={**columns, "loss": self.loss.of_each(logits, batch["mask"], batch["maps"], batch["valid"])},
         )
         return {"probabilities": scores}
-
-    def _losses(self, logits: Tensor, batch: Batch) -> list[float]:
-        """Return the loss of each image, so that its mean depends neither on batches nor on processes."""
-        valid = batch["valid"]
-        values = [
-            self.loss(
-                logits[i : i + 1],
-                batch["mask"][i : i + 1],
-                {name: map[i : i + 1] for name, map in batch["maps"].items()},
-                None if valid is None else valid[i : i + 1],
-            )
-            for i in range(len(logits))
-        ]
-        return torch.stack(values).tolist()
 
     def on_validation_epoch_end(self) -> None:
         """Choose the threshold, then log the metrics over the rows of all processes."""

@@ -6,13 +6,14 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 from annotated_types import Ge, Lt
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
 from cracklab.bounds import NonNegativeFloat, PositiveFloat, bounded
+from cracklab.errors import RunError
 
 Fraction = Annotated[float, Ge(0), Lt(1)]
 """A fraction of all steps."""
@@ -153,3 +154,21 @@ class Steps(_FactorSchedule):
         """Return the factor after a fraction of the steps."""
         passed = sum(progress >= milestone for milestone in self.milestones)
         return math.pow(self.gamma, passed)
+
+
+def check_length(scheduler: Any, steps: float) -> None:
+    """Refuse to train longer than a schedule knows, as a resumed run would with another `trainer.max_epochs`.
+
+    Args:
+        scheduler: one that may know its number of steps, `total_steps`, such as that of `OneCycle`.
+        steps: number of steps at the end of the run.
+
+    Raises:
+        RunError: states both numbers.
+    """
+    planned = getattr(scheduler, "total_steps", None)
+    if planned is not None and planned < steps:
+        raise RunError(
+            f"the learning-rate schedule of the checkpoint ends at step {planned}, but the run would continue to step {steps}: "
+            "leave trainer.max_epochs as it was, or train with model.schedule Constant from the start"
+        )

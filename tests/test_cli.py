@@ -3,6 +3,7 @@
 import ast
 import csv
 import json
+import re
 import subprocess
 import sys
 import time
@@ -182,7 +183,7 @@ def test_fit_refuses_a_used_folder(capsys, tiny_run):
     assert "--ckpt_path" in message
 
 
-def test_validate_writes_the_scores_of_a_checkpoint(tiny_run, tmp_path):
+def test_validate_writes_and_prints_the_scores_of_a_checkpoint(tiny_run, tmp_path, capsys):
     out = tmp_path / "validation"
     assert (
         main(
@@ -199,7 +200,12 @@ def test_validate_writes_the_scores_of_a_checkpoint(tiny_run, tmp_path):
         == 0
     )
     best = max(float(row["val/iou"]) for row in csv.DictReader((tiny_run / run_folder.METRICS).open()))
-    assert json.loads((out / "val_metrics.json").read_text())["val/iou"] == pytest.approx(best, abs=1e-9)
+    file = out / "val_metrics.json"
+    assert json.loads(file.read_text())["val/iou"] == pytest.approx(best, abs=1e-9)
+    shown = capsys.readouterr().out
+    assert re.search(r"\d+ validation images at threshold .*:\n  IoU           " + f"{best:.4f}", shown)
+    assert f"all scores, as in {file}:" in shown
+    assert "Validate metric" not in shown  # Lightning's table
 
 
 def test_a_checkpoint_that_needs_unpickling_is_refused(capsys, tiny_run, tmp_path):

@@ -68,7 +68,7 @@ class Tables(pl.Callback):
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the result of `cracklab validate`; that of fit is in metrics.csv."""
         if trainer.state.fn == "validate":
-            self._write(trainer, pl_module, "val_metrics.json", "val_per_image.csv")
+            self._write(trainer, pl_module, run_folder.VAL_METRICS, run_folder.VAL_PER_IMAGE)
 
     def _write(self, trainer: pl.Trainer, pl_module: Any, summary: str, table: str) -> None:
         if not trainer.is_global_zero:

@@ -1,19 +1,17 @@
-"""The LightningDataModule: index, splits, cache, data loaders, and the batch on its device."""
+"""The LightningDataModule: index, splits, cache, plan, and the batch on its device; the data loaders are in `loaders.py`."""
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-import lightning.pytorch as pl
 import numpy as np
 import torch
 from lightning.pytorch.utilities import rank_zero_info
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader
 
-from cracklab.batch import Batch, Sample
+from cracklab.batch import Batch
 from cracklab.bounds import (
     NonNegativeFloat,
     NonNegativeInt,
@@ -26,23 +24,21 @@ from cracklab.bounds import (
 from cracklab.data import plan
 from cracklab.data.augment import POLICIES, Flips, Policy
 from cracklab.data.columns import describing_columns
-from cracklab.data.dataset import CrackDataset
 from cracklab.data.duplicates import near_duplicates
 from cracklab.data.exclude import without_excluded
 from cracklab.data.folds import NumberOfFolds, SplitName, SplitPlan
 from cracklab.data.groups import KnownOverlap, check_overlap, with_groups
 from cracklab.data.layouts import LAYOUTS, Layout
-from cracklab.data.loader import data_loader
+from cracklab.data.loaders import DataLoaders
 from cracklab.data.maps import check_options
 from cracklab.data.native import NativeSize
 from cracklab.data.prepared import PreparedData
 from cracklab.data.provenance import Provenance
 from cracklab.data.resizing import Interpolation
-from cracklab.data.sampler import EpochSampler
 from cracklab.data.samples import Problem, Record, Side, Splits, raise_faults, with_ids
 from cracklab.data.statistics import Statistics, mask_statistics
 from cracklab.data.transform import MEAN, STD, Coverage, Deviations, EvalTransform, Levels
-from cracklab.errors import ConfigError, DataError, RunError
+from cracklab.errors import ConfigError
 
 T = TypeVar("T")
 
@@ -60,7 +56,7 @@ else:  # with `str`, the command line would take a misspelt name or a wrong opti
 
 
 @bounded
-class CrackDataModule(pl.LightningDataModule):
+class CrackDataModule(DataLoaders):
     """Photos and masks, from folders to batches.
 
     Args:
@@ -184,8 +180,6 @@ class CrackDataModule(pl.LightningDataModule):
             crop, resize, channels, mean, std, coverage, resize_side, interpolation, pad, padding
         )
         self.num_classes, self.class_names = layout.num_classes, layout.class_names
-        self._resume: tuple[int, int] | None = None
-        self._prepared: PreparedData | None = None
         self.records: list[Record] = []
         """The index of all pairs, with ids and groups; empty before `setup`."""
         self.splits = Splits((), (), ())
@@ -241,17 +235,6 @@ class CrackDataModule(pl.LightningDataModule):
         return records if self.exclude is None else without_excluded(records, self.exclude), problems
 
     @property
-    def prepared(self) -> PreparedData:
-        """All pairs, prepared, with their crack shares and thumbnails.
-
-        Raises:
-            RuntimeError: before `setup`.
-        """
-        if self._prepared is None:
-            raise RuntimeError('the data is not read yet: call setup("fit") first')
-        return self._prepared
-
-    @property
     def accepted_overlap(self) -> KnownOverlap:
         """`known_overlap` for a published split that is used as it is; `error` for the splits that we make."""
         ours = self.split_plan.fold is not None or self.split_plan.split in ("holdout", "official-clean")
@@ -292,83 +275,6 @@ class CrackDataModule(pl.LightningDataModule):
     def describing_columns(self) -> dict[str, dict[str, float | str]]:
         """Return the columns of per_image.csv that describe an image, by id: photo, source, scale."""
         return describing_columns(self.records, keeps_size=self.transform.resize is None)
-
-    # -- data loaders ----------------------------------------------------------------------------------------------------
-
-    def resume(self, epoch: int, batches: int) -> None:
-        """Let the next training data loader start in the middle of an epoch, after this number of batches."""
-        self._resume = epoch, batches
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the batch size for a checkpoint, if it was searched by Lightning's `BatchSizeFinder`."""
-        return {} if self.batch_size == self._given_batch_size else {"batch_size": self.batch_size}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore a batch size that was searched; a resumed run keeps it.
-
-        Raises:
-            RunError: if it is no positive number.
-        """
-        size = state_dict.get("batch_size")
-        if type(size) is not int or size < 1:
-            raise RunError(f"the batch size in the checkpoint is {size!r}: give one that `cracklab fit` wrote")
-        self.batch_size = size
-
-    def train_dataloader(self) -> DataLoader[Sample]:
-        """Return the data loader of augmented training samples, in an order that depends on (seed, epoch) only."""
-        positions = [i for i in self.splits.train for _ in range(self.repeat * self.records[i].weight)]
-        data = self.dataset(positions, self.augment)
-        sampler = EpochSampler(data, self.seed, True, *self._processes())
-        if self._resume is not None:
-            epoch, batches = self._resume
-            self._resume = None
-            sampler.set_epoch(epoch)
-            sampler.start = batches * self.batch_size
-        drop_last = len(sampler) > self.batch_size
-        return data_loader(data, sampler, self.batch_size, self.num_workers, self.pin_memory, drop_last)
-
-    def val_dataloader(self) -> DataLoader[Sample]:
-        """Return the data loader of validation images, without augmentation."""
-        return self._evaluation("val")
-
-    def test_dataloader(self) -> DataLoader[Sample]:
-        """Return the data loader of test images, without augmentation."""
-        return self._evaluation("test")
-
-    def dataset(self, positions: Sequence[int], policy: Policy | None = None) -> CrackDataset:
-        """Return the data set of some positions in the index; without a policy, for evaluation.
-
-        Args:
-            positions: positions in the index.
-            policy: augmentation policy; None: neither random crops nor augmentation.
-        """
-        return CrackDataset(
-            self.prepared.pairs,
-            [record.id for record in self.records],
-            positions,
-            self.transform,
-            num_classes=self.num_classes,
-            seed=self.seed,
-            policy=policy,
-            crop=None if policy is None else self.train_crop,
-            crack_rate=self.crack_rate,
-            maps=self.maps,
-            map_options=self.map_options,
-            redrawn=None if policy is None else self.prepared.reader.redrawn,
-        )
-
-    def _evaluation(self, side: Side) -> DataLoader[Sample]:
-        data = self.dataset(self.splits.by_side()[side])
-        if not len(data):
-            raise DataError(f"there are no {side} images: set data.split to 'holdout', or set data.fold")
-        if self.maps:
-            data.cached_maps = self.prepared.maps(data, side)
-        sampler = EpochSampler(data, self.seed, False, *self._processes())
-        return data_loader(data, sampler, self.eval_batch_size, self.num_workers, self.pin_memory)
-
-    def _processes(self) -> tuple[int, int]:
-        """Return the number of processes, and the rank of this one."""
-        return (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)
 
     # -- on the device ----------------------------------------------------------------------------------------------
 

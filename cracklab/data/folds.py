@@ -140,20 +140,42 @@ class SplitPlan:
     def _full_sides(self, records: Sequence[Record], shares: NDArray[np.float64]) -> Splits:
         if self.fold is not None:
             return self._held_out(records, shares)
-        published = any(record.split is not None for record in records)
-        if self.split == "holdout" or (self.split == "auto" and not published):
-            everything, val = range(len(records)), self._val_share(len(records))
-            fractions = [1 - val - self.test_fraction, val, self.test_fraction]
-            return Splits(*self._parts(records, shares, everything, fractions, self.seed))
-        if not published:
+        if self._is_holdout(records):
+            share = self._val_share(len(records))
+            fractions = [1 - share - self.test_fraction, share, self.test_fraction]
+            return Splits(*self._parts(records, shares, range(len(records)), fractions, self.seed))
+        if all(record.split is None for record in records):
             raise ConfigError(
                 f"data.split {self.split!r} needs a published split, but this data has none: set data.split to 'holdout'"
             )
-        return self._official(records, shares)
+        train, val, test = self._published(records)
+        if train and not val:
+            share = self._val_share(len(train))
+            train, val = self._parts(records, shares, train, [1 - share, share], self.seed)
+        return Splits(train, val, test)
+
+    def _is_holdout(self, records: Sequence[Record]) -> bool:
+        """Return whether the sides are new, without folds."""
+        return self.split == "holdout" or (self.split == "auto" and all(record.split is None for record in records))
+
+    def val_share(self, records: Sequence[Record]) -> float | None:
+        """Return `val_fraction` as a number; None if validation is published, or is part of `train_images`."""
+        if self.train_images is not None:
+            return None
+        if self.fold is not None:
+            return self._val_share(len(self._pool(records)))
+        if self._is_holdout(records):
+            return self._val_share(len(records))
+        train, val, _ = self._published(records)
+        return None if val else self._val_share(len(train))
+
+    def _pool(self, records: Sequence[Record]) -> list[int]:
+        """Return the positions of the images in folds: all except the published test side, or all with `pool`."""
+        return [i for i, record in enumerate(records) if self.pool or record.split != "test"]
 
     def folds_of(self, records: Sequence[Record], shares: NDArray[np.float64]) -> dict[int, int]:
         """Return position -> fold of the images in folds: all except the published test side, or all with `pool`."""
-        pool = [i for i, record in enumerate(records) if self.pool or record.split != "test"]
+        pool = self._pool(records)
         if self.fold_by == "source":
             sources = sorted({records[i].source for i in pool})
             if len(sources) != self.folds:
@@ -177,7 +199,8 @@ class SplitPlan:
         train, val = self._parts(records, shares, sorted(rest), [1 - share, share], self.seed)
         return Splits(train, val, tuple(sorted(i for i, fold in fold_of.items() if fold == self.fold)))
 
-    def _official(self, records: Sequence[Record], shares: NDArray[np.float64]) -> Splits:
+    def _published(self, records: Sequence[Record]) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+        """Return the published sides; `official-clean` leaves out training photos that validation or test show."""
         sides: dict[str, list[int]] = defaultdict(list)
         for i, record in enumerate(records):
             sides[record.split or "train"].append(i)
@@ -185,10 +208,7 @@ class SplitPlan:
         if self.split == "official-clean":
             val = tuple(i for i in val if records[i].group not in {records[j].group for j in test})
             train = tuple(i for i in train if records[i].group not in {records[j].group for j in val + test})
-        if train and not val:
-            share = self._val_share(len(train))
-            train, val = self._parts(records, shares, train, [1 - share, share], self.seed)
-        return Splits(train, val, test)
+        return train, val, test
 
     def _subset(self, records: Sequence[Record], splits: Splits, wanted: int) -> Splits:
         """Limit training and validation to a number of images, photo by photo."""

@@ -143,7 +143,7 @@ class Plan:
     seconds: float | None = None
     """Estimate of the time that the steps take."""
 
-    def lines(self) -> list[str]:
+    def lines(self, title: str = "plan") -> list[str]:
         r"""Return the plan in a few lines, with what is too little.
 
         Example:
@@ -151,12 +151,12 @@ class Plan:
             >>> print("\n".join(plan.lines()))
             plan: 32 training images of 480 x 320 px, random crops of 256 px, batches of 8
               1,504 steps in 47 epochs of 8 times each image, validated 47 times, about 9 minutes here
-              4 validation images are few to choose an epoch and a threshold by: `cracklab kfold` uses every image
-              4 test images are few to compare by: `cracklab kfold` tests on every image
+              few validation images to choose an epoch and a threshold by, 4: `cracklab kfold` uses every image
+              few test images to compare by, 4: `cracklab kfold` tests on every image
         """
         crop = f"random crops of {self.crop} px, " if self.crop else ""
         height, width = self.size
-        lines = [f"plan: {self.train} training images of {width} x {height} px, {crop}batches of {self.batch}"]
+        lines = [f"{title}: {self.train} training images of {width} x {height} px, {crop}batches of {self.batch}"]
         if self.steps is not None:
             time = "" if self.seconds is None else f", about {as_minutes(self.seconds)} here"
             times = "" if self.repeat == 1 else f" of {self.repeat} times each image"
@@ -168,15 +168,13 @@ class Plan:
         """Return what is too little, and the remedy."""
         found = []
         if self.steps is not None and self.steps < FEW_STEPS:
-            found.append(
-                f"{self.steps} steps are few: leave trainer.max_epochs and max_steps out for at least {STEPS:,}"
-            )
+            found.append(f"few steps, {self.steps}: leave trainer.max_epochs and max_steps out for at least {STEPS:,}")
         if 0 < self.val < FEW_VALIDATION:
             found.append(
-                f"{self.val} validation images are few to choose an epoch and a threshold by: `cracklab kfold` uses every image"
+                f"few validation images to choose an epoch and a threshold by, {self.val}: `cracklab kfold` uses every image"
             )
         if 0 < self.test < FEW_TEST:
-            found.append(f"{self.test} test images are few to compare by: `cracklab kfold` tests on every image")
+            found.append(f"few test images to compare by, {self.test}: `cracklab kfold` tests on every image")
         return found
 
 

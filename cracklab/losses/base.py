@@ -89,6 +89,29 @@ class Loss(nn.Module):
                 valid = valid.to(dtype)
             return self.compute(logits, mask, read, valid)
 
+    def of_each(
+        self, logits: Tensor, mask: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None = None
+    ) -> list[float]:
+        """Return the loss of each image of a batch, so that its mean depends neither on batches nor on processes.
+
+        The arguments are those of `forward`.
+
+        Example:
+            >>> from cracklab.losses import build_loss
+            >>> build_loss("bce").of_each(torch.zeros(2, 1, 2, 2), torch.ones(2, 1, 2, 2), {})  # ln 2, twice
+            [0.6931471824645996, 0.6931471824645996]
+        """
+        values = [
+            self(
+                logits[i : i + 1],
+                mask[i : i + 1],
+                {name: map[i : i + 1] for name, map in maps.items()},
+                None if valid is None else valid[i : i + 1],
+            )
+            for i in range(len(logits))
+        ]
+        return torch.stack(values).tolist()
+
     def _check(self, logits: Tensor, mask: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> None:
         shape = tuple(logits.shape)
         if logits.ndim != 4 or not logits.is_floating_point():

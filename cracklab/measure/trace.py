@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 
 from cracklab.errors import ConfigError, DataError
 from cracklab.geometry.masks import Mask, distance_to
-from cracklab.measure.centring import centre_line, resample, sigma_of
+from cracklab.measure.centring import centre_line, sigma_of
 from cracklab.measure.ends import extend_to_end, trim_end
 from cracklab.measure.gaps import bridge_gaps
 from cracklab.measure.graph import SkeletonGraph, values_at
@@ -18,6 +18,7 @@ from cracklab.measure.junctions import Junction, place_junctions
 from cracklab.measure.lines import Floats, Points, principal_axis
 from cracklab.measure.measurement import Crack, Line, Measurement
 from cracklab.measure.skeleton import Branch, skeleton_branches
+from cracklab.measure.smoothing import resample
 from cracklab.measure.symmetry import Pixels, canonical_orientation, is_isotropic
 from cracklab.measure.widths import line_widths
 

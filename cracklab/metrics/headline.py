@@ -1,10 +1,14 @@
-"""The scores of a test as text: five headline figures with their meanings, and a table of all scores."""
+"""The scores of a test or a validation as text: five headline figures with their meanings, and a table of all scores."""
 
+import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+from cracklab import run_folder
 from cracklab.metrics.key import MetricKey
 from cracklab.metrics.options import EvaluationOptions
+from cracklab.metrics.protocols import as_text
 
 Metrics = Mapping[str, float | None]
 """`stage/name` -> value; None if there was nothing to measure."""
@@ -21,10 +25,10 @@ WIDTH = 120
 
 
 def headline(metrics: Metrics, options: EvaluationOptions) -> str:
-    """Return the headline figures of a test, one per line with its meaning.
+    """Return the headline figures of a test or a validation, one per line with its meaning.
 
     Args:
-        metrics: of the test.
+        metrics: of the test or the validation.
         options: of the evaluation.
 
     Example:
@@ -35,18 +39,19 @@ def headline(metrics: Metrics, options: EvaluationOptions) -> str:
           HD95  -        95 % of each outline lies within this distance of the other; lower is better
     """
     band = "2 % of the diagonal" if options.boundary_width_px is None else f"{options.boundary_width_px} px"
+    stage, images = ("test", "test images") if "test/images" in metrics else ("val", "validation images")
     several = any(MetricKey.parse(name, staged=True).label is not None for name in metrics)
-    how = ", means over classes" if several else f" at threshold {metrics['test/threshold']:.4g}"
+    how = ", means over classes" if several else f" at threshold {metrics[f'{stage}/threshold']:.4g}"
     rows = [
-        (label, _figure(name, metrics[f"test/{name}"]), meaning.format(band=band))
+        (label, _figure(name, metrics[f"{stage}/{name}"]), meaning.format(band=band))
         for name, (label, meaning) in HEADLINE.items()
-        if f"test/{name}" in metrics
+        if f"{stage}/{name}" in metrics
     ]
     longest, width = (max(len(row[i]) for row in rows) for i in (0, 1))
-    images = metrics["test/images"] or 0
+    number = metrics[f"{stage}/images"] or 0
     return "\n".join(
         [
-            f"{images:.0f} test images{how}; IoU and Dice over all pixels, the others as means over images:",
+            f"{number:.0f} {images}{how}; IoU and Dice over all pixels, the others as means over images:",
             *(f"  {label:{longest}}  {figure:{width}}   {meaning}" for label, figure, meaning in rows),
         ]
     )
@@ -58,11 +63,32 @@ def _figure(name: str, value: float | None) -> str:
     return f"{value:.2f} px" if name.endswith("_px") else f"{value:.4f}"
 
 
+def as_printed(
+    metrics: Metrics, options: EvaluationOptions, file: Path, verbose: bool, protocols: Sequence[str]
+) -> str:
+    """Return what `cracklab test` and `validate` print: the headline figures, the table of all scores, and protocols.
+
+    Args:
+        metrics: of the test or the validation.
+        options: of the evaluation.
+        file: of the metrics, in the run folder.
+        verbose: whether to add the table.
+        protocols: names of protocols to add.
+    """
+    parts = [headline(metrics, options)]
+    if verbose:
+        parts.append(f"all scores, as in {file}:\n{score_table(metrics)}")
+    if protocols:
+        results = json.loads((file.parent / run_folder.PROTOCOLS).read_text(encoding="utf-8"))
+        parts += [as_text(results[name]) for name in protocols]
+    return "\n\n".join(parts)
+
+
 def score_table(metrics: Metrics, width: int | None = None) -> str:
     """Return all scores as a table: a row per name, a column per stage, and as many rows side by side as fit.
 
     Args:
-        metrics: of the test.
+        metrics: of the test or the validation.
         width: of a line; None: that of the terminal.
 
     Example:

@@ -10,13 +10,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from cracklab.config_parser import config_errors
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.folds_file import write_folds
+from cracklab.data.plan import Plan
 from cracklab.errors import ConfigError
 from cracklab.study.folder import Label, PlannedRun, StudyPlan
 from cracklab.study.inputs import Inputs
 from cracklab.study.plan import Overrides, as_arguments, axes_of, cells_of, fold_axis, runs_of, slug
-from cracklab.training.command import CrackCLI, config_errors
+from cracklab.training.command import CrackCLI
 
 FOLD_INPUTS = tuple(
     f"data.{name}" for name in ("layout", "root", "group", "split_seed", "pool", "exclude", "folds_file")
@@ -61,6 +63,8 @@ class Planner:
         """Everything that folds depend on -> name of their file."""
         self._data_read: set[str] = set()
         """Configurations of the data that has been read."""
+        self._plans: list[Plan] = []
+        """The plans that were printed."""
         self.axes = axes_of(inputs.grid)
         self._built = [*self._arguments, *as_arguments(self._first_overrides(inputs.folds))]
         self._cli = CrackCLI("fit", self._built, other_options)
@@ -128,6 +132,7 @@ class Planner:
             self._build(overrides)
             with config_errors():
                 self._cli.try_run()
+            self._print_plan(labels)
             self.gigabytes = max(self.gigabytes, self._run_gigabytes())
             key = _fold_inputs(overrides)
             if "fold" in axes and key not in self._folds_files:
@@ -136,6 +141,14 @@ class Planner:
                 self.fold_writers[file] = partial(
                     write_folds, records=data.records, fold_of=data.fold_of, folds=data.split_plan.folds
                 )
+
+    def _print_plan(self, labels: Mapping[str, Label]) -> None:
+        """Print what the runs of a cell do, unless those of another cell do the same."""
+        plan = self._cli.plan
+        if plan is not None and plan not in self._plans:
+            self._plans.append(plan)
+            cell = ", ".join(f"{axis}={label}" for axis, label in labels.items() if axis != "fold")
+            print("\n".join(plan.lines(f"plan of {cell}" if cell else "plan")), flush=True)
 
     def _run_gigabytes(self) -> float:
         """Estimate the disk space of a run: best and last checkpoint, with the state of Adam."""

@@ -4,8 +4,8 @@ import json
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,14 @@ from cracklab.callbacks.run_ends import RunFolderGuard, RunStart, config_text, n
 from cracklab.checkpoint import Payload, read_checkpoint
 from cracklab.checkpoint_checks import check_resumable
 from cracklab.data.datamodule import CrackDataModule
+from cracklab.data.plan import Plan
 from cracklab.errors import ConfigError, CracklabError
 from cracklab.files import output_folder, remove_leftovers
 from cracklab.finders import FINDERS
 from cracklab.loggers.wandb import WandbSettings, open_run, wandb_session
 from cracklab.losses import LOSSES
-from cracklab.metrics.headline import headline, score_table
-from cracklab.metrics.protocols import as_text, find_protocol
+from cracklab.metrics.headline import as_printed
+from cracklab.metrics.protocols import find_protocol
 from cracklab.models import pretrained
 from cracklab.module import CrackModule
 from cracklab.run_lock import RunLock
@@ -41,21 +42,6 @@ from cracklab.training.resume import check_states, resume_errors
 from cracklab.training.trainer import as_list, callbacks_of_run, in_run_folder, is_first_process
 from cracklab.training.trial import try_fit
 from cracklab.warning_filters import filter_warnings
-
-
-@contextmanager
-def config_errors() -> Iterator[None]:
-    """Turn errors of the constructors and of the data into configuration errors: a message instead of a traceback.
-
-    Raises:
-        CracklabError: for anything that a configuration can cause.
-    """
-    try:
-        yield
-    except MisconfigurationException as error:
-        raise ConfigError(str(error)) from error
-    except (ArithmeticError, AttributeError, ImportError, LookupError, TypeError, ValueError) as error:
-        raise config_parser.as_config_error(error) from error
 
 
 class CrackCLI(LightningCLI):
@@ -73,6 +59,8 @@ class CrackCLI(LightningCLI):
 
     def __init__(self, command: str, args: Sequence[str], other_options: Sequence[str] = ()) -> None:
         self.command, self.other_options = command, other_options
+        self.plan: Plan | None = None
+        """What a training will do; `try_run` sets it."""
         self._guard = RunFolderGuard()
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         filter_warnings()
@@ -165,7 +153,7 @@ class CrackCLI(LightningCLI):
         """Build net, loss and data; `run` builds the trainer."""
         fresh = self._get_argument("ckpt_path") is None
         self.parser.add_instantiator(partial(pretrained.build, fresh=fresh), nn.Module)
-        with config_errors():
+        with config_parser.config_errors():
             self.config_init = self.parser.instantiate_classes(self.config)
         self.datamodule, self.model = self._get(self.config_init, "data"), self._get(self.config_init, "model")
 
@@ -180,8 +168,12 @@ class CrackCLI(LightningCLI):
         """Build the trainer, and run the command."""
         if self._given is not None:  # before anything is written
             self.model.load_weights(*self._given)
-        with config_errors():
+        with config_parser.config_errors():
             self.try_run()
+            if self.plan is not None and is_first_process():
+                accelerator = self._get_argument("trainer.accelerator")
+                plan = with_time(self.plan, self.model, self.datamodule, accelerator)
+                print("\n".join(plan.lines()), flush=True)
             folder = self._folder()
             with run_folder.removed_on_error(folder):
                 self.trainer = self.build_trainer(folder)
@@ -221,35 +213,34 @@ class CrackCLI(LightningCLI):
             print(next_steps(self.trainer, net, imported), flush=True)
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
-        """Return the arguments of the trainer's method; `after_test` prints the scores in place of Lightning."""
+        """Return the arguments of the trainer's method; the methods below print the scores in place of Lightning."""
         arguments: dict[str, Any] = super()._prepare_subcommand_kwargs(subcommand)
-        return {**arguments, "verbose": False} if subcommand == "test" else arguments
+        return {**arguments, "verbose": False} if "verbose" in arguments else arguments
+
+    def after_validate(self) -> None:
+        """Print the headline figures, and all scores unless `--verbose false`."""
+        self._print_scores(run_folder.VAL_METRICS)
 
     def after_test(self) -> None:
-        """Print the headline figures, all scores unless `--verbose false`, and the protocols of `--protocol`."""
-        if not self.trainer.is_global_zero:
-            return
-        result, folder = self.model.result, Path(self.trainer.default_root_dir)
-        parts = [headline(result.metrics, self.model.evaluation)]
-        if self._get_argument("verbose"):
-            parts += [f"all scores, as in {folder / run_folder.TEST_METRICS}:\n{score_table(result.metrics)}"]
-        if names := self._get_argument("protocol"):
-            results = json.loads((folder / run_folder.PROTOCOLS).read_text(encoding="utf-8"))
-            parts += [as_text(results[name]) for name in names]
-        print("\n\n".join(parts), flush=True)
+        """Print the same of the test, and the protocols of `--protocol`."""
+        self._print_scores(run_folder.TEST_METRICS, self._get_argument("protocol"))
+
+    def _print_scores(self, file: str, protocols: Sequence[str] = ()) -> None:
+        if self.trainer.is_global_zero:
+            metrics, options = self.model.result.metrics, self.model.evaluation
+            path, verbose = Path(self.trainer.default_root_dir) / file, self._get_argument("verbose")
+            print(as_printed(metrics, options, path, verbose, protocols), flush=True)
 
     def try_run(self) -> None:
         """Read the data, and try a training, before anything is written; bad data and what cannot be trained raise here."""
         self.datamodule.setup(self.command)
         if self.command == "fit":
             trainer = self._get(self.config_init, "trainer")
-            plan = plan_run(self.config["fit"], trainer, self.datamodule)
+            self.plan = plan_run(self.config["fit"], trainer, self.datamodule)
             given = as_list(trainer.callbacks)
             resumed = self._given is not None and self._get_argument("ckpt_path") is not None
             states = self._given[1]["optimizer_states"] if self._given is not None and resumed else ()
             try_fit(self.model, self.datamodule, self._keyed_callbacks(), given, states)
-            if is_first_process():
-                print("\n".join(with_time(plan, self.model, self.datamodule, trainer.accelerator).lines()), flush=True)
         elif self.datamodule.num_classes > 1:
             for name in self._get_argument("protocol") or ():
                 if not find_protocol(name).several_classes:

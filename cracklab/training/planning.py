@@ -26,6 +26,7 @@ def plan_run(config: Namespace, trainer: Namespace, data: CrackDataModule) -> pl
         data: after `setup`; gets it too.
     """
     config.data.batch_size, config.data.train_crop = data.batch_size, data.train_crop
+    config.data.val_fraction = data.split_plan.val_share(data.records) or config.data.val_fraction
     if trainer.max_epochs is None and trainer.max_steps == -1 and not trainer.fast_dev_run:
         if data.repeat == 1:
             data.repeat = config.data.repeat = plan.repeats(len(data.splits.train), data.batch_size)

@@ -47,21 +47,22 @@ def test_a_training_has_enough_steps_and_no_more_validations_than_the_patience(i
 
 
 def planned(tmp_path, *more):
-    """The configuration of a fit, after its plan and before it trains."""
+    """The configuration of a fit after its plan and before it trains, and the lines of the plan."""
     cli = CrackCLI(
         "fit", [*SMALLEST, "--data.batch_size=auto", "--trainer.max_epochs=null", "--out", str(tmp_path), *more]
     )
     cli.try_run()
-    return cli.config["fit"]
+    return cli.config["fit"], cli.plan.lines()
 
 
-def test_what_is_not_given_is_planned_printed_and_in_the_configuration(tmp_path, capsys):
-    config = planned(tmp_path / "run")
-    assert (
-        "plan: 10 training images of 32 x 32 px, batches of 10\n  1,500 steps in 50 epochs of 30 times each image, validated 50 times"
-        in (said := capsys.readouterr().out)
-    )
-    assert "  4 validation images are few" in said
+def test_what_is_not_given_is_planned_and_in_the_configuration(tmp_path):
+    config, lines = planned(tmp_path / "run")
+    assert lines == [
+        "plan: 10 training images of 32 x 32 px, batches of 10",
+        "  1,500 steps in 50 epochs of 30 times each image, validated 50 times",
+        "  few validation images to choose an epoch and a threshold by, 4: `cracklab kfold` uses every image",
+        "  few test images to compare by, 4: `cracklab kfold` tests on every image",
+    ]
     chosen = (
         config.trainer.max_epochs,
         config.data.repeat,
@@ -71,24 +72,42 @@ def test_what_is_not_given_is_planned_printed_and_in_the_configuration(tmp_path,
     assert chosen == (50, 30, 10, None)
 
 
-def test_what_is_given_stays_and_too_few_steps_are_a_warning(tmp_path, capsys):
-    config = planned(tmp_path / "run", "--trainer.max_steps=7", "--data.batch_size=4", "--data.train_crop=16")
+def test_what_is_given_stays_and_too_few_steps_are_a_warning(tmp_path):
+    config, lines = planned(tmp_path / "run", "--trainer.max_steps=7", "--data.batch_size=4", "--data.train_crop=16")
     assert (config.trainer.max_epochs, config.data.repeat) == (None, 1)
     assert (config.data.batch_size, config.data.train_crop) == (4, 16)
-    said = capsys.readouterr().out
-    assert "random crops of 16 px, batches of 4\n  7 steps in 4 epochs, validated 4 times" in said
-    assert "  7 steps are few: leave trainer.max_epochs and max_steps out for at least 1,500" in said
+    assert lines[:2] == [
+        "plan: 10 training images of 32 x 32 px, random crops of 16 px, batches of 4",
+        "  7 steps in 4 epochs, validated 4 times",
+    ]
+    assert "  few steps, 7: leave trainer.max_epochs and max_steps out for at least 1,500" in lines
 
 
-def test_a_limit_of_time_leaves_the_epochs_that_a_schedule_needs(tmp_path, capsys):
-    config = planned(tmp_path / "run", "--trainer.max_time=00:01:00:00")
+def test_a_limit_of_time_leaves_the_epochs_that_a_schedule_needs(tmp_path):
+    config, lines = planned(tmp_path / "run", "--trainer.max_time=00:01:00:00")
     assert config.trainer.max_epochs == 50
-    assert "steps" not in capsys.readouterr().out
+    assert "steps" not in "".join(lines)
 
 
-def test_validations_within_epochs_are_not_counted(tmp_path, capsys):
-    planned(tmp_path / "run", "--trainer.max_steps=600", "--trainer.val_check_interval=1")
-    assert "\n  600 steps in 600 epochs, about 1 minute here\n" in capsys.readouterr().out
+def test_validations_within_epochs_are_not_counted(tmp_path):
+    _, lines = planned(tmp_path / "run", "--trainer.max_steps=600", "--trainer.val_check_interval=1")
+    assert lines[1] == "  600 steps in 600 epochs"
+
+
+@pytest.mark.parametrize("sides", [["split=holdout"], ["split=holdout", "fold=1"], ["layout.val=0"]])
+def test_the_share_of_validation_in_the_configuration_makes_the_same_split(tmp_path, sides):
+    arguments = [*SMALLEST, *(f"--data.{side}" for side in sides), "--out", str(tmp_path)]
+    cli = CrackCLI("fit", [*arguments, "--data.val_fraction=auto"])
+    cli.try_run()
+    share = cli.config["fit"].data.val_fraction
+    assert share == pytest.approx(0.2)
+    again = CrackCLI("fit", [*arguments, f"--data.val_fraction={share}"])
+    again.datamodule.setup("fit")
+    assert again.datamodule.splits == cli.datamodule.splits
+
+
+def test_a_published_validation_side_has_no_share(tmp_path):
+    assert planned(tmp_path / "run")[0].data.val_fraction == "auto"
 
 
 @pytest.mark.parametrize(("sides", "crop", "batch"), [((640, 320), 256, 8), ((300, 300), None, 4)])

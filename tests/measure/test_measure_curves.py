@@ -6,7 +6,8 @@ from crack_shapes import CURVES, arc, arc_curve, crossing, curve_length, drawn, 
 from scipy.spatial import cKDTree
 
 from cracklab.measure import measure_mask
-from cracklab.measure.centring import _interpolate, smooth
+from cracklab.measure.centring import _interpolate
+from cracklab.measure.smoothing import smooth
 
 LENGTH = {
     "arc, radius 20, 100 degrees": 0.03,

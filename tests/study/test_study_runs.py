@@ -44,6 +44,21 @@ def config(tmp_path, monkeypatch):
     return path
 
 
+def test_a_dry_run_prints_each_plan_once_with_the_first_cell_that_has_it(config, tmp_path, capsys):
+    content = yaml.safe_load(config.read_text())
+    content["study"]["grid"] = {
+        "lr": {"low": {"model.optimizer.lr": 0.1}, "high": {"model.optimizer.lr": 1}},
+        "batch": {"small": {"data.batch_size": 2}, "large": {"data.batch_size": 5}},
+    }
+    config.write_text(yaml.safe_dump(content, sort_keys=False))
+    main(["study", "--config", str(config), "--out", str(tmp_path / "study"), "--dry_run"])
+    shown = capsys.readouterr().out.splitlines()
+    assert [line for line in shown if line.startswith("plan")] == [
+        "plan of lr=low, batch=small: 10 training images of 32 x 32 px, batches of 2",
+        "plan of lr=low, batch=large: 10 training images of 32 x 32 px, batches of 5",
+    ]
+
+
 def test_a_failed_run_is_reported_with_its_last_lines(config, tmp_path, capsys):
     out = tmp_path / "study"
     with pytest.raises(SystemExit) as end:

@@ -155,15 +155,18 @@ def net_weights(content: Mapping[str, Any], path: str | Path = "") -> dict[str, 
     """Return the tensors of the net, by their names in the net.
 
     Raises:
-        RunError: if the checkpoint holds anything but tensors there.
+        RunError: if the checkpoint holds anything but tensors there; a loss may keep other entries of its own.
     """
     state = content.get("state_dict", {})
     if not isinstance(state, Mapping):
         raise damaged(path, "the entry 'state_dict'", state, "tensors by name")
-    for name, tensor in state.items():
-        if not isinstance(name, str) or not isinstance(tensor, Tensor) or tensor.layout is not torch.strided:
+    if not all(isinstance(name, str) for name in state):
+        raise damaged(path, "the entry 'state_dict'", state, "tensors by name")
+    found = {name.removeprefix(NET): value for name, value in state.items() if name.startswith(NET)}
+    for tensor in found.values():
+        if not isinstance(tensor, Tensor) or tensor.layout is not torch.strided:
             raise damaged(path, "an entry of 'state_dict'", tensor, "a dense tensor with its name")
-    return {name.removeprefix(NET): value for name, value in state.items() if name.startswith(NET)}
+    return found
 
 
 def load_net(net: nn.Module, content: Mapping[str, Any], path: str | Path, refusal: str) -> None:

@@ -112,7 +112,7 @@ class CrackModule(pl.LightningModule):
             data.require_maps(self.loss.maps)
         if getattr(data, "num_classes", 1) > 1:
             self.tuner = None  # the most probable class has no threshold
-        if stage == "fit" and (self.loss.needs_statistics or type(self.loss).configure is not Loss.configure):
+        if stage == "fit" and self.loss.learns_from_statistics:
             statistics = getattr(data, "statistics", None)
             if statistics is None:
                 raise ConfigError(
@@ -289,7 +289,7 @@ class CrackModule(pl.LightningModule):
         """Add the payload from which predict, test and export rebuild the net and the data transform."""
         data = getattr(self.trainer, "datamodule", None)
         own = data if isinstance(data, CrackDataModule) else None
-        provenance, names = ({}, None) if own is None else (own.provenance.describe(), own.class_names)
+        provenance, names = ({}, None) if own is None else (own.provenance.description, own.class_names)
         checkpoint[KEY] = Payload(self.config, self.evaluator.threshold, provenance, class_names=names).to_entry()
 
     def on_load_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:

@@ -10,10 +10,13 @@ from torch import nn
 
 from cracklab.callbacks import Checkpoints, SeedSteps, Tables
 from cracklab.callbacks.checkpoints import AtomicCheckpointIO
+from cracklab.checkpoint import KEY, Payload, read_checkpoint, write_checkpoint
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.layouts import LAYOUTS
+from cracklab.data.statistics import Statistics
 from cracklab.errors import ConfigError, RunError
-from cracklab.losses import build_loss
+from cracklab.losses import LOSSES, build_loss
+from cracklab.losses.base import required_parameters
 from cracklab.metrics.options import EvaluationOptions
 from cracklab.module import CrackModule
 from cracklab.schedules import OneCycle
@@ -178,6 +181,20 @@ def test_the_checkpoint_keeps_the_threshold(tmp_path):
     other = made()
     other.on_load_checkpoint(content)
     assert math.isclose(other.evaluator.threshold, 0.3)
+
+
+@pytest.mark.parametrize("name", sorted(LOSSES))
+def test_the_weights_of_the_net_are_read_beside_whatever_a_loss_keeps(name, tmp_path):
+    """Some losses keep numbers that they derived from the data, which are no tensors."""
+    parameters = {"losses": [(build_loss("cl_dice"), 1.0)]} if required_parameters(LOSSES[name]) else {}
+    module = CrackModule(TinyNet(), build_loss(name, **parameters))
+    module.loss.configure(Statistics(10, 0.03, 1.0, 3.0, 6.0))
+    write_checkpoint(tmp_path / "one.ckpt", {"state_dict": module.state_dict(), KEY: Payload("", 0.5).to_entry()})
+    content = read_checkpoint(tmp_path / "one.ckpt")
+    other = CrackModule(TinyNet(), "dice")
+    other.load_weights("one.ckpt", content)
+    for key, value in module.net.state_dict().items():
+        assert torch.equal(value, other.net.state_dict()[key])
 
 
 def test_a_checkpoint_of_another_program_is_refused():

@@ -4,11 +4,14 @@ import csv
 import signal
 from pathlib import Path
 
+import lightning.pytorch as pl
 import pytest
 import torch
+from lightning.pytorch.callbacks import EarlyStopping
 from support import run_process
 
 from cracklab import run_folder
+from cracklab.callbacks.resume import ExactResume
 from cracklab.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -40,17 +43,17 @@ def killed(out: Path, epoch: int, batch: int, *more: str) -> None:
     assert run_process([*SMALL, *more, *kill, "--out", str(out)]) == -signal.SIGKILL
 
 
-def weights(out: Path) -> dict[str, torch.Tensor]:
+def weights(out: Path, steps: int = 15) -> dict[str, torch.Tensor]:
     content = torch.load(out / run_folder.LAST, weights_only=True)
-    assert content["global_step"] == 15
+    assert content["global_step"] == steps
     state = {f"net/{name}": value for name, value in content["state_dict"].items()}
     for index, moments in content["optimizer_states"][0]["state"].items():
         state |= {f"optimizer/{index}/{name}": value for name, value in moments.items()}
     return state
 
 
-def assert_equal(one: Path, other: Path) -> None:
-    first, second = weights(one), weights(other)
+def assert_equal(one: Path, other: Path, steps: int = 15) -> None:
+    first, second = weights(one, steps), weights(other, steps)
     assert first.keys() == second.keys()
     assert not [name for name in first if not torch.equal(first[name], second[name])]
 
@@ -70,10 +73,11 @@ def test_a_run_killed_within_an_epoch_resumes_bit_equal(tmp_path, workers):
     assert [row["epoch"] for row in csv.DictReader((cut / run_folder.METRICS).open())] == ["0", "1", "2"]
 
 
-def test_a_run_resumed_from_an_epoch_end_is_bit_equal(tmp_path):
+@pytest.mark.parametrize("length", [[], ["--trainer.max_epochs=null", "--trainer.max_steps=15"]])
+def test_a_run_resumed_from_an_epoch_end_is_bit_equal(tmp_path, length):
     """Killed before the first checkpoint of an epoch, the run resumes from the end of the previous epoch."""
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    more = ["--checkpoint.every_n_steps=null"]
+    more = ["--checkpoint.every_n_steps=null", *length]
     assert main([*SMALL, *more, "--out", str(whole)]) == 0
     killed(cut, 2, 0, *more)
     assert torch.load(cut / run_folder.LAST, weights_only=True)["global_step"] == 10
@@ -82,6 +86,42 @@ def test_a_run_resumed_from_an_epoch_end_is_bit_equal(tmp_path):
     tables = [list(csv.DictReader((folder / run_folder.METRICS).open())) for folder in (whole, cut)]
     for one, other in zip(*tables, strict=True):
         assert {**one, "seconds": ""} == {**other, "seconds": ""}
+        assert 0 <= float(other["seconds"]) < 100
+
+
+def test_a_run_killed_between_the_batches_of_a_step_resumes_bit_equal(tmp_path):
+    """Gradients that are still accumulated are in no checkpoint, so none is written there."""
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    more = ["--trainer.accumulate_grad_batches=2", "--checkpoint.every_n_steps=1", "--data.batch_size=4"]
+    assert main([*SMALL, *more, "--out", str(whole)]) == 0
+    killed(cut, 1, 5, *more)
+    assert torch.load(cut / run_folder.LAST, weights_only=True)["global_step"] == 5 + 2
+    assert main([*SMALL, *more, "--out", str(cut), "--ckpt_path", str(cut / run_folder.LAST)]) == 0
+    assert_equal(whole, cut)
+    last = list(csv.DictReader((cut / run_folder.METRICS).open()))[1]
+    assert 0 <= float(last["seconds"]) < 100  # Lightning starts no epoch where it resumes within one
+
+
+def test_a_run_resumes_with_its_own_samples_alone(tmp_path, capsys):
+    out = tmp_path / "run"
+    first = [*SMALL, "--trainer.max_epochs=1", "--model.schedule=Constant", "--seed_everything=true", "--out", str(out)]
+    assert main(first) == 0
+    resumed = [*first, "--ckpt_path", str(out / run_folder.LAST)]
+    with pytest.raises(SystemExit):
+        main([*resumed, "--trainer.max_epochs=2", "--data.batch_size=4"])
+    assert "data.batch_size is 4, but the run began with 8: leave it as in RUN/config.yaml" in capsys.readouterr().err
+    assert main([*resumed, "--trainer.max_epochs=2"]) == 0  # with the seed that it drew at first
+    assert torch.load(out / run_folder.LAST, weights_only=True)["global_step"] == 10
+
+
+@pytest.mark.parametrize(("patience", "waited", "stops"), [(0, 0, False), (0, 1, True), (2, 1, False), (2, 2, True)])
+def test_a_run_that_early_stopping_has_ended_stays_ended(patience, waited, stops):
+    stopping = EarlyStopping("val/iou", patience=patience)
+    stopping.wait_count = waited
+    trainer = pl.Trainer(callbacks=[stopping], logger=False, enable_checkpointing=False, accelerator="cpu")
+    trainer.ckpt_path = "last.ckpt"
+    ExactResume().on_train_start(trainer, pl.LightningModule())
+    assert trainer.should_stop is stops
 
 
 def test_a_finished_run_resumes_with_more_epochs(tmp_path):

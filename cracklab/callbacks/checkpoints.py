@@ -66,12 +66,11 @@ class Checkpoints(Checkpoint):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Write last.ckpt within an epoch."""
-        if (
-            self.every_n_steps
-            and (batch_idx + 1) % self.every_n_steps == 0
-            and batch_idx + 1 < trainer.num_training_batches
-        ):
+        """Write last.ckpt within an epoch, but not between the batches of one step, whose gradients a checkpoint does not keep."""
+        if self.every_n_steps is None:
+            return
+        every = math.lcm(self.every_n_steps, trainer.accumulate_grad_batches)
+        if (batch_idx + 1) % every == 0 and batch_idx + 1 < trainer.num_training_batches:
             trainer.save_checkpoint(self.path(trainer, run_folder.LAST))
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
@@ -112,8 +111,8 @@ class Checkpoints(Checkpoint):
             trainer.save_checkpoint(best)
         self._improved = False
 
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Tell `trainer.test()` where the best checkpoint is."""
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Tell `trainer.test()` where the best checkpoint is, also if a finished run was resumed."""
         best = self.path(trainer, run_folder.BEST)
         self.best_model_path = str(best) if best.is_file() else ""
 

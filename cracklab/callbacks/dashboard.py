@@ -92,7 +92,8 @@ class Dashboard(pl.Callback):
         if checkpoints is None or checkpoints.best is None:
             return
         result: EvaluationResult | None = pl_module.result
-        if result is not None and checkpoints.best_epoch == result.epoch:
+        # an epoch may have several validations, and the last need not be the best
+        if result is not None and result.metrics.get(checkpoints.monitor) == checkpoints.best:
             self._best = {f"best/{name}": value for name, value in result.scores.items()}
         values = {f"best/{checkpoints.monitor}": checkpoints.best, "best/epoch": checkpoints.best_epoch}
         for logger in trainer.loggers:

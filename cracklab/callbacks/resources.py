@@ -37,6 +37,7 @@ class Resources(pl.Callback):
         """Read the rows of earlier epochs."""
         if trainer.is_global_zero:
             self._rows = rows_before(trainer, run_folder.RESOURCES)
+        self.on_train_epoch_start(trainer, pl_module)  # which Lightning does not call after a resume within an epoch
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock."""

@@ -4,6 +4,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.loops.loop import _Loop
 
 
 class ExactResume(pl.Callback):
@@ -15,10 +16,19 @@ class ExactResume(pl.Callback):
     """
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Stop if early stopping had ended the run at this checkpoint."""
+        """Begin the next epoch after one that was done, and stop if early stopping had ended the run at this checkpoint.
+
+        With `max_steps`, Lightning would end the finished epoch once more, with no batches, and skip the samples of the next.
+        """
+        loop = trainer.fit_loop
+        if loop.restarted_on_epoch_end:
+            loop.epoch_progress.increment_completed()
+            _Loop.restarting.fset(loop, False)  # type: ignore[attr-defined]  # the setter of FitLoop ignores it
+            loop.reset_restart_stage()
+            loop.epoch_loop.reset_restart_stage()
         for callback in trainer.callbacks:  # type: ignore[attr-defined]  # set by Lightning's callback connector
             if isinstance(callback, EarlyStopping) and (
-                callback.stopped_epoch or callback.wait_count >= callback.patience
+                callback.stopped_epoch or callback.wait_count >= max(1, callback.patience)
             ):
                 trainer.should_stop = trainer.should_stop or bool(trainer.ckpt_path)
 

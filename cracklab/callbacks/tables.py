@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-import pandas as pd
 
 from cracklab import run_folder
 from cracklab.files import write_json, write_text
 from cracklab.metrics.protocols import run_protocols
 from cracklab.metrics.rows import without_histograms
-from cracklab.tables import as_csv
+from cracklab.tables import as_csv, read_csv
 
 
 class Tables(pl.Callback):
@@ -28,6 +27,7 @@ class Tables(pl.Callback):
         """Read the rows of earlier epochs."""
         if trainer.is_global_zero:
             self._rows = rows_before(trainer, run_folder.METRICS)
+        self.on_train_epoch_start(trainer, pl_module)  # which Lightning does not call after a resume within an epoch
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock."""
@@ -83,9 +83,7 @@ def rows_before(trainer: pl.Trainer, name: str) -> list[dict[str, Any]]:
     path = Path(trainer.default_root_dir) / name
     if not trainer.ckpt_path or not path.is_file():
         return []
-    table = pd.read_csv(path)
-    kept = table[table["epoch"] < trainer.current_epoch]
-    return [{str(name): value for name, value in row.items()} for row in kept.to_dict("records")]
+    return [dict(row) for row in read_csv(path) if int(row["epoch"]) < trainer.current_epoch]
 
 
 def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -115,6 +115,8 @@ def open_store(
                 raise DataError(
                     f"the cache does not fit into {str(parent)!r}: make room, or set data.cache to none"
                 ) from None
+        if hasattr(os, "getuid") and folder.stat().st_uid != os.getuid():
+            raise DataError(f"the cache {str(folder)!r} belongs to another user: remove it, or set data.cache to none")
         return Store(folder, temporary=in_memory)
 
 
@@ -193,7 +195,8 @@ if sys.platform != "win32":
 
     @contextlib.contextmanager
     def _exclusive_lock(path: Path, wait: bool = True) -> Iterator[None]:
-        with path.open("w") as file:
+        # others may write in this folder too: no link of theirs is followed
+        with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+") as file:
             fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield
 

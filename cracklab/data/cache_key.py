@@ -14,6 +14,10 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
+import cv2
+import numpy as np
+import PIL
+
 from cracklab.data.dataset import CrackDataset
 from cracklab.data.layouts import Layout
 from cracklab.data.samples import Record
@@ -32,6 +36,8 @@ READING = (
     "synthetic/randomized",
 )
 """Files and folders with the code that reads and prepares a pair."""
+DECODERS = (cv2.__version__, PIL.__version__, np.__version__)
+"""Versions of the libraries that decode and resize; another one may decode a photo to other pixels."""
 MAPPING = ("data/dataset.py", "data/maps.py", "geometry")
 """Files and folders with the code that computes target maps of a prepared pair."""
 
@@ -39,7 +45,7 @@ MAPPING = ("data/dataset.py", "data/maps.py", "geometry")
 def pairs_key(records: Sequence[Record], layout: Layout, transform: EvalTransform) -> str:
     """Return the key of prepared pairs: their files (path, time, size), the settings, and the code that reads them."""
     digest = hashlib.sha256(pickle.dumps((layout, transform)))
-    digest.update(_code_digest(PACKAGE, READING))
+    digest.update(_code_digest(PACKAGE, READING) + repr(DECODERS).encode())
     for file in _own_files(layout):
         digest.update(_code_digest(file.parent, (file.name,)))
     for record in records:

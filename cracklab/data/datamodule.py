@@ -203,7 +203,7 @@ class CrackDataModule(DataLoaders):
             check_overlap(self.records, self.splits, self.accepted_overlap)
             counts = ", ".join(f"{len(positions)} {side}" for side, positions in self.splits.by_side().items())
             rank_zero_info(f"data: {counts} images")
-            if self._choice != plan.Choice(self.train_crop, self.batch_size):
+            if self.splits.train and self._choice != plan.Choice(self.train_crop, self.batch_size):
                 self.train_crop, self.batch_size = self.choose(
                     self.sizes, self.statistics.width_px_p95, len(self.splits.train)
                 )
@@ -237,7 +237,7 @@ class CrackDataModule(DataLoaders):
     @property
     def accepted_overlap(self) -> KnownOverlap:
         """`known_overlap` for a published split that is used as it is; `error` for the splits that we make."""
-        ours = self.split_plan.fold is not None or self.split_plan.split in ("holdout", "official-clean")
+        ours = self.split_plan.split == "official-clean" or self.split_plan.is_ours(self.records)
         return "error" if ours else self.known_overlap
 
     def ids(self, side: Side) -> list[str]:

@@ -154,8 +154,11 @@ class SplitPlan:
             train, val = self._parts(records, shares, train, [1 - share, share], self.seed)
         return Splits(train, val, test)
 
+    def is_ours(self, records: Sequence[Record]) -> bool:
+        """Return whether the sides are new: folds, or a holdout."""
+        return self.fold is not None or self._is_holdout(records)
+
     def _is_holdout(self, records: Sequence[Record]) -> bool:
-        """Return whether the sides are new, without folds."""
         return self.split == "holdout" or (self.split == "auto" and all(record.split is None for record in records))
 
     def val_share(self, records: Sequence[Record]) -> float | None:

@@ -62,12 +62,13 @@ class PreparedData:
 
         The maps take what is left of `limit_gb`, or go to disk.
         """
-        if self.place != "none" and side not in self._stores:
+        name = f"{side}: {', '.join(data.maps)}"
+        if self.place != "none" and name not in self._stores:
             left = self.limit_gb - sum(store.gigabytes for store in self._stores.values() if store.temporary)
 
             def make(index: int) -> list[NDArray[Any]]:
                 return [map.numpy() for map in data[index]["maps"].values()]
 
             key = maps_key(self._key, data)
-            self._stores[side] = cache.open_store(key, len(data), make, self.place, left, "Computing target maps")
-        return self._stores.get(side)
+            self._stores[name] = cache.open_store(key, len(data), make, self.place, left, "Computing target maps")
+        return self._stores.get(name)

@@ -3,9 +3,11 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+from lightning_utilities.core.rank_zero import rank_zero_warn
 
 from cracklab.data.groups import KnownOverlap
 from cracklab.data.images import Array
@@ -40,8 +42,9 @@ class Provenance:
     thumbnails: Sequence[Array]
     overlap: KnownOverlap
 
-    def describe(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps of its training data, as plain values.
+    @cached_property
+    def description(self) -> dict[str, Any]:
+        """What a checkpoint keeps of its training data, as plain values.
 
         `layout` is the layout's name, `images` the number of images on each side of the split, and `seen` the fingerprints
         of the training images: 16 hexadecimal digits for each, made from its content whatever its name. If whole images of
@@ -62,19 +65,19 @@ class Provenance:
         Args:
             checkpoint: the description that the checkpoint keeps.
 
+        With `overlap` `report` it is a warning.
+
         Raises:
             DataError: if the test images include such images; names some of them.
         """
-        if self.overlap == "report":
-            return
         seen, test = set(str(checkpoint.get("seen", "")).split()), self.splits.test
         known = [self.records[i].id for i in test if image_fingerprint(self.thumbnails[i]) in seen]
         if known:
             more = f" and {len(known) - NAMED} more" if len(known) > NAMED else ""
-            raise DataError(
-                f"the checkpoint was trained on {len(known)} of the {len(test)} test images ({', '.join(known[:NAMED])}"
-                f"{more}): test it with the split and the fold of its own run, RUN/config.yaml"
-            )
+            message = f"the checkpoint was trained on {len(known)} of the {len(test)} test images ({', '.join(known[:NAMED])}{more})"
+            if self.overlap == "error":
+                raise DataError(f"{message}: test it with the split and the fold of its own run, RUN/config.yaml")
+            rank_zero_warn(message)
 
     def check_same(self, checkpoint: Mapping[str, Any]) -> None:
         """Refuse to resume a run with other training images than it began with.

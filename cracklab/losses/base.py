@@ -42,6 +42,11 @@ class Loss(nn.Module):
         """Whether a parameter is `auto`, so that `configure` must be called before the first step."""
         return any(isinstance(module, AutoNumber) and module.auto for module in self.modules())
 
+    @property
+    def learns_from_statistics(self) -> bool:
+        """Whether `configure` does anything: a parameter is `auto`, or the class has a method of its own."""
+        return self.needs_statistics or type(self).configure is not Loss.configure
+
     def configure(self, statistics: Statistics) -> dict[str, float]:
         """Derive the parameters that are `auto` from statistics of the training data.
 

@@ -1,10 +1,11 @@
 """Scales at which a photo is scored: those that were asked for, or the default of the checkpoint."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from cracklab.errors import ConfigError
-from cracklab.weights import SHIPPED, ships
+from cracklab.weights import SHIPPED, WEIGHTS, ships
 
 Scales = tuple[float, ...]
 SCALES = (1 / 256, 16)
@@ -49,14 +50,15 @@ def default_scales(checkpoint: str | Path, weights: str | None, scale: tuple[flo
     Example:
         >>> default_scales("best.ckpt", "cracklab:cracks", (1.0, 1.0)), default_scales("best.ckpt", None, (1.0, 1.0))
         ((1.0, 0.5, 0.25), (1.0,))
-        >>> default_scales("best.ckpt", "cracks", (1.0, 1.0))
-        (1.0, 0.5, 0.25)
+        >>> default_scales("best.ckpt", "cracks", (1.0, 1.0)), default_scales("best.ckpt", "\\0", (1.0, 1.0))
+        ((1.0, 0.5, 0.25), (1.0,))
     """
     name = ""
     if ships(checkpoint):
         name = Path(checkpoint).stem
     elif weights is not None:  # its name with or without the prefix, or its file
-        name = Path(weights).stem if ships(weights) else weights.removeprefix(SHIPPED)
+        path = Path(os.path.abspath(weights))  # without a look at the disk: a stranger's checkpoint may name any path
+        name = path.stem if path.parent == WEIGHTS else weights.removeprefix(SHIPPED)
     return OF_CARDS.get(name, TRAINED) if scale == (1, 1) else TRAINED
 
 

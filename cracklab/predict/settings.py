@@ -40,7 +40,7 @@ def settings_of(folder: Path, predictor: Predictor, tile: int | None, overlap: i
     settings = {
         "cracklab": __version__,
         "checkpoints": [
-            {"path": str(model.path), "sha256": checksum, "threshold": model.threshold, **model.provenance}
+            {**model.provenance, "path": str(model.path), "sha256": checksum, "threshold": model.threshold}
             for model, checksum in zip(predictor.models, checksums, strict=True)
         ],
         "threshold": predictor.threshold if predictor.num_classes == 1 else None,

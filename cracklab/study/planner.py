@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from cracklab.config_parser import config_errors
 from cracklab.data.datamodule import CrackDataModule
@@ -61,14 +61,13 @@ class Planner:
         """All files that images and masks are read from."""
         self._folds_files: dict[str, str] = {}
         """Everything that folds depend on -> name of their file."""
-        self._data_read: set[str] = set()
-        """Configurations of the data that has been read."""
         self._plans: list[Plan] = []
         """The plans that were printed."""
         self.axes = axes_of(inputs.grid)
         self._built = [*self._arguments, *as_arguments(self._first_overrides(inputs.folds))]
         self._cli = CrackCLI("fit", self._built, other_options)
-        self._read_data()
+        with config_errors():
+            self._cli.datamodule.setup("fit")
         self._add_repeats_and_folds(inputs)
         self._check_cells()
         names = {axis: list(labels) for axis, labels in self.axes.items()}
@@ -83,33 +82,22 @@ class Planner:
         return {**overrides, "data.split": "holdout"} if folds else overrides
 
     def _build(self, overrides: Overrides) -> None:
-        """Build net, loss and data of a cell, and read its images; skip steps that were done before."""
+        """Build net, loss and data of a cell, unless they are built already."""
         arguments = [*self._arguments, *as_arguments(overrides)]
         if arguments == self._built:
             return
         self._built = arguments
         self._cli.build(arguments)
-        self._read_data()
-
-    def _read_data(self) -> None:
-        """Read and split the images, unless the same data has been read; refuse bad data."""
-        key = str({**self._data_config, "seed": None})
-        if key in self._data_read:
-            return
-        self._data_read.add(key)
-        self._data: CrackDataModule = self._cli.datamodule
-        with config_errors():
-            self._data.setup("fit")
-        self.data_files.update(*map(self._data.layout.files, self._data.records))
 
     @property
-    def _data_config(self) -> dict[str, Any]:
-        config: dict[str, Any] = self._cli.config["fit"].data.as_dict()
-        return config
+    def _data(self) -> CrackDataModule:
+        """The data of the cell that was built last."""
+        data: CrackDataModule = self._cli.datamodule
+        return data
 
     def _add_repeats_and_folds(self, inputs: Inputs) -> None:
         if inputs.repeats > 1:
-            seed = self._data_config["split_seed"]
+            seed = self._data.split_plan.seed
             self.axes["repeat"] = {number: {"data.split_seed": seed + number} for number in range(inputs.repeats)}
         if inputs.folds == "sources":
             pool = self._data.split_plan.pool
@@ -132,6 +120,7 @@ class Planner:
             self._build(overrides)
             with config_errors():
                 self._cli.try_run()
+            self.data_files.update(*map(self._data.layout.files, self._data.records))
             self._print_plan(labels)
             self.gigabytes = max(self.gigabytes, self._run_gigabytes())
             key = _fold_inputs(overrides)

@@ -26,7 +26,7 @@ def log_summary(study: Study) -> None:
         return
     # a finished study, which logs nothing, starts faster without this import
     from cracklab.loggers.identity import VERSION_TAG, Identity
-    from cracklab.loggers.wandb import WandbSettings, wandb_logger, wandb_session
+    from cracklab.loggers.wandb import WandbSettings, open_run, wandb_logger, wandb_session
 
     name, job_type = f"{study.folder.name} summary", "summary"
     settings = dataclasses.replace(WandbSettings(**config["wandb"]), name=name, job_type=job_type, checkpoint=False)
@@ -45,6 +45,7 @@ def log_summary(study: Study) -> None:
             labels = [str(cell["labels"][axis]) for axis in axes]
             for name, statistics in cell["metrics"].items():
                 table.add_data(*labels, name, *(statistics[key] for key in STATISTICS))
+        open_run(logger)
         experiment = logger.experiment
         experiment.log({"summary": table})
         numbers = {key: content[key] for key in ("runs", "finished")}

@@ -24,9 +24,10 @@ from cracklab.study.plan import as_arguments, title
 NUM_LAST_LINES = 12
 """Number of last lines of output that are kept of a failed run."""
 NEVER = threading.Event()
-HIDDEN_VARIABLES = ("SLURM_NTASKS", "PL_GLOBAL_SEED", "PL_SEED_WORKERS")
+RANKS = ("SLURM_NTASKS", "SLURM_PROCID", "SLURM_LOCALID", "RANK", "LOCAL_RANK", "WORLD_SIZE")
+HIDDEN_VARIABLES = (*RANKS, "PL_GLOBAL_SEED", "PL_SEED_WORKERS", "WANDB_RUN_ID")
 """Variables that are hidden from a run: Lightning would take the tasks of a SLURM job for processes of the run, and the seed that
-planning left behind for the seed of the run."""
+planning left behind for the seed of the run; W&B would log all runs of a study that the agent of a sweep started as one."""
 
 
 @dataclass(frozen=True)
@@ -175,8 +176,7 @@ def _fit_and_test(
 
 
 def _run_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    inherited = {name: value for name, value in os.environ.items() if name not in HIDDEN_VARIABLES}
-    return inherited | dict(environment)
+    return {name: value for name, value in {**os.environ, **environment}.items() if name not in HIDDEN_VARIABLES}
 
 
 def _last_lines(log: Path) -> list[str]:

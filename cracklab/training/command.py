@@ -5,7 +5,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,9 +36,9 @@ from cracklab.models import pretrained
 from cracklab.module import CrackModule
 from cracklab.run_lock import RunLock
 from cracklab.training.limits import check_interval, check_limits, check_trainer
-from cracklab.training.links import fit_data_to_weights, fit_net_to_data
+from cracklab.training.links import fit_data_to_checkpoint, fit_data_to_weights, fit_net_to_data
 from cracklab.training.planning import plan_run, with_time
-from cracklab.training.resume import check_states, resume_errors
+from cracklab.training.resume import check_states, resume_errors, seed_of
 from cracklab.training.trainer import as_list, callbacks_of_run, in_run_folder, is_first_process
 from cracklab.training.trial import try_fit
 from cracklab.warning_filters import filter_warnings
@@ -128,6 +128,8 @@ class CrackCLI(LightningCLI):
             self._given = path, read_checkpoint(path)
             Payload.from_checkpoint(self._given[1], path)
             check_resumable(self._given[1], path, self.command)
+            if self.command == "fit" and self._get_argument("seed_everything") is True:  # a resumed run keeps its own
+                self.config["fit"].seed_everything = seed_of(self._given[1], path)
         elif self.command != "fit":
             raise ConfigError(f"{self.command} needs a checkpoint: --ckpt_path RUN/{run_folder.BEST}")
         elif weights := self._get_argument("model.weights"):
@@ -148,6 +150,8 @@ class CrackCLI(LightningCLI):
         config.data.seed = int(config.seed_everything)
         fit_net_to_data(config)
         fit_data_to_weights(config)
+        if self._given is not None and config.ckpt_path is None:
+            fit_data_to_checkpoint(config, *self._given)
 
     def instantiate_classes(self) -> None:
         """Build net, loss and data; `run` builds the trainer."""
@@ -166,8 +170,6 @@ class CrackCLI(LightningCLI):
 
     def run(self) -> None:
         """Build the trainer, and run the command."""
-        if self._given is not None:  # before anything is written
-            self.model.load_weights(*self._given)
         with config_parser.config_errors():
             self.try_run()
             if self.plan is not None and is_first_process():
@@ -175,7 +177,7 @@ class CrackCLI(LightningCLI):
                 plan = with_time(self.plan, self.model, self.datamodule, accelerator)
                 print("\n".join(plan.lines()), flush=True)
             folder = self._folder()
-            with run_folder.removed_on_error(folder):
+            with run_folder.removed_on_error(folder) if self._makes(folder) else nullcontext():
                 self.trainer = self.build_trainer(folder)
                 self._check_trainer()
         self._given = None
@@ -233,6 +235,8 @@ class CrackCLI(LightningCLI):
 
     def try_run(self) -> None:
         """Read the data, and try a training, before anything is written; bad data and what cannot be trained raise here."""
+        if self._given is not None:
+            self.model.load_weights(*self._given)
         self.datamodule.setup(self.command)
         if self.command == "fit":
             trainer = self._get(self.config_init, "trainer")
@@ -286,6 +290,10 @@ class CrackCLI(LightningCLI):
         if self._given is not None and self._get_argument("ckpt_path") is not None:
             path, content = self._given
             check_states(self.command, content, path, self.trainer, self.model)
+
+    def _makes(self, folder: Path) -> bool:
+        """Return whether this process makes the run folder, so that an error before the run removes it."""
+        return is_first_process() and (self._get_argument("out") is None or not folder.exists())
 
     def _refuse_used(self, folder: Path) -> None:
         """Refuse to fit in a folder that holds another run."""

@@ -1,8 +1,13 @@
 """Values of a configuration that follow from other values of it."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 from lightning_utilities.core.rank_zero import rank_zero_info
 
+from cracklab import plain_yaml
+from cracklab.checkpoint import Payload
 from cracklab.config_parser import as_config_error
 from cracklab.data.layouts import Layout
 from cracklab.data.transform import MEAN, STD
@@ -31,3 +36,13 @@ def fit_data_to_weights(config: Namespace) -> None:
     if weights == packaged.PACKAGED and (tuple(config.data.mean), tuple(config.data.std)) == (MEAN, STD):
         rank_zero_info("data.mean and data.std are set to those of the packaged weights")
         config.data.mean, config.data.std = packaged.MEAN, packaged.STD
+
+
+def fit_data_to_checkpoint(config: Namespace, path: str, content: Mapping[str, Any]) -> None:
+    """Set mean and standard deviation from the checkpoint that `model.weights` names, unless the configuration has values of its own."""
+    given = plain_yaml.load(Payload.from_checkpoint(content, path).config or "{}") or {}
+    mean, std = (given.get("data", {}).get(key) for key in ("mean", "std"))
+    now = (tuple(config.data.mean), tuple(config.data.std))
+    if mean and std and now == (MEAN, STD) and (tuple(mean), tuple(std)) != now:
+        rank_zero_info(f"data.mean and data.std are set to those of {path}")
+        config.data.mean, config.data.std = tuple(mean), tuple(std)

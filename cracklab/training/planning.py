@@ -47,7 +47,7 @@ def with_time(planned: plan.Plan, module: CrackModule, data: CrackDataModule, ac
     if planned.steps is None or not on_cpu:
         return planned
     loss, train = copy.deepcopy(module.loss), data.splits.train
-    if loss.needs_statistics:
+    if loss.learns_from_statistics:
         loss.configure(data.statistics)
     seconds = 0.0
     with unchanged(module.net), torch.enable_grad():

@@ -58,7 +58,7 @@ def try_fit(
     data.require_maps(module.loss.maps)
     positions = data.splits.train[: min(NUM_IMAGES, data.batch_size)]
     loss = copy.deepcopy(module.loss)
-    if loss.needs_statistics:
+    if loss.learns_from_statistics:
         loss.configure(data.statistics)
     with unchanged(module.net):
         module.net.train()

@@ -121,6 +121,26 @@ def test_maps_of_validation_images_are_computed_only_once(make_data, where, tmp_
     assert len(calls) == 3  # once for each validation image
 
 
+def test_a_data_module_that_is_used_again_has_the_maps_of_the_new_loss(make_data):
+    data = make_data("synthetic", {"train": 4, "val": 2, "test": 1, "size": (32, 32)})
+    data.setup("fit")
+    for names in (["distance"], ["distance", "signed_distance"], ["signed_distance"]):
+        data.maps = tuple(names)
+        batch = next(iter(data.val_dataloader()))
+        assert sorted(batch["maps"]) == sorted(names)
+        if "signed_distance" in names:
+            assert batch["maps"]["signed_distance"].min() < 0
+
+
+def test_images_for_a_test_alone_need_no_plan(make_data, tmp_path):
+    for stem in "abc":
+        write(tmp_path / "test", stem, *pair(ord(stem)))
+    data = make_data("folders", root=str(tmp_path), train_crop="auto", batch_size="auto")
+    data.setup("test")
+    assert data.ids("test") == ["a", "b", "c"]
+    assert len(data.test_dataloader().dataset) == 3
+
+
 def test_the_memory_limit_holds_for_images_and_maps_together(make_data, tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "disk_folder", lambda: tmp_path)
     images = (

@@ -17,7 +17,7 @@ from cracklab.data.images import Array
 from cracklab.data.resizing import Interpolation, planes_of
 from cracklab.errors import ConfigError, RunError
 from cracklab.files import sha256
-from cracklab.predict.reach import WALL
+from cracklab.predict.reach import LARGEST_REACH
 from cracklab.predict.scales import SCALES, Scales, check_scales
 from cracklab.predict.tiles import Floats
 from cracklab.weights import graph_file
@@ -49,7 +49,7 @@ class Settings(BaseModel):
     interpolation: Interpolation
     scale: tuple[Scale, Scale]
     scales: Annotated[tuple[float, ...], AfterValidator(checked_scales)]
-    reach: Annotated[int, Field(ge=0, le=WALL)] | None
+    reach: Annotated[int, Field(ge=0, le=LARGEST_REACH)] | None
     bytes_per_px: float = Field(gt=0, allow_inf_nan=False)
     provenance: dict[str, Any]
     sha256: str | None = None

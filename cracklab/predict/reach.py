@@ -4,11 +4,13 @@ import numpy as np
 import psutil
 
 from cracklab.errors import ConfigError
-from cracklab.predict.tiles import GRID, Score, Tiling, largest_tile
+from cracklab.predict.tiles import GRID, Floats, Photo, Score, Tiling, largest_tile
 from cracklab.synthetic.draw import draw
 
-WALL = 512
-"""Side of the drawn wall on which the reach is measured, px."""
+WALLS = {512: 512, 1024: 256}
+"""Length -> width of the parts of a drawn wall on which the reach is measured, px; the long ones only if the short ones do not end it."""
+LARGEST_REACH = max(WALLS) // 2 - GRID
+"""Largest reach that is measured, px."""
 SMALLEST_CHANGE = 0.005
 """Smaller changes of a probability are ignored."""
 DEFAULT_TILE = 512
@@ -22,8 +24,8 @@ DEFAULT_OVERLAP = 128
 def measure_reach(score: Score) -> int | None:
     """Return the reach of a net, px: how far from the edge of a tile the edge changes probabilities.
 
-    It is the extent of the receptive field that matters. A drawn wall is scored whole, and in halves, cut through its middle
-    along either axis. At `reach` px and more from the cut, no probability changes by more than 0.005.
+    It is the extent of the receptive field that matters. A part of a drawn wall is scored whole, and in halves, cut through its
+    middle along either axis. At `reach` px and more from the cut, no probability changes by more than 0.005.
 
     Args:
         score: scores a batch of tiles.
@@ -40,21 +42,29 @@ def measure_reach(score: Score) -> int | None:
         >>> measure_reach(mean_of_9_by_9)  # 4 px to either side
         4
     """
-    wall, _ = draw(1, (WALL, WALL))
-    half = WALL // 2
-    whole = score(wall[None])[0]
-    changes = np.zeros(half, np.float32)  # by distance from the cut
-    for rows, columns, axis, cut_at_end in (
-        (slice(None), slice(None, half), 1, True),
-        (slice(None), slice(half, None), 1, False),
-        (slice(None, half), slice(None), 0, True),
-        (slice(half, None), slice(None), 0, False),
-    ):
-        change = np.abs(score(wall[None, rows, columns])[0] - whole[:, rows, columns]).max(axis=(0, 2 - axis))
-        changes = np.maximum(changes, change[::-1] if cut_at_end else change)
-    far = np.flatnonzero(changes > SMALLEST_CHANGE)
-    reach = int(far[-1]) + 1 if far.size else 0
-    return None if reach > half - GRID else reach
+    for length, width in WALLS.items():
+        wall, _ = draw(1, (length, length))
+        middle = slice((length - width) // 2, (length + width) // 2)
+        changes = np.maximum(_changes(score, wall[middle], axis=1), _changes(score, wall[:, middle], axis=0))
+        far = np.flatnonzero(changes > SMALLEST_CHANGE)
+        reach = int(far[-1]) + 1 if far.size else 0
+        if reach <= length // 2 - GRID:
+            return reach
+    return None
+
+
+def _changes(score: Score, wall: Photo, axis: int) -> Floats:
+    """Return the largest change of a probability by the distance from a cut through the middle, across `axis`."""
+
+    def scored(part: Photo) -> Floats:
+        return np.moveaxis(score(np.ascontiguousarray(part[None]))[0], axis + 1, 2)
+
+    whole = np.split(scored(wall), 2, axis=2)
+    first, second = (
+        np.abs(scored(part) - same).max(axis=(0, 1)) for part, same in zip(np.split(wall, 2, axis), whole, strict=True)
+    )
+    changes: Floats = np.maximum(first[::-1], second)
+    return changes
 
 
 def choose_tiling(

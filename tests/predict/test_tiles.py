@@ -131,7 +131,7 @@ def test_indices_past_the_end_are_reflected_as_numpy_pads(side):
     np.testing.assert_array_equal(reflected(np.arange(side + 9), side), expected)
 
 
-@pytest.mark.parametrize("radius", [3, 40])
+@pytest.mark.parametrize("radius", [3, 40, 300])
 def test_the_reach_of_a_mean_is_its_radius(radius):
     """A mean over 2 r + 1 px feels an edge up to r px away; the last of these changes are too small to count."""
     assert radius * 0.7 <= measure_reach(blurred(radius)) <= radius

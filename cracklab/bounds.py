@@ -20,7 +20,7 @@ NonNegativeInt = Annotated[int, Ge(0)]
 SidePx = Annotated[int, Ge(1), Le(32_767)]
 """Height or width of an image, px; OpenCV handles none above."""
 Seed = Annotated[int, Ge(0), Le(2**32 - 1)]
-"""What NumPy's global generator takes."""
+"""A seed of NumPy's global generator."""
 GreyLevel = Annotated[int, Ge(0), Le(255)]
 """A value of a mask of 8 bits."""
 FiniteFloat = Annotated[float, Gt(-math.inf), Lt(math.inf)]

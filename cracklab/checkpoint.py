@@ -1,4 +1,4 @@
-"""What a checkpoint holds, how it is read without running code, and how it is written whole."""
+"""The content of a checkpoint; reading it without running code, and writing it whole."""
 
 import errno
 import json

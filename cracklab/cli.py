@@ -77,8 +77,8 @@ def main(args: Sequence[str] | None = None) -> int:
         0; any other exit code is raised.
 
     Raises:
-        SystemExit: 1 if faults were found, some of the work failed, or files cannot be read or written; 2 for a wrong call
-            or bad data; 130 after Ctrl-C.
+        SystemExit: 1 if faults were found, some of the work failed, or files cannot be read or written; 2 for invalid
+            arguments or bad data; 130 after Ctrl-C; 143 after SIGTERM.
     """
     arguments = list(sys.argv[1:] if args is None else args)
     if not arguments or arguments[0] in ("-h", "--help"):

@@ -1,4 +1,4 @@
-"""Arguments of the commands that are not built from classes: one parser, and one way to answer a wrong call."""
+"""Arguments of the commands that are not built from classes: one parser, and its messages for invalid arguments."""
 
 import argparse
 import re
@@ -41,7 +41,7 @@ class CommandParser(argparse.ArgumentParser):
         """Parse arguments, positional ones and options in any order.
 
         Raises:
-            ConfigError: for a wrong call; names the argument and the nearest right one.
+            ConfigError: for invalid arguments; names the argument and the nearest right one.
         """
         given = with_underscores(arguments)
         for argument in given:  # before argparse, which would name a missing argument instead of the misspelt one

@@ -5,7 +5,7 @@ class CracklabError(Exception):
     """An error that the user can correct; it ends a command with `exit_code`."""
 
     exit_code = 2
-    """2 for a wrong call or bad data, 1 if the work itself failed."""
+    """2 for invalid arguments or bad data, 1 if the work itself failed."""
 
 
 class ConfigError(CracklabError):

@@ -1,4 +1,4 @@
-"""What training leaves as it is: the encoder, for some epochs or always, and the statistics of batch normalisation."""
+"""Freezing: of the encoder, for some epochs or always, and of the statistics of batch normalisation."""
 
 import math
 

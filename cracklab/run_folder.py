@@ -8,6 +8,8 @@ panels/              pictures of a few validation and test images, and curves ov
                      truth, probability and errors of test images side by side, the same images for all runs on that test set
 environment.json     versions, seeds, device, git revision, determinism tier
 fold.json            of a run on one fold: its number and the images on each side
+val_metrics.json     from validate: name -> finite number or null
+val_per_image.csv    from validate: one row per image, first column id
 test_metrics.json    from test: name -> finite number or null
 per_image.csv        from test: one row per image, first column id
 per_image_native.csv from test: the same at the size of the files

@@ -23,12 +23,13 @@ multiprocessing.set_forkserver_preload(
 )
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+"""Folder of the published data sets, each a folder by its name."""
 
 
 def _real(name: str) -> Path:
     folder = DATA / name
     if not folder.is_dir():
-        pytest.skip(f"{name} is not at ../shared/data/{name}")
+        pytest.skip(f"the folder of {name} is missing: {folder}")
     return folder
 
 

@@ -58,7 +58,7 @@ def test_an_inspector_gets_masks_a_plan_a_net_and_tables(home):
     )
     assert plan
     assert int(plan[2].replace(",", "")) >= 1500
-    assert "few to compare by: `cracklab kfold`" in said
+    assert "to compare runs by: `cracklab kfold` tests on every image" in said
 
     shell(
         home, "predict", "--images", "phone", "--out", "masks", "--device", "cpu"
@@ -72,7 +72,7 @@ def test_an_inspector_gets_masks_a_plan_a_net_and_tables(home):
 
     short = ["--trainer.max_steps", "12", "--trainer.accelerator", "cpu", "--data.num_workers", "0"]
     said = shell(home, "fit", *BASE, "--config", "cracklab:finetune", *data, *short, "--out", "run")
-    assert "few steps, 12:" in said
+    assert "only 12 steps:" in said
     said = shell(home, "test", "--config", "run/config.yaml", "--ckpt_path", "run/checkpoints/best.ckpt")
     assert re.search(r"IoU +0\.\d{4} .*\n.*Dice", said)
     shell(

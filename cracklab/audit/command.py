@@ -1,7 +1,7 @@
-"""`cracklab audit`: which masks are probably wrong, by the predictions of nets that never saw their image.
+"""`cracklab audit`: list masks that are probably wrong, by the predictions of nets that never saw their image.
 
-cracklab audit KFOLD [--out DIR]                             a finished `cracklab kfold ... --keep_probabilities`
-cracklab audit --ckpt_path CKPT --config FILE --out DIR      data that a checkpoint was not trained on
+KFOLD is a finished `cracklab kfold ... --keep_probabilities`. In its place, `--ckpt_path CKPT --config FILE --out DIR` audits
+data that a checkpoint was not trained on.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What one image says of its mask, before it is compared with the rest of the data set."""
+"""The evidence of one image about its mask, before it is compared with the rest of the data set."""
 
 import hashlib
 from dataclasses import dataclass, field, replace

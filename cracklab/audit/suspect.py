@@ -14,7 +14,7 @@ KINDS: dict[Kind, str] = {
     "swapped": "the mask fits the prediction of another image",
     "empty": "the mask shows no crack, and the net is sure of one",
 }
-"""What may be wrong with a mask."""
+"""Kind of fault -> its description."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What loggers get of a run beside its metrics: the configuration, and for W&B axes, best values and the checkpoint."""
+"""Sends loggers the configuration of a run, and W&B its axes, best values and the checkpoint."""
 
 from collections.abc import Mapping
 from pathlib import Path

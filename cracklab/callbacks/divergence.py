@@ -17,7 +17,7 @@ MAX_SKIPPED = 10
 
 @dataclass(frozen=True)
 class _Step:
-    """What the message on a step needs; tensors stay on their device until they are looked at."""
+    """The values of a step for its message; tensors stay on their device until they are looked at."""
 
     number: int
     epoch: int

@@ -1,4 +1,4 @@
-"""The seed of every step, derived and never stored (invariant 1)."""
+"""The seed of every step, derived and never stored."""
 
 from typing import Any
 

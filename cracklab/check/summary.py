@@ -77,7 +77,7 @@ def plan_of(report: CheckReport, data: CrackDataModule, width_px: float) -> Plan
 def _recommended(
     sound: Sequence[ExaminedPair], data: CrackDataModule, width: Mapping[str, float], depths: NDArray[np.int64]
 ) -> dict[str, Any]:
-    """Return settings of losses, metrics and cropping that fit these cracks."""
+    """Return settings of losses and metrics that fit these cracks."""
     pixels = [_prepared_pixels(pair, data) for pair in sound]
     share = float(depths.sum() / max(sum(pixels), 1))
     statistics = Statistics(len(sound), share, width["p5"], width["p50"], width["p95"])

@@ -122,7 +122,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a training will do, whether planned or configured."""
+    """The course of a training, whether planned or configured."""
 
     train: int
     """Number of training images, as for the next two."""
@@ -144,15 +144,15 @@ class Plan:
     """Estimate of the time that the steps take."""
 
     def lines(self, title: str = "plan") -> list[str]:
-        r"""Return the plan in a few lines, with what is too little.
+        r"""Return the plan in a few lines, with its warnings.
 
         Example:
             >>> plan = Plan(32, 4, 4, (320, 480), 256, 8, repeat=8, epochs=47, steps=1504, validations=47, seconds=540)
             >>> print("\n".join(plan.lines()))
             plan: 32 training images of 480 x 320 px, random crops of 256 px, batches of 8
               1,504 steps in 47 epochs of 8 times each image, validated 47 times, about 9 minutes here
-              few validation images to choose an epoch and a threshold by, 4: `cracklab kfold` uses every image
-              few test images to compare by, 4: `cracklab kfold` tests on every image
+              only 4 validation images to choose the epoch and the threshold by: `cracklab kfold` uses every image
+              only 4 test images to compare runs by: `cracklab kfold` tests on every image
         """
         crop = f"random crops of {self.crop} px, " if self.crop else ""
         height, width = self.size
@@ -165,17 +165,32 @@ class Plan:
         return lines + [f"  {warning}" for warning in self.warnings()]
 
     def warnings(self) -> list[str]:
-        """Return what is too little, and the remedy."""
+        """Return a warning for each number that is too small, with the remedy."""
         found = []
         if self.steps is not None and self.steps < FEW_STEPS:
-            found.append(f"few steps, {self.steps}: leave trainer.max_epochs and max_steps out for at least {STEPS:,}")
+            found.append(
+                f"only {self.steps} step{plural(self.steps)}: leave trainer.max_epochs and max_steps out for at least {STEPS:,}"
+            )
         if 0 < self.val < FEW_VALIDATION:
             found.append(
-                f"few validation images to choose an epoch and a threshold by, {self.val}: `cracklab kfold` uses every image"
+                f"only {self.val} validation image{plural(self.val)} to choose the epoch and the threshold by: "
+                "`cracklab kfold` uses every image"
             )
         if 0 < self.test < FEW_TEST:
-            found.append(f"few test images to compare by, {self.test}: `cracklab kfold` tests on every image")
+            found.append(
+                f"only {self.test} test image{plural(self.test)} to compare runs by: `cracklab kfold` tests on every image"
+            )
         return found
+
+
+def plural(number: int) -> str:
+    """Return the ending of a noun after its number.
+
+    Example:
+        >>> plural(1), plural(2)
+        ('', 's')
+    """
+    return "" if number == 1 else "s"
 
 
 def as_minutes(seconds: float) -> str:
@@ -186,7 +201,7 @@ def as_minutes(seconds: float) -> str:
         ('1 minute', '9 minutes', '8.3 hours')
     """
     minutes = max(1, round(seconds / 60))
-    return f"{minutes} minute{'s' * (minutes > 1)}" if minutes < 120 else f"{seconds / 3600:.1f} hours"
+    return f"{minutes} minute{plural(minutes)}" if minutes < 120 else f"{seconds / 3600:.1f} hours"
 
 
 def median_size(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:

@@ -62,7 +62,7 @@ class Problem:
     files: tuple[str, ...]
     """The files that have the problem."""
     fact: str
-    """What is wrong, with the values, and what to do."""
+    """The fault, with the values, and the remedy."""
     severity: Literal["fault", "note"] = "fault"
     """A fault would spoil training; a note is worth knowing."""
 

@@ -23,7 +23,7 @@ from cracklab.weights import graph_file
 LEAST_BYTES = 64
 """Smaller tensors stay in the graph."""
 HALF = ".half"
-"""What is added to the name of a tensor that is in half precision in the checkpoint."""
+"""Suffix of the name of a tensor that is in half precision in the checkpoint."""
 
 
 def write_graph(checkpoint: Path) -> float:

@@ -131,7 +131,7 @@ class ActiveBoundary(Loss):
     """base + weight * `direction_loss`: the predicted boundary is pulled towards the true one, by its neighbours.
 
     The predicted boundary is computed at each step, see `predicted_boundary`; for several classes M is the distance to
-    the nearest outline of any class. Wang 2022; thesis 002, sec. 2.1.5.6.
+    the nearest outline of any class. Wang 2022; Gül 2023, sec. 2.1.5.6.
 
     Args:
         weight: weight of the second term.

@@ -48,7 +48,7 @@ class CompoundLoss(RegionLoss):
 
 @register("combo")
 class Combo(CompoundLoss):
-    """`dice` + `bce`. Thesis 002, eq. 2.4; L_bcedice of paper 003.
+    """`dice` + `bce`. Gül 2023, eq. 2.4; L_bcedice of Chen 2023.
 
     Example:
         >>> Combo()(torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2))  # 2/7 + log 2
@@ -66,7 +66,7 @@ class Combo(CompoundLoss):
 
 @register("dice_focal")
 class DiceFocal(Combo):
-    """`dice` + `focal`. Thesis 002, eq. 2.6.
+    """`dice` + `focal`. Gül 2023, eq. 2.6.
 
     Args:
         gamma: focal exponent.
@@ -89,7 +89,7 @@ class DiceFocal(Combo):
 
 @register("hybrid_focal")
 class HybridFocal(CompoundLoss):
-    """`asymmetric_focal` (or `focal`) + `focal_tversky`. Paper 003, eq. 15; eq. 7 is symmetric, with a weight.
+    """`asymmetric_focal` (or `focal`) + `focal_tversky`. Chen 2023, eq. 15; eq. 7 is symmetric, with a weight.
 
     Args:
         gamma_focal: exponent of the focal loss.
@@ -135,7 +135,7 @@ class HybridFocal(CompoundLoss):
 
 @register("hybrid_focal_margin")
 class HybridFocalMargin(HybridFocal):
-    """`focal_margin` + `focal_tversky`. Paper 003, eq. 14; eq. 13 is symmetric, with a weight.
+    """`focal_margin` + `focal_tversky`. Chen 2023, eq. 14; eq. 13 is symmetric, with a weight.
 
     Args:
         gamma_focal: exponent of the focal loss.
@@ -173,7 +173,7 @@ class HybridFocalMargin(HybridFocal):
 
 @register("unified_focal")
 class UnifiedFocal(CompoundLoss):
-    """w L_F + (1-w) L_T, focal and Tversky with shared parameters. Yeung 2022; paper 003, eq. 9 and 10.
+    """w L_F + (1-w) L_T, focal and Tversky with shared parameters. Yeung 2022; Chen 2023, eq. 9 and 10.
 
     L_F: mean of -delta y log p - (1-delta) p^gamma (1-y) log(1-p). L_T: mean of 1 - T0 and (1 - T1)^(1-gamma), with
     T1 = TI(p, y), T0 = TI(1-p, 1-y), TI the Tversky index with `delta`, and powers as in `power`. Symmetric: the

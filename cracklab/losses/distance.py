@@ -73,12 +73,12 @@ class DistanceAware(WeightedLoss):
 
     Pixels at the crack weigh 1 + beta, far ones 1. So this loss cares LESS about a false positive the farther it is
     from a crack; `distance_penalty` cares more. With `alpha`, w = exp(-min(alpha D, 4)), D in px; the cap at 4 keeps a
-    gradient on crack-free photos. Paper 000, sec. 3.4 and 4.5 (inferred: the paper never prints the form that its
-    experiments used), eq. 6 and 7 for `alpha`.
+    gradient on crack-free photos. Krasniqi 2026, sec. 3.4 and 4.5 (inferred: the paper never prints the form that
+    its experiments used), eq. 6 and 7 for `alpha`.
 
     With `learnable`, the optimizer also trains beta = beta_0 exp(a) and sigma = sigma_0 exp(b) from a = b = 0. A
-    log-normal prior around the given values adds prior / 2 (a^2 + b^2) to the loss, and `terms` holds both values (000,
-    future work: adaptive weighting).
+    log-normal prior around the given values adds prior / 2 (a^2 + b^2) to the loss, and `terms` holds both values
+    (Krasniqi 2026, future work: adaptive weighting).
 
     Args:
         beta: extra weight on the crack.
@@ -194,8 +194,8 @@ class DistancePenalty(RegionLoss):
 
     F, 0 to 1, measures how far from the crack the false positives are. So this loss cares MORE about a false positive
     the farther it is from a crack; `distance_aware` cares less. The denominator has no gradient: with one, more false
-    positives near the crack would lower F, as they lower a mean. Paper 001, eq. 1 to 3 (eq. 2 prints the coefficient,
-    not the loss).
+    positives near the crack would lower F, as they lower a mean. Özcan 2024, eq. 1 to 3 (eq. 2 prints the
+    coefficient, not the loss).
 
     Args:
         alpha: factor of the Dice loss if all false positives are as far away as possible.
@@ -232,7 +232,7 @@ class DistanceTransform(RegionLoss):
 
     I is the distance to the edge inside the crack. full: N = y (max I - I + 1) / max(max I, 1). published: N = R / max R
     with R = (max I - I) y, and N = y if max R = 0, which holds for a crack 1 or 2 px wide; the deepest pixels, up to
-    half of a thin crack, then weigh nothing. Thesis 002, sec. 3.2, eq. 3.1. Its text says Euclidean distance, which is
+    half of a thin crack, then weigh nothing. Gül 2023, sec. 3.2, eq. 3.1. Its text says Euclidean distance, which is
     used here, its footnote says chessboard. The mean over classes keeps the loss between 0 and 1.
 
     Args:

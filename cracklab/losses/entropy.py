@@ -57,7 +57,7 @@ class BCE(EntropyLoss):
 
 @register("focal")
 class Focal(EntropyLoss):
-    """Cross entropy times (1 - p_t)^gamma, so that confident pixels count less. Lin 2017; papers 002, 003, 004.
+    """Cross entropy times (1 - p_t)^gamma, so that confident pixels count less. Lin 2017; Gül 2023, Chen 2023, Deopujari 2025.
 
     Args:
         gamma: focal exponent.
@@ -83,7 +83,7 @@ class Focal(EntropyLoss):
 
 @register("asymmetric_focal")
 class AsymmetricFocal(EntropyLoss):
-    """-y log p - p^gamma (1-y) log(1-p): only confident background counts less. Paper 003, eq. 2.
+    """-y log p - p^gamma (1-y) log(1-p): only confident background counts less. Chen 2023, eq. 2.
 
     C > 1: each class against the rest, mean over classes.
 
@@ -112,7 +112,7 @@ class AsymmetricFocal(EntropyLoss):
 def margin_for(statistics: Statistics) -> float:
     """Return the margin for the fraction of crack pixels: 1.5 up to 3 %, 0.5 from 5 %, linear in between.
 
-    Paper 003 gives only three points: above 1.5 below 3 %, below 0.5 above 7 %, and 0.5 as its best at 5.05 %.
+    Chen 2023 gives only three points: above 1.5 below 3 %, below 0.5 above 7 %, and 0.5 as its best at 5.05 %.
 
     Example:
         >>> from types import SimpleNamespace
@@ -136,7 +136,7 @@ def margin_number(margin: float | Auto) -> AutoNumber:
 class LargeMargin(EntropyLoss):
     """-y log q - (1-y) log(1-p), q = sigmoid(z - margin): crack logits have to exceed the margin.
 
-    C > 1: each class against the rest, q_c the softmax after z_c - margin, mean over classes. Li 2019; paper 003, eq. 3.
+    C > 1: each class against the rest, q_c the softmax after z_c - margin, mean over classes. Li 2019; Chen 2023, eq. 3.
 
     Args:
         margin: distance from the decision boundary that crack logits have to reach; `auto`: from the fraction of crack
@@ -159,7 +159,7 @@ class LargeMargin(EntropyLoss):
 
 @register("focal_margin")
 class FocalMargin(EntropyLoss):
-    """Cross entropy with a focal factor and a margin. Paper 003, eq. 11 (asymmetric) and 12 (symmetric).
+    """Cross entropy with a focal factor and a margin. Chen 2023, eq. 11 (asymmetric) and 12 (symmetric).
 
     asymmetric: -y log q - p^gamma (1-y) log(1-p), q = sigmoid(z - margin); symmetric:
     -(1-p)^gamma y log sigmoid(z - margin) - p^gamma (1-y) log sigmoid(-z - margin). C > 1: each class against the

@@ -50,7 +50,7 @@ def focal_margin_entropy(
     with the term in y times the second weight, the term in 1-y times the first
 
     With s = z on the crack and -z off it, both are -(1-q)^gamma log sigmoid(s - margin), q = sigmoid(s). The
-    asymmetric form applies gamma only off the crack and the margin only on it. Paper 003, eq. 2, 3, 11, 12.
+    asymmetric form applies gamma only off the crack and the margin only on it. Chen 2023, eq. 2, 3, 11, 12.
 
     Args:
         logits: binary logits, any shape; for several classes those of `one_vs_rest`.

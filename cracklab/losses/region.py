@@ -69,7 +69,7 @@ def power(u: Tensor, exponent: float) -> Tensor:
 
 @register("dice")
 class Dice(RegionLoss):
-    """1 - (2 sum py + eps) / (sum p + sum y + eps). Thesis 002, eq. 2.2; paper 003, eq. 5.
+    """1 - (2 sum py + eps) / (sum p + sum y + eps). Gül 2023, eq. 2.2; Chen 2023, eq. 5.
 
     Args:
         squared: p^2 and y^2 in the denominator.
@@ -91,7 +91,7 @@ class Dice(RegionLoss):
 
 @register("iou")
 class IoU(RegionLoss):
-    """1 - (sum py + eps) / (sum (p + y - py) + eps), the soft Jaccard loss. Thesis 002, eq. 2.3.
+    """1 - (sum py + eps) / (sum (p + y - py) + eps), the soft Jaccard loss. Gül 2023, eq. 2.3.
 
     Example:
         >>> IoU()(torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2))  # 1 - (2 + 1) / (2 + 4 - 2 + 1)
@@ -105,9 +105,9 @@ class IoU(RegionLoss):
 
 @register("tversky")
 class Tversky(RegionLoss):
-    """1 - (sum py + eps) / (sum py + delta sum (1-p)y + (1-delta) sum p(1-y) + eps). Paper 003, eq. 4; report 004.
+    """1 - (sum py + eps) / (sum py + delta sum (1-p)y + (1-delta) sum p(1-y) + eps). Chen 2023, eq. 4; Deopujari 2025.
 
-    `delta` weighs misses; the alpha of 004 is the reverse and weighs false positives.
+    `delta` weighs misses; the alpha of Deopujari 2025 is the reverse and weighs false positives.
 
     Args:
         delta: weight of misses against 1 - delta for false positives.
@@ -130,7 +130,7 @@ class Tversky(RegionLoss):
 
 @register("focal_tversky")
 class FocalTversky(Tversky):
-    """u^gamma of the Tversky loss u of each image and class, see `power`. Paper 003, eq. 6.
+    """u^gamma of the Tversky loss u of each image and class, see `power`. Chen 2023, eq. 6.
 
     Args:
         delta: weight of misses against 1 - delta for false positives.

@@ -1,4 +1,4 @@
-"""Losses on crack tips, the end points of a crack: the future work of report 004."""
+"""Losses on crack tips, the end points of a crack: the future work of Deopujari 2025."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -15,7 +15,7 @@ from cracklab.losses.region import dice_loss
 class TipWeighted(WeightedLoss):
     """`dice` or cross entropy weighted by 1 + weight `tips`, Gaussians around the crack's end points.
 
-    Report 004, future work: Gaussian tip loss.
+    Deopujari 2025, future work: Gaussian tip loss.
 
     Args:
         base: `dice` or `bce`.
@@ -46,7 +46,7 @@ class TipWeighted(WeightedLoss):
 class TipDistance(RegionLoss):
     """dice + weight sum (p-y)^2 T / sum T over the pixels with T <= radius, T the distance to the nearest tip in px.
 
-    The second term is 0 for an image and class without tips. Report 004, future work: Euclidean distance loss.
+    The second term is 0 for an image and class without tips. Deopujari 2025, future work: Euclidean distance loss.
 
     Args:
         weight: weight of the second term.

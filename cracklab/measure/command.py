@@ -36,7 +36,8 @@ def parser(command: str = "measure") -> CommandParser:
     add(
         "--out",
         type=output_folder,
-        help="folder for photos.csv, cracks.csv, both as measurements.xlsx, measurements.json and NAME_measured.jpg",
+        help="folder for photos.csv, cracks.csv, both as measurements.xlsx, measurements.json and NAME_measured.jpg, and "
+        "with --truth comparison.csv and comparison.json; without --out only text is printed",
     )
     scale = arguments.add_mutually_exclusive_group()
     scale.add_argument("--mm_per_px", help="scale of all photos")

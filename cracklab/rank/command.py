@@ -98,7 +98,7 @@ def unlabelled(photos: Sequence[Photo], labelled: Sequence[Photo]) -> list[Photo
 
 @dataclass
 class Seen:
-    """What is known of the photos that could be read; a few numbers each.
+    """The photos that could be read, as a few numbers each.
 
     Attributes:
         photos: those to rank.

@@ -1,6 +1,6 @@
-"""What a study must find as it left it: its data, and the files of its finished runs.
+"""Checks that the data and the files of finished runs are as the study left them.
 
-All tables of a study are about one truth. Changed data is refused; damaged files of a finished run are named, and made again
+All tables of a study are about the same data. Changed data is refused; damaged files of a finished run are named, and made again
 with `--redo`.
 """
 

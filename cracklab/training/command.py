@@ -60,7 +60,7 @@ class CrackCLI(LightningCLI):
     def __init__(self, command: str, args: Sequence[str], other_options: Sequence[str] = ()) -> None:
         self.command, self.other_options = command, other_options
         self.plan: Plan | None = None
-        """What a training will do; `try_run` sets it."""
+        """The plan of a training; `try_run` sets it."""
         self._guard = RunFolderGuard()
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         filter_warnings()

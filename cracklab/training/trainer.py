@@ -1,4 +1,4 @@
-"""What every run adds to Lightning's trainer: callbacks, a logger, and the run folder."""
+"""The callbacks, the logger and the run folder that every run adds to Lightning's trainer."""
 
 from collections.abc import Sequence
 from pathlib import Path

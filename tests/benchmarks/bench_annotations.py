@@ -1,6 +1,6 @@
 """Masks against what the layouts read back from the files of `cracklab predict --annotations`, and time for 24 megapixels.
 
-python tests/benchmarks/bench_annotations.py --data ../shared/data/DeepCrack
+python tests/benchmarks/bench_annotations.py --data DEEPCRACK
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """One epoch of `cracklab fit` against the same training as a bare loop, epoch by epoch in turn, in one process.
 
-    python tests/benchmarks/bench_fit.py --data ../shared/data/DeepCrack [--epochs 10] [--workers 0] [--KEY VALUE ...]
+    python tests/benchmarks/bench_fit.py --data DEEPCRACK [--epochs 10] [--workers 0] [--KEY VALUE ...]
 
 The bare loop is what a person writes by hand: images decoded, cropped and reduced once and kept in memory, the same
 flips and colour noise, the same net, loss, optimizer, schedule and batches, loss and IoU over the validation images

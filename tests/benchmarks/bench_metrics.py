@@ -1,6 +1,6 @@
 """HD95 against MONAI's, and what evaluating a test set costs.
 
-    python tests/benchmarks/bench_metrics.py [--data ../shared/data/DeepCrack] [--repeats 5]
+    python tests/benchmarks/bench_metrics.py [--data DEEPCRACK] [--repeats 5]
 
 First table: milliseconds an image of 512 x 512 on one thread, the best of several repeats, mean over images, ours and
 MONAI's `compute_hausdorff_distance` in turn; with the largest difference of the values, px. `cracks`: DeepCrack's test

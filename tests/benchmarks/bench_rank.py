@@ -1,6 +1,6 @@
 """Labels in the order of `cracklab rank`: a net trained on 10 to 50 photos of DeepCrack that a rule chose.
 
-    python tests/benchmarks/bench_rank.py ../shared/data/DeepCrack --rows ROWS.csv [--net cracks] [--picture curve.png]
+    python tests/benchmarks/bench_rank.py DEEPCRACK --rows ROWS.csv [--net cracks] [--picture curve.png]
 
 The pool is the training side of the official split without photos that the test side shows; all images are at a quarter of their
 size (136 x 96). A repetition starts from 10 random photos that all rules share. Then each rule chooses 10 more, four times, knowing

@@ -1,6 +1,6 @@
 """Cracks without labels: models that never saw DeepCrack, and ridge filters, on its images at their own size.
 
-    python tests/benchmarks/bench_zero_labels.py ../shared/data/DeepCrack [--ckpt_path cracklab:cracks RUN/checkpoints/best.ckpt]
+    python tests/benchmarks/bench_zero_labels.py DEEPCRACK [--ckpt_path cracklab:cracks RUN/checkpoints/best.ckpt]
 
 prints a row for each model and side: scores at the checkpoint's threshold, recall by width, and the false area farther than
 20 px from any crack. `--scales 1` overrides the scales of the checkpoints, and a bare `--ckpt_path` leaves out the models.

@@ -60,8 +60,8 @@ def test_what_is_not_given_is_planned_and_in_the_configuration(tmp_path):
     assert lines == [
         "plan: 10 training images of 32 x 32 px, batches of 10",
         "  1,500 steps in 50 epochs of 30 times each image, validated 50 times",
-        "  few validation images to choose an epoch and a threshold by, 4: `cracklab kfold` uses every image",
-        "  few test images to compare by, 4: `cracklab kfold` tests on every image",
+        "  only 4 validation images to choose the epoch and the threshold by: `cracklab kfold` uses every image",
+        "  only 4 test images to compare runs by: `cracklab kfold` tests on every image",
     ]
     chosen = (
         config.trainer.max_epochs,
@@ -80,7 +80,7 @@ def test_what_is_given_stays_and_too_few_steps_are_a_warning(tmp_path):
         "plan: 10 training images of 32 x 32 px, random crops of 16 px, batches of 4",
         "  7 steps in 4 epochs, validated 4 times",
     ]
-    assert "  few steps, 7: leave trainer.max_epochs and max_steps out for at least 1,500" in lines
+    assert "  only 7 steps: leave trainer.max_epochs and max_steps out for at least 1,500" in lines
 
 
 def test_a_limit_of_time_leaves_the_epochs_that_a_schedule_needs(tmp_path):

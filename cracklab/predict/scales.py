@@ -40,7 +40,7 @@ def parse_scales(text: str) -> Scales:
 
 
 def default_scales(checkpoint: str | Path, weights: str | None, scale: tuple[float, float]) -> Scales:
-    """Return the default of a checkpoint: for a model that ships, and for a net that went on from it, those of its card; else 1.
+    r"""Return the default of a checkpoint: for a model that ships, and for a net that went on from it, those of its card; else 1.
 
     Args:
         checkpoint: its file.

@@ -202,6 +202,17 @@ def write_photos(root, stem: str, first: int = 0) -> None:
             cv2.imwrite(str(root / kind / f"{stem}{i}.png"), picture)
 
 
+def test_settings_that_follow_from_the_data_are_the_same_in_all_folds():
+    """Folds of seven photos have 5, 5 and 4 images; each by itself would choose another batch."""
+    size = ["--data.layout.train=5", "--data.layout.val=1", "--data.layout.test=1", "--data.pool=true"]
+    call = [*TINY, *size, "--data.batch_size=auto", "--trainer.max_epochs=null", "--data.repeat=4"]
+    runs = plan_study("kfold", read_inputs("kfold", call, 3)).plan.runs
+    chosen = [{key: run.overrides[key] for key in ("data.batch_size", "trainer.max_epochs")} for run in runs]
+    assert chosen[0]["trainer.max_epochs"] > 40
+    assert chosen == [chosen[0]] * 3
+    assert "data.repeat" not in runs[0].overrides  # it was given
+
+
 def test_a_dry_run_prints_the_plan_and_writes_nothing(capsys, tmp_path):
     assert main(["kfold", *TINY, "--folds=3", "--repeats=2", "--out", str(tmp_path / "out"), "--dry-run"]) == 0
     shown = capsys.readouterr().out

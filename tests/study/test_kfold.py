@@ -177,6 +177,7 @@ def test_each_source_is_held_out_once(capsys, tmp_path, monkeypatch):
         "data.folds": 3,
         "data.fold_by": "source",
         "data.folds_file": "folds.json",
+        "data.train_crop": None,  # which follows from the data
     }
 
 

@@ -73,7 +73,11 @@ def test_a_run_killed_within_an_epoch_resumes_bit_equal(tmp_path, workers):
     assert [row["epoch"] for row in csv.DictReader((cut / run_folder.METRICS).open())] == ["0", "1", "2"]
 
 
-@pytest.mark.parametrize("length", [[], ["--trainer.max_epochs=null", "--trainer.max_steps=15"]])
+@pytest.mark.parametrize(
+    "length",
+    [pytest.param([], marks=pytest.mark.slow), ["--trainer.max_epochs=null", "--trainer.max_steps=15"]],
+    ids=["epochs", "steps"],
+)
 def test_a_run_resumed_from_an_epoch_end_is_bit_equal(tmp_path, length):
     """Killed before the first checkpoint of an epoch, the run resumes from the end of the previous epoch."""
     whole, cut = tmp_path / "whole", tmp_path / "cut"
@@ -89,6 +93,7 @@ def test_a_run_resumed_from_an_epoch_end_is_bit_equal(tmp_path, length):
         assert 0 <= float(other["seconds"]) < 100
 
 
+@pytest.mark.slow
 def test_a_run_killed_between_the_batches_of_a_step_resumes_bit_equal(tmp_path):
     """Gradients that are still accumulated are in no checkpoint, so none is written there."""
     whole, cut = tmp_path / "whole", tmp_path / "cut"

@@ -189,7 +189,7 @@ def _measure(pair: ExaminedPair, mask: Array, data: CrackDataModule, with_label_
 
 
 def _depths(crack: Mask) -> NDArray[np.int64]:
-    """Return for each crack pixel the number of erosions by the 3 x 3 square that remove it, outside of the image too."""
+    """Return the number of erosions by the 3 x 3 square that remove each crack pixel; outside of the image is background."""
     padded = np.pad(crack, 1).astype(np.uint8)
     return cv2.distanceTransform(padded, cv2.DIST_C, 3)[1:-1, 1:-1][crack].astype(np.int64)
 

@@ -51,10 +51,11 @@ def aggregate(rows: Sequence[Row]) -> dict[str, float | None]:
             result[column] = float(sum(values))
         elif name in BINARY:
             result[str(replace(key, image=True))] = mean(values)
+        elif name in SCORES or name in NULLABLE:
+            result[column] = mean(values)
         else:
-            nullable = name in SCORES or name in NULLABLE
             broken = any(row.get(column, 0) is None and has_counted_pixels(row) for row in rows)
-            result[column] = None if broken and not nullable else mean(values)
+            result[column] = None if broken else mean(values)
     return result
 
 

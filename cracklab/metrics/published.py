@@ -164,7 +164,7 @@ def _require_background(rows: Rows) -> None:
     for parts in (("tp", "fn"), ("tp", "fp")):
         counted = sum(row[name] for row in rows for name in row if name.startswith(tuple(f"{part}/" for part in parts)))
         if counted < sum(row["n_pixels"] for row in rows):
-            raise ConfigError("the scores are without the background: it needs evaluation.background: true")
+            raise ConfigError("the background was not scored: the protocol needs model.evaluation.background: true")
 
 
 def _average(values: np.ndarray[Any, np.dtype[np.float64]]) -> float:

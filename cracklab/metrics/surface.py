@@ -19,7 +19,7 @@ DISTANCE_BINS = {"0": 0.0, "1": 1.0, "2": 2.0, "4": 4.0, "8": 8.0, "16": 16.0, "
 DENSE = 1 / 12
 """Share of edge pixels above which a distance transform of all pixels is faster than a k-d tree of the edge pixels."""
 TORCH_QUANTILE = 1 << 24
-"""Largest number of values that `torch.quantile` takes."""
+"""Largest number of values that `torch.quantile` takes in older versions of PyTorch."""
 
 
 def hausdorff95(

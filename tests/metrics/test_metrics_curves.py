@@ -209,6 +209,6 @@ def test_means_with_the_background_need_its_scores(rng):
     evaluator = make_evaluator(curves=True, background=False)
     evaluator.update(*batch)
     for name in ("gul2023", "deopujari2025"):
-        with pytest.raises(ConfigError, match=r"needs evaluation\.background: true"):
+        with pytest.raises(ConfigError, match=r"needs model\.evaluation\.background: true"):
             run_protocol(name, evaluator.rows())
     assert run_protocol("per_image", evaluator.rows())["values"]["iou"] is not None

@@ -216,12 +216,12 @@ def _split(
         listed = "; ".join(f"{side}: {', '.join(files)}" for side, files in sides.items())
         fact = f"photo {photo!r} is on several sides of the split ({listed}): split by photo with data.split: official-clean or holdout"
         files = tuple(name for names in sides.values() for name in names)
-        problems.append(Problem("overlap", files, fact, _overlap_severity(data)))
+        problems.append(Problem("overlap", files, fact, _overlap_severity(data, records)))
     return records, splits, problems
 
 
-def _overlap_severity(data: CrackDataModule) -> Literal["fault", "note"]:
-    return "note" if data.accepted_overlap == "report" else "fault"
+def _overlap_severity(data: CrackDataModule, records: Sequence[Record]) -> Literal["fault", "note"]:
+    return "note" if data.accepted_overlap(records) == "report" else "fault"
 
 
 def _duplicate_problems(
@@ -235,13 +235,14 @@ def _duplicate_problems(
     exact = [tuple(same) for same in by_digest.values() if len(same) > 1]
     known = {(i, j) for same in exact for i in same for j in same}
     near = [copy for copy in copies if copy not in known]
+    across = _overlap_severity(data, [pair.record for pair in sound])
     problems = []
     for kind, groups in (("duplicate", exact), ("near-duplicate", near)):
         for group in groups:
             sides = sorted({side_of[i] for i in group if i in side_of})
             where = f" on several sides ({', '.join(sides)})" if len(sides) > 1 else ""
             files = tuple(sound[i].record.image for i in group)
-            severity = _overlap_severity(data) if len(sides) > 1 else "note"
+            severity = across if len(sides) > 1 else "note"
             problems.append(Problem(kind, files, f"show the same photo{where}: keep one of them", severity))
     return problems
 

@@ -341,7 +341,7 @@ def test_recommendations_agree_with_the_metric_and_with_the_statistics_of_fit(tm
     rng = np.random.default_rng(4)
     masks = [np.zeros((80, 120), np.uint8) for _ in range(4)]
     for number, mask in enumerate(masks[1:]):  # wide slanted cracks, up to the border
-        cv2.line(mask, (0, 10 + 9 * number), (119, 30 + 15 * number), 1, 5)
+        cv2.line(mask, (0, 10 + 9 * number), (16, 26 + 9 * number), 1, 9)
         mask[:, 50:] = 255  # ignored
     for number, mask in enumerate(masks):
         write(tmp_path / "photos", name(number), rng.integers(0, 255, (*mask.shape, 3), dtype=np.uint8), mask)

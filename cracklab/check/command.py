@@ -69,7 +69,7 @@ def as_json(report: CheckReport, data: CrackDataModule) -> dict[str, Any]:
         chosen = [problem for problem in report.problems if problem.severity == severity]
         return [{"kind": p.kind, "files": list(p.files), "fact": p.fact, "text": str(p)} for p in chosen]
 
-    summary = summarise(report, data)
+    summary = summarise(report)
     planned = plan_of(report, data, summary["width_px"]["p95"]) if report.splits.train and report.sound else None
     result = {"faults": problems("fault"), "notes": problems("note"), "summary": summary}
     return result | {"plan": [] if planned is None else planned.lines()}

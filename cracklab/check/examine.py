@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.duplicates import near_duplicates, thumbnail
 from cracklab.data.groups import overlaps, with_groups
-from cracklab.data.images import Array, binarise, crack_pixels, orientation, read_values
+from cracklab.data.images import IGNORE, Array, binarise, crack_pixels, orientation, read_values
 from cracklab.data.parallel import parallel_map
 from cracklab.data.samples import Problem, Record, Splits
 from cracklab.errors import ConfigError, CracklabError, DataError
-from cracklab.geometry.masks import Mask, distance_to, widths
+from cracklab.geometry.masks import Mask, widths
 from cracklab.metrics.surface import image_hausdorff95
 
 NOISE_IMAGES = 200
@@ -42,13 +42,19 @@ class ExaminedPair:
     """Hash of the decoded image."""
     thumbnail: Array = field(default_factory=lambda: np.zeros((32, 32), np.uint8))
     share: float = 0.0
-    """Share of the pixels that are crack, 0 to 1."""
+    """Share of all pixels that are crack, ignored ones included, 0 to 1; splits are balanced by it, as those of a run are."""
+    crack_px: int = 0
+    """Number of crack pixels."""
+    valid_px: int = 0
+    """Number of pixels that are not ignored."""
+    prepared_px: int = 0
+    """Number of pixels that are not ignored, at the size that the net sees."""
     components: tuple[int, int] = (0, 0)
     """Number of connected regions of crack before and after the configured resize, both after the configured crop."""
     widths: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, np.int64))
     """Number of centre-line pixels by crack width, in bins of `WIDTH_STEP`, at the size that the net sees."""
     depths: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, np.int64))
-    """Number of crack pixels by distance to the background, rounded up, px."""
+    """Number of crack pixels by depth at the size that the net sees: the number of erosions of Boundary IoU that remove them."""
     label_noise: NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))
     """The mask against itself shifted by one pixel: intersection and union, px, and HD95, px."""
 
@@ -122,6 +128,7 @@ def examine_pair(data: CrackDataModule, record: Record, with_label_noise: bool) 
     pair.digest = hashlib.blake2b(image.tobytes(), digest_size=16).hexdigest()
     pair.thumbnail = thumbnail(image)
     pair.share = float(crack.mean())
+    pair.crack_px, pair.valid_px = int(crack.sum()), int((mask != IGNORE).sum())
     if data.num_classes == 1:
         pair.encoding = _encoding(record)
     if data.class_names == ("crack",):
@@ -167,16 +174,24 @@ def _exif_problems(data: CrackDataModule, record: Record, mask: Array) -> list[P
 def _measure(pair: ExaminedPair, mask: Array, data: CrackDataModule, with_label_noise: bool) -> None:
     """Measure components, widths, depths and label noise of a mask at the size that the net sees."""
     blank = np.zeros((*mask.shape, 3), np.uint8)
-    crack = crack_pixels(data.transform.prepare(blank, mask, data.num_classes)[1])
+    prepared = data.transform.prepare(blank, mask, data.num_classes)[1]
+    crack = crack_pixels(prepared)
+    pair.prepared_px = int((prepared != IGNORE).sum())
     pair.components = _components(crack_pixels(data.transform.cropped(mask))), _components(crack)
     if not crack.any() or crack.all():
         return
     pair.widths = np.bincount(np.rint(widths(crack) / WIDTH_STEP).astype(np.int64))
-    pair.depths = np.bincount(np.ceil(distance_to(~crack)[crack]).astype(np.int64))
+    pair.depths = np.bincount(_depths(crack))
     if with_label_noise and min(crack.shape) > 1:
         shifted = [(crack[1:], crack[:-1]), (crack[:, 1:], crack[:, :-1])]
         counts = [((a & b).sum(), (a | b).sum(), image_hausdorff95(a, b)) for a, b in shifted]
         pair.label_noise = np.array(counts, np.float64).mean(axis=0)
+
+
+def _depths(crack: Mask) -> NDArray[np.int64]:
+    """Return the number of erosions by the 3 x 3 square that remove each crack pixel; outside of the image is background."""
+    padded = np.pad(crack, 1).astype(np.uint8)
+    return cv2.distanceTransform(padded, cv2.DIST_C, 3)[1:-1, 1:-1][crack].astype(np.int64)
 
 
 def _components(crack: Mask) -> int:
@@ -201,12 +216,12 @@ def _split(
         listed = "; ".join(f"{side}: {', '.join(files)}" for side, files in sides.items())
         fact = f"photo {photo!r} is on several sides of the split ({listed}): split by photo with data.split: official-clean or holdout"
         files = tuple(name for names in sides.values() for name in names)
-        problems.append(Problem("overlap", files, fact, _overlap_severity(data)))
+        problems.append(Problem("overlap", files, fact, _overlap_severity(data, records)))
     return records, splits, problems
 
 
-def _overlap_severity(data: CrackDataModule) -> Literal["fault", "note"]:
-    return "note" if data.accepted_overlap == "report" else "fault"
+def _overlap_severity(data: CrackDataModule, records: Sequence[Record]) -> Literal["fault", "note"]:
+    return "note" if data.accepted_overlap(records) == "report" else "fault"
 
 
 def _duplicate_problems(
@@ -220,13 +235,14 @@ def _duplicate_problems(
     exact = [tuple(same) for same in by_digest.values() if len(same) > 1]
     known = {(i, j) for same in exact for i in same for j in same}
     near = [copy for copy in copies if copy not in known]
+    across = _overlap_severity(data, [pair.record for pair in sound])
     problems = []
     for kind, groups in (("duplicate", exact), ("near-duplicate", near)):
         for group in groups:
             sides = sorted({side_of[i] for i in group if i in side_of})
             where = f" on several sides ({', '.join(sides)})" if len(sides) > 1 else ""
             files = tuple(sound[i].record.image for i in group)
-            severity = _overlap_severity(data) if len(sides) > 1 else "note"
+            severity = across if len(sides) > 1 else "note"
             problems.append(Problem(kind, files, f"show the same photo{where}: keep one of them", severity))
     return problems
 

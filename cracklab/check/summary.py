@@ -22,7 +22,7 @@ BOUNDARY_SHARE = 0.9
 """Above this share of the crack pixels in its band, Boundary IoU is almost plain IoU."""
 
 
-def summarise(report: CheckReport, data: CrackDataModule) -> dict[str, Any]:
+def summarise(report: CheckReport) -> dict[str, Any]:
     """Return figures and recommended settings, in the order of display, in plain types."""
     sound = report.sound
     if not sound:
@@ -34,13 +34,13 @@ def summarise(report: CheckReport, data: CrackDataModule) -> dict[str, Any]:
         "sides": {side: len(positions) for side, positions in report.splits.by_side().items()},
         "sizes": {"smallest": _size(sound[int(np.argmin(areas))]), "largest": _size(sound[int(np.argmax(areas))])},
         "encodings": dict(Counter(pair.encoding for pair in sound if pair.encoding)),
-        "crack_share": float(np.average([pair.share for pair in sound], weights=areas)),
-        "crack_share_histogram": _histogram([pair.share for pair in sound]),
-        **_after_transform(sound, data),
+        "crack_share": sum(pair.crack_px for pair in sound) / max(sum(pair.valid_px for pair in sound), 1),
+        "crack_share_histogram": _histogram([pair.crack_px / max(pair.valid_px, 1) for pair in sound]),
+        **_after_transform(sound),
     }
 
 
-def _after_transform(sound: Sequence[ExaminedPair], data: CrackDataModule) -> dict[str, Any]:
+def _after_transform(sound: Sequence[ExaminedPair]) -> dict[str, Any]:
     """Return the figures of the masks at the size that the net sees, and recommended settings."""
     before, after = (sum(pair.components[i] for pair in sound) for i in (0, 1))
     width = _percentiles(_total([pair.widths for pair in sound]))
@@ -54,7 +54,7 @@ def _after_transform(sound: Sequence[ExaminedPair], data: CrackDataModule) -> di
             "iou": float(intersection / union) if union else None,
             "hd95_px": float(np.mean(distances)) if distances else None,
         },
-        "recommended": _recommended(sound, data, width, depths) if union else {},
+        "recommended": _recommended(sound, width, depths) if depths.any() else {},
     }
 
 
@@ -75,26 +75,19 @@ def plan_of(report: CheckReport, data: CrackDataModule, width_px: float) -> Plan
 
 
 def _recommended(
-    sound: Sequence[ExaminedPair], data: CrackDataModule, width: Mapping[str, float], depths: NDArray[np.int64]
+    sound: Sequence[ExaminedPair], width: Mapping[str, float], depths: NDArray[np.int64]
 ) -> dict[str, Any]:
     """Return settings of losses and metrics that fit these cracks."""
-    pixels = [_prepared_pixels(pair, data) for pair in sound]
-    share = float(depths.sum() / max(sum(pixels), 1))
+    share = float(depths.sum() / sum(pair.prepared_px for pair in sound))
     statistics = Statistics(len(sound), share, width["p5"], width["p50"], width["p95"])
-    in_band = np.cumsum(depths) / max(depths.sum(), 1)
-    narrow = np.flatnonzero(in_band <= BOUNDARY_SHARE)
-    boundary = max(1, int(narrow[-1]) if narrow.size else 1)
+    in_band = np.cumsum(depths) / depths.sum()
+    boundary = max(1, int(np.flatnonzero(in_band <= BOUNDARY_SHARE)[-1]))
     return {
         "margin": margin_for(statistics),
         "boundary_width_px": boundary,
-        "share_in_boundary": float(in_band[min(boundary, len(in_band) - 1)]),
+        "share_in_boundary": float(in_band[boundary]),
         "cl_dice_iterations": iterations_for(statistics),
     }
-
-
-def _prepared_pixels(pair: ExaminedPair, data: CrackDataModule) -> int:
-    height, width = data.transform.prepared_size(*pair.size)
-    return height * width
 
 
 def _size(pair: ExaminedPair) -> str:

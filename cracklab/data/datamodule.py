@@ -200,7 +200,7 @@ class CrackDataModule(DataLoaders):
             duplicates = near_duplicates(self.prepared.thumbnails) if self.group == "auto" else ()
             self.records = with_groups(self.records, self.group, self.split_plan.parts, duplicates)
             self.splits = self.split_plan.assign(self.records, self.prepared.shares)
-            check_overlap(self.records, self.splits, self.accepted_overlap)
+            check_overlap(self.records, self.splits, self.accepted_overlap(self.records))
             counts = ", ".join(f"{len(positions)} {side}" for side, positions in self.splits.by_side().items())
             rank_zero_info(f"data: {counts} images")
             if self.splits.train and self._choice != plan.Choice(self.train_crop, self.batch_size):
@@ -234,10 +234,9 @@ class CrackDataModule(DataLoaders):
         records = with_ids(found)
         return records if self.exclude is None else without_excluded(records, self.exclude), problems
 
-    @property
-    def accepted_overlap(self) -> KnownOverlap:
-        """`known_overlap` for a published split that is used as it is; `error` for the splits that we make."""
-        ours = self.split_plan.split == "official-clean" or self.split_plan.is_ours(self.records)
+    def accepted_overlap(self, records: Sequence[Record]) -> KnownOverlap:
+        """Return `known_overlap` for a published split that is used as it is; `error` for the splits that we make."""
+        ours = self.split_plan.split == "official-clean" or self.split_plan.is_ours(records)
         return "error" if ours else self.known_overlap
 
     def ids(self, side: Side) -> list[str]:
@@ -261,7 +260,8 @@ class CrackDataModule(DataLoaders):
     def provenance(self) -> Provenance:
         """Description of the data for a checkpoint, and its checks against other checkpoints."""
         thumbnails = self.prepared.thumbnails
-        return Provenance(self.layout, self.records, self.splits, self.transform, thumbnails, self.accepted_overlap)
+        accepted = self.accepted_overlap(self.records)
+        return Provenance(self.layout, self.records, self.splits, self.transform, thumbnails, accepted)
 
     @cached_property
     def native(self) -> NativeSize:

@@ -44,20 +44,47 @@ class Loss(nn.Module):
 
     @property
     def learns_from_statistics(self) -> bool:
-        """Whether `configure` does anything: a parameter is `auto`, or the class has a method of its own."""
-        return self.needs_statistics or type(self).configure is not Loss.configure
+        """Whether `configure` does anything: a parameter is `auto`, or the class of a loss has a method of its own."""
+        losses = (module for module in self.modules() if isinstance(module, Loss))
+        return self.needs_statistics or any(type(loss).configure is not Loss.configure for loss in losses)
 
     def configure(self, statistics: Statistics) -> dict[str, float]:
-        """Derive the parameters that are `auto` from statistics of the training data.
+        """Derive the parameters that are `auto` from statistics of the training data, and configure the losses inside.
+
+        A subclass with a method of its own calls this one for them.
 
         Returns:
-            The derived numbers by parameter name, for the record of the run.
+            The derived numbers by parameter name, such as `losses.cl_dice.iterations`, for the record of the run.
         """
-        numbers = {name: module for name, module in self.named_modules() if isinstance(module, AutoNumber)}
-        return {name: number.configure(statistics) for name, number in numbers.items() if number.auto}
+        inside = self._losses_inside()
+        elsewhere = {module for loss in inside.values() for module in loss.modules()}
+        numbers = {
+            name: module.configure(statistics)
+            for name, module in self.named_modules()
+            if isinstance(module, AutoNumber) and module.auto and module not in elsewhere
+        }
+        for place, loss in inside.items():
+            numbers |= {f"{place}.{name}": number for name, number in loss.configure(statistics).items()}
+        return numbers
 
     def set_epoch(self, epoch: int) -> None:
-        """Set the epoch that begins, counted from 0; a resumed run sets it again, so a loss need not store it."""
+        """Set the epoch that begins, counted from 0, for the losses inside as well.
+
+        A resumed run sets it again, so a loss need not store it. A subclass with a method of its own calls this one for the
+        losses inside.
+        """
+        for loss in self._losses_inside().values():
+            loss.set_epoch(epoch)
+
+    def _losses_inside(self) -> dict[str, "Loss"]:
+        """Return the losses that this one is made of by their place, without those that these are made of themselves."""
+        found: dict[str, Loss] = {}
+        deeper: set[nn.Module] = {self}
+        for place, module in self.named_modules():
+            if isinstance(module, Loss) and module not in deeper:
+                found[place] = module
+                deeper.update(module.modules())
+        return found
 
     def compute(self, logits: Tensor, mask: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
         """Return the loss of tensors that `forward` has checked: one floating dtype, and 0 where `valid` is 0."""
@@ -99,7 +126,7 @@ class Loss(nn.Module):
     ) -> list[float]:
         """Return the loss of each image of a batch, so that its mean depends neither on batches nor on processes.
 
-        The arguments are those of `forward`.
+        The arguments are those of `forward`. An image without a valid pixel has NaN.
 
         Example:
             >>> from cracklab.losses import build_loss
@@ -115,7 +142,8 @@ class Loss(nn.Module):
             )
             for i in range(len(logits))
         ]
-        return torch.stack(values).tolist()
+        losses = torch.stack(values)
+        return (losses if valid is None else losses.where(valid.flatten(1).any(1), torch.nan)).tolist()
 
     def _check(self, logits: Tensor, mask: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> None:
         shape = tuple(logits.shape)

@@ -80,8 +80,7 @@ class WeightedSum(Loss):
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch for the weights, and for the losses, which may have weights themselves."""
         self.epoch = epoch
-        for loss in self.losses.values():
-            cast(Loss, loss).set_epoch(epoch)
+        super().set_epoch(epoch)
 
     def compute(self, logits: Tensor, mask: Tensor, maps: Mapping[str, Tensor], valid: Tensor | None) -> Tensor:
         """Return the weighted sum in the current epoch."""

@@ -9,7 +9,7 @@ from cracklab.metrics.bands import BANDS, pooled_by_width
 from cracklab.metrics.curves import average_precision
 from cracklab.metrics.key import MetricKey
 from cracklab.metrics.overlap import BINARY, COUNTS, RATIOS
-from cracklab.metrics.rows import Row, mean
+from cracklab.metrics.rows import Row, has_counted_pixels, mean
 from cracklab.metrics.scores import NULLABLE, SCORES
 
 SUMS = ("hd95_px_empty", "empty_truth", "empty_pred")
@@ -30,7 +30,7 @@ def aggregate(rows: Sequence[Row]) -> dict[str, float | None]:
         checkpoint's threshold, at stated ones (`iou@0.5`) and per class (`iou/CLASS`); `iou_image` ..., their means over
         images; means over images of all other numbers; `hd95_px_empty`, the number of images with exactly one empty mask.
         Values are finite, or None: if there is nothing to measure, or if a column of the caller has a value that is not
-        finite.
+        finite for an image with a counted pixel.
 
     Example:
         >>> rows = [{"id": "a", "iou": 0.5, "tp": 1, "fp": 1, "fn": 0, "tn": 8}, {"id": "b", "iou": 0.0, "tp": 0, "fp": 0, "fn": 8, "tn": 2}]
@@ -51,8 +51,11 @@ def aggregate(rows: Sequence[Row]) -> dict[str, float | None]:
             result[column] = float(sum(values))
         elif name in BINARY:
             result[str(replace(key, image=True))] = mean(values)
+        elif name in SCORES or name in NULLABLE:
+            result[column] = mean(values)
         else:
-            result[column] = mean(values) if name in SCORES or name in NULLABLE or None not in values else None
+            broken = any(row.get(column, 0) is None and has_counted_pixels(row) for row in rows)
+            result[column] = None if broken else mean(values)
     return result
 
 

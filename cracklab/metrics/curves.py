@@ -15,6 +15,8 @@ from cracklab.metrics.rows import mean
 
 BINS = 1000
 """Thresholds are multiples of 1 / BINS."""
+NOTHING_COUNTED = "no image has a pixel that counts: evaluate images with pixels that are not ignored"
+"""The reason why there is no value."""
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -97,6 +99,23 @@ def stack_histograms(rows: Rows) -> NDArray[np.int32]:
     return np.stack([row["histogram"] for row in rows])
 
 
+def counted_histograms(rows: Rows) -> NDArray[np.int32]:
+    """Return the histograms of the rows that have a counted pixel, (N, 2, BINS + 1).
+
+    Raises:
+        ConfigError: for rows without histograms, or if no row has a counted pixel.
+
+    Example:
+        >>> counted_histograms([{"histogram": np.eye(2, BINS + 1)}, {"histogram": np.zeros((2, BINS + 1))}]).shape
+        (1, 2, 1001)
+    """
+    histogram = stack_histograms(rows)
+    histogram = histogram[histogram.any((1, 2))]
+    if not len(histogram):
+        raise ConfigError(NOTHING_COUNTED)
+    return histogram
+
+
 def ods(rows: Rows) -> tuple[float, float]:
     """Return the optimal data-set scale: the best pooled F1 (Dice) of one threshold for all images, and that threshold.
 
@@ -116,8 +135,11 @@ def ods(rows: Rows) -> tuple[float, float]:
 def ois(rows: Rows) -> tuple[float, float]:
     """Return the optimal image scale: the mean over images of each one's best F1, and the mean of their best thresholds.
 
-    The thresholds are picked on the images that they are reported on.
+    The thresholds are picked on the images that they are reported on. An image without a counted pixel is in no mean.
     Source: Arbelaez 2011, sec. 3.1; the mean over images is usual for cracks.
+
+    Raises:
+        ConfigError: for rows without histograms, or if no image has a counted pixel.
 
     Example:
         >>> truth = torch.tensor([[[[False, True]]]]).expand(2, -1, -1, -1)
@@ -125,7 +147,7 @@ def ois(rows: Rows) -> tuple[float, float]:
         >>> ois([{"histogram": histogram} for histogram in images])[0]
         1.0
     """
-    values = dice(*counts_by_threshold(stack_histograms(rows)))
+    values = dice(*counts_by_threshold(counted_histograms(rows)))
     best = [_best(image) for image in values]
     return float(values[np.arange(len(values)), best].mean()), float(np.mean(best)) / BINS
 

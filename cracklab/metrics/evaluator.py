@@ -17,6 +17,7 @@ from cracklab.metrics.aggregate import aggregate
 from cracklab.metrics.curves import histograms
 from cracklab.metrics.options import EvaluationOptions
 from cracklab.metrics.overlap import confusion
+from cracklab.metrics.pairs import counted_pixels, sizes_of
 from cracklab.metrics.rows import Row, class_suffixes, costly_columns, overlap_rows, thread_pool
 
 MAX_PENDING = 32
@@ -98,13 +99,13 @@ class Evaluator:
             ConfigError: for shapes or lengths that do not match.
         """
         columns = {} if columns is None else columns
-        _check(ids, probabilities, mask, valid, size, columns)
+        _check(ids, probabilities, mask, valid, columns)
         channels = probabilities.shape[1]
         thresholds = (
             list(dict.fromkeys([self.threshold, *self.options.thresholds])) if channels == 1 else [self.threshold]
         )
-        sizes = [list(probabilities.shape[2:])] * len(ids) if size is None else size.tolist()
-        counted = _counted(probabilities, valid, sizes)
+        sizes = sizes_of(probabilities, size)
+        counted = counted_pixels(probabilities, valid, sizes)
         truth = mask > 0.5
         preds = [predicted_mask(probabilities, threshold) for threshold in thresholds]
         counts = torch.stack([confusion(pred, truth, counted) for pred in preds], 1).cpu().numpy()  # (4, K, B, C)
@@ -185,18 +186,6 @@ def _nearly_iou(share: float, width_px: int | None) -> str:
     return f"Boundary IoU is nearly IoU here, since {share:.0%} of the pixels of the true masks lie in its band of {band}: {remedy}"
 
 
-def _counted(probabilities: Tensor, valid: Tensor | None, sizes: list[list[int]]) -> Tensor | None:
-    """Return whether each pixel counts, (B, 1, H, W) bool; None if all do."""
-    height, width = probabilities.shape[2:]
-    inside = None if valid is None else valid > 0
-    if all(size == [height, width] for size in sizes):
-        return inside
-    extent = torch.tensor(sizes, device=probabilities.device)[:, :, None, None, None]
-    rows = torch.arange(height, device=probabilities.device)[:, None] < extent[:, 0]
-    image = rows & (torch.arange(width, device=probabilities.device) < extent[:, 1])
-    return image if inside is None else image & inside
-
-
 def _plain(value: float | str) -> float | str | None:
     """Return a value that JSON and CSV can hold: None for a number that is not finite."""
     if isinstance(value, str):
@@ -209,7 +198,6 @@ def _check(
     probabilities: Tensor,
     mask: Tensor,
     valid: Tensor | None,
-    size: Tensor | None,
     columns: Mapping[str, Sequence[float | str]],
 ) -> None:
     if probabilities.ndim != 4 or probabilities.shape != mask.shape:
@@ -219,8 +207,6 @@ def _check(
     images, _, height, width = probabilities.shape
     if valid is not None and valid.shape != (images, 1, height, width):
         raise ConfigError(f"valid is {tuple(valid.shape)}: expected {(images, 1, height, width)}")
-    if size is not None and size.shape != (images, 2):
-        raise ConfigError(f"size is {tuple(size.shape)}: expected {(images, 2)}, height and width of each image")
     for name, values in {"ids": ids, **columns}.items():
         if len(values) != images:
             raise ConfigError(f"{name} has {len(values)} values for {images} images: give one each")

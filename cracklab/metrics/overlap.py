@@ -109,7 +109,7 @@ def mean_accuracy(tp: Counts, fp: Counts, fn: Counts, tn: Counts) -> Ratios:
 
 
 def _ratio(part: Counts, whole: Counts, union: Counts) -> Ratios:
-    return np.where(union == 0, 1.0, part / np.maximum(whole, 1))
+    return np.where(union == 0, 1.0, part / np.where(whole > 0, whole, 1))
 
 
 COUNTS = ("tp", "fp", "fn", "tn")

@@ -88,6 +88,50 @@ def per_image(
     return torch.tensor(values, dtype=torch.float64).reshape(pred.shape[:2])
 
 
+def sizes_of(masks: Tensor, sizes: Tensor | None) -> list[list[int]]:
+    """Return height and width, px, of each image of a batch before it was padded below and to the right.
+
+    Args:
+        masks: (B, C, H, W), of any type.
+        sizes: (B, 2); None: H, W.
+
+    Raises:
+        ConfigError: for sizes of another shape.
+
+    Example:
+        >>> sizes_of(torch.zeros(2, 1, 4, 5), None)
+        [[4, 5], [4, 5]]
+    """
+    if sizes is None:
+        return [list(masks.shape[2:])] * len(masks)
+    if sizes.shape != (len(masks), 2):
+        raise ConfigError(f"size is {tuple(sizes.shape)}: expected {(len(masks), 2)}, height and width of each image")
+    found: list[list[int]] = sizes.tolist()
+    return found
+
+
+def counted_pixels(masks: Tensor, valid: Tensor | None, sizes: list[list[int]]) -> Tensor | None:
+    """Return whether each pixel counts, (B, 1, H, W) bool: valid, and inside of its image; None if all do.
+
+    Args:
+        masks: (B, C, H, W), of any type.
+        valid: (B, 1, H, W), 0 / 1; pixels with 0 are ignored. None: every pixel counts.
+        sizes: of `sizes_of`.
+
+    Example:
+        >>> counted_pixels(torch.zeros(1, 1, 2, 3), None, [[1, 2]])[0, 0].int().tolist()
+        [[1, 1, 0], [0, 0, 0]]
+    """
+    height, width = masks.shape[2:]
+    inside = None if valid is None else valid > 0
+    if all(size == [height, width] for size in sizes):
+        return inside
+    extent = torch.tensor(sizes, device=masks.device)[:, :, None, None, None]
+    rows = torch.arange(height, device=masks.device)[:, None] < extent[:, 0]
+    image = rows & (torch.arange(width, device=masks.device) < extent[:, 1])
+    return image if inside is None else image & inside
+
+
 def check_masks(pred: Tensor, target: Tensor, valid: Tensor | None) -> None:
     """Raise ConfigError unless both masks are bool (B, C, H, W) of one shape, and `valid` is (B, 1, H, W) or None.
 

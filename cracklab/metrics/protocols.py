@@ -155,9 +155,9 @@ PROTOCOLS: Mapping[str, Protocol] = {
     ),
     "gul2023": Protocol(
         published.gul2023,
-        "IoU and Dice of each class pooled over the set, mean over all classes with the background; Boundary IoU as a mean "
-        "over images (of crack alone if there is one class), at the checkpoint's threshold and with the configured band; "
-        "2 % of the diagonal is the paper's.",
+        "IoU and Dice of each class pooled over the set (of one class at threshold 0.5), mean over all classes with the "
+        "background; Boundary IoU as a mean over images (of crack alone if there is one class), at the checkpoint's threshold "
+        "and with the configured band; 2 % of the diagonal is the paper's.",
         "Guel 2023, sec. 2.1.6 and 4.3",
         several_classes=True,
     ),

@@ -1,6 +1,6 @@
 """Values behind published numbers: each function computes those of one protocol from the rows of the images.
 
-`protocols.py` has their definitions, in words, and their sources.
+`protocols.py` has their definitions, in words, and their sources. An image without a counted pixel is in no mean.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from cracklab.errors import ConfigError
 from cracklab.metrics import curves
 from cracklab.metrics.aggregate import aggregate
 from cracklab.metrics.overlap import BINARY, Counts, dice, iou, mean_iou
-from cracklab.metrics.rows import Row, mean
+from cracklab.metrics.rows import Row, has_counted_pixels, mean
 from cracklab.metrics.skeleton import cl_iou
 
 Values = dict[str, float | None]
@@ -65,7 +65,7 @@ def ozcan2024(rows: Rows) -> Values:
     """Return the values of Oezcan and Schmiedecke 2024, Table 1: means over images, threshold 0.5."""
     counts = _counts(rows, 0.5)
     values: Values = {name: _average(BINARY[name](*counts)) for name in ("precision", "recall", "iou")}
-    histogram = curves.stack_histograms(rows)
+    histogram = curves.counted_histograms(rows)
     middle = np.maximum(np.arange(curves.BINS + 1) - 0.5, 0) / curves.BINS
     soft, truth = histogram @ middle, histogram[:, 1].sum(-1)
     soft_dice = (2 * soft[:, 1] + 1) / (soft.sum(-1) + truth + 1)
@@ -76,6 +76,7 @@ def gul2023(rows: Rows) -> Values:
     """Return the values of Guel 2023, sec. 4.3: means over classes with the background."""
     values = aggregate(rows)
     if any("n_correct" in row for row in rows):
+        _require_background(rows)
         return {"boundary_iou": values.get("boundary_iou"), "iou": values["iou"], "dice": values["dice"]}
     tp, fp, fn, tn = _counts(rows, 0.5).sum(-1)
     both = (dice(tp, fp, fn, tn) + dice(tn, fn, fp, tp)) / 2
@@ -91,6 +92,7 @@ def chen2023(rows: Rows) -> Values:
 def deopujari2025(rows: Rows) -> Values:
     """Return the values of Deopujari 2025, Table 1: means over classes with the background, threshold 0.5."""
     if any("n_correct" in row for row in rows):
+        _require_background(rows)
         values = aggregate(rows)
         return {"mean_iou": values["iou"], "mean_pixel_accuracy": values["recall"], "accuracy": values["accuracy"]}
     pooled = _pooled(rows, 0.5)
@@ -103,7 +105,7 @@ def deopujari2025(rows: Rows) -> Values:
 
 def scsegamba(rows: Rows) -> Values:
     """Return the best means over images; each probability is divided by the largest one of its image."""
-    histogram = curves.stack_histograms(rows)
+    histogram = curves.counted_histograms(rows)
     largest = curves.BINS - (histogram.sum(1)[:, ::-1] > 0).argmax(-1)
     at = (np.array(HUNDREDTHS) * largest[:, None] / curves.BINS).round().astype(np.int64)
     counts = [np.take_along_axis(part, at, -1) for part in curves.counts_by_threshold(histogram)]
@@ -121,6 +123,9 @@ def scsegamba(rows: Rows) -> Values:
 
 def omnicrack(rows: Rows) -> Values:
     """Return the centre-line IoU of Benz and Rodehorst 2024, by source data set and their mean."""
+    rows = [row for row in rows if has_counted_pixels(row)]
+    if not rows:
+        raise ConfigError(curves.NOTHING_COUNTED)
     if any("n_line" not in row for row in rows):
         raise ConfigError("the rows hold no centre lines: evaluate with the group 'skeleton'")
     sources = sorted({str(row.get("source", "all")) for row in rows})
@@ -145,13 +150,21 @@ def best_on_test(rows: Rows) -> Values:
 
 
 def _counts(rows: Rows, threshold: float) -> Counts:
-    """Return the counts of each image at a threshold, (4, N)."""
-    return np.stack(curves.counts_by_threshold(curves.stack_histograms(rows)))[..., curves.bin_index(threshold)]
+    """Return the counts of each image that has a counted pixel at a threshold, (4, N)."""
+    return np.stack(curves.counts_by_threshold(curves.counted_histograms(rows)))[..., curves.bin_index(threshold)]
 
 
 def _pooled(rows: Rows, threshold: float) -> Values:
     counts = _counts(rows, threshold).sum(-1)
     return {name: ratio(*counts).item() for name, ratio in BINARY.items()}
+
+
+def _require_background(rows: Rows) -> None:
+    """Raise ConfigError if rows of several classes lack one: then their pixels of truth or prediction are not all pixels."""
+    for parts in (("tp", "fn"), ("tp", "fp")):
+        counted = sum(row[name] for row in rows for name in row if name.startswith(tuple(f"{part}/" for part in parts)))
+        if counted < sum(row["n_pixels"] for row in rows):
+            raise ConfigError("the background was not scored: the protocol needs model.evaluation.background: true")
 
 
 def _average(values: np.ndarray[Any, np.dtype[np.float64]]) -> float:

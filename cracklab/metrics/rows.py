@@ -145,6 +145,17 @@ def costly_columns(
     return row
 
 
+def has_counted_pixels(row: Row) -> bool:
+    """Return whether an image has a counted pixel; True for a row without counts.
+
+    Example:
+        >>> has_counted_pixels({"tp": 0, "fp": 0, "fn": 0, "tn": 9}), has_counted_pixels({"n_pixels": 0})
+        (True, False)
+    """
+    pixels = [row["n_pixels"]] if "n_pixels" in row else [row.get(name) for name in COUNTS]
+    return any(number != 0 for number in pixels)
+
+
 def mean(values: Iterable[float | None], empty: float | None = None) -> float | None:
     """Return the mean of the values that are not None, independent of their order; `empty` if there are none.
 

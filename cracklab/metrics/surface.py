@@ -18,6 +18,8 @@ DISTANCE_BINS = {"0": 0.0, "1": 1.0, "2": 2.0, "4": 4.0, "8": 8.0, "16": 16.0, "
 """Upper ends of the bins of edge distances, px, by the end of their column's name; the last bin, `more`, has none."""
 DENSE = 1 / 12
 """Share of edge pixels above which a distance transform of all pixels is faster than a k-d tree of the edge pixels."""
+TORCH_QUANTILE = 1 << 24
+"""Largest number of values that `torch.quantile` takes in older versions of PyTorch."""
 
 
 def hausdorff95(
@@ -137,8 +139,14 @@ def distance_histogram(distances: tuple[Distances, Distances]) -> dict[str, int]
 
 
 def _hausdorff95(distances: tuple[Distances, Distances]) -> float:
+    return max(map(_percentile95, distances))
+
+
+def _percentile95(distances: Distances) -> float:
+    if len(distances) > TORCH_QUANTILE:
+        return float(np.quantile(distances, 0.95))
     # float32 as MONAI: in float64 the rank of the percentile, and with it the value, differs by up to 0.002 px
-    return max(torch.from_numpy(directed).float().quantile(0.95).item() for directed in distances)
+    return torch.from_numpy(distances).float().quantile(0.95).item()
 
 
 def _monai(pred: Mask, target: Mask) -> float:

@@ -9,7 +9,14 @@ import pytest
 from data_cases import pair, write
 from PIL import Image
 
+from cracklab.check.examine import examine_data
+from cracklab.check.summary import summarise
 from cracklab.cli import main
+from cracklab.data.datamodule import CrackDataModule
+from cracklab.data.layouts.folders import Folders
+from cracklab.data.statistics import mask_statistics
+from cracklab.losses.entropy import margin_for
+from cracklab.metrics.boundary import image_boundary_iou
 
 
 def name(number):
@@ -328,3 +335,32 @@ def test_fit_stops_with_the_same_message_before_it_writes(kind, clean, tmp_path,
     assert re.search(FAULTS[kind], error)
     assert "walld" in error
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_recommendations_agree_with_the_metric_and_with_the_statistics_of_fit(tmp_path, monkeypatch):
+    rng = np.random.default_rng(4)
+    masks = [np.zeros((80, 120), np.uint8) for _ in range(4)]
+    for number, mask in enumerate(masks[1:]):  # wide slanted cracks, up to the border
+        cv2.line(mask, (0, 10 + 9 * number), (16, 26 + 9 * number), 1, 9)
+        mask[:, 50:] = 255  # ignored
+    for number, mask in enumerate(masks):
+        write(tmp_path / "photos", name(number), rng.integers(0, 255, (*mask.shape, 3), dtype=np.uint8), mask)
+        cv2.imwrite(str(tmp_path / f"photos/masks/{name(number)}.png"), mask)
+    data = CrackDataModule(root=tmp_path / "photos", layout=Folders(num_classes=2, ignore=255), cache="none")
+    monkeypatch.setattr("cracklab.check.examine.NOISE_IMAGES", 1)  # the first image, which has no crack
+    summary = summarise(examine_data(data))
+    assert summary["label_noise_1px"]["iou"] is None
+    expected = mask_statistics(masks)
+    assert summary["crack_share"] == pytest.approx(expected.crack_share)
+    assert 0.03 < expected.crack_share < 0.05  # the margin is between its bounds
+    recommended = summary["recommended"]
+    assert recommended["margin"] == pytest.approx(margin_for(expected))
+
+    def share(width):
+        inside = [image_boundary_iou(mask == 1, mask == 1, width)[1] * (mask == 1).sum() for mask in masks]
+        return sum(inside) / sum((mask == 1).sum() for mask in masks)
+
+    width = recommended["boundary_width_px"]
+    assert width > 1
+    assert recommended["share_in_boundary"] == pytest.approx(share(width))
+    assert share(width) <= 0.9 < share(width + 1)

@@ -1,5 +1,8 @@
 """The contract of `Loss`: dtypes, checks, ignored pixels, names, the command line."""
 
+import math
+
+import numpy as np
 import pytest
 import torch
 from jsonargparse import ArgumentError, ArgumentParser
@@ -167,3 +170,13 @@ def test_compound_losses_report_their_terms():
     assert combo.terms["region"].item() == pytest.approx(build_loss("dice")(z, y).item())
     assert sum(combo.terms.values()).item() == pytest.approx(value.item())
     assert not any(term.requires_grad for term in combo.terms.values())
+
+
+def test_an_image_without_a_valid_pixel_has_no_loss():
+    z, y, maps, valid = tensors(*batch(ignore=True))
+    valid[1] = 0
+    loss = build_loss("distance_aware")
+    each = loss.of_each(z, y, maps, valid)
+    assert [math.isnan(value) for value in each] == [False, True, False]
+    others = z[::2], y[::2], {name: values[::2] for name, values in maps.items()}, valid[::2]
+    assert np.nanmean(each) == pytest.approx(loss(*others).item())

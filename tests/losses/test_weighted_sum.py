@@ -9,7 +9,7 @@ from test_loss_contract import parse
 from torch import nn
 
 from cracklab.errors import ConfigError
-from cracklab.losses import External, WeightedSum, WeightSchedule, build_loss
+from cracklab.losses import External, Loss, WeightedSum, WeightSchedule, build_loss
 
 NARROW = SimpleNamespace(crack_share=0.02, width_px_p95=9.0)
 
@@ -50,6 +50,35 @@ def test_nested_sums_pass_on_epoch_and_statistics():
     assert outer.configure(NARROW) == {"losses.focal_margin.margin": 1.5}
     expected = build_loss("dice")(z, y) + build_loss("focal_margin", margin=1.5)(z, y)
     assert outer(z, y, maps).item() == pytest.approx(expected.item())
+
+
+def test_losses_inside_another_are_configured_once_and_told_the_epoch(monkeypatch):
+    class Own(Loss):
+        """A loss with a method of its own for statistics."""
+
+        calls, epoch = 0, None
+
+        def configure(self, statistics):
+            self.calls += 1
+            return {"share": statistics.crack_share}
+
+        def set_epoch(self, epoch):
+            self.epoch = epoch
+
+        def compute(self, logits, mask, maps, valid):
+            return logits.mean()
+
+    monkeypatch.setattr("cracklab.losses.active_boundary.build_loss", lambda name: Own())
+    active = build_loss("active_boundary")
+    assert active.learns_from_statistics
+    own = Own()
+    loss = WeightedSum([(WeightedSum([(own, 1.0), (own, 0.5)]), 1.0), (active, 1.0), (build_loss("dice"), 1.0)])
+    assert loss.learns_from_statistics
+    assert not loss.needs_statistics
+    places = ["losses.weighted_sum.losses.Own", "losses.active_boundary.base"]
+    assert loss.configure(NARROW) == {f"{place}.share": 0.02 for place in places}
+    loss.set_epoch(3)
+    assert [(one.calls, one.epoch) for one in (own, active.base)] == [(1, 3), (1, 3)]
 
 
 def test_losses_of_other_libraries_can_be_summed():

@@ -188,3 +188,27 @@ def test_sources_have_equal_weight_in_omnicrack(rng):
     evaluator.update(ids, probabilities, mask, columns={"source": ["A", "B", "B"]})
     values = run_protocol("omnicrack", evaluator.rows())["values"]
     assert values["cl_iou_4px"] == pytest.approx((values["cl_iou_4px/A"] + values["cl_iou_4px/B"]) / 2)
+
+
+def test_an_image_without_a_counted_pixel_changes_no_protocol(rng):
+    ids, probabilities, mask = case(rng, 3, shape=(40, 40))
+    valid = torch.ones_like(mask)
+    valid[1] = 0
+    options = {"surface_thresholds": [0.1]}
+    rows = evaluated((ids, probabilities, mask, valid), **options)
+    without = evaluated((ids[::2], probabilities[::2], mask[::2]), **options)
+    assert run_protocols(rows, rows) == run_protocols(without, without)
+    assert ois(rows) == ois(without)
+    for name, result in run_protocols(evaluated((ids, probabilities, mask, valid * 0), **options)).items():
+        if name not in ("per_image", "native", "gul2023", "deopujari2025"):
+            assert "no image has a pixel that counts" in result["left_out"], name
+
+
+def test_means_with_the_background_need_its_scores(rng):
+    batch = case(rng, 3, channels=3)
+    evaluator = make_evaluator(curves=True, background=False)
+    evaluator.update(*batch)
+    for name in ("gul2023", "deopujari2025"):
+        with pytest.raises(ConfigError, match=r"needs model\.evaluation\.background: true"):
+            run_protocol(name, evaluator.rows())
+    assert run_protocol("per_image", evaluator.rows())["values"]["iou"] is not None

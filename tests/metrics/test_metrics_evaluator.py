@@ -13,6 +13,7 @@ from monai.metrics import compute_hausdorff_distance
 
 from cracklab.errors import ConfigError
 from cracklab.metrics import boundary_iou, hausdorff95
+from cracklab.metrics.overlap import BINARY, precision
 from cracklab.metrics.rows import without_histograms
 
 
@@ -108,6 +109,8 @@ def test_an_image_without_a_counted_pixel_is_in_no_mean(rng):
     assert rows[1]["iou"] is None
     assert rows[1]["tn"] == 0
     assert {**result, "images": 2} == without
+    columns = {"loss": [0.5, math.nan, 1.0]}
+    assert evaluate((ids, probabilities, mask, valid, None, columns))[1]["loss"] == 0.75
 
 
 def test_classes_are_scored_one_by_one_and_averaged(rng):
@@ -354,3 +357,10 @@ def gathered(tmp_path_factory):
         metric_cases.work, (folder, [(3, 7), (2, 5)]), nprocs=3, start_method="forkserver"
     )
     return folder
+
+
+def test_ratios_of_average_counts_are_those_of_whole_counts():
+    counts = np.array([[2.0], [1.0], [3.0], [6.0]])
+    for name, ratio in BINARY.items():
+        assert ratio(*counts / 10) == pytest.approx(ratio(*counts)), name
+    assert precision(*np.array([0.0, 0.0, 0.5, 0.5])).item() == 0  # nothing is predicted

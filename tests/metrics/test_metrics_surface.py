@@ -11,7 +11,7 @@ from cracklab.errors import ConfigError
 from cracklab.metrics import hausdorff95
 from cracklab.metrics.image_scores import image_scores
 from cracklab.metrics.options import EvaluationOptions
-from cracklab.metrics.surface import edge_distances, surface
+from cracklab.metrics.surface import _percentile95, edge_distances, surface
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*always_return_as_numpy:FutureWarning")  # MONAI's own
 
@@ -72,6 +72,14 @@ def test_the_percentile_is_taken_per_direction():
     forward = np.r_[np.zeros(100), np.arange(51, 61)]
     assert value == pytest.approx(np.percentile(forward, 95))
     assert value != pytest.approx(np.percentile(np.r_[forward, np.zeros(100)], 95))  # pooled over both directions
+
+
+def test_hd95_of_more_values_than_torch_takes_is_still_monais(rng, monkeypatch):
+    distances = np.arange((1 << 24) + 2, dtype=np.float64)
+    assert _percentile95(distances) == pytest.approx(0.95 * (len(distances) - 1), rel=1e-12)
+    pair = [torch.from_numpy(blobs(rng, (1, 1, 90, 120))) for _ in range(2)]
+    monkeypatch.setattr("cracklab.metrics.surface.TORCH_QUANTILE", 0)
+    assert hausdorff95(*pair).item() == pytest.approx(monai(*pair).item(), abs=0.002)
 
 
 def test_hd95_is_0_if_both_masks_are_empty_and_the_diagonal_if_one_is():

@@ -171,6 +171,19 @@ def test_values_are_those_of_the_evaluator(rng, name, channels, background):
         assert computed(metric, *batches) == pytest.approx(result[f"{name}_image"])
 
 
+def test_padding_counts_nowhere_if_sizes_are_given(rng):
+    ids, probabilities, mask = case(rng, 3, shape=(60, 80))
+    mask[1] = 0  # HD95 is the diagonal of the image, 50 px
+    sizes = torch.tensor([[60, 80], [30, 40], [44, 80]])
+    evaluator = make_evaluator(groups=["surface", "boundary", "skeleton", "topology"])
+    evaluator.update(ids, probabilities, mask, size=sizes)
+    result = evaluator.compute(evaluator.rows())
+    assert evaluator.rows()[1]["hd95_px"] == 50
+    for name, cls in (OF_IMAGES | OF_PIXELS).items():
+        assert computed(cls(), (probabilities, mask, None, None, sizes)) == pytest.approx(result[name]), name
+    assert computed(HausdorffDistance95(), (probabilities, mask)) > result["hd95_px"] + 5
+
+
 def test_empty_masks_count_by_the_stated_policy():
     none, some = torch.zeros(1, 1, 30, 40, dtype=torch.bool), torch.ones(1, 1, 30, 40, dtype=torch.bool)
     assert computed(HausdorffDistance95(), (none, some)) == 50  # the diagonal of 30 x 40
@@ -248,6 +261,7 @@ MASK = torch.ones(2, 1, 4, 4, dtype=torch.bool)
         ((MASK, MASK[..., :3]), "same shape"),
         ((MASK, MASK, MASK[:, 0]), "valid is"),
         ((MASK, MASK, None, ["a"]), "ids has 1 values for 2 images"),
+        ((MASK, MASK, None, None, torch.ones(2, 3)), r"size is \(2, 3\): expected \(2, 2\)"),
     ],
 )
 def test_batches_that_do_not_fit_are_refused(batch, message):
@@ -259,6 +273,7 @@ def test_batches_that_do_not_fit_are_refused(batch, message):
 def test_a_batch_without_images_changes_nothing(cls):
     metric = cls()
     metric.update(MASK[:0], MASK[:0])
+    metric.update(MASK[:0], MASK[:0], ids=[], sizes=torch.zeros(0, 2))
     assert metric.compute().isnan()
     assert computed(metric, (MASK, MASK)) == cls()(MASK, MASK).item()
 

@@ -6,7 +6,8 @@
     self.log_dict(self.scores)
 
 On several processes they give the value of a single one. A `DistributedSampler` that pads repeats images: pass `ids` to
-`update`, and repeated images are dropped. Without ids they count twice, as in every other torchmetrics class.
+`update`, and repeated images are dropped. Without ids they count twice, as in every other torchmetrics class. Batches of
+images of different sizes are padded: pass `sizes`, and each score is that of the image without its padding.
 
 Definitions and policies are those of the evaluator, in `cracklab/metrics/README.md`. With several classes (C > 1), the score
 of an image is the mean over the classes that its truth or prediction contains.

@@ -17,7 +17,7 @@ from cracklab.logits import predicted_mask
 from cracklab.metrics.aggregate import aggregate
 from cracklab.metrics.options import CrackFree, EvaluationOptions
 from cracklab.metrics.overlap import confusion
-from cracklab.metrics.pairs import check_masks
+from cracklab.metrics.pairs import check_masks, counted_pixels, sizes_of
 from cracklab.metrics.rows import class_suffixes, costly_columns, mean, overlap_rows, thread_pool
 from cracklab.metrics.scores import SCORES, SCORES_OF
 
@@ -57,7 +57,14 @@ class GatheredMetric(Metric):
         """Type of the state; torchmetrics reads it to make the empty state of a process without images."""
         return torch.int64
 
-    def update(self, pred: Tensor, target: Tensor, valid: Tensor | None = None, ids: Ids | None = None) -> None:
+    def update(
+        self,
+        pred: Tensor,
+        target: Tensor,
+        valid: Tensor | None = None,
+        ids: Ids | None = None,
+        sizes: Tensor | None = None,
+    ) -> None:
         """Add a batch of images.
 
         Args:
@@ -67,13 +74,16 @@ class GatheredMetric(Metric):
             valid: (B, 1, H, W), 0 / 1; pixels with 0 are ignored. None: every pixel counts.
             ids: one per image. Of images with the same id, on whatever process, only the first counts, so that images
                 which a `DistributedSampler` repeats are dropped. None: every image counts, repeated ones twice.
+            sizes: (B, 2), height and width of each image, px; the padding below and to the right of it is ignored, and the
+                diagonal is that of the image. None: H, W.
 
         Raises:
             ConfigError: for shapes that do not match, probabilities outside of 0 to 1 (logits), masks other than 0 / 1.
         """
         pred, target = _predictions(pred, self.threshold), _mask("target", target)
         check_masks(pred, target, valid)
-        values = self._measure(pred, target, None if valid is None else valid > 0)
+        extents = sizes_of(pred, sizes)
+        values = self._measure(pred, target, counted_pixels(pred, valid, extents), extents)
         length = torch.full((len(values), 1), 3 + values.shape[1])
         bits = torch.from_numpy(values).view(torch.int64)
         records = torch.cat([length, _hashes(ids, len(values)), bits], 1).flatten()
@@ -85,8 +95,15 @@ class GatheredMetric(Metric):
         return torch.tensor(torch.nan if value is None else value, device=self.device)
 
     @abstractmethod
-    def _measure(self, pred: Tensor, target: Tensor, valid: Tensor | None) -> Values:
-        """Return the numbers of each image, (B, K), from masks (B, C, H, W) bool and valid (B, 1, H, W) bool."""
+    def _measure(self, pred: Tensor, target: Tensor, valid: Tensor | None, sizes: list[list[int]]) -> Values:
+        """Return the numbers of each image, (B, K).
+
+        Args:
+            pred: (B, C, H, W) bool.
+            target: (B, C, H, W) bool.
+            valid: (B, 1, H, W) bool, False in the padding too; None: every pixel counts.
+            sizes: height and width of each image.
+        """
 
     @abstractmethod
     def _aggregate(self, values: Values) -> float | None:
@@ -141,7 +158,7 @@ class ImageScore(GatheredMetric):
         super().__init__(f"{self.score} {options}", threshold, **kwargs)
         self.options = options
 
-    def _measure(self, pred: Tensor, target: Tensor, valid: Tensor | None) -> Values:
+    def _measure(self, pred: Tensor, target: Tensor, valid: Tensor | None, sizes: list[list[int]]) -> Values:
         if valid is not None:
             pred, target = pred & valid, target & valid
         counted = [True] * len(pred) if valid is None else valid.flatten(1).any(1).tolist()
@@ -149,7 +166,11 @@ class ImageScore(GatheredMetric):
         preds, targets = pred.cpu().numpy(), target.cpu().numpy()
 
         def measure(i: int) -> float:
-            value = costly_columns(self.options, classes, preds[i], targets[i], {})[self.score] if counted[i] else None
+            if not counted[i]:
+                return np.nan
+            height, width = sizes[i]
+            masks = preds[i, :, :height, :width], targets[i, :, :height, :width]
+            value = costly_columns(self.options, classes, *masks, {})[self.score]
             return np.nan if value is None else float(value)
 
         return np.array(list(thread_pool().map(measure, range(len(pred)))))[:, None]
@@ -188,7 +209,7 @@ class PooledRatio(GatheredMetric):
         super().__init__(f"counts {options.threshold}", threshold, **kwargs)
         self.options, self.per_image = options, per_image
 
-    def _measure(self, pred: Tensor, target: Tensor, valid: Tensor | None) -> Values:
+    def _measure(self, pred: Tensor, target: Tensor, valid: Tensor | None, sizes: list[list[int]]) -> Values:
         counts = confusion(pred, target, valid)  # (4, B, C)
         return counts.permute(1, 0, 2).flatten(1).cpu().numpy().astype(np.float64)
 
@@ -224,10 +245,10 @@ def _mask(name: str, values: Tensor) -> Tensor:
 
 def _hashes(ids: Ids | None, images: int) -> Tensor:
     """Return a 128-bit hash of each id, (B, 2) int64; 0 without ids."""
-    if ids is None:
+    if ids is not None and len(ids) != images:
+        raise ConfigError(f"ids has {len(ids)} values for {images} images: give one each")
+    if ids is None or not images:  # frombuffer takes no empty buffer
         return torch.zeros(images, 2, dtype=torch.int64)
     names = ids.tolist() if isinstance(ids, Tensor) else list(ids)
-    if len(names) != images:
-        raise ConfigError(f"ids has {len(names)} values for {images} images: give one each")
     digests = b"".join(blake2b(str(name).encode(), digest_size=16).digest() for name in names)
     return torch.frombuffer(bytearray(digests), dtype=torch.int64).reshape(images, 2)

@@ -228,9 +228,10 @@ AMBIGUOUS = {
     "two dark colours on black": with_colours((128, 0, 0), (0, 128, 0)),
     "opaque black with transparent corners": np.dstack([np.zeros((40, 60, 3), np.uint8), corners(crack()) * 255]),
     "two colours on transparent white": np.where(
-        crack()[..., None] > 0, np.array([0, 0, 255, 255], np.uint8), np.array([255, 255, 255, 0], np.uint8)
-    )
-    | np.array([1, 0, 0, 0], np.uint8) * (np.arange(60) % 2).astype(np.uint8)[None, :, None],
+        crack()[..., None] > 0,
+        np.array([[0, 0, 255, 255], [0, 255, 0, 255]], np.uint8).repeat(30, axis=0),
+        np.array([255, 255, 255, 0], np.uint8),
+    ),
     "red on white": np.where(crack()[..., None] > 0, np.array([0, 0, 255], np.uint8), np.uint8(255)),
     "a colour photo": photo(),
 }

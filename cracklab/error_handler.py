@@ -108,6 +108,17 @@ def message_of(error: Exception, arguments: Sequence[str] = ()) -> str:
     return f"{kind}: {said[:300]} ({_place(error)}). This is a bug of cracklab: please report it, with {_report(error, arguments)}"
 
 
+def one_line(error: Exception) -> str:
+    """Return an error as one line, with its type unless the message is meant for users.
+
+    Example:
+        >>> one_line(ValueError("too  large"))
+        'ValueError: too large'
+    """
+    message = " ".join((message_of(error) if isinstance(error, OSError) else str(error)).split())
+    return message if isinstance(error, CracklabError | OSError) else f"{type(error).__name__}: {message}".rstrip(": ")
+
+
 def _place(error: Exception) -> str:
     """Return the last line of cracklab that the error came through: `cracklab/cli.py:80`."""
     frames = [

@@ -153,7 +153,7 @@ def write_image(path: Path, image: NDArray[np.uint8] | NDArray[np.uint16], quali
         quality: of a JPEG, 0 to 100.
 
     Raises:
-        DataError: if the image has no form in this format.
+        DataError: if the image has no form in this format, or is too large for it: a JPEG has at most 65,500 px a side.
         OSError: if the file cannot be written.
     """
     import cv2  # not needed by those who write tables only
@@ -161,9 +161,14 @@ def write_image(path: Path, image: NDArray[np.uint8] | NDArray[np.uint16], quali
     pixels = image if image.ndim == 2 else image[..., ::-1]
     options = (cv2.IMWRITE_JPEG_QUALITY, quality) if path.suffix.lower() in (".jpg", ".jpeg") else ()
     try:
-        _, encoded = cv2.imencode(path.suffix, pixels, options)
+        fits, encoded = cv2.imencode(path.suffix, pixels, options)
     except cv2.error as error:
         raise DataError(f"{path} cannot be written as {path.suffix} ({' '.join(str(error).split())})") from None
+    if not fits:
+        size = f"{image.shape[1]} x {image.shape[0]} px"
+        raise DataError(
+            f"{path} cannot be written as {path.suffix} ({size} may be too large for it): choose another format"
+        )
     with atomic_write(path) as temporary:  # OpenCV's own writer does not notice a full disk when it closes a file
         temporary.write_bytes(encoded.data)
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cracklab.errors import DataError
 from cracklab.files import write_text
 
 RUNS = re.compile(r"'*[=+\-@\t\r].", re.DOTALL)
@@ -42,6 +43,23 @@ def from_cell(text: str) -> str:
         ['=1+1', '-0.5', "'tis", "'=1"]
     """
     return text[1:] if text.startswith("'") and RUNS.match(text) else text
+
+
+def check_utf8(id: str, path: str | Path) -> None:
+    r"""Check that the id of a file can be written to a table; file systems allow names that are no text.
+
+    Raises:
+        DataError: names the file.
+
+    Example:
+        >>> check_utf8("wall\udcff", "photos/wall\udcff.jpg")
+        Traceback (most recent call last):
+        cracklab.errors.DataError: the name of 'photos/wall\udcff.jpg' is not UTF-8, and no table can hold it: rename the file
+    """
+    try:
+        id.encode()
+    except UnicodeEncodeError:
+        raise DataError(f"the name of {str(path)!r} is not UTF-8, and no table can hold it: rename the file") from None
 
 
 def as_csv(rows: Iterable[Mapping[Any, Any]]) -> str:

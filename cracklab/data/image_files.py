@@ -103,8 +103,11 @@ def stored_size(file: BinaryIO) -> tuple[int, int]:
         (20, 30)
     """
     try:
-        if file.read(4) in TIFF:  # of any type of pixels, also one that Pillow cannot decode
-            file.seek(0)
+        head = file.read(24)
+        if head.startswith(PNG) and head[12:16] == b"IHDR":  # Pillow refuses some sound ones, with long texts
+            return int.from_bytes(head[20:24], "big"), int.from_bytes(head[16:20], "big")
+        file.seek(0)
+        if head.startswith(TIFF):  # of any type of pixels, also one that Pillow cannot decode
             head = file.read(8)
             tags = TiffImagePlugin.ImageFileDirectory_v2(
                 head + (file.read(8) if head[2] == 43 or head[3] == 43 else b"")
@@ -112,7 +115,6 @@ def stored_size(file: BinaryIO) -> tuple[int, int]:
             file.seek(tags.next)
             tags.load(file)
             return int(tags[TiffImagePlugin.IMAGELENGTH]), int(tags[TiffImagePlugin.IMAGEWIDTH])
-        file.seek(0)
         image = open_image(file)
         return image.height, image.width
     except Exception:  # Pillow raises many types for damaged files
@@ -134,9 +136,18 @@ def check_size(data: bytes, path: str, max_megapixels: float) -> None:
     """Check the size of an image before it is decoded.
 
     Raises:
-        DataError: if it has more than this number of pixels, 1e6.
+        DataError: if it has more than this number of pixels, 1e6, or its size cannot be read.
     """
     height, width = stored_size(BytesIO(data))
+    if data.startswith(b"\xff\xd8") and not height * width:  # with a damaged tag that Pillow does not ignore
+        frames = (content for marker, content, _ in _segments(data) if marker in FRAMES)
+        head = next(frames, b"")
+        height, width = int.from_bytes(head[1:3], "big"), int.from_bytes(head[3:5], "big")
+    if not height * width:
+        raise DataError(
+            f"{path!r} cannot be decoded as an image (its header is damaged, or is none of JPEG, PNG, BMP, TIFF and WebP): "
+            "remove it or convert it to PNG"
+        )
     if height * width > max_megapixels * 1e6:
         raise DataError(
             f"{path!r} has {width} x {height} px, more than {max_megapixels:g} megapixels: make it smaller, or cut it into "

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cracklab.data.image_files import MAX_MEGAPIXELS, PNG, check_size, is_cut, open_image, read_bytes, truncated
+from cracklab.data.image_files import MAX_MEGAPIXELS, PNG, TIFF, check_size, is_cut, open_image, read_bytes, truncated
 from cracklab.errors import DataError
 
 Array = NDArray[np.uint8]
@@ -28,6 +28,9 @@ MAX_VALUE = 65535
 """Largest value of a mask of 16 bits; in a file of floating-point numbers, larger ones are no labels."""
 
 ORIENTATION_TAG = 0x0112
+
+SAME_HUE = 0.45
+"""Two colours, each divided by its largest channel, have the same hue if no channel differs by more; JPEG noise reaches 0.4."""
 
 
 def crack_pixels(mask: Array) -> NDArray[np.bool_]:
@@ -77,6 +80,12 @@ def read_image(path: str, max_megapixels: float = MAX_MEGAPIXELS) -> Array:
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
 
+def _read_unchanged(data: bytes, path: str, max_megapixels: float) -> Values:
+    """Return the stored values of a mask, rotated upright; OpenCV itself rotates TIFF files, whatever the flags."""
+    values = _whole_numbers(_decode(data, path, cv2.IMREAD_UNCHANGED, max_megapixels), path)
+    return values if data.startswith(TIFF) else upright(values, orientation(data))
+
+
 def upright(image: Values, exif: int) -> Values:
     """Flip and rotate an image (H, W, ...) by its EXIF orientation, so that it is upright.
 
@@ -100,9 +109,7 @@ def read_values(path: str, max_megapixels: float = MAX_MEGAPIXELS) -> Values:
     Raises:
         DataError: if the file is missing, truncated, too large or not an image, or holds values that are no whole numbers.
     """
-    data = read_bytes(path)
-    values = _whole_numbers(_decode(data, path, cv2.IMREAD_UNCHANGED, max_megapixels), path)
-    return upright(values, orientation(data))
+    return _read_unchanged(read_bytes(path), path, max_megapixels)
 
 
 def _whole_numbers(values: Values, path: str) -> Values:
@@ -137,9 +144,9 @@ def read_mask(path: str, invert: bool = False, max_megapixels: float = MAX_MEGAP
 def binarise(values: Values, name: str, lossy: bool = False) -> tuple[Array, str]:
     """Detect the encoding of a crack mask, and decode it.
 
-    Supported are one value besides 0 (0/1, 0/255 and the like); bright on dark with grey edges, as interpolation and JPEG
-    leave them; each of these as RGB or 16-bit; one colour on black, palettes included; and cracks drawn on a transparent
-    background.
+    Supported are one value besides 0 (0/1, 0/255, 0/65535 and the like); bright on dark with grey edges, as interpolation and
+    JPEG leave them; each of these as RGB or 16-bit; one colour on black, palettes included; and cracks drawn in one colour on
+    a transparent background.
 
     Args:
         values: (H, W) or (H, W, C) of any integer type or bool.
@@ -156,45 +163,69 @@ def binarise(values: Values, name: str, lossy: bool = False) -> tuple[Array, str
         >>> binarise(np.array([[0, 255, 0]], np.uint8), "a.png")
         (array([[0, 1, 0]], dtype=uint8), '0/255')
     """
-    grey = _one_channel(values, name)
-    top = int(grey.max())
-    if grey.min() < 0:
-        raise DataError(f"mask {name!r} has the value {grey.min()}: save it with 0 for background and 255 for crack")
-    if grey.dtype != np.uint8:
-        grey = np.asarray(grey.astype(np.float64) * (255 / np.iinfo(grey.dtype).max) if top > 255 else grey, np.uint8)
+    stored = _one_channel(values, name, lossy)
+    top = int(stored.max())
+    if stored.min() < 0:
+        raise DataError(f"mask {name!r} has the value {stored.min()}: save it with 0 for background and 255 for crack")
+    crack = stored > 0
+    one_value = np.count_nonzero(crack) in (0, np.count_nonzero(stored == top))
+    if one_value and (top in (0, 1, 255, 65535) or not crack.all()):  # never scaled: 256 of 16 bits would become 0
+        return crack.astype(np.uint8), f"0/{top}" if top not in (0, 65535) else "0/255"
+    grey = stored.astype(np.uint8) if top <= 255 else _scaled(stored, top)
     counts = np.bincount(grey.ravel(), minlength=256)
     found = np.flatnonzero(counts).tolist()
-    if found in ([0], [1], [255], [0, 1], [0, 255]):
-        return np.asarray(grey > 0, np.uint8), "0/1" if found[-1] == 1 else "0/255"
-    if len(found) == 2 and found[0] == 0:
-        return np.asarray(grey > 0, np.uint8), f"0/{found[1]}"
     if _grey_edges(grey, counts, found, lossy):
         return np.asarray(grey >= 128, np.uint8), "grey edges"
+    found = found if top <= 255 else np.unique(stored).tolist()
     shown = ", ".join(map(str, found[:6])) + (f" ... {found[-1]}" if len(found) > 6 else "")
     raise DataError(
         f"mask {name!r} has the values {shown}, so it is unclear which pixels are crack: save it with 0 for background and 255 "
-        "for crack, or choose a layout for class indices"
+        "for crack, or choose a layout for class indices (`cracklab measure` takes --classes)"
     )
 
 
-def _one_channel(values: Values, name: str) -> Values:
+def _scaled(values: Values, top: int) -> Array:
+    """Scale integers above 255 to 8 bits: by 65535 if they fit, else by the largest number of their type."""
+    full = 65535 if top <= 65535 else np.iinfo(values.dtype).max
+    return (values.astype(np.float64) * (255 / full)).astype(np.uint8)
+
+
+def _one_channel(values: Values, name: str, lossy: bool) -> Values:
     """Reduce colours and transparency to one channel."""
     if values.ndim == 2:
         return values.astype(np.uint8) if values.dtype == np.bool_ else values
     if values.shape[2] in (2, 4):
         colour, alpha = values[..., :-1], values[..., -1]
         if alpha.min() != alpha.max():
-            if (colour == colour[:1, :1]).all() or not colour[alpha == 0].any():
-                return alpha  # drawn on a transparent background
-            raise DataError(f"mask {name!r} has both colours and transparency: save it as one channel, 0 and 255")
+            opaque = colour[alpha == alpha.max()]
+            drawn = (opaque == opaque[0]).all()
+            if drawn and (opaque[0].any() or len(opaque) <= alpha.size // 4):
+                return alpha  # drawn on a transparent background, perhaps in black
+            if drawn or colour[alpha == 0].any():
+                raise DataError(f"mask {name!r} has both colours and transparency: save it as one channel, 0 and 255")
         values = colour
     low, high = values.min(axis=2), values.max(axis=2)
-    coloured = high.astype(np.int64) - low > np.iinfo(values.dtype).max // 8
-    if (low[~coloured].max(initial=0) > np.iinfo(values.dtype).max // 4) and coloured.any():
-        raise DataError(
-            f"mask {name!r} has colours on a background that is not black: save it as one channel, 0 and 255"
-        )
+    top = int(high.max())
+    coloured = high.astype(np.int64) - low > top // 8
+    if coloured.any():
+        if low[~coloured].max(initial=0) > top // 4:
+            raise DataError(
+                f"mask {name!r} has colours on a background that is not black: save it as one channel, 0 and 255"
+            )
+        if _has_two_hues(values[coloured & (high > top // 2)], lossy):
+            raise DataError(
+                f"mask {name!r} has several colours, so it is unclear which of them are crack: save it with 0 for background "
+                "and 255 for crack, or choose a layout for class indices"
+            )
     return np.asarray(high)
+
+
+def _has_two_hues(colours: Values, lossy: bool) -> bool:
+    """Return whether bright colours (N, 3) are more than shades of one; JPEG changes a few."""
+    hues = np.divide(colours, colours.max(axis=1, keepdims=True), dtype=np.float32)
+    usual = np.quantile(hues[:: 1 + len(hues) // 10_000], 0.5, axis=0, method="lower")
+    others = int((np.abs(hues - usual) > SAME_HUE).any(axis=1).sum())
+    return others > (0.05 * len(hues) if lossy else 0)
 
 
 def _grey_edges(grey: Array, counts: NDArray[np.int64], found: list[int], lossy: bool) -> bool:
@@ -211,7 +242,9 @@ def _grey_edges(grey: Array, counts: NDArray[np.int64], found: list[int], lossy:
     return bool(touches_both[between].mean() >= 0.9) if between.any() else True
 
 
-def read_classes(path: str, num_classes: int, ignore: int | None = None) -> Array:
+def read_classes(
+    path: str, num_classes: int, ignore: int | None = None, max_megapixels: float = MAX_MEGAPIXELS
+) -> Array:
     """Read a mask of class indices as (H, W) uint8, with `IGNORE` for ignored pixels.
 
     Palette images are read by their indices, not by their colours.
@@ -220,15 +253,16 @@ def read_classes(path: str, num_classes: int, ignore: int | None = None) -> Arra
         path: the file.
         num_classes: number of classes; indices run from 0 to num_classes - 1.
         ignore: another value to ignore, besides 255.
+        max_megapixels: a larger mask is refused before it takes memory, 1e6 px.
 
     Raises:
         DataError: if the file cannot be decoded, has colours, or holds an index outside the classes.
     """
     data = read_bytes(path)
     if data.startswith(PNG) and data[25:26] == b"\x03":
-        values = _palette_indices(data, path)
+        values = _palette_indices(data, path, max_megapixels)
     else:
-        values = upright(_whole_numbers(_decode(data, path, cv2.IMREAD_UNCHANGED), path), orientation(data))
+        values = _read_unchanged(data, path, max_megapixels)
     if values.ndim == 3:
         if (values != values[..., :1]).any():
             raise DataError(f"mask {path!r} has colours where class indices are expected: convert it to indices")
@@ -243,10 +277,10 @@ def read_classes(path: str, num_classes: int, ignore: int | None = None) -> Arra
     return mask.astype(np.uint8)
 
 
-def _palette_indices(data: bytes, path: str) -> Values:
-    check_size(data, path, MAX_MEGAPIXELS)
+def _palette_indices(data: bytes, path: str, max_megapixels: float) -> Values:
+    check_size(data, path, max_megapixels)
     try:
         with open_image(BytesIO(data)) as image:
-            return np.asarray(image)
+            return upright(np.asarray(image), orientation(data))
     except Exception as error:  # Pillow raises many types for damaged files
         raise DataError(f"{path!r} cannot be decoded as an image ({error}): remove it or convert it to PNG") from None

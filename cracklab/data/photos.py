@@ -10,6 +10,7 @@ from pathlib import Path
 from cracklab.data.image_files import stored_size
 from cracklab.data.images import ENDINGS
 from cracklab.errors import DataError
+from cracklab.tables import check_utf8
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,27 @@ def find_photos(places: Sequence[str], out: Path | None = None, option: str = "-
         Photo(path, _stem(inside) if stems[_stem(inside).casefold()] == 1 and path.is_file() else inside.as_posix())
         for path, inside in found.items()
     ]
+
+
+def check_names(photos: Sequence[Photo]) -> None:
+    """Check that names can be ids in a table: each is there once, and is UTF-8.
+
+    Raises:
+        DataError: if not; names the files.
+
+    Example:
+        >>> check_names([Photo(Path("2025/wall.png"), "wall"), Photo(Path("2026/wall.png"), "wall")])
+        Traceback (most recent call last):
+        cracklab.errors.DataError: 2025/wall.png and 2026/wall.png would both have the id 'wall': rename one, or give the folder above both
+    """
+    by_name: dict[str, Photo] = {}
+    for photo in photos:
+        check_utf8(photo.name, photo.path)
+        other = by_name.setdefault(photo.name, photo)
+        if other is not photo:
+            raise DataError(
+                f"{other.path} and {photo.path} would both have the id {photo.name!r}: rename one, or give the folder above both"
+            )
 
 
 def check_outputs(outputs: Sequence[tuple[Photo, Sequence[Path]]]) -> None:

@@ -11,6 +11,9 @@ from cracklab.data.images import IGNORE, Array
 Interpolation = Literal["area", "bicubic"]
 """How photos are resized."""
 
+JPEG_SIDE = 65_500
+"""Largest width and height of a JPEG, px."""
+
 COVERAGE = 0.45
 """A pixel of a mask resized by a scale s below 1 is crack if at least this share, times s, of its area was crack."""
 
@@ -40,6 +43,20 @@ def resize_image(image: Array, height: int, width: int, interpolation: Interpola
     if interpolation == "bicubic":
         flags = cv2.INTER_CUBIC
     return np.asarray(cv2.resize(image, (width, height), interpolation=flags), np.uint8)
+
+
+def fit_jpeg(picture: Array) -> Array:
+    """Return a picture (H, W, 3), made smaller if it is too large for a JPEG.
+
+    Example:
+        >>> fit_jpeg(np.zeros((3, 131_000, 3), np.uint8)).shape
+        (2, 65500, 3)
+    """
+    height, width = picture.shape[:2]
+    scale = JPEG_SIDE / max(height, width)
+    if scale >= 1:
+        return picture
+    return resize_image(picture, max(1, round(height * scale)), max(1, round(width * scale)))
 
 
 def resize_mask(mask: Array, height: int, width: int, num_classes: int = 1, coverage: float | None = None) -> Array:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from cracklab.errors import DataError
+from cracklab.tables import check_utf8
 
 Side = Literal["train", "val", "test"]
 """A side of a split: training, validation or test."""
@@ -90,7 +91,7 @@ def with_ids(records: Iterable[Record]) -> list[Record]:
     their source, and then by both. A record that has an id keeps it.
 
     Raises:
-        DataError: if two images still have the same id.
+        DataError: if two images still have the same id, or an id is not UTF-8.
 
     Example:
         >>> records = [Record("test/7.jpg", "", split="test"), Record("train/7.jpg", "", split="train"), Record("8.jpg", "")]
@@ -111,5 +112,7 @@ def with_ids(records: Iterable[Record]) -> list[Record]:
     if repeated:
         files = sorted(record.image for name, record in zip(ids, records, strict=True) if name in repeated)
         raise DataError(f"{', '.join(files)} have the same name in the same split and source: rename one of them")
+    for name, record in zip(ids, records, strict=True):
+        check_utf8(name, record.image)
     named = [replace(record, id=name) for name, record in zip(ids, records, strict=True)]
     return sorted(named, key=lambda record: record.id)

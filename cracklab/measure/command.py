@@ -4,14 +4,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import cv2
-
 from cracklab.command_parser import CommandParser
 from cracklab.data.image_files import MAX_MEGAPIXELS
-from cracklab.data.images import read_image, read_mask
+from cracklab.data.images import read_image
 from cracklab.data.photos import Photo
-from cracklab.error_handler import DISK_FULL, message_of
-from cracklab.errors import CracklabError, DataError
+from cracklab.data.resizing import fit_jpeg
+from cracklab.error_handler import DISK_FULL, one_line
+from cracklab.errors import DataError
 from cracklab.files import output_folder, write_image, write_json
 from cracklab.measure import compare, figure, tables
 from cracklab.measure.inputs import Inputs, file_of, find_masks, inputs_from
@@ -50,6 +49,7 @@ def parser(command: str = "measure") -> CommandParser:
     shortest = arguments.add_mutually_exclusive_group()
     shortest.add_argument("--min_length_px", default="0", help="ignore shorter cracks, px (default 0)")
     shortest.add_argument("--min_length_mm", help="ignore shorter cracks, mm; needs a scale")
+    add("--classes", action="store_true", help="masks hold class indices: all but 0 and 255 are crack")
     add("--truth", nargs="+", help="true masks with the same names: print the errors of the measurements")
     add(
         "--max_megapixels",
@@ -107,12 +107,10 @@ def run(command: str, args: Sequence[str]) -> int:
                     truth = measure_truth(mask.name, measurement, inputs)
                     errors.append(compare.comparison_row(mask.name, measurement, truth))
                 measurements[mask.name] = measurement
-            except OSError as error:
-                if error.errno in DISK_FULL:  # further pictures and the tables would fail too
+            except Exception as error:  # reported at the end, after the tables of the others
+                if isinstance(error, OSError) and error.errno in DISK_FULL:  # the tables would fail too
                     raise
-                failed[mask.path] = message_of(error)
-            except (CracklabError, cv2.error, MemoryError) as error:
-                failed[mask.path] = str(error) or type(error).__name__
+                failed[mask.path] = one_line(error)
             progress.finish_item(skipped=mask.path in failed)
     report(measurements, errors, options.out)
     if failed:
@@ -148,14 +146,15 @@ def measure_file(mask: Photo, inputs: Inputs) -> Measurement:
         >>> round(measurement.summary()["length_mm"])
         20
     """
-    cracks = read_mask(str(mask.path), max_megapixels=inputs.max_megapixels) > 0
+    cracks = inputs.read(mask.path)
     measurement = inputs.measure(cracks, inputs.scale(mask.name))
     photo = None
     if inputs.photos:
         photo = read_image(str(file_of(mask.name, inputs.photos, "--photos")), inputs.max_megapixels)
         _check_size(cracks.shape, photo.shape[:2], "its photo")
     if inputs.out is not None and inputs.pictures:
-        write_image(file_in(inputs.out, f"{mask.name}{SUFFIX}"), draw_measurement(measurement, cracks, photo), 92)
+        picture = draw_measurement(measurement, cracks, photo)
+        write_image(file_in(inputs.out, f"{mask.name}{SUFFIX}"), fit_jpeg(picture), quality=92)
     if inputs.out is not None and inputs.figures:
         drawn = figure.draw_figure(measurement, cracks, photo)
         for kind in inputs.figures:
@@ -181,7 +180,7 @@ def measure_truth(name: str, measurement: Measurement, inputs: Inputs) -> Measur
         20
     """
     file = file_of(name, inputs.truths or {}, "--truth")
-    truth = read_mask(str(file), max_megapixels=inputs.max_megapixels) > 0
+    truth = inputs.read(file)
     _check_size((measurement.height, measurement.width), truth.shape, "the true mask")
     return inputs.measure(truth, measurement.mm_per_px)
 

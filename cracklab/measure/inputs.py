@@ -1,13 +1,14 @@
 """The inputs of `cracklab measure`: masks, their photos, scales and true masks, found from the options."""
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from cracklab.data.image_files import MAX_MEGAPIXELS, check_limit
-from cracklab.data.photos import Photo, find_photos
+from cracklab.data.images import IGNORE, crack_pixels, read_classes, read_mask
+from cracklab.data.photos import Photo, check_names, find_photos
 from cracklab.errors import ConfigError, DataError
 from cracklab.geometry.masks import Mask
 from cracklab.measure import figure
@@ -42,6 +43,8 @@ class Inputs:
     min_length: float = 0.0
     """Shorter cracks are ignored, in `min_length_unit`."""
     min_length_unit: Literal["px", "mm"] = "px"
+    classes: bool = False
+    """Whether masks hold class indices, of which all but 0 and 255 are crack."""
     max_megapixels: float = MAX_MEGAPIXELS
     """Larger masks and photos are refused, 1e6 px."""
     out: Path | None = None
@@ -50,6 +53,16 @@ class Inputs:
     """Whether pictures are written to it."""
     figures: Sequence[str] = ()
     """Formats of the figures, keys of `figure.SUFFIXES`."""
+
+    def read(self, mask: Path) -> Mask:
+        """Return where a mask shows a crack.
+
+        Raises:
+            DataError: if it cannot be read.
+        """
+        if self.classes:
+            return crack_pixels(read_classes(str(mask), num_classes=IGNORE, max_megapixels=self.max_megapixels))
+        return read_mask(str(mask), max_megapixels=self.max_megapixels) > 0
 
     def measure(self, mask: Mask, mm_per_px: float | None) -> Measurement:
         """Measure a mask with these limits."""
@@ -61,23 +74,34 @@ class Inputs:
 
 
 def find_masks(places: Sequence[str], out: Path | None, option: str = "MASKS") -> list[Photo]:
-    """Return the masks that files, folders and patterns name, without overlays and other pictures beside them.
+    """Return the masks that files, folders and patterns name, without overlays and other pictures of them.
 
     Raises:
-        DataError: if there is none.
+        DataError: if there is none, or names cannot be ids.
 
     Example:
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as folder:
-        ...     for name in ("wall.png", "wall_overlay.jpg"):
+        ...     for name in ("wall.png", "wall_overlay.jpg", "crack_figure.png"):
         ...         _ = (Path(folder) / name).write_bytes(b"")
         ...     [mask.name for mask in find_masks([folder], None)]
-        ['wall']
+        ['crack_figure', 'wall']
     """
-    masks = [image for image in find_photos(places, out, option) if not image.path.name.endswith(NOT_MASKS)]
-    if not masks:
-        raise DataError(f"{option} {' '.join(places)} names no mask, only files of {', '.join(NOT_MASKS)}: give masks")
+    images = find_photos(places, out, option)
+    stems = {image.path.with_suffix("") for image in images}
+    masks = [image for image in images if not _is_picture(image.path, stems)]
+    check_names(masks)
     return masks
+
+
+def _is_picture(path: Path, stems: Collection[Path]) -> bool:
+    """Return whether a file shows a mask of its own folder, or of one that holds the folder of the results."""
+    end = next((end for end in NOT_MASKS if path.name.endswith(end)), None)
+    if end is None:
+        return False
+    *folders, name = Path(path.as_posix().removesuffix(end)).parts
+    ends = range(len(folders) + 1)
+    return any(Path(*folders[:i], *folders[j:], name) in stems for i in ends for j in ends[i:])
 
 
 def inputs_from(options: argparse.Namespace) -> Inputs:
@@ -92,9 +116,11 @@ def inputs_from(options: argparse.Namespace) -> Inputs:
         >>> inputs.scale("wall"), inputs.bridge_px
         (0.4, 6.0)
     """
-    photos = (
-        {photo.name: photo.path for photo in find_photos(options.photos, None, "--photos")} if options.photos else {}
-    )
+    photos: dict[str, Path] = {}
+    if options.photos:
+        found = find_photos(options.photos, None, "--photos")
+        check_names(found)
+        photos = {photo.name: photo.path for photo in found}
     scale = scale_from(options, photos)
     truths = None
     if options.truth:
@@ -112,6 +138,7 @@ def inputs_from(options: argparse.Namespace) -> Inputs:
         bridge_px=_length(options.bridge_px, "--bridge_px"),
         min_length=_length(getattr(options, f"min_length_{unit}"), f"--min_length_{unit}"),
         min_length_unit=unit,
+        classes=options.classes,
         max_megapixels=check_limit(options.max_megapixels),
         out=options.out,
         pictures=not options.no_pictures,

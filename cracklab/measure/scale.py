@@ -2,6 +2,7 @@
 
 import csv
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 from PIL import ExifTags
@@ -14,6 +15,8 @@ FILM_DIAGONAL_MM = math.hypot(36, 24)
 """Diagonal of 35 mm film, to which the equivalent focal length refers (CIPA DCG-001)."""
 UNIT_MM = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}
 """Units of EXIF's FocalPlaneResolutionUnit, mm."""
+SAME_SCALE, SAME_SCALE_UNSIZED = 1.25, 1.1
+"""Scales by the focal plane and by the equivalent focal length differ by at most this factor; without the EXIF's size, the second."""
 SAME_SHAPE = 0.01
 """A photo was cropped if its aspect ratio differs by more than this share from that in its EXIF."""
 
@@ -79,14 +82,15 @@ def scale_from_exif(photo: Path, distance_mm: float) -> float:
 
     The pixel pitch is that of the sensor (FocalPlaneXResolution), or follows from the diagonal and the equivalent focal
     length on 35 mm film, which cameras round to whole mm: 2 % at 26 mm. The scale of a resized photo is right; a cropped
-    photo is refused.
+    photo is refused, and so is one that has lost the size it was taken at, unless the equivalent focal length confirms the
+    scale.
 
     Args:
         photo: the file.
         distance_mm: from the camera to the wall, mm.
 
     Raises:
-        DataError: for a photo without these tags, or a cropped one.
+        DataError: for a photo without these tags, a cropped one, or one whose tags contradict each other.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -98,6 +102,41 @@ def scale_from_exif(photo: Path, distance_mm: float) -> float:
         ...     round(scale_from_exif(Path(folder) / "a.jpg", distance_mm=1000), 3)  # 36 mm / 360 px * 1000 / 50
         2.0
     """
+    long, short, number = _read_exif(photo)
+    sides = sorted((number(ExifTags.Base.ExifImageWidth), number(ExifTags.Base.ExifImageHeight)))
+    if sides[0] and abs(sides[1] / sides[0] - long / short) > SAME_SHAPE * long / short:
+        raise DataError(
+            f"photo {str(photo)!r} is {long} x {short} px but its EXIF says {sides[1]:g} x {sides[0]:g}: it was "
+            "cropped, so give its scale by --mm_per_px or --scale_csv"
+        )
+    focal, film = number(ExifTags.Base.FocalLength), number(ExifTags.Base.FocalLengthIn35mmFilm)
+    resolution = number(ExifTags.Base.FocalPlaneXResolution)
+    unit = UNIT_MM.get(int(number(ExifTags.Base.FocalPlaneResolutionUnit)) or 2)
+    remedy = "give its scale by --mm_per_px or --scale_csv"
+    by_film = distance_mm * FILM_DIAGONAL_MM / math.hypot(long, short) / film if film else 0.0
+    if focal and resolution and unit:
+        by_plane = distance_mm * unit / resolution * (sides[1] / long if sides[1] else 1.0) / focal
+        if not sides[1] and not film:
+            raise DataError(
+                f"photo {str(photo)!r} has EXIF FocalPlaneXResolution but no ExifImageWidth, so it is unknown whether it was "
+                f"resized: {remedy}"
+            )
+        most = SAME_SCALE if sides[1] else SAME_SCALE_UNSIZED
+        if film and not 1 / most <= by_plane / by_film <= most:
+            raise DataError(
+                f"photo {str(photo)!r} has {by_plane:.4g} mm per px by its EXIF FocalPlaneXResolution but {by_film:.4g} by "
+                f"FocalLengthIn35mmFilm, perhaps since it was resized: {remedy}"
+            )
+        return by_plane
+    if film:
+        return by_film
+    raise DataError(
+        f"photo {str(photo)!r} has no EXIF FocalLengthIn35mmFilm, nor FocalLength with FocalPlaneXResolution: {remedy}"
+    )
+
+
+def _read_exif(photo: Path) -> tuple[int, int, Callable[[ExifTags.Base], float]]:
+    """Return the longer and the shorter side of a photo, px, and its EXIF: tag -> positive number, 0 if there is none."""
     try:
         with photo.open("rb") as file, open_image(file) as image:
             long, short = max(image.size), min(image.size)
@@ -112,21 +151,4 @@ def scale_from_exif(photo: Path, distance_mm: float) -> float:
             return 0.0
         return value if math.isfinite(value) and value > 0 else 0.0
 
-    sides = sorted((number(ExifTags.Base.ExifImageWidth), number(ExifTags.Base.ExifImageHeight)))
-    if sides[0] and abs(sides[1] / sides[0] - long / short) > SAME_SHAPE * long / short:
-        raise DataError(
-            f"photo {str(photo)!r} is {long} x {short} px but its EXIF says {sides[1]:g} x {sides[0]:g}: it was "
-            "cropped, so give its scale by --mm_per_px or --scale_csv"
-        )
-    focal, film = number(ExifTags.Base.FocalLength), number(ExifTags.Base.FocalLengthIn35mmFilm)
-    resolution = number(ExifTags.Base.FocalPlaneXResolution)
-    unit = UNIT_MM.get(int(number(ExifTags.Base.FocalPlaneResolutionUnit)) or 2)
-    if focal and resolution and unit:
-        resized = sides[1] / long if sides[1] else 1.0
-        return distance_mm * unit / resolution * resized / focal
-    if film:
-        return distance_mm * FILM_DIAGONAL_MM / math.hypot(long, short) / film
-    raise DataError(
-        f"photo {str(photo)!r} has no EXIF FocalLengthIn35mmFilm, nor FocalLength with FocalPlaneXResolution: give its "
-        "scale by --mm_per_px or --scale_csv"
-    )
+    return long, short, number

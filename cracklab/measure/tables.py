@@ -114,8 +114,8 @@ def write_tables(folder: Path, measurements: Mapping[str, Measurement]) -> None:
     photos, cracks = rounded(photos), rounded(cracks)
     write_csv(folder / "photos.csv", PHOTO_COLUMNS, photos)
     write_csv(folder / "cracks.csv", CRACK_COLUMNS, cracks)
-    write_workbook(folder, photos, cracks)
     write_json(folder / "measurements.json", {id: as_json(measurement) for id, measurement in measurements.items()})
+    write_workbook(folder, photos, cracks)  # last, since it may be open in a spreadsheet that locks it
 
 
 def as_text(rows: Sequence[Row]) -> str:

@@ -1,6 +1,8 @@
 """The tables as a workbook, measurements.xlsx: ids are text, units are in the headers, and a sheet explains the columns."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +34,8 @@ MEANINGS = {
     "alignment": "1 if all centre lines have the mean direction, 0 if no direction prevails",
     "tips": "number of ends of centre lines; a crack that leaves the photo has an end at its border",
     "branch_points": "number of points where centre lines meet",
-    "widest_x": "place of the largest width, from the left edge of the photo",
-    "widest_y": "place of the largest width, from the upper edge of the photo",
+    "widest_x": "column of the largest width in the photo; 0 is the middle of the leftmost pixels",
+    "widest_y": "row of the largest width in the photo; 0 is the middle of the uppermost pixels",
     "area_share": "share of the photo's area that is crack",
     "ignored": "number of cracks that were left out since they are shorter than the minimum length",
     "ignored_length": "length of the cracks that were left out",
@@ -57,14 +59,12 @@ def write_workbook(folder: Path, photos: Sequence[Row], cracks: Sequence[Row]) -
         ...     b"<si><t>007</t></si>" in ZipFile(Path(folder) / NAME).read("xl/sharedStrings.xml")
         True
     """
-    import xlsxwriter
-
     in_mm = any(row.get("mm_per_px") is not None for row in photos)
     columns = {
         sheet: [name for name in names if in_mm or unit_of(name) not in ("mm", "mm²", "mm per px")]
         for sheet, names in (("photos", PHOTO_COLUMNS), ("cracks", CRACK_COLUMNS))
     }
-    with atomic_write(folder / NAME) as temporary, xlsxwriter.Workbook(temporary) as book:
+    with _workbook(folder / NAME) as book:
         bold = book.add_format({"bold": True, "bottom": 1, "text_wrap": True, "valign": "top"})
         text = book.add_format({"num_format": "@"})
         decimal, whole = book.add_format({"num_format": "0.00"}), book.add_format({"num_format": "0"})
@@ -83,6 +83,25 @@ def write_workbook(folder: Path, photos: Sequence[Row], cracks: Sequence[Row]) -
             page.ignore_errors({"number_stored_as_text": f"A2:A{len(rows) + 2}"})
             page.autofilter(0, 0, max(min(len(rows), MAX_ROWS), 1), len(columns[sheet]) - 1)
         _explain(book.add_worksheet("columns"), columns, bold)
+
+
+@contextmanager
+def _workbook(path: Path) -> Iterator[Any]:
+    """Yield a workbook, which is written whole or not at all.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    import xlsxwriter
+
+    data = BytesIO()
+    try:
+        with xlsxwriter.Workbook(data) as book:
+            yield book
+    except xlsxwriter.exceptions.FileCreateError as error:  # of its temporary files; holds an OSError, and is none
+        raise error.args[0] from None
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(data.getbuffer())
 
 
 def _write(page: Any, line: int, place: int, value: Any, form: Any) -> None:

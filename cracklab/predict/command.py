@@ -11,8 +11,8 @@ from cracklab.command_parser import CommandParser
 from cracklab.data.image_files import MAX_MEGAPIXELS, check_limit
 from cracklab.data.images import Array, read_image
 from cracklab.data.photos import Photo, check_outputs, find_photos
-from cracklab.error_handler import DISK_FULL, message_of
-from cracklab.errors import ConfigError, CracklabError
+from cracklab.error_handler import DISK_FULL, one_line
+from cracklab.errors import ConfigError
 from cracklab.files import output_folder, remove_leftovers
 from cracklab.predict import settings as folder_settings
 from cracklab.predict.annotation_files import WRITERS
@@ -199,14 +199,3 @@ def _note(failed: dict[Photo, str], photo: Photo, error: Exception) -> None:
     if isinstance(error, OSError) and error.errno in DISK_FULL:
         raise error
     failed[photo] = one_line(error)
-
-
-def one_line(error: Exception) -> str:
-    """Return an error as one line, with its type unless the message is meant for users.
-
-    Example:
-        >>> one_line(ValueError("too  large"))
-        'ValueError: too large'
-    """
-    message = " ".join((message_of(error) if isinstance(error, OSError) else str(error)).split())
-    return message if isinstance(error, CracklabError | OSError) else f"{type(error).__name__}: {message}"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cracklab import pictures
 from cracklab.data.images import Array
+from cracklab.data.resizing import fit_jpeg
 from cracklab.errors import ConfigError, DataError
 from cracklab.files import write_image
 from cracklab.pictures.colours import CLASSES, CRACK
@@ -165,7 +166,7 @@ class Prediction:
             canvas = self.photo if reuse_photo else np.empty_like(self.photo)
             rgb = canvas[..., ::-1]  # written in OpenCV's order of colours, so that the file needs no copy
             self._paint(rgb)
-            write_image(file, rgb)
+            write_image(file, fit_jpeg(rgb))
         else:
             from cracklab.predict.geojson import write_centre_lines
 

@@ -10,12 +10,12 @@ import numpy as np
 from cracklab.command_parser import CommandParser
 from cracklab.data.image_files import MAX_MEGAPIXELS, check_limit
 from cracklab.data.images import Array, read_image
-from cracklab.data.photos import Photo, find_photos
+from cracklab.data.photos import Photo, check_names, find_photos
 from cracklab.data.resizing import resize_image
+from cracklab.error_handler import one_line
 from cracklab.errors import DataError
 from cracklab.files import output_folder, remove_leftovers, write_image
 from cracklab.pictures import side_by_side, stack_rows
-from cracklab.predict.command import one_line
 from cracklab.predict.options import add_model_options, trusted
 from cracklab.predict.predictor import Predictor, load
 from cracklab.progress import Progress
@@ -72,7 +72,7 @@ def unlabelled(photos: Sequence[Photo], labelled: Sequence[Photo]) -> list[Photo
     """Return the photos that are not labelled.
 
     Raises:
-        DataError: if there is none, or two have the same id.
+        DataError: if there is none, two have the same id, or an id cannot be written.
 
     Example:
         >>> wall, pipe = Photo(Path("a/wall.jpg"), "wall"), Photo(Path("a/pipe.jpg"), "pipe")
@@ -86,13 +86,7 @@ def unlabelled(photos: Sequence[Photo], labelled: Sequence[Photo]) -> list[Photo
     rest = [photo for photo in photos if photo.path.resolve() not in known]
     if not rest:
         raise DataError("every photo of PHOTOS is labelled already: give others")
-    by_name: dict[str, Photo] = {}
-    for photo in rest:
-        other = by_name.setdefault(photo.name, photo)
-        if other is not photo:
-            raise DataError(
-                f"{other.path} and {photo.path} would both have the id {photo.name!r}: rename one, or give the folder above both"
-            )
+    check_names(rest)
     return rest
 
 

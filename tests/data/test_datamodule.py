@@ -132,6 +132,14 @@ def test_a_data_module_that_is_used_again_has_the_maps_of_the_new_loss(make_data
             assert batch["maps"]["signed_distance"].min() < 0
 
 
+def test_a_name_that_is_no_text_is_refused_before_any_work(make_data, tmp_path):
+    write(tmp_path / "test", "a", *pair(1))
+    for path in [path for path in tmp_path.rglob("a.*") if path.is_file()]:
+        path.rename(path.with_stem("a\udcff"))
+    with pytest.raises(DataError, match=r"a\\udcff\.\w+' is not UTF-8, and no table can hold it"):
+        make_data("folders", root=str(tmp_path)).setup("test")
+
+
 def test_images_for_a_test_alone_need_no_plan(make_data, tmp_path):
     for stem in "abc":
         write(tmp_path / "test", stem, *pair(ord(stem)))

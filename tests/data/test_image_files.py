@@ -69,6 +69,28 @@ def test_images_that_claim_too_many_pixels_are_refused_before_they_are_decoded(t
         read_image(str(tmp_path / "a.jpg"), max_megapixels=0.01)
 
 
+def test_the_limit_holds_for_a_png_with_a_long_text_and_for_a_jpeg_with_a_damaged_tag(tmp_path):
+    """Pillow opens neither; OpenCV does."""
+    png, jpg = cv2.imencode(".png", PHOTO)[1].tobytes(), jpeg("baseline")
+    text = b"zTXt" + b"a\0\0" + zlib.compress(bytes(3_000_000))
+    text = struct.pack(">I", len(text) - 4) + text + struct.pack(">I", zlib.crc32(text))
+    for name, data in (("a.png", png[:33] + text + png[33:]), ("a.jpg", jpg[:2] + b"\xff\xdb\0\x03\x10" + jpg[2:])):
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(Exception):  # noqa: B017, PT011 - of any type
+            Image.open(tmp_path / name).load()
+        with pytest.raises(DataError, match=r"130 x 96 px, more than 0\.01 megapixels"):
+            read_image(str(tmp_path / name), max_megapixels=0.01)
+    assert read_image(str(tmp_path / "a.png")).shape == PHOTO.shape
+
+
+@pytest.mark.parametrize("ending", [".gif", ".pnm"])
+def test_formats_whose_size_is_not_known_before_decoding_are_refused(tmp_path, ending):
+    path = tmp_path / "a.png"
+    path.write_bytes(cv2.imencode(ending, PHOTO)[1].tobytes())
+    with pytest.raises(DataError, match="none of JPEG, PNG, BMP, TIFF and WebP"):
+        read_image(str(path))
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, 0.5])
 def test_masks_of_numbers_that_are_not_whole_are_refused(tmp_path, value):
     mask = np.zeros((20, 30), np.float32)

@@ -63,6 +63,27 @@ def test_photos_and_masks_are_rotated_upright_as_by_pillow(tmp_path, exif):
     np.testing.assert_array_equal(read_mask(str(tmp_path / "a.png")), expected >= 128)
 
 
+@pytest.mark.parametrize("exif", range(1, 9))
+def test_tiff_files_are_rotated_once(tmp_path, exif):
+    path, mask = str(tmp_path / "a.tif"), crack()
+    for stored in (mask, mask.astype(np.uint16) * 256, np.repeat(mask[..., None], 3, axis=2) * 255, mask > 0):
+        Image.fromarray(stored).save(path, tiffinfo={0x0112: exif})
+        with open(path, "rb") as file:  # not by its path: Pillow then maps the file, and does not rotate it
+            expected = np.asarray(ImageOps.exif_transpose(Image.open(file)))
+        expected = expected.reshape(*expected.shape[:2], -1)[..., 0] > 0
+        np.testing.assert_array_equal(read_mask(path), expected)
+        if stored.dtype == np.uint8:
+            np.testing.assert_array_equal(read_image(path)[..., 0] > 0, expected)
+    Image.fromarray(mask).save(path, tiffinfo={0x0112: exif})
+    np.testing.assert_array_equal(read_classes(path, 2), expected)
+    palette = Image.fromarray(mask, mode="P")
+    palette.putpalette([0, 0, 0, 200, 30, 30])
+    tags = Image.Exif()
+    tags[0x0112] = exif
+    palette.save(tmp_path / "a.png", exif=tags)
+    np.testing.assert_array_equal(read_classes(str(tmp_path / "a.png"), 2), expected)
+
+
 @pytest.mark.parametrize("ending", ["jpg", "png"])
 def test_a_truncated_file_is_refused_by_name(tmp_path, ending):
     path = tmp_path / f"a.{ending}"
@@ -102,6 +123,14 @@ def test_files_that_are_not_images_are_refused_by_name(tmp_path):
 
 # -- crack masks ----------------------------------------------------------------------------------------------------
 
+
+def corners(mask):
+    """1, and 0 in the corners that a rotation leaves empty."""
+    inside = np.ones_like(mask)
+    inside[:3, :3] = inside[-3:, -3:] = 0
+    return inside
+
+
 ENCODINGS = {
     "0/1": lambda m: m,
     "bool": lambda m: m.astype(bool),
@@ -117,6 +146,20 @@ ENCODINGS = {
     "RGBA, opaque": lambda m: np.dstack([np.repeat(m[..., None] * 255, 3, axis=2), np.full_like(m, 255)]),
     "white on transparent": lambda m: np.dstack([np.full((*m.shape, 3), 255, np.uint8), m * 255]),
     "black on transparent": lambda m: np.dstack([np.zeros((*m.shape, 3), np.uint8), m * 255]),
+    "16-bit 0/256": lambda m: m.astype(np.uint16) * 256,
+    "32-bit 0/65535": lambda m: m.astype(np.int32) * 65535,
+    "32-bit 0/1000": lambda m: m.astype(np.int32) * 1000,
+    "32-bit 0/100000": lambda m: m.astype(np.int32) * 100_000,
+    "32-bit grey edges": lambda m: cv2.GaussianBlur(m.astype(np.float32) * 65535, (3, 3), 0.5).astype(np.int32),
+    "antialiased orange on black": lambda m: (
+        cv2.GaussianBlur(m * np.float32(1), (3, 3), 0.5)[..., None] * np.array([0, 128, 255], np.float32)
+    ).astype(np.uint8),
+    "white on opaque black with transparent corners": lambda m: np.dstack(
+        [np.repeat(m[..., None] * 255, 3, axis=2), corners(m) * 255]
+    ),
+    "white on transparent black with grey alpha": lambda m: np.dstack(
+        [np.repeat((m > 0)[..., None] * np.uint8(255), 3, axis=2), cv2.GaussianBlur(m * 255, (3, 3), 0.5)]
+    ),
     "empty": lambda m: m * 0,
     "full": lambda m: m * 0 + 255,
 }
@@ -136,6 +179,18 @@ def test_a_jpeg_mask_is_read_with_few_wrong_pixels(tmp_path):
     assert (read_mask(str(tmp_path / "a.jpg")) != crack()).mean() < 0.01
 
 
+@pytest.mark.parametrize("colour", [(255, 0, 0), (0, 255, 0), (255, 255, 0), (255, 128, 0)])
+def test_a_jpeg_of_one_colour_is_read_and_one_of_two_colours_is_refused(tmp_path, colour):
+    path, mask = str(tmp_path / "a.jpg"), crack()
+    drawn = mask[..., None] * np.array(colour, np.uint8)
+    Image.fromarray(drawn).save(path, quality=75)
+    assert (read_mask(path) != mask).mean() < 0.04
+    drawn[:, 30:] = drawn[:, 30:, ::-1] if colour != (0, 255, 0) else drawn[:, 30:, [1, 2, 0]]
+    Image.fromarray(drawn).save(path, quality=75)
+    with pytest.raises(DataError, match="several colours"):
+        read_mask(path)
+
+
 def test_a_palette_mask_is_read_by_its_colours(tmp_path):
     image = Image.fromarray(crack(), mode="P")
     image.putpalette([0, 0, 0, 200, 30, 30])
@@ -153,6 +208,11 @@ def with_values(*values):
     return np.repeat(np.repeat(np.array(values, np.uint8)[None], 8, axis=1), 8, axis=0)
 
 
+def with_colours(*colours):
+    """Blocks of colours with black between them, as (H, W, 3)."""
+    return np.repeat(np.repeat(np.array([[(0, 0, 0), *colours]], np.uint8), 8, axis=1), 8, axis=0)
+
+
 AMBIGUOUS = {
     "background 1, crack 2": with_values(1, 2),
     "four classes": with_values(0, 1, 2, 3),
@@ -161,6 +221,17 @@ AMBIGUOUS = {
     "one unknown value": with_values(7, 7),
     "dim": with_values(0, 30, 60, 90, 120, 150),
     "a photo": photo()[..., 0],
+    "256 of 16 bits, everywhere": np.full((8, 8), 256, np.uint16),
+    "three classes of 16 bits": with_values(0, 1, 2).astype(np.uint16) * 256,
+    "three colours on black": with_colours((255, 0, 0), (0, 255, 0), (255, 255, 0)),
+    "two colours on black, as many of each": with_colours((255, 0, 0), (255, 128, 0)),
+    "two dark colours on black": with_colours((128, 0, 0), (0, 128, 0)),
+    "opaque black with transparent corners": np.dstack([np.zeros((40, 60, 3), np.uint8), corners(crack()) * 255]),
+    "two colours on transparent white": np.where(
+        crack()[..., None] > 0,
+        np.array([[0, 0, 255, 255], [0, 255, 0, 255]], np.uint8).repeat(30, axis=0),
+        np.array([255, 255, 255, 0], np.uint8),
+    ),
     "red on white": np.where(crack()[..., None] > 0, np.array([0, 0, 255], np.uint8), np.uint8(255)),
     "a colour photo": photo(),
 }

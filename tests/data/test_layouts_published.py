@@ -76,6 +76,15 @@ def test_crackforest_reads_regions_2_and_4_as_crack_and_refuses_other_matrices(t
     savemat(records[1].mask, {"something": 1})
     with pytest.raises(DataError, match=r"002\.mat.*no matrix groundTruth\.Segmentation"):
         layout.read(records[1])
+    damaged = tmp_path / "groundTruth/002.mat"
+    damaged.write_bytes(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + bytes(200))
+    with pytest.raises(DataError, match=r"002\.mat.*HDF.*format 7 or older"):
+        layout.read(records[1])
+    savemat(damaged, {"groundTruth": content}, do_compression=True)
+    data = damaged.read_bytes()
+    damaged.write_bytes(data[:150] + bytes(10) + data[160:])
+    with pytest.raises(DataError, match=r"002\.mat.*\(error: "):  # of zlib
+        layout.read(records[1])
 
 
 def test_camvid_in_both_folder_conventions_ignores_void(tmp_path, camvid):

@@ -130,6 +130,69 @@ def test_errors_against_true_masks(masks, tmp_path, capsys):
     assert "length_error_total" in capsys.readouterr().out
 
 
+def test_two_files_with_one_name_are_refused_before_anything_is_written(tmp_path, capsys):
+    for folder in ("p1", "p2", "g"):
+        save(tmp_path / folder / "wall.png", strip(60, 4, 20))
+    both, one = (tmp_path / "p1", tmp_path / "p2"), tmp_path / "g"
+    for arguments in (both, (one, "--photos", *both), (one, "--truth", *both)):
+        assert measure(*arguments, "--out", tmp_path / "out") == 2
+        message = capsys.readouterr().err
+        assert "p1/wall.png and " in message
+        assert "p2/wall.png would both have the id" in message
+        assert "give the folder above both" in message
+    assert not (tmp_path / "out").exists()
+    assert measure(tmp_path, "--truth", tmp_path) == 0
+
+
+def test_a_name_that_is_no_text_is_refused_before_anything_is_written(tmp_path, capsys):
+    save(tmp_path / "masks/wall.png", strip(60, 4, 20))
+    os.link(tmp_path / "masks/wall.png", os.fsencode(tmp_path) + b"/masks/b\xff.png")
+    assert measure(tmp_path / "masks", "--out", tmp_path / "out") == 2
+    assert "is not UTF-8" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_mask_called_like_a_picture_is_measured_unless_it_is_one(masks, tmp_path):
+    save(masks / "east/crack_figure.png", strip(60, 4, 20))
+    cv2.imwrite(str(masks / "a_figure.png"), np.random.default_rng(0).integers(0, 255, (20, 20, 3), np.uint8))
+    assert measure(masks, "--out", tmp_path / "out", "--no_pictures") == 0
+    assert [row["id"] for row in rows(tmp_path / "out/photos.csv")] == ["a", "none", "east/b", "east/crack_figure"]
+
+
+def test_masks_of_class_indices_are_measured_with_classes(tmp_path, capsys):
+    mask = strip(100, 4, 20).astype(np.uint8)
+    mask[:, mask.shape[1] // 2 :] *= 2
+    mask[:3] = 255  # ignored
+    (tmp_path / "masks").mkdir()
+    cv2.imwrite(str(tmp_path / "masks/wall.png"), mask)
+    assert measure(tmp_path / "masks") == 1
+    assert "takes --classes" in capsys.readouterr().err
+    assert measure(tmp_path / "masks", "--classes", "--truth", tmp_path / "masks", "--out", tmp_path / "out") == 0
+    (crack,) = rows(tmp_path / "out/cracks.csv")
+    assert float(crack["length_px"]) == pytest.approx(100, rel=0.02)
+    assert json.loads((tmp_path / "out/comparison.json").read_text())["length_error_total"] == 0
+
+
+def test_a_mask_too_wide_for_a_jpeg_gets_a_smaller_picture_and_its_rows(tmp_path):
+    wide = np.zeros((12, 65_700), bool)
+    wide[4:7, 100:200] = True
+    save(tmp_path / "masks/wide.png", wide)
+    save(tmp_path / "masks/wall.png", strip(60, 4, 20))
+    assert measure(tmp_path / "masks", "--out", tmp_path / "out") == 0
+    assert [row["id"] for row in rows(tmp_path / "out/cracks.csv")] == ["wall", "wide"]
+    assert cv2.imread(str(tmp_path / "out/wide_measured.jpg")).shape[1] == 65_500
+
+
+def test_a_full_disk_at_the_workbook_is_named_and_keeps_the_other_tables(masks, tmp_path, capsys):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / f".measurements.{os.getpid()}.xlsx").symlink_to("/dev/full")  # the name of the temporary file
+    assert measure(masks, "--out", out, "--no_pictures") == 1
+    message = capsys.readouterr().err
+    assert "measurements.xlsx' cannot be read or written (No space left on device): free some space" in message
+    assert {path.name for path in out.iterdir()} == {"photos.csv", "cracks.csv", "measurements.json"}
+
+
 def test_masks_that_fail_are_listed_and_the_others_are_measured(masks, tmp_path, capsys):
     (masks / "cut.png").write_bytes((masks / "a.png").read_bytes()[:60])
     cv2.imwrite(str(masks / "photo.png"), np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8))

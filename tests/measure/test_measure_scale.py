@@ -10,6 +10,9 @@ FOCAL, FILM = 0x920A, 0xA405
 RESOLUTION, UNIT = 0xA20E, 0xA210
 WIDTH, HEIGHT = 0xA002, 0xA003
 
+PLANE = {FOCAL: 50.0, RESOLUTION: 2500.0, UNIT: 3}
+"""Of a sensor of 24 x 16 mm with 6000 x 4000 px: 0.16 mm per px in 2 m, and 1.6 in a photo of a tenth of this size."""
+
 
 def photo(path, size, tags):
     exif = Image.Exif()
@@ -20,6 +23,8 @@ def photo(path, size, tags):
 
 def test_the_focal_plane_gives_the_scale(tmp_path):
     """A sensor of 24 x 16 mm with 6000 x 4000 px, 50 mm, 2 m away: 4 um * 2000 / 50."""
+    whole = photo(tmp_path / "a.jpg", (6000, 4000), PLANE | {FILM: 75})  # its size is lost, but the film confirms it
+    assert scale_from_exif(whole, 2000) == pytest.approx(0.004 * 2000 / 50)
     for unit, resolution in ((3, 2500.0), (2, 6350.0), (4, 250.0)):
         tags = {FOCAL: 50.0, RESOLUTION: resolution, UNIT: unit, WIDTH: 6000, HEIGHT: 4000}
         path = photo(tmp_path / "a.jpg", (600, 400), tags)  # resized to a tenth
@@ -40,6 +45,9 @@ def test_the_equivalent_focal_length_gives_the_scale(tmp_path):
         ({FILM: 0}, "has no EXIF FocalLengthIn35mmFilm"),
         ({FOCAL: 50.0}, "has no EXIF FocalLengthIn35mmFilm"),
         ({FILM: 28, WIDTH: 6000, HEIGHT: 6000}, "was cropped"),
+        (PLANE, "unknown whether it was resized"),
+        ({**PLANE, FILM: 75}, r"0\.16 mm per px by its EXIF FocalPlaneXResolution but 1\.6 by FocalLengthIn35mmFilm"),
+        ({**PLANE, FILM: 75, WIDTH: 600, HEIGHT: 400}, "perhaps since it was resized"),
     ],
 )
 def test_photos_without_a_scale_are_refused(tmp_path, tags, expected):

@@ -16,6 +16,7 @@ import cracklab
 from cracklab import run_folder
 from cracklab.cli import main
 from cracklab.errors import ConfigError, DataError, RunError
+from cracklab.files import write_image
 from cracklab.predict.prediction import Prediction
 from cracklab.predict.predictor import Predictor, rgb_photo
 from cracklab.synthetic.draw import draw
@@ -63,6 +64,17 @@ def strip(photo_value=200):
     photo, mask = np.full((40, 60, 3), photo_value, np.uint8), np.zeros((40, 60), np.uint8)
     mask[20, 10:51] = 255
     return photo, mask
+
+
+def test_the_overlay_of_a_photo_too_wide_for_a_jpeg_is_smaller_and_the_mask_is_not(tmp_path):
+    photo, mask = np.full((6, 131_000, 3), (10, 90, 200), np.uint8), np.zeros((6, 131_000), np.uint8)
+    Prediction(photo, mask, None).save(tmp_path, name="wall", reuse_photo=True)
+    overlay = cv2.imread(str(tmp_path / "wall_overlay.jpg"))
+    assert overlay.shape == (3, 65_500, 3)
+    np.testing.assert_allclose(overlay[1, 9], (200, 90, 10), atol=3)  # blue, green, red
+    assert cv2.imread(str(tmp_path / "wall.png")).shape[1] == 131_000
+    with pytest.raises(DataError, match=r"wall\.jpg cannot be written as \.jpg \(131000 x 6 px"):
+        write_image(tmp_path / "wall.jpg", photo)
 
 
 @pytest.mark.parametrize("run", ["scaled_run", "grey_run", "classes_run"])

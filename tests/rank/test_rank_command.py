@@ -1,5 +1,6 @@
 """`cracklab rank` on the command line."""
 
+import os
 from pathlib import Path
 
 import cv2
@@ -83,4 +84,7 @@ def test_two_photos_of_one_id_and_labels_for_all_are_refused(photos, tmp_path, c
     assert "would both have the id 'a.png'" in capsys.readouterr().err
     assert rank(photos, "--labelled", photos, "--out", tmp_path / "out") == 2
     assert "labelled already" in capsys.readouterr().err
+    os.link(photos / "a.png", os.fsencode(photos) + b"/b\xff.png")
+    assert rank(photos, "--out", tmp_path / "out") == 2
+    assert "is not UTF-8" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -7,7 +7,6 @@ from typing import Literal
 
 import numpy as np
 from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
 
 from cracklab.data.images import Array
 from cracklab.data.layouts.base import (
@@ -112,9 +111,11 @@ class CrackForest(Layout):
         """
         try:
             regions = loadmat(record.mask)["groundTruth"]["Segmentation"][0, 0]
-        except (OSError, ValueError, KeyError, IndexError, MatReadError) as error:
+        except Exception as error:  # SciPy raises many types for damaged files, and for newer ones
+            reason = " ".join([f"{type(error).__name__}:", *str(error).split()])
             raise DataError(
-                f"{record.mask!r} holds no matrix groundTruth.Segmentation ({type(error).__name__}): download it again"
+                f"{record.mask!r} holds no matrix groundTruth.Segmentation ({reason[:200]}): download it again, or save it in "
+                "MATLAB's format 7 or older"
             ) from None
         if not np.isin(regions, (1, 2, 3, 4)).all():
             raise DataError(

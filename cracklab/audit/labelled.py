@@ -25,7 +25,7 @@ class Labelled:
         layout: reads images and masks.
         records: the images.
         files: id -> files of probabilities, 8 bit, whose mean counts.
-        thresholds: id -> probability from which on the net predicts crack.
+        thresholds: id -> probability above which the net predicts crack.
         crop: side of the square in the centre of the image that the net saw, px; None: the whole image.
         exclude: list of the images that are left out already; None: no list.
     """

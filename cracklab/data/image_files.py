@@ -137,7 +137,7 @@ def check_size(data: bytes, path: str, max_megapixels: float) -> None:
         DataError: if it has more than this number of pixels, 1e6.
     """
     height, width = stored_size(BytesIO(data))
-    if height * width > max_megapixels * 1e6:
+    if height * width > round(max_megapixels * 1e6):  # 16.036032 * 1e6 is less than 4624 * 3468
         raise DataError(
             f"{path!r} has {width} x {height} px, more than {max_megapixels:g} megapixels: make it smaller, or cut it into "
             f"parts (`cracklab predict` and `measure` take --max_megapixels, up to {OPENCV_MEGAPIXELS:.0f})"

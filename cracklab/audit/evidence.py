@@ -74,7 +74,7 @@ def gather(id: str, mask: Mask, probability: Floats, threshold: float, tolerance
         id: of the image.
         mask: (H, W), True for crack.
         probability: (H, W), 0 to 1, from a net that was not trained on this image.
-        threshold: probability from which on the net predicts crack.
+        threshold: probability above which the net predicts crack.
         tolerance_px: distance up to which mask and prediction may differ along an edge, px.
 
     Example:
@@ -84,7 +84,7 @@ def gather(id: str, mask: Mask, probability: Floats, threshold: float, tolerance
         >>> found.inverted > 0.9
         True
     """
-    predicted = probability >= threshold
+    predicted = probability > threshold
     near = probability * _near(mask)  # so that a missed crack elsewhere makes the mask neither shifted nor thin
     return Evidence(
         id,

@@ -6,15 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
 from cracklab import run_folder
 from cracklab.audit.agreement import Floats
+from cracklab.data.image_files import stored_size
 from cracklab.data.images import IGNORE, Array, read_values
 from cracklab.data.layouts import Layout
+from cracklab.data.parallel import THREADS
 from cracklab.data.samples import Record
 from cracklab.data.transform import EvalTransform
 from cracklab.errors import DataError
 from cracklab.geometry.masks import Mask
+
+BYTES_PER_PX = 64
+"""Memory that comparing one image takes at its peak, per pixel, with the image itself."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +31,7 @@ class Labelled:
         layout: reads images and masks.
         records: the images.
         files: id -> files of probabilities, 8 bit, whose mean counts.
-        thresholds: id -> probability from which on the net predicts crack.
+        thresholds: id -> probability above which the net predicts crack.
         crop: side of the square in the centre of the image that the net saw, px; None: the whole image.
         exclude: list of the images that are left out already; None: no list.
     """
@@ -68,6 +74,31 @@ class Labelled:
                 )
             total += stored
         return total / np.float32(255 * len(self.files[record.id]))
+
+    def num_threads(self) -> int:
+        """Return the number of threads whose images fit into half of the free memory, by the largest image."""
+        largest = max((_pixels(files[0]) for files in self.files.values()), default=0)
+        return threads_for(largest, psutil.virtual_memory().available / 2)
+
+
+def threads_for(pixels: int, memory: float) -> int:
+    """Return the number of threads, at least 1, whose images of this number of pixels fit into some bytes of memory.
+
+    Example:
+        >>> threads_for(100_000_000, 8e9)
+        1
+    """
+    return int(min(THREADS, max(1, memory // (BYTES_PER_PX * max(pixels, 1)))))
+
+
+def _pixels(path: Path) -> int:
+    """Return the number of pixels of an image file; 0 if it cannot be read, which is reported where it is needed."""
+    try:
+        with path.open("rb") as file:
+            height, width = stored_size(file)
+    except OSError:
+        return 0
+    return height * width
 
 
 def one_class(layout: Any) -> None:

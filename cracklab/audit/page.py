@@ -84,7 +84,7 @@ def _rows(labelled: Labelled, suspects: Sequence[Suspect]) -> Iterator[ShownRow]
         planes = [photo, pictures.mask_image(mask), pictures.as_rgb(levels)]
         return [ShownRow(rank, suspect, _pictures(planes, suspect, corner)) for rank, suspect in group]
 
-    for rows in parallel_map(draw, len(by_image), "Drawing"):
+    for rows in parallel_map(draw, len(by_image), "Drawing", labelled.num_threads()):
         yield from rows
 
 

@@ -56,7 +56,7 @@ def missed_regions(mask: Mask, probability: Floats, threshold: float, tolerance_
         >>> [(region.x, region.y, region.width, region.height) for region in missed_regions(mask, probability, 0.5, 4.0)]
         [(5, 10, 30, 1)]
     """
-    return list(_regions((probability >= threshold) & _far_from(mask, tolerance_px), probability))
+    return list(_regions((probability > threshold) & _far_from(mask, tolerance_px), probability))
 
 
 def unfounded_regions(mask: Mask, probability: Floats, threshold: float, tolerance_px: float) -> list[Region]:

@@ -36,7 +36,7 @@ def examine(labelled: Labelled, tolerance_px: float) -> list[Evidence]:
         probability = labelled.probability(record, mask.shape) * valid  # ignored pixels are background for both
         return gather(record.id, mask, probability, labelled.thresholds[record.id], tolerance_px).moved(x, y)
 
-    return list(parallel_map(one, len(labelled.records), "Comparing masks"))
+    return list(parallel_map(one, len(labelled.records), "Comparing masks", labelled.num_threads()))
 
 
 def exclude_list(suspects: Sequence[Suspect], lowest: float) -> str:

@@ -14,12 +14,18 @@ from cracklab.errors import DataError
 T = TypeVar("T")
 
 THREADS = min(8, os.cpu_count() or 1)
+AHEAD = 2
+"""Number of items per thread that are computed or held ahead of the one that is yielded: results may be whole photos."""
 
 
-def parallel_map(work: Callable[[int], T], number: int, label: str) -> Iterator[T]:
+def parallel_map(work: Callable[[int], T], number: int, label: str, threads: int = THREADS) -> Iterator[T]:
     """Yield `work(0)` to `work(number - 1)` in order, computed in parallel threads, a few items ahead.
 
-    A terminal shows a progress bar with the label.
+    Args:
+        work: computes one item.
+        number: of items.
+        label: of the progress bar that a terminal shows.
+        threads: number of threads.
 
     Raises:
         DataError: if `work` raised any; raised at the end, with the messages of all.
@@ -38,10 +44,10 @@ def parallel_map(work: Callable[[int], T], number: int, label: str) -> Iterator[
     pending: deque[Future[T | DataError]] = deque()
     faults: list[str] = []
     console = Console(stderr=True)
-    with ThreadPoolExecutor(THREADS) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         try:
             for index in track(range(number), label, console=console, transient=True, disable=not console.is_terminal):
-                while len(pending) < 4 * THREADS and index + len(pending) < number:
+                while len(pending) < AHEAD * threads and index + len(pending) < number:
                     pending.append(pool.submit(attempt, index + len(pending)))
                 result = pending.popleft().result()
                 if isinstance(result, DataError):

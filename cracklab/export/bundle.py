@@ -28,6 +28,8 @@ else:  # this file runs only as BUNDLE/run.py, beside the copy of tiles.py that 
 SUMS = "SHA256SUMS"
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 """Of the photos in folders, in lower case; case is ignored."""
+MEGAPIXELS = 2**30 / 1e6
+"""OpenCV handles no larger photo."""
 
 
 class Model:
@@ -57,6 +59,8 @@ class Model:
         size = max(1, round(width * self.scale[1] * scale)), max(1, round(height * self.scale[0] * scale))
         if size == (width, height):
             return photo
+        if size[0] * size[1] > MEGAPIXELS * 1e6:
+            raise ValueError(f"at the scale of the net it has {size[0]} x {size[1]} px, too many: cut it into parts")
         how = cv2.INTER_AREA if size[0] * size[1] < height * width else cv2.INTER_LINEAR
         how = cv2.INTER_CUBIC if self.interpolation == "bicubic" else how
         return np.asarray(cv2.resize(photo, size, interpolation=how), np.uint8)
@@ -92,7 +96,7 @@ def find_photos(places: list[str], out: Path) -> dict[Path, Path]:
     for place in places:
         path, parts = Path(place), Path(place).parts
         if path.is_dir():
-            base, files = path, sorted(path.rglob("*"))
+            base, files = path, [file for file in sorted(path.rglob("*")) if not file.name.startswith(".")]
         elif glob.has_magic(place) and not path.exists():
             base = Path(*parts[: next(i for i, part in enumerate(parts) if glob.has_magic(part))])
             files = [Path(name) for name in sorted(glob.glob(place, recursive=True))]
@@ -113,6 +117,30 @@ def _is_below(file: Path, folder: Path) -> bool:
     return file.resolve().is_relative_to(folder.resolve())
 
 
+def read_photo(path: Path) -> Photo:
+    """Return a photo (H, W, 3) uint8 RGB, upright.
+
+    Raises:
+        ValueError: if it cannot be read, or is a JPEG or PNG whose end is missing: OpenCV would fill the rest with grey.
+    """
+    data = path.read_bytes() if path.is_file() else b""
+    start, end = 0, b""
+    if data.startswith(b"\x89PNG"):
+        end = b"IEND"
+    elif data.startswith(b"\xff\xd8"):
+        start, end = 2, b"\xff\xd9"
+        while (
+            data[start : start + 1] == b"\xff" and data[start + 1 : start + 2] != b"\xda"
+        ):  # skip headers with thumbnails
+            start += 2 + int.from_bytes(data[start + 2 : start + 4], "big")
+    if data.find(end, start) < 0:
+        raise ValueError(f"{path} is truncated: copy it again from its source")
+    photo = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    if photo is None:
+        raise ValueError(f"{path} cannot be read")
+    return np.asarray(photo[..., ::-1], np.uint8)
+
+
 def damaged(folder: Path) -> list[str]:
     """Return the files of the model whose checksums are not those of `SUMS`; `SUMS` if it lists none."""
     listed = (folder / SUMS).read_bytes().splitlines() if (folder / SUMS).is_file() else []
@@ -129,7 +157,10 @@ def write_whole(path: Path, mask: Photo) -> None:
     """Write a PNG whole or not at all."""
     temporary = path.with_name(f".{os.getpid()}.png")
     try:
-        temporary.write_bytes(cv2.imencode(".png", mask)[1].tobytes())
+        with temporary.open("wb") as file:
+            file.write(cv2.imencode(".png", mask)[1].tobytes())
+            file.flush()
+            os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -162,12 +193,9 @@ def main() -> int:
     for path, target in zip(found, targets, strict=True):
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            photo = cv2.imread(str(path), cv2.IMREAD_COLOR) if path.is_file() else None  # upright, 8 bit
-            if photo is None:
-                raise ValueError(f"{path} cannot be read")
-            write_whole(target, model.mask(np.asarray(photo[..., ::-1], np.uint8)))
+            write_whole(target, model.mask(read_photo(path)))
             print(target)
-        except (OSError, ValueError, MemoryError, cv2.error) as error:  # the others are predicted
+        except Exception as error:  # also of ONNX Runtime, which has types of its own; the others are predicted
             print(f"{path} failed: {error}", file=sys.stderr)
             failed += 1
     return int(failed > 0)

@@ -46,7 +46,7 @@ def write_graph(checkpoint: Path) -> float:
     helper.set_model_props(model, {"cracklab": json.dumps(settings)})
     with atomic_write(graph_file(checkpoint)) as temporary:
         temporary.write_bytes(model.SerializeToString(deterministic=True))
-    return compare(deployed, graph_file(checkpoint))
+        return compare(deployed, temporary)  # the checkpoint is beside it, too
 
 
 def _link(graph: onnx.GraphProto, checkpoint: Path) -> None:

@@ -197,11 +197,14 @@ def unreachable(url: str, seconds: float = ANSWER_S) -> str | None:
 
 
 def has_key() -> bool:
-    """Return whether W&B finds a key in the environment, or in the file that `wandb login` writes."""
+    """Return whether W&B finds a key in the environment, or in the file that `wandb login` writes, if it can be read."""
     if os.environ.get("WANDB_API_KEY"):
         return True
-    netrc = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
-    return netrc.is_file() and "wandb" in netrc.read_text(errors="ignore")
+    try:
+        netrc = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
+        return netrc.is_file() and "wandb" in netrc.read_text(errors="ignore")
+    except (OSError, RuntimeError):  # a file of another user, or no home: W&B never stops a run
+        return False
 
 
 def run_id(folder: Path) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from cracklab.data.images import Array
+from cracklab.data.layouts.base import MAX_CLASSES
 from cracklab.data.resizing import Interpolation, planes_of
 from cracklab.errors import ConfigError, RunError
 from cracklab.files import sha256
@@ -44,7 +45,7 @@ class Settings(BaseModel):
     """The metadata of a graph; `cracklab.export.bundle_files.bundle_settings` writes them."""
 
     threshold: Annotated[float, Field(gt=0, lt=1)] | None
-    class_names: tuple[str, ...] = Field(min_length=1)
+    class_names: tuple[str, ...] = Field(min_length=1, max_length=MAX_CLASSES)
     channels: Literal[1, 3]
     interpolation: Interpolation
     scale: tuple[Scale, Scale]

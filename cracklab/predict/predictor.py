@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cracklab.data.image_files import OPENCV_MEGAPIXELS
 from cracklab.data.images import Array, read_image
 from cracklab.data.resizing import resize_image
 from cracklab.errors import ConfigError, DataError, RunError
@@ -135,7 +136,8 @@ class Predictor:
 
         Raises:
             ConfigError: for a scale that is not positive.
-            DataError: for a file that cannot be read, or an array of another dtype or shape.
+            DataError: for a file that cannot be read, an array of another dtype or shape, or a photo that would be too large at
+                one of the scales.
         """
         scale = self.mm_per_px if mm_per_px is None else mm_per_px
         check_scale(scale)
@@ -166,8 +168,17 @@ class Predictor:
         return max(1, round(height * self.scale[0] * scale)), max(1, round(width * self.scale[1] * scale))
 
     def at_net_scale(self, photo: Array, scale: float = 1.0) -> Array:
-        """Return a photo (H, W, 3) as the nets see it, at one of `scales`."""
+        """Return a photo (H, W, 3) as the nets see it, at one of `scales`.
+
+        Raises:
+            DataError: if it would be larger than OpenCV's largest image.
+        """
         size = self.scaled_size(photo.shape[0], photo.shape[1], scale)
+        if size[0] * size[1] > OPENCV_MEGAPIXELS * 1e6:
+            raise DataError(
+                f"the photo of {photo.shape[1]} x {photo.shape[0]} px would become {size[1]} x {size[0]} px, more than "
+                f"{OPENCV_MEGAPIXELS:.0f} megapixels, at the scale of the net: cut it into parts, or give smaller scales"
+            )
         return resize_image(photo, *size, self._interpolation)
 
     def score(self, tiles: Array) -> Floats:

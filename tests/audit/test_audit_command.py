@@ -3,6 +3,8 @@
 import csv
 import re
 import shutil
+import struct
+import zlib
 
 import cv2
 import numpy as np
@@ -11,12 +13,13 @@ from support import QUICKSTART, TINY
 
 from cracklab import run_folder
 from cracklab.audit import gather, rank
-from cracklab.audit.labelled import Labelled
+from cracklab.audit.labelled import Labelled, threads_for
 from cracklab.audit.results import as_text, exclude_list
 from cracklab.audit.suspect import Suspect
 from cracklab.cli import main
 from cracklab.data.exclude import without_excluded
 from cracklab.data.layouts import LAYOUTS
+from cracklab.data.parallel import THREADS
 from cracklab.data.samples import Record, with_ids
 from cracklab.errors import DataError
 from cracklab.synthetic.draw import draw
@@ -158,6 +161,20 @@ def test_probabilities_of_another_size_are_named(photos, tmp_path):
     labelled = Labelled(LAYOUTS["folders"](), records, {records[0].id: [tmp_path / "p.png"]}, {})
     with pytest.raises(DataError, match=r"p\.png.*\(5, 5\)"):
         labelled.probability(records[0], (64, 96))
+    for size in ((1000, 1001), (64, 96)):  # 1.001 * 1e6 is less than 1000 * 1001
+        cv2.imwrite(str(tmp_path / "p.png"), np.full(size, 51, np.uint8))
+        assert labelled.probability(records[0], size).mean() == pytest.approx(0.2)
+
+
+def test_an_audit_of_large_images_has_fewer_threads(photos, tmp_path):
+    assert [threads_for(24_000_000, memory) for memory in (1e9, 3.1e9)] == [1, min(2, THREADS)]
+    assert threads_for(0, 1e12) == THREADS
+    cv2.imwrite(str(tmp_path / "small.png"), np.zeros((5, 5), np.uint8))
+    huge = cv2.imencode(".png", np.zeros((1, 1), np.uint8))[1].tobytes()
+    head = b"IHDR" + struct.pack(">II", 60_000, 60_000) + huge[24:29]
+    (tmp_path / "huge.png").write_bytes(huge[:12] + head + struct.pack(">I", zlib.crc32(head)) + huge[33:])
+    files = {name: [tmp_path / f"{name}.png"] for name in ("small", "huge", "missing")}
+    assert Labelled(LAYOUTS["folders"](), [], files, {}).num_threads() == 1
 
 
 def test_only_likely_faults_are_excluded():

@@ -106,6 +106,14 @@ def test_a_copy_of_another_mask_is_swapped(masks):
     assert "01" not in {s.id for s in found if s.score >= 0.5}
 
 
+def test_a_probability_of_exactly_the_threshold_is_background_as_in_predict():
+    nothing, half = np.zeros((20, 40), bool), np.zeros((20, 40), np.float32)
+    half[10, 5:35] = 0.5
+    assert not gather("a", nothing, half, 0.5, 4.0).missed
+    assert not gather("a", nothing, half, 0.5, 4.0).crack_grid.any()
+    assert gather("a", nothing, half, 0.4999, 4.0).missed
+
+
 def test_a_fault_of_an_empty_set_of_masks_is_none():
     assert rank([]) == []
     nothing = np.zeros(SIZE, bool)

@@ -1,5 +1,6 @@
 import json
 import pickle
+import tracemalloc
 
 import cv2
 import numpy as np
@@ -90,6 +91,27 @@ def test_lines_have_their_width(width):
 def test_lines_outside_the_photo_draw_nothing():
     for points in (((-30, -5), (-3, -40)), ((90, 3), (95, 80)), ((100, 100), (100, 100))):
         assert not rasterise([Shape("crack", points, 3)], HEIGHT, WIDTH).any()
+
+
+def test_long_lines_and_areas_with_many_corners_take_little_memory():
+    """And are drawn in bands without a seam: the pixels are those of the distance to the line, and of scikit-image."""
+    height, width, reach = 400, 600, 2.6
+    start, end = np.array([-5.0, 390.0]), np.array([590.0, 3.0])
+    across = (end - start) / np.hypot(*(end - start))
+    y, x = np.mgrid[:height, :width] + 0.5
+    along = (x - start[0]) * across[0] + (y - start[1]) * across[1]
+    past = along - np.clip(along, 0, np.hypot(*(end - start)))
+    expected = np.hypot(past, (x - start[0]) * across[1] - (y - start[1]) * across[0]) <= reach
+    zigzag = np.stack([np.linspace(3, 597, 900), np.where(np.arange(900) % 2, 391.3, 7.2)], axis=1)
+    shapes = [Shape("crack", (tuple(start), tuple(end)), 2 * reach), Shape("crack", tuple(map(tuple, zigzag)))]
+    masks = [expected, polygon2mask((height, width), zigzag[:, ::-1] - 0.5)]
+    for shape, mask in zip(shapes, masks, strict=True):
+        tracemalloc.start()
+        drawn = rasterise([shape], height, width)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        np.testing.assert_array_equal(drawn, mask)
+        assert peak < 14e6  # 16 MB and 55 MB at once
 
 
 def test_run_lengths_start_with_zeros():

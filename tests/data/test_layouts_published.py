@@ -234,6 +234,12 @@ def test_sources_with_equal_names_different_classes_or_repeat_0_are_refused():
         LAYOUTS["sources"](sources=[Source("a", LAYOUTS["csv"]()), Source("a", LAYOUTS["csv"]())])
     with pytest.raises(ConfigError, match="sources have 1 and 11 classes"):
         LAYOUTS["sources"](sources=[Source("a", LAYOUTS["csv"]()), Source("b", LAYOUTS["camvid"]())])
+    own, other = (LAYOUTS["csv"](num_classes=2, class_names=names) for names in (["wall", "crack"], ["crack", "wall"]))
+    assert LAYOUTS["sources"](sources=[Source("a", own), Source("b", own)]).class_names == ("wall", "crack")
+    with pytest.raises(
+        ConfigError, match=r"'a' has the classes wall, crack and source 'c' has crack, wall: .*same order"
+    ):
+        LAYOUTS["sources"](sources=[Source("a", own), Source("b", own), Source("c", other)])
     with pytest.raises(ConfigError, match="repeat is 0: give a whole number of at least 1"):
         LAYOUTS["sources"](sources=[Source("a", LAYOUTS["csv"]()), Source("b", LAYOUTS["csv"](), repeat=0)])
     with pytest.raises(ConfigError, match="sources are named nothing"):

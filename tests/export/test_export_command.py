@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -18,8 +19,9 @@ from torch import nn
 
 from cracklab import run_folder
 from cracklab.cli import main
-from cracklab.errors import RunError
+from cracklab.errors import DataError, RunError
 from cracklab.export import model as export_model
+from cracklab.files import sha256
 from cracklab.predict.deployed_model import DeployedModel
 from cracklab.predict.predictor import load
 from cracklab.predict.trained_model import restore
@@ -197,6 +199,7 @@ def test_predict_takes_a_bundle_as_its_checkpoint(bundle, tmp_path):
         ({"bytes_per_px": 0}, "cannot be used, bytes_per_px"),
         ({"bytes_per_px": float("inf")}, "cannot be used, bytes_per_px"),
         ({"class_names": []}, "cannot be used, class_names"),
+        ({"class_names": ["crack"] * 256}, "cannot be used, class_names"),
         ({"scales": [16.0, 15.0]}, "cannot be used, scales: .* give different numbers from 0.0625 to 4"),
         ({"channels": 1}, r"maps image to probability, mask, and not image \(B, 1, h, w\) to probability"),
         (
@@ -216,17 +219,49 @@ def test_a_graph_with_other_settings_is_one_message(bundle, tmp_path, change, me
         DeployedModel(tmp_path / "model.onnx").score(np.zeros((1, 32, 32, 3), np.uint8))
 
 
+def test_a_bundle_that_enlarges_photos_without_bound_fails_for_them_alone(bundle, tmp_path):
+    """16 times 4 times the size, as its settings may ask for."""
+    graph = onnx.load(str(bundle[1] / "model.onnx"))
+    settings = json.loads(graph.metadata_props[0].value) | {"scale": [16, 16], "scales": [4]}
+    copy = shutil.copytree(bundle[1], tmp_path / "copy")
+
+    def write(settings):
+        onnx.helper.set_model_props(graph, {"cracklab": json.dumps(settings)})
+        onnx.save(graph, str(copy / "model.onnx"))
+        (copy / "SHA256SUMS").write_text(f"{sha256(copy / 'model.onnx')}  model.onnx\n")
+
+    write(settings)
+    with pytest.raises(DataError, match="the photo of 600 x 500 px would become 38400 x 32000 px"):
+        load(copy / "model.onnx").predict(np.zeros((500, 600), np.uint8))
+    names = {"huge": np.zeros((500, 600), np.uint8), "tiny": np.zeros((3, 4), np.uint8)}
+    for name, photo in names.items():
+        cv2.imwrite(str(tmp_path / f"{name}.png"), photo)
+    command = [sys.executable, str(copy / "run.py"), "huge.png", "tiny.png", "--out", "masks"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "huge.png failed: at the scale of the net it has 38400 x 32000 px" in done.stderr
+    assert (tmp_path / "masks" / "tiny.png").is_file()
+    write(settings | {"channels": 1})  # an error of ONNX Runtime, for every photo
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stderr.count(".png failed: ")) == (1, 2)
+
+
 def test_the_script_names_a_photo_that_fails_and_overwrites_none(bundle, tmp_path):
     _, folder = bundle
     cv2.imwrite(str(tmp_path / "a.png"), draw(3, (40, 40))[0])
     (tmp_path / "b.jpg").write_text("no photo")
+    whole = cv2.imencode(".jpg", draw(3, (40, 40))[0])[1].tobytes()
+    (tmp_path / "0.jpg").write_bytes(whole[: len(whole) // 2])
     python = [sys.executable, str(folder / "run.py")]
-    done = subprocess.run([*python, "a.png", "b.jpg", "--out", "masks"], capture_output=True, text=True, cwd=tmp_path)
+    photos = ["0.jpg", "a.png", "b.jpg"]
+    done = subprocess.run([*python, *photos, "--out", "masks"], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 1
     assert "b.jpg cannot be read" in done.stderr
+    assert "0.jpg is truncated" in done.stderr
+    assert not (tmp_path / "masks" / "0.png").exists()
     assert (tmp_path / "masks" / "a.png").is_file()
     (tmp_path / "walls/east").mkdir(parents=True)
-    for name in ("east/a.png", "east/.hidden.txt", "b.JPG"):
+    for name in ("east/a.png", "east/.hidden.txt", "._b.JPG", "b.JPG"):
         (tmp_path / "walls" / name).write_bytes((tmp_path / "a.png").read_bytes())
     for place in ("walls", "walls/**/*.[pJ]*"):
         done = subprocess.run([*python, place, "--out", "walls/masks"], capture_output=True, text=True, cwd=tmp_path)

@@ -1,21 +1,26 @@
 """The bundle of the model that ships, whose convolutions pad as TensorFlow's do."""
 
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from support import ROOT
 from timm.layers import Conv2dSame
 from torch import nn
 
 from cracklab.cli import main
 from cracklab.data.transform import EvalTransform
-from cracklab.export.model import Deployed, with_constant_padding
+from cracklab.export import model
+from cracklab.export.linked import write_graph
+from cracklab.export.model import Deployed, ExportError, with_constant_padding
 from cracklab.predict.trained_model import TrainedModel
 from cracklab.synthetic.draw import draw
-from cracklab.weights import WEIGHTS
+from cracklab.weights import WEIGHTS, graph_file
 
 
 @pytest.mark.parametrize(("kernel", "stride", "dilation"), [(3, 2, 1), (5, 2, 1), ((1, 4), (1, 2), (1, 3)), (2, 4, 1)])
@@ -29,6 +34,17 @@ def test_constant_padding_is_that_of_timm_for_sides_of_whole_strides(kernel, str
     for size in ((32, 64), (96, 32)):
         image = torch.rand(2, 3, *size)
         torch.testing.assert_close(fixed(image), net(image), rtol=0, atol=1e-6)
+
+
+@pytest.mark.slow  # exports
+def test_a_graph_that_differs_from_its_checkpoint_replaces_none(tmp_path, monkeypatch):
+    checkpoint = Path(shutil.copy(ROOT / "tests/fixtures/release_0_1/run/checkpoints/last.ckpt", tmp_path))
+    monkeypatch.setattr(model, "TOLERANCE", -1.0)
+    graph_file(checkpoint).write_bytes(b"good")
+    with pytest.raises(ExportError, match="differs from PyTorch by"):  # its weights are found in the checkpoint
+        write_graph(checkpoint)
+    assert graph_file(checkpoint).read_bytes() == b"good"
+    assert {path.name for path in tmp_path.iterdir()} == {"last.ckpt", "last.onnx"}
 
 
 @pytest.mark.slow  # exports for a minute

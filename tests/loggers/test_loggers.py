@@ -103,6 +103,15 @@ def test_a_key_in_netrc_is_found(free, tmp_path):
     assert loggers.has_key()
 
 
+def test_a_netrc_that_cannot_be_read_is_no_key(monkeypatch):
+    """Of another user, or of one without a home."""
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("NETRC", "~no_such_user/netrc")
+    assert not loggers.has_key()
+    monkeypatch.setenv("NETRC", "/" + "x" * 300)  # an error of the system, also for an administrator
+    assert not loggers.has_key()
+
+
 def test_disabled_wandb_is_no_logger(tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "disabled")
     assert loggers.wandb_logger(loggers.WandbSettings(), tmp_path, "run") is False

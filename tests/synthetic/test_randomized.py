@@ -203,6 +203,17 @@ def test_a_resumed_epoch_draws_what_an_unbroken_one_draws_and_maps_follow():
                 np.testing.assert_allclose(distance[0, :48, :64], distance_transform_edt(~mask), atol=1e-3)
 
 
+def test_tiles_are_cut_from_the_photo_that_is_drawn_for_the_epoch():
+    drawn = LAYOUTS["synthetic"](train=1, val=0, test=0, size=(64, 96), redraw=True)
+    tiles = LAYOUTS["tiles"](layout=drawn, side=32)
+    photo, tile = (layout.index(None)[0][-1] for layout in (drawn, tiles))
+    whole = drawn.redrawn(photo, epoch=3)
+    assert (whole[0] != drawn.read(photo)[0]).any()
+    for part, of in zip(tiles.redrawn(tile, epoch=3), whole, strict=True):
+        np.testing.assert_array_equal(part, of[32:, 64:])
+    assert LAYOUTS["tiles"](layout=LAYOUTS["synthetic"](), side=32).redrawn(tile, epoch=3) is None
+
+
 def test_validation_images_stay_the_same_in_every_epoch():
     data = redrawing()
     loader, found = data.val_dataloader(), []

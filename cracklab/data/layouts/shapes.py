@@ -14,6 +14,7 @@ from cracklab.data.images import Array
 from cracklab.errors import DataError
 
 Point = NDArray[np.float64]
+Rows = NDArray[np.int_]
 
 FARTHEST_PX = 1e6
 """Larger coordinates and widths are errors: images have less than this number of pixels along a side."""
@@ -21,6 +22,10 @@ FARTHEST_PX = 1e6
 
 ROUNDING_PX = 1e-9
 """A centre at this distance from an edge is on it."""
+CROSSINGS = 2**16
+"""An area is filled in bands of rows that edges cross about this number of times: each crossing takes 150 bytes."""
+LINE_ROWS = 64
+"""A line is drawn in bands of this number of rows: each pixel of the box around its part in a band takes 65 bytes."""
 
 
 @dataclass(frozen=True)
@@ -139,18 +144,27 @@ def _fill(mask: Array, points: Point) -> None:
     """
     if len(points) < 3:
         return
-    height, width = mask.shape
+    height = len(mask)
     start, end = points, np.roll(points, -1, axis=0)
     first, last = np.clip(np.ceil(np.sort([start[:, 1], end[:, 1]], axis=0)), 0, height).astype(int)
-    count = last - first  # an edge crosses the rows from `first` on, without `last`
-    edge = np.repeat(np.arange(len(points)), count)
+    # an edge crosses the rows from `first` on, without `last`
+    in_row = np.cumsum(np.bincount(first, minlength=height + 1) - np.bincount(last, minlength=height + 1))[:height]
+    tops = np.flatnonzero(np.diff(np.cumsum(in_row) // CROSSINGS, prepend=-1)).tolist()
+    for top, bottom in pairwise([*tops, height]):
+        _fill_rows(mask, start, end, np.clip(first, top, bottom), np.clip(last, top, bottom), slice(top, bottom))
+
+
+def _fill_rows(mask: Array, start: Point, end: Point, first: Rows, last: Rows, band: slice) -> None:
+    """Set the pixels of an area in a band of rows; each edge crosses the rows of it from `first` on, without `last`."""
+    width, count = mask.shape[1], last - first
+    edge = np.repeat(np.arange(len(start)), count)
     row = np.arange(count.sum()) + (first - np.cumsum(count) + count)[edge]
     (x, y), (across, down) = start[edge].T, (end - start)[edge].T
     crossing = x + (row - y) * across / down
     order = np.lexsort((crossing, row))
     row, crossing = row[order], crossing[order]
     # corners and level edges on the centres of a row
-    on_row = (start[:, 1] % 1 == 0) & (start[:, 1] >= 0) & (start[:, 1] < height)
+    on_row = (start[:, 1] % 1 == 0) & (start[:, 1] >= band.start) & (start[:, 1] < band.stop)
     level = [start[:, 0], np.where(start[:, 1] == end[:, 1], end[:, 0], start[:, 0])]
     rows = np.concatenate([row[::2], start[on_row, 1].astype(int)])
     ends = np.concatenate([[crossing[::2], crossing[1::2]], np.sort(level, axis=0)[:, on_row]], axis=1)
@@ -162,14 +176,21 @@ def _fill(mask: Array, points: Point) -> None:
 
 def _draw_line(mask: Array, start: Point, end: Point, reach: float) -> None:
     """Set the pixels whose centres are within `reach` of a straight line, px."""
-    low = np.maximum(np.floor(np.minimum(start, end) - reach), 0).astype(int)
-    high = np.maximum(np.ceil(np.maximum(start, end) + reach), -1).astype(int) + 1
-    part = mask[low[1] : high[1], low[0] : high[0]]
-    y, x = np.mgrid[low[1] : low[1] + part.shape[0], low[0] : low[0] + part.shape[1]]
     across, down = end - start
-    along = ((x - start[0]) * across + (y - start[1]) * down) / max(across**2 + down**2, 1e-9)
-    nearest_x, nearest_y = (start[i] + np.clip(along, 0, 1) * (end - start)[i] for i in (0, 1))
-    part[np.hypot(x - nearest_x, y - nearest_y) <= reach] = 1
+    first = max(math.floor(min(start[1], end[1]) - reach), 0)
+    stop = min(math.ceil(max(start[1], end[1]) + reach) + 1, len(mask))
+    for top in range(first, stop, LINE_ROWS):
+        bottom = min(top + LINE_ROWS, stop)
+        shares = np.array([0.0, 1.0])  # of the line, between which it is near these rows
+        if abs(down) > 1:
+            shares = np.clip((np.array([top - reach, bottom + reach]) - start[1]) / down, 0, 1)
+        near = start[0] + shares * across
+        left = max(math.floor(near.min() - reach) - 1, 0)  # 1 px for rounding
+        part = mask[top:bottom, left : max(math.ceil(near.max() + reach) + 2, 0)]
+        y, x = np.ogrid[top:bottom, left : left + part.shape[1]]
+        along = ((x - start[0]) * across + (y - start[1]) * down) / max(across**2 + down**2, 1e-9)
+        nearest_x, nearest_y = (start[i] + np.clip(along, 0, 1) * (end - start)[i] for i in (0, 1))
+        part[np.hypot(x - nearest_x, y - nearest_y) <= reach] = 1
 
 
 def decode_run_lengths(counts: Sequence[int], height: int, width: int, columns_first: bool = True) -> Array:

@@ -34,7 +34,7 @@ class Sources(Layout):
     """Several data sets, each with its own layout and repeat count; with `data.fold_by: source`, each fold holds out one.
 
     Args:
-        sources: the data sets, all with the same classes.
+        sources: the data sets, all with the same classes in the same order.
     """
 
     def __init__(self, sources: Sequence[Source]) -> None:
@@ -47,6 +47,13 @@ class Sources(Layout):
         if len(classes) > 1:
             raise ConfigError(
                 f"sources have {' and '.join(map(str, classes))} classes: use sources of the same classes"
+            )
+        names_of_classes = [source.layout.class_names for source in sources]
+        if classes[0] > 1 and len(set(names_of_classes)) > 1:  # the index of a class would mean different things
+            other = next(i for i, found in enumerate(names_of_classes) if found != names_of_classes[0])
+            raise ConfigError(
+                f"source {names[0]!r} has the classes {', '.join(names_of_classes[0])} and source {names[other]!r} has "
+                f"{', '.join(names_of_classes[other])}: use sources with the same class_names in the same order"
             )
         self.sources = {source.name: source for source in sources}
         self.num_classes, self.class_names = sources[0].layout.num_classes, sources[0].layout.class_names

@@ -87,6 +87,11 @@ class Tiles(Layout):
         image, mask = self.layout.read(record)
         return self._cut(image, record), self._cut(mask, record)
 
+    def redrawn(self, record: Record, epoch: int) -> tuple[Array, Array] | None:
+        """Draw the photo and its mask anew with their layout, and cut out the tile; tiles of a photo are cut from the same one."""
+        pair = self.layout.redrawn(record, epoch)
+        return None if pair is None else (self._cut(pair[0], record), self._cut(pair[1], record))
+
     def read_image(self, record: Record) -> Array:
         """Decode the photo, and cut out the tile."""
         return self._cut(self.layout.read_image(record), record)

@@ -91,10 +91,9 @@ def _find(folder: Path, given: str, missing: dict[str, str], several: bool) -> l
                 missing[head + planned.name] = f"{status.state}{lines}"
                 continue
             labels = {axis: "-" if label is None else str(label) for axis, label in planned.labels.items()}
-            values = {**planned.labels, **planned.overrides}
             numbers = {
                 key: float(value)
-                for key, value in values.items()
+                for key, value in planned.overrides.items()
                 if isinstance(value, int | float) and not isinstance(value, bool) and key not in naming.REPLICATES
             }
             run = _unread(study.path(planned), head + planned.name, labels, numbers)
@@ -203,7 +202,8 @@ def _label_by_configs(runs: list[TestedRun]) -> list[str]:
             for axis, label in run.labels.items()
             if axis not in naming.REPLICATES and naming.is_number(label)
         }
-        run.num_folds = run.num_folds or int(config.get("data.folds") or 0)
+        if not run.num_folds and isinstance(folds := config.get("data.folds"), int):
+            run.num_folds = folds
         for axis, key in naming.REPLICATE_KEYS.items():
             if axis not in run.replicate and config.get(key) is not None:
                 run.replicate[axis] = naming.text(config[key])

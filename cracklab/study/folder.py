@@ -80,7 +80,8 @@ class PlannedRun:
     @property
     def num_folds(self) -> int:
         """Number of folds that the images are divided into, finished or not; 0 without folds."""
-        return int(self.overrides.get("data.folds") or 0) if "fold" in self.labels else 0
+        folds = self.overrides.get("data.folds")
+        return folds if "fold" in self.labels and isinstance(folds, int) else 0
 
 
 @dataclass(frozen=True)

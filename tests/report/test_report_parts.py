@@ -195,7 +195,7 @@ def test_an_unfinished_kfold_corrects_for_all_its_folds_and_has_no_heat_map(tmp_
     runs = []
     for fold, lr in product(range(5), (0.1, 0.01)):
         name = f"lr={lr},fold={fold}"
-        overrides = {"data.fold": fold, "data.folds": 5, "lr": lr}
+        overrides = {"data.fold": fold, "data.folds": 5, "model.optimizer.lr": lr}  # `lr` is the name of an axis
         runs.append(PlannedRun(name, f"runs/{name}", {"lr": lr, "fold": fold}, overrides))
         if fold < 2:
             write_run(tmp_path / "runs" / name, "dice", 0.6, fold=fold, options={"lr": lr}, epochs=2)

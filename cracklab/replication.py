@@ -54,6 +54,8 @@ class Replication:
         folds: Sequence[Hashable],
         seeds: Sequence[Hashable],
         tests: Sequence[Collection[str]] | None = None,
+        *,
+        num_folds: int = 0,
     ) -> "Replication":
         """Find the units of N runs.
 
@@ -62,6 +64,7 @@ class Replication:
             folds: (N,) label of the fold of that division that a run is tested on.
             seeds: (N,) label of the seed.
             tests: (N,) ids of the test images, for the ratio of splits that are not folds; without them it is taken to be 1.
+            num_folds: number of folds of the design, of which some may have no run yet; 0: the folds of these runs.
 
         >>> Replication.of(repeats=[0, 0, 0, 0], folds=["a", "a", "b", "b"], seeds=[1, 2, 1, 2])
         Replication(unit='fold', unit_of=array([0, 0, 1, 1]), overlap=1.0)
@@ -71,7 +74,7 @@ class Replication:
             return cls("seed", _codes(seeds), 0.0)
         parts = len(set(folds))
         if parts > 1:
-            return cls("fold", _codes(splits), 1 / (parts - 1))
+            return cls("fold", _codes(splits), 1 / (max(parts, num_folds) - 1))
         return cls("split", _codes(splits), _ratio(tests or ()))
 
     def means(self, values: Floats) -> Floats:

@@ -19,7 +19,7 @@ RUNS = re.compile(r"'*[=+\-@\t\r].", re.DOTALL)
 NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf|nan)", re.IGNORECASE)
 FORMATS = re.compile(r"[\\`*|~$]|(?<![^\W_])_|_(?![^\W_])")
 """Characters that Markdown reads; an underscore between letters or digits is itself."""
-STARTS = re.compile(r"(#{1,6}|[-+=]+|\d+[.)])(?= |$)")
+STARTS = re.compile(r"(#{1,6}|[-+=]+|\d+[.)])(?=[ \t]|$)")
 """Begin of a line that Markdown reads as a heading or a list."""
 BREAKS = re.compile(r"[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+")
 
@@ -121,13 +121,13 @@ def escaped(text: str) -> str:
 
 
 def escaped_line(text: str) -> str:
-    r"""Return a text as Markdown that shows it, for a whole line.
+    r"""Return a text as Markdown that shows it, for a whole line; spaces and tabs before it are removed.
 
     Example:
         >>> print(escaped_line("# 1"), escaped_line("1. a"), escaped_line("-0.5"))
         \# 1 1\. a -0.5
     """
-    line = escaped(text)
+    line = escaped(text).lstrip(" \t")  # else they could make it code
     start = STARTS.match(line)
     if start is None:
         return line

@@ -5,7 +5,7 @@ import re
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -82,8 +82,19 @@ def shown(markdown):
     return "".join(part.content for part in tokens), {part.type for part in tokens}
 
 
-@given(st.text("<>&;|`*_\\[]()!:~$#-+=.1a \n", max_size=20).map(lambda text: " ".join(text.split())))
+@given(st.text("<>&;|`*_\\[]()!:~$#-+=.1a \t\n", max_size=20))
+@example("#\tx")
+@example("1.\tx")
+@example("  # x")
+@example("    x")
+@example("\t- x")
 def test_markdown_shows_a_text_as_it_is(text):
+    content, kinds = shown(escaped_line(text))
+    assert (content.split(), kinds) == (
+        text.split(),
+        kinds - {"heading_open", "bullet_list_open", "ordered_list_open", "hr", "code_block"},
+    )
+    text = " ".join(text.split())
     content, kinds = shown(f"x {escaped(text)} x")
     assert content == f"x {text} x".replace("  ", " ") if text else True
     assert kinds <= {"paragraph_open", "paragraph_close", "text", "text_special", "inline"}

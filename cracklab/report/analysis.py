@@ -139,7 +139,8 @@ class Analysis:
     @cached_property
     def rows(self) -> Blocks:
         """Rows of every table of scores."""
-        return Blocks(self.scores(self.metric.key).index, [block[4] for block in self.blocks])
+        num_folds = min(run.num_folds for run in self.collection.runs)
+        return Blocks(self.scores(self.metric.key).index, [block[4] for block in self.blocks], num_folds)
 
     @property
     def replication(self) -> Replication:
@@ -190,7 +191,8 @@ class Analysis:
     def _over_images(self, a: str, b: str, level: float) -> ImageComparison | None:
         """Compare over the blocks that both methods have; if there are none, over all their runs on common images."""
         shared = [runs for runs in self.blocks.values() if a in runs and b in runs] or list(self.blocks.values())
-        first, second = (self.image_means(runs[name] for runs in shared if name in runs) for name in (a, b))
+        sides = [[runs[name] for runs in shared if name in runs] for name in (a, b)]
+        first, second = map(self.image_means, sides)
         per_image = self.metric.per_image
         both = first.join(second.drop(columns="group").add_prefix("second "), how="inner").dropna()
         if per_image is None or both.empty:
@@ -203,7 +205,9 @@ class Analysis:
             good = [self.quantity.goodness(per_image.value(*part, number)) for part in (values[:width], values[width:])]
             return np.asarray(np.round(good[0] - good[1], 12))
 
-        each = gain(*columns, np.ones(len(both)))
+        values = (self.image_values(side) for side in sides)
+        good = [self.quantity.goodness(np.array([value[name] for name in both.index])) for value in values]
+        each = np.round(good[0] - good[1], 12)
         # runs of folds over images have one group per image: take the groups of the method with fewer
         photos = min((found["group"].loc[both.index] for found in (first, second)), key=pd.Series.nunique)
         difference = jackknife_interval([*columns, np.ones(len(both))], list(photos), gain, level)
@@ -226,12 +230,16 @@ class Analysis:
 
     def image_values(self, runs: Iterable[TestedRun]) -> dict[str, float]:
         """Return the metric of every image, averaged over runs; empty if the metric has no values of single images."""
-        means = self.image_means(runs)
-        columns = [means[name].to_numpy(float) for name in means.columns if name != "group"]
-        if self.metric.per_image is None or not columns:
+        per_image = self.metric.per_image
+        if per_image is None:
             return {}
-        values = self.metric.per_image.value(*columns, 1)
-        return {str(name): float(value) for name, value in zip(means.index, values, strict=True)}
+        parts = [
+            pd.Series(per_image.value(*run.images.values.T, 1), index=list(run.images.ids), dtype=float)
+            for run in runs
+            if run.images is not None and run.images.values.shape[1] == len(per_image.columns)
+        ]
+        means = pd.concat(parts).groupby(level=0).mean() if parts else pd.Series(dtype=float)
+        return {str(name): float(value) for name, value in means.items()}
 
     @cached_property
     def curves(self) -> pd.DataFrame:

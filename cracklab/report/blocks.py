@@ -25,12 +25,13 @@ class Blocks:
     Args:
         index: levels `repeat`, `fold`, `setting of AXES` and `seed`, of which all but one may be absent.
         tests: ids of the test images of every row.
+        num_folds: number of folds of the design; 0: the folds of the rows.
     """
 
-    def __init__(self, index: pd.Index, tests: Sequence[Collection[str]] | None = None) -> None:
+    def __init__(self, index: pd.Index, tests: Sequence[Collection[str]] | None = None, num_folds: int = 0) -> None:
         labels: dict[str, list[Any]] = {name: [None] * len(index) for name in REPLICATES}
         labels |= {str(name): list(index.get_level_values(i)) for i, name in enumerate(index.names)}
-        self.replication = Replication.of(labels["repeat"], labels["fold"], labels["seed"], tests)
+        self.replication = Replication.of(labels["repeat"], labels["fold"], labels["seed"], tests, num_folds=num_folds)
         """Independent units of the rows."""
         self._codes = {name: pd.factorize(np.array(column, object))[0] for name, column in labels.items()}
         others = np.stack([codes for name, codes in self._codes.items() if name != "seed"])

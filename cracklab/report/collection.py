@@ -91,9 +91,14 @@ def _find(folder: Path, given: str, missing: dict[str, str], several: bool) -> l
                 missing[head + planned.name] = f"{status.state}{lines}"
                 continue
             labels = {axis: "-" if label is None else str(label) for axis, label in planned.labels.items()}
-            values = {**planned.labels, **planned.overrides}
-            numbers = {k: float(v) for k, v in values.items() if isinstance(v, int | float) and not isinstance(v, bool)}
-            found.append(_unread(study.path(planned), head + planned.name, labels, numbers))
+            numbers = {
+                key: float(value)
+                for key, value in planned.overrides.items()
+                if isinstance(value, int | float) and not isinstance(value, bool) and key not in naming.REPLICATES
+            }
+            run = _unread(study.path(planned), head + planned.name, labels, numbers)
+            run.num_folds = planned.num_folds or len(study.plan.axes.get("fold", ()))
+            found.append(run)
         return found
     for path in _run_folders(folder):
         name = head + path.relative_to(folder).as_posix() if path != folder else given
@@ -108,7 +113,7 @@ def _unread(path: Path, name: str, labels: Mapping[str, str], numbers: Mapping[s
     """Return a run with its labels; `read_files` fills in the rest."""
     kept = {axis: label for axis, label in labels.items() if axis not in REPLICATE_AXES}
     replicate = {axis: label for axis, label in labels.items() if axis in REPLICATE_AXES}
-    return TestedRun(path, name, kept, {k: v for k, v in numbers.items() if k not in REPLICATE_AXES}, replicate, {}, {})
+    return TestedRun(path, name, kept, dict(numbers), replicate, {}, {})
 
 
 def _run_folders(folder: Path) -> list[Path]:
@@ -153,8 +158,9 @@ def _with_methods(
     compared = [axis for axis in axes if axis in compare or not compare]
     rest = [axis for axis in axes if axis not in compared]
     inner = [axis for axis in REPLICATE_AXES if axis != "seed_everything" and _varies(runs, axis)]
-    for run in runs:
-        run.method = naming.method(run.labels, compared) or given[0]
+    methods = naming.methods([run.labels for run in runs], compared, given[0])
+    for run, method in zip(runs, methods, strict=True):
+        run.method = method
         block = [run.labels.get(axis, "-") for axis in rest] + [run.replicate.get(axis, "-") for axis in inner]
         run.block = ", ".join(block) or "-"
         run.setting = ", ".join(run.labels.get(axis, "-") for axis in rest) or "-"
@@ -191,7 +197,13 @@ def _label_by_configs(runs: list[TestedRun]) -> list[str]:
     axes = naming.differing(configs)
     for run, config in zip(runs, configs, strict=True):
         run.labels = {axis: naming.text(config.get(axis)) for axis in axes}
-        run.numbers = {axis: float(run.labels[axis]) for axis in axes if naming.is_number(run.labels[axis])}
+        run.numbers = {
+            axis: float(label)
+            for axis, label in run.labels.items()
+            if axis not in naming.REPLICATES and naming.is_number(label)
+        }
+        if not run.num_folds and isinstance(folds := config.get("data.folds"), int):
+            run.num_folds = folds
         for axis, key in naming.REPLICATE_KEYS.items():
             if axis not in run.replicate and config.get(key) is not None:
                 run.replicate[axis] = naming.text(config[key])

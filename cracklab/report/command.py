@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cracklab import plugins
 from cracklab.command_parser import CommandParser
 from cracklab.errors import ConfigError, RunError
 from cracklab.files import atomic_write, output_folder, write_text
@@ -57,6 +58,7 @@ def parser(command: str = "report") -> CommandParser:
         metavar="VALUE",
         help="validation score for `epochs to target` (default: 95 %% of the best method's)",
     )
+    arguments.add_argument(f"--{plugins.KEY}", metavar="FILE", help=plugins.HELP)
     arguments.add_argument("--title", help="title of the page (default: names of the folders and of the metric)")
     arguments.add_argument(
         "--out",
@@ -78,10 +80,11 @@ def run(command: str, arguments: Sequence[str]) -> int:
         The exit code: 0, also for an unfinished study.
 
     Raises:
-        ConfigError: for invalid arguments.
+        ConfigError: for invalid arguments, or a file of --import that cannot be imported.
         RunError: for a folder without a tested run, a file that cannot be read, or several folders without --out.
     """
-    options = parser(command).parse(arguments)
+    imported, others = plugins.take(arguments)
+    options = parser(command).parse(others)
     if options.out is None and len(options.folders) > 1:
         raise RunError("several folders make one report: give its folder with --out DIR")
     from cracklab.report.analysis import Analysis  # imports pandas and Matplotlib, for which --help does not wait
@@ -90,6 +93,8 @@ def run(command: str, arguments: Sequence[str]) -> int:
     from cracklab.report.metric import parse_metric
 
     out = options.out or options.folders[0] / FOLDER
+    plugins.search_start_folder()
+    plugins.import_all(imported)
     metric = parse_metric(options.metric)
     collection = collect(options.folders, metric, options.compare)
     title = options.title or f"{', '.join(folder.resolve().name for folder in options.folders)}: {metric.quantity.name}"

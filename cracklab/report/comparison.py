@@ -32,7 +32,8 @@ class Comparison:
     family: int
     """Number of comparisons of the table."""
     rank_biserial: float
-    """Effect size, (W+ - W-) / (W+ + W-) of the signed ranks of units: 1 if `first` is always better (Kerby 2014)."""
+    """Effect size, (W+ - W-) / (W+ + W-) of the signed ranks of units: 1 if `first` is always better (Kerby 2014). The rank of a
+    unit without a difference is split between W+ and W- (Demsar 2006, sec. 3.1.3), as a tie of `superiority` counts half."""
     superiority: float
     """Probability of superiority: share of the units in which `first` is better; a tie counts half."""
     seed_noise: float | None

@@ -1,5 +1,6 @@
 """The content of a report, in order: sentences, tables, figures."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -111,7 +112,11 @@ def _compared(analysis: Analysis) -> bool:
 
 
 def _drawn(name: str, title: str, note: str, alt: str, draw: Callable[[], Figure]) -> Picture:
-    with rc_context({"text.parse_math": False}):  # a name with two `$` is no formula
+    with (
+        rc_context({"text.parse_math": False, "font.family": figures.font_family()}),  # two `$` are no formula
+        warnings.catch_warnings(),
+    ):
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the tables have the name
         figure = draw()
         return Picture(name, title, note, alt, figures.as_png(figure), figures.as_svg(figure))
 

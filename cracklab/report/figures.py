@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
@@ -31,6 +32,19 @@ MAX_ROWS = 20
 """Largest number of methods in a figure with one row per method."""
 WIDTH = 5.6
 """Inches; text of 10 pt stays readable on a phone."""
+CJK_FONTS = (
+    "Noto Sans CJK SC", "Noto Sans CJK TC", "Noto Sans CJK JP", "Noto Sans CJK KR", "Source Han Sans SC", "WenQuanYi Zen Hei",
+    "WenQuanYi Micro Hei", "Droid Sans Fallback", "Noto Sans SC", "Noto Sans JP", "Noto Sans KR", "IPAexGothic", "NanumGothic",
+    "Microsoft YaHei", "SimHei", "Yu Gothic", "MS Gothic", "Malgun Gothic", "PingFang SC", "Hiragino Sans GB", "Hiragino Sans",
+    "Apple SD Gothic Neo", "Arial Unicode MS",
+)  # fmt: skip
+"""Fonts of Linux, Windows and macOS with Chinese, Japanese or Korean characters, which matplotlib's own font lacks."""
+
+
+def font_family() -> list[str]:
+    """Return matplotlib's `font.family`: its own font, then the fonts of `CJK_FONTS` that are installed."""
+    installed = {font.name for font in fontManager.ttflist}  # matplotlib warns of the others
+    return ["sans-serif", *(name for name in CJK_FONTS if name in installed)]
 
 
 def as_svg(figure: Figure) -> str:

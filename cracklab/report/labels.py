@@ -9,6 +9,8 @@ Flat = dict[str, Any]
 
 REPLICATE_KEYS = {"fold": "data.fold", "seed_everything": "seed_everything", "data.split_seed": "data.split_seed"}
 """Axis -> configuration key of settings that repeat a run."""
+REPLICATES = frozenset({*REPLICATE_KEYS, *REPLICATE_KEYS.values(), "repeat", "data.folds"})
+"""Axes and configuration keys whose numbers are no settings of a method."""
 IGNORED = (
     "name", "wandb", "panels", "data.seed", "data.folds_file", "data.num_workers", "data.cache", "data.cache_gb", "data.pin_memory",
     "data.eval_batch_size", "trainer.logger", "trainer.default_root_dir", "trainer.enable_progress_bar", "trainer.enable_model_summary",
@@ -74,12 +76,35 @@ def is_number(label: str) -> bool:
     return True
 
 
-def method(labels: Mapping[str, str], axes: Sequence[str]) -> str:
-    """Return the name of a method: its labels, those that are numbers or booleans with their axis."""
+def methods(labels: Sequence[Mapping[str, str]], axes: Sequence[str], default: str) -> list[str]:
+    """Return the name of the method of every run: its labels, those that are numbers or booleans with their axis.
+
+    If two different sets of labels had the same name, all labels are written with their axes.
+
+    Args:
+        labels: of every run, axis -> label.
+        axes: the axes that make methods.
+        default: the name of a method without labels.
+
+    Example:
+        >>> methods([{"loss": "dice", "lr": "0.1"}, {"loss": "bce", "lr": "0.1"}], ["loss", "lr"], "runs")
+        ['dice, lr=0.1', 'bce, lr=0.1']
+        >>> methods([{"net": "a", "loss": "-"}, {"net": "-", "loss": "a"}], ["net", "loss"], "runs")
+        ['net=a, loss=-', 'net=-, loss=a']
+    """
+    sets = [tuple(of.get(axis, "-") for axis in axes) for of in labels]
+    names = {chosen: _short_name(dict(zip(axes, chosen, strict=True))) or default for chosen in sets}
+    if len(set(names.values())) < len(names):
+        names = {
+            chosen: ", ".join(f"{axis}={label}" for axis, label in zip(axes, chosen, strict=True)) for chosen in names
+        }
+    return [names[chosen] for chosen in sets]
+
+
+def _short_name(labels: Mapping[str, str]) -> str:
     parts = []
-    for axis in axes:
-        label = labels.get(axis, "-")
+    for axis, label in labels.items():
         bare = not is_number(label) and label not in ("True", "False", "-")
-        if bare or label != "-" or len(axes) == 1:
+        if bare or label != "-" or len(labels) == 1:
             parts.append(label if bare else f"{axis}={label}")
     return ", ".join(parts)

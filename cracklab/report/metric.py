@@ -27,9 +27,23 @@ NO_SCORES = (
     "width_px",
     "empty_truth",
     "empty_pred",
+    "hd95_px_empty",
     "seen_share",
+    "scale",
+    "mm_per_px",
+    "ods_threshold",
+    "ois_threshold",
 )
-"""Names in test_metrics.json of which neither more nor less is better."""
+"""Names in test_metrics.json and protocols.json of which neither more nor less is better."""
+OTHER_SCORES: dict[str, Better] = {
+    "loss": "lower",
+    "average_precision": "higher",
+    "false_positive_px": "lower",
+    "hd95_mm": "lower",
+    "hd100_mm": "lower",
+    "asd_mm": "lower",
+}
+"""Names in test_metrics.json beside `SCORES` of which more or less is better -> the better direction."""
 COUNTS_OF_PIECES = ("pieces_per_crack", "betti0_error")
 """Scores that improve if the far half of a broken crack is erased: a report shows them, and ranks nothing by them."""
 
@@ -75,8 +89,8 @@ def parse_metric(key: str) -> Metric:
         key: `test/NAME` or `PROTOCOL/NAME`, by the grammar of `cracklab.metrics.key`.
 
     Raises:
-        ConfigError: for a key without a stage, an unknown protocol, a quantity of which neither more nor less is better, or a
-            score that counts pieces.
+        ConfigError: for a key without a stage, an unknown protocol or score, a quantity of which neither more nor less is
+            better, or a score that counts pieces.
 
     Example:
         >>> parse_metric("test/hd95_px@0.1").label
@@ -95,7 +109,7 @@ def parse_metric(key: str) -> Metric:
             f"--metric {key!r} counts pieces, so it improves if the far half of a broken crack is erased: rank by "
             f"{parts.named('bridged')}, which loses what a gap cuts off"
         )
-    quantity = _quantity(column)
+    quantity = _quantity(column, _direction(parts))
     if stage != "test":
         protocol = PROTOCOLS[stage]
         warning = f" Warning: {protocol.warning}" if protocol.warning else ""
@@ -106,11 +120,32 @@ def parse_metric(key: str) -> Metric:
     return Metric(key, quantity, _description(column), str(replace(parts, stage="val")), _per_image(column))
 
 
-def _quantity(key: MetricKey) -> Quantity:
-    """Return the name in words, the direction and the unit of a column."""
-    lower = key.name == "loss" or key.name.endswith(("_px", "_mm"))
-    lower |= key.name in SCORES and SCORES[key.name].better == "lower"
-    better: Better = "lower" if lower else "higher"
+def _direction(key: MetricKey) -> Better:
+    """Return the better direction of a score.
+
+    Raises:
+        ConfigError: for a score of which the direction is unknown, or that is the better the closer it is to 1.
+    """
+    if key.stage != "test" and not PROTOCOLS[str(key.stage)].native:  # other protocols have names of their own
+        return "lower" if key.name.endswith(("_px", "_mm")) else "higher"
+    if key.name in OTHER_SCORES:
+        return OTHER_SCORES[key.name]
+    if key.name not in SCORES:
+        known = [str(key.named(name)) for name in (*SCORES, *OTHER_SCORES)]
+        raise ConfigError(
+            f"--metric {str(key)!r}: no score is called {key.name!r} (one of your own needs --import with the file that registers "
+            f"it, such as --import my_parts.py){nearest(str(key), known)}"
+        )
+    better = SCORES[key.name].better
+    if better == "one":
+        raise ConfigError(
+            f"--metric {str(key)!r} is the better the closer it is to 1: give a score, of which more or less is better"
+        )
+    return better
+
+
+def _quantity(key: MetricKey, better: Better) -> Quantity:
+    """Return the name in words and the unit of a column."""
     unit = key.name[-2:] if key.name.endswith(("_px", "_mm")) else "points" if better == "higher" else ""
     name = NAMES.get(key.name, key.name.replace("_", " "))
     band = "" if key.band is None else f" {key.band.replace('_', ' ')}"

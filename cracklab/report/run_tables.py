@@ -65,7 +65,9 @@ def _device(environment: Mapping[str, Any]) -> str:
 def worst_images(analysis: Analysis) -> Table | None:
     """Return the images with the worst mean over all runs; None if the metric has no values of single images."""
     metric, quantity = analysis.metric, analysis.quantity
-    with_column = analysis.methods[:MAX_METHODS]
+    keys = {method: method for method in analysis.methods[:MAX_METHODS]}
+    if not keys.keys().isdisjoint(("id", "photo", "mean")):
+        keys = {method: f"method {method}" for method in keys}
     found = {method: analysis.image_values(analysis.runs_of(method)) for method in analysis.methods}
     photos: dict[str, str] = {}
     for run in analysis.collection.runs:
@@ -80,7 +82,7 @@ def worst_images(analysis: Analysis) -> Table | None:
                     "id": name,
                     "photo": photo,
                     "mean": float(np.mean(numbers)),
-                    **{m: values_of.get(m) for m in with_column},
+                    **{key: values_of.get(method) for method, key in keys.items()},
                 }
             )
     if not rows:
@@ -88,7 +90,7 @@ def worst_images(analysis: Analysis) -> Table | None:
     rows.sort(key=lambda row: (float(quantity.goodness(np.array(row["mean"]))), str(row["id"])))
     form = analysis.number_format
     columns = [words("image", "id"), words("photo", "photo"), number("mean of methods", "mean", form)]
-    columns += [number(method, method, form) for method in with_column] if len(analysis.methods) > 1 else []
+    columns += [number(method, key, form) for method, key in keys.items()] if len(analysis.methods) > 1 else []
     note = f"{quantity.name} of single images ({metric.key}), averaged over runs: the {min(WORST, len(rows))} worst of {len(rows)} test images."
     return Table("worst_images", "Worst images", note, columns, rows[:WORST])
 

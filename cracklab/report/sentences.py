@@ -121,7 +121,11 @@ def cautions(analysis: Analysis) -> list[str]:
     lines = [*_limits(analysis)]
     unmatched = [method for method in analysis.methods if table[method].isna().any()]
     if len(analysis.methods) > 1 and unmatched and not table.dropna().size:
-        lines.append("No block has all methods on the same test images, so there are no ranks and no wins.")
+        same = ["repeat", "fold", "seed", *([found.setting] if found.setting else []), "test images"]
+        lines.append(
+            "No block has runs of all methods, so there are no ranks and no wins. Runs of a block have the same "
+            f"{', '.join(same[:-1])} and {same[-1]}."
+        )
     elif unmatched:
         lines.append(
             f"Some methods lack runs in some blocks: {', '.join(unmatched[:COMPARED])}. Comparisons use common blocks."

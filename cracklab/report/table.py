@@ -1,5 +1,6 @@
 """A table that writes itself as CSV, Markdown and LaTeX; the page writes it as HTML."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,8 @@ from cracklab.tables import BREAKS, as_csv, escaped, escaped_line
 
 Row = Mapping[str, Any]
 """Raw values by key, as in the CSV."""
+ARGUMENT = re.compile(r"^(?=[ \t]*[\[*])", re.MULTILINE)
+"""Begin of a line that LaTeX reads as an argument of the `\\\\` or the rule before it."""
 
 
 @dataclass(frozen=True)
@@ -89,4 +92,5 @@ class Table:
         frame = pd.DataFrame(lines, columns=[BREAKS.sub(" ", column.heading) for column in self.columns])
         alignment = "".join("r" if column.numeric else "l" for column in self.columns)
         note = " ".join(f"{self.title}: {self.note}".split())
-        return f"% {note}\n" + frame.to_latex(index=False, escape=True, column_format=alignment)
+        text = frame.to_latex(index=False, escape=True, column_format=alignment)
+        return f"% {note}\n" + ARGUMENT.sub("{}", text)

@@ -17,6 +17,8 @@ from cracklab.tables import from_cell
 
 COSTS = ("seconds", "epoch_s", "images_per_s", "waiting_share", "gpu_peak_gb")
 """Columns of metrics.csv and resources.csv that the cost table reads."""
+MISSING = ("", "nan", "NaN", "NA", "None", "null")
+"""Cells of a column of numbers without a value."""
 Intern = Callable[[tuple[str, ...]], tuple[str, ...]]
 """Returns the first equal tuple that it was given, so that runs with the same test images share one."""
 
@@ -48,6 +50,8 @@ class TestedRun:
     metrics: dict[str, float | None]
     """test_metrics.json; also `PROTOCOL/NAME` of protocols.json if the report's metric is one of them."""
     environment: dict[str, Any]
+    num_folds: int = 0
+    """Number of folds that the images are divided into, finished or not; 0 if unknown."""
     method: str = ""
     setting: str = "-"
     """Labels of the axes that do not make methods."""
@@ -143,8 +147,15 @@ def _images(path: Path, metric: Metric, intern: Intern) -> Images | None:
         ValueError: if the images have no ids.
     """
     columns = metric.per_image.columns if metric.per_image else ()
-    names, texts = {"id", "group", *columns}, {"id": str, "group": str}
-    table = _read_table(path, "id", usecols=lambda name: name in names, dtype=texts)
+    names = {"id", "group", *columns}
+    table = _read_table(
+        path,
+        "id",
+        usecols=lambda name: name in names,
+        dtype={"id": str, "group": str},
+        keep_default_na=False,  # ids such as NA and null are texts
+        na_values=dict.fromkeys(columns, MISSING),
+    )
     if table.empty:
         return None
     for name in ("id", "group"):

@@ -154,6 +154,7 @@ def replication_of(runs: Sequence[PlannedRun], tests: Mapping[str, Sequence[str]
         [run.labels.get("fold") for run in runs],
         [run.labels.get("seed_everything") for run in runs],
         [tests[run.name] for run in runs],
+        num_folds=min(run.num_folds for run in runs),
     )
 
 

@@ -77,6 +77,12 @@ class PlannedRun:
         """The labels that all runs of its cell share."""
         return tuple((axis, label) for axis, label in self.labels.items() if axis not in REPLICATE_AXES)
 
+    @property
+    def num_folds(self) -> int:
+        """Number of folds that the images are divided into, finished or not; 0 without folds."""
+        folds = self.overrides.get("data.folds")
+        return folds if "fold" in self.labels and isinstance(folds, int) else 0
+
 
 @dataclass(frozen=True)
 class StudyPlan:

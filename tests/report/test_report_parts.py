@@ -2,23 +2,39 @@
 
 import csv
 import json
+import sys
+import warnings
+from itertools import product
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.ttGlyphPen import TTGlyphPen
+from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
 from report_cases import write_run
 
 from cracklab.cli import main
 from cracklab.errors import ConfigError
+from cracklab.metrics import image_scores
 from cracklab.metrics.image_scores import image_score
 from cracklab.metrics.options import EvaluationOptions
 from cracklab.report.analysis import Analysis
 from cracklab.report.collection import collect
-from cracklab.report.figures import cliques
-from cracklab.report.labels import differing, flat, method, short
+from cracklab.report.content import _drawn
+from cracklab.report.figures import CJK_FONTS, cliques, font_family, grid_of
+from cracklab.report.labels import differing, flat, methods, short
 from cracklab.report.metric import parse_metric
+from cracklab.report.run_tables import worst_images
 from cracklab.report.sentences import cautions, summary
 from cracklab.report.table import Table, number, spread, words
-from cracklab.tables import read_csv
+from cracklab.study.aggregate import replication_of
+from cracklab.study.folder import PlannedRun, Study, StudyPlan
+from cracklab.tables import read_csv, write_csv
+
+OLD_RUNS = Path(__file__).parents[1] / "fixtures/release_0_1"
 
 
 @pytest.mark.parametrize(
@@ -38,6 +54,8 @@ from cracklab.tables import read_csv
         ("test/average_precision", "average precision", "higher", "points", None, "thresholds"),
         ("scsegamba/iou", "IoU", "higher", "points", None, "Warning"),
         ("native/iou", "IoU", "higher", "points", ("tp", "fp", "fn", "tn"), "size of their files"),
+        ("test/false_positive_px", "false positive px", "lower", "px", ("false_positive_px",), "mean over"),
+        ("krasniqi2026/hd95_px@0.1", "HD95", "lower", "px", None, "threshold 0.1"),
     ],
 )
 def test_a_key_has_a_name_direction_unit_columns_and_protocol(key, name, better, unit, columns, how):
@@ -48,10 +66,59 @@ def test_a_key_has_a_name_direction_unit_columns_and_protocol(key, name, better,
     assert found.curve == (key.replace("test/", "val/") if key.startswith("test/") else None)
 
 
-@pytest.mark.parametrize("key", ["iou", "val/iou", "test/", "test/threshold", "test/width_px", "nothing/iou"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "iou", "val/iou", "test/", "test/threshold", "test/width_px", "nothing/iou", "test/hd95_px_empty", "native/mm_per_px",
+        "native/scale", "best_on_test/ods_threshold", "best_on_test/ois_threshold",
+    ],
+)  # fmt: skip
 def test_a_key_that_is_not_a_score_is_refused(key):
     with pytest.raises(ConfigError):
         parse_metric(key)
+
+
+@pytest.mark.parametrize("folder", ["run", "kfold/fold_0"])
+def test_every_score_of_an_old_run_can_be_compared(folder):
+    keys = json.loads((OLD_RUNS / folder / "test_metrics.json").read_text())
+    messages = []
+    for key in keys:
+        try:
+            assert (parse_metric(key).quantity.better == "lower") == (key.endswith(("loss", "_px", "px@0.1"))), key
+        except ConfigError as error:
+            messages.append(str(error))
+    assert all("describes the images" in message or "counts pieces" in message for message in messages)
+    assert 0 < len(messages) < len(keys) / 4
+
+
+def test_scores_of_ones_own_are_ranked_with_the_file_that_registers_them(tmp_path, capsys, monkeypatch):
+    """Without the file, a report took more for better."""
+    for registered in (image_scores.SCORES, image_scores.SCORES_OF, image_scores.GROUPS):
+        for name in ("area_gap", "times_px"):
+            monkeypatch.setitem(registered, name, None)  # so that both are forgotten at the end
+            del registered[name]
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    own = tmp_path / "my_gap.py"
+    own.write_text(
+        "from cracklab.metrics import register_score\n"
+        "register_score('area_gap', better='lower')(lambda pred, target: 1.0)\n"
+        "register_score('times_px', better='one')(lambda pred, target: 1.0)\n"
+    )
+    for name, value in (("dice", 0.2), ("bce", 0.4)):
+        path = write_run(tmp_path / "runs" / name, name, 0.6, epochs=2) / "test_metrics.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "test/area_gap": value, "test/times_px": value}))
+    report = ["report", str(tmp_path / "runs"), "--metric"]
+    for arguments, expected in (
+        (["test/area_gap"], "needs --import with the file that registers it"),
+        (["test/times_px", "--import", str(own)], "the closer it is to 1"),
+    ):
+        with pytest.raises(SystemExit):
+            main([*report, *arguments])
+        assert expected in capsys.readouterr().err
+    assert not (tmp_path / "runs/report").exists()
+    assert main([*report, "test/area_gap", "--import", str(own)]) == 0
+    rows = read_csv(tmp_path / "runs/report/tables/ranking.csv")
+    assert [row["method"] for row in rows] == ["dice", "bce"]
 
 
 @pytest.mark.parametrize("key", ["test/betti0_error", "native/pieces_per_crack@0.5", "test/pieces_per_crack/crack"])
@@ -98,14 +165,49 @@ def test_an_argument_makes_methods_only_among_runs_of_its_class():
 
 
 def test_a_method_is_named_by_its_labels():
+    def method(**labels: str) -> str:
+        return methods([labels], list(labels), "runs")[0]
+
     assert short(["model.loss", "a.lr", "b.lr"]) == {"model.loss": "loss", "a.lr": "a.lr", "b.lr": "b.lr"}
-    assert method({"loss": "dice"}, ["loss"]) == "dice"
-    assert method({"beta": "2.0"}, ["beta"]) == "beta=2.0"
-    assert (
-        method({"loss": "dice", "lr": "0.1", "channels_last": "True"}, ["loss", "lr", "channels_last"])
-        == "dice, lr=0.1, channels_last=True"
-    )
-    assert method({"loss": "dice", "alpha": "-"}, ["loss", "alpha"]) == "dice"
+    assert method(loss="dice") == "dice"
+    assert method(beta="2.0") == "beta=2.0"
+    assert method(loss="dice", lr="0.1", channels_last="True") == "dice, lr=0.1, channels_last=True"
+    assert method(loss="dice", alpha="-") == "dice"
+    assert method(a="-", b="-") == method() == "runs"
+
+
+def test_different_labels_never_have_the_same_name(tmp_path):
+    """The second run replaced the first, which had the same name."""
+    labels = [("resnet", "-"), ("-", "resnet"), ("vgg", "-")]
+    runs = [PlannedRun(str(i), f"runs/{i}", dict(zip("ab", of, strict=True)), {}) for i, of in enumerate(labels)]
+    for i in range(3):
+        write_run(tmp_path / "runs" / str(i), "dice", 0.5 + 0.1 * i, epochs=2)
+    Study(tmp_path).write_plan(StudyPlan("study", {}, {}, runs), {})
+    metric = parse_metric("test/iou")
+    analysis = Analysis(collect([tmp_path], metric), metric)
+    assert analysis.methods == ["a=vgg, b=-", "a=-, b=resnet", "a=resnet, b=-"]
+    assert analysis.table.notna().all().all()
+
+
+@pytest.mark.parametrize("planned", [True, False])
+def test_an_unfinished_kfold_corrects_for_all_its_folds_and_has_no_heat_map(tmp_path, planned):
+    """Two of five folds share three quarters of their training images, whether a plan or the runs say that there are five."""
+    runs = []
+    for fold, lr in product(range(5), (0.1, 0.01)):
+        name = f"lr={lr},fold={fold}"
+        overrides = {"data.fold": fold, "data.folds": 5, "model.optimizer.lr": lr}  # `lr` is the name of an axis
+        runs.append(PlannedRun(name, f"runs/{name}", {"lr": lr, "fold": fold}, overrides))
+        if fold < 2:
+            write_run(tmp_path / "runs" / name, "dice", 0.6, fold=fold, options={"lr": lr}, epochs=2)
+    if planned:
+        Study(tmp_path).write_plan(StudyPlan("study", {}, {"lr": [0.1, 0.01], "fold": list(range(5))}, runs), {})
+    metric = parse_metric("test/iou")
+    analysis = Analysis(collect([tmp_path], metric), metric)
+    assert (analysis.replication.unit, analysis.replication.overlap) == ("fold", 1 / 4)
+    assert len(set(analysis.replication.unit_of)) == 2
+    assert analysis.methods == ["lr=0.01", "lr=0.1"] or analysis.methods == ["lr=0.1", "lr=0.01"]
+    assert grid_of(analysis) is None
+    assert replication_of(runs[:4], {run.name: () for run in runs}).overlap == 1 / 4
 
 
 def test_runs_with_equal_test_images_are_paired_and_share_their_ids(tmp_path):
@@ -142,6 +244,40 @@ def test_runs_with_different_test_images_are_not_said_to_have_the_same(tmp_path)
     assert same in " ".join(cautions(Analysis(two, metric)))
 
 
+def write_images(folder: Path, ids: list[str], counts: list[tuple[int, int, int]], **run) -> None:
+    """Write a run with these images, each with TP, FP and FN."""
+    write_run(folder, epochs=2, **run)
+    rows = [
+        {"id": name, "group": name, "tp": tp, "fp": fp, "fn": fn, "tn": 9}
+        for name, (tp, fp, fn) in zip(ids, counts, strict=True)
+    ]
+    write_csv(folder / "per_image.csv", list(rows[0]), rows)
+
+
+def test_values_of_images_are_averaged_over_runs_not_their_counts(tmp_path):
+    """Names of images and methods may be words that pandas or a table uses."""
+    ids = ["007", "NA", "None", "nan", "null"]
+    for seed, first in enumerate([(0, 0, 0), (0, 0, 0), (0, 1, 0)]):  # IoU 1, 1, 0
+        write_images(tmp_path / f"id{seed}", ids, [first] + [(1, 1, 0)] * 4, loss="id", level=0.6, seed=seed)
+        write_images(tmp_path / f"bce{seed}", ids, [(6, 2, 2)] + [(1, 1, 0)] * 4, loss="bce", level=0.5, seed=seed)
+    metric = parse_metric("test/iou")
+    analysis = Analysis(collect([tmp_path], metric), metric)
+    assert analysis.image_values(analysis.runs_of("id")) == pytest.approx({"007": 2 / 3} | dict.fromkeys(ids[1:], 0.5))
+    (over_images,) = analysis.image_comparisons
+    assert (over_images.images, over_images.difference.units) == (5, 5)
+    better = {over_images.first: over_images.superiority, over_images.second: 1 - over_images.superiority}
+    assert better["id"] == pytest.approx(0.6)  # 2 / 3 against 0.6 on one image, and four ties
+    rows = {row["id"]: row for row in read_csv(write_table(tmp_path, worst_images(analysis)))}
+    assert list(rows) == ["NA", "None", "nan", "null", "007"]
+    assert float(rows["007"]["method id"]) == pytest.approx(2 / 3)
+    assert float(rows["007"]["mean"]) == pytest.approx((2 / 3 + 0.6) / 2)
+
+
+def write_table(folder: Path, table: Table) -> Path:
+    (folder / "table.csv").write_text(table.csv())
+    return folder / "table.csv"
+
+
 def test_methods_with_equal_scores_are_said_to_be_equal(tmp_path):
     metric = parse_metric("test/iou")
     write_run(tmp_path / "dice", "dice", 0.6, epochs=2)
@@ -151,6 +287,49 @@ def test_methods_with_equal_scores_are_said_to_be_equal(tmp_path):
     lines = summary(Analysis(collect([tmp_path], metric), metric))
     assert lines[1:] == ["On the 30 images (10 photos) that both were tested on, bce and dice have the same score."]
     assert "in favour" not in lines[0]
+
+
+def write_font(path: Path, name: str) -> Path:
+    """Write a font whose only character, 裂, is a filled square."""
+    pen = TTGlyphPen(None)
+    pen.moveTo((100, 0))
+    for corner in ((100, 500), (600, 500), (600, 0)):
+        pen.lineTo(corner)
+    pen.closePath()
+    font = FontBuilder(1000, isTTF=True)
+    font.setupGlyphOrder([".notdef", "crack"])
+    font.setupCharacterMap({ord("裂"): "crack"})
+    font.setupGlyf({".notdef": TTGlyphPen(None).glyph(), "crack": pen.glyph()})
+    font.setupHorizontalMetrics({".notdef": (700, 0), "crack": (700, 100)})
+    font.setupHorizontalHeader(ascent=1200, descent=-300)
+    font.setupNameTable({"familyName": name, "styleName": "Regular"})
+    font.setupOS2()
+    font.setupPost()
+    font.save(path)
+    return path
+
+
+def test_names_that_matplotlibs_font_lacks_use_an_installed_font_and_never_warn(tmp_path, monkeypatch, caplog):
+    def draw() -> Figure:
+        figure = Figure(figsize=(1, 1), dpi=100)
+        figure.text(0, 0.1, "裂", size=72)
+        return figure
+
+    def is_filled() -> bool:
+        """Return whether the ink is a filled rectangle."""
+        drawn = cv2.imdecode(np.frombuffer(_drawn("", "", "", "", draw).png, np.uint8), cv2.IMREAD_GRAYSCALE)
+        ink = drawn < 64
+        return bool(ink.any() and ink[ink.any(axis=1)][:, ink.any(axis=0)].all())
+
+    monkeypatch.setattr(fontManager, "ttflist", [font for font in fontManager.ttflist if font.name not in CJK_FONTS])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert font_family() == ["sans-serif"]
+        assert not is_filled()
+        fontManager.addfont(write_font(tmp_path / "cjk.ttf", CJK_FONTS[3]))
+        assert font_family() == ["sans-serif", CJK_FONTS[3]]
+        assert is_filled()
+    assert not caplog.records
 
 
 def test_cliques_are_maximal_groups_of_ranks_within_the_distance():
@@ -177,6 +356,10 @@ def test_a_table_writes_texts_markdown_csv_latex_and_sort_keys():
     assert made.csv() == "m,x,low,high\na|b,0.123456,0.1,0.2\nc_d,,,\n"
     assert made.latex().startswith("% Title: note % here\n\\begin{tabular}{lrr}")
     assert "c\\_d & - & - \\\\" in made.latex()
+    starts = Table("t", "", "", [words("[2pt]", "m")], [{"m": text} for text in ("[2pt]", "*", " [a]", "a [*]", "-")])
+    assert [line.rstrip("\\ ") for line in starts.latex().splitlines()[3:-2] if "rule" not in line] == [
+        "{}[2pt]", "{}[2pt]", "{}*", "{} [a]", "a [*]", "-",
+    ]  # fmt: skip
     assert [column.order(rows[0]) for column in made.columns] == ["a|b", "0.123456", "0.1"]
     assert [column.order(rows[1]) for column in made.columns] == ["c_d", "", ""]
 

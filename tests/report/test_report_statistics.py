@@ -247,6 +247,9 @@ def test_signed_ranks_are_those_of_demsar():
     (one,) = comparisons(DEMSAR[["C4.5", "C4.5+m"]])  # Table 2: R+ = 93, R- = 12
     assert (one.first, one.second, one.pairs) == ("C4.5+m", "C4.5", 14)
     assert one.rank_biserial == pytest.approx((93 - 12) / 105)
+    assert (
+        stats.wilcoxon(DEMSAR["C4.5"], DEMSAR["C4.5+m"], zero_method="zsplit").statistic == 12
+    )  # two of the 14 are zero
     assert one.superiority == pytest.approx((10 + 0.5 * 2) / 14)
     assert one.p == pytest.approx(stats.ttest_rel(DEMSAR["C4.5+m"], DEMSAR["C4.5"]).pvalue)
 

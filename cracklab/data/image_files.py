@@ -139,7 +139,6 @@ def check_size(data: bytes, path: str, max_megapixels: float) -> None:
         DataError: if it has more than this number of pixels, 1e6, or its size cannot be read.
     """
     height, width = stored_size(BytesIO(data))
-<<<<<<< HEAD
     if data.startswith(b"\xff\xd8") and not height * width:  # with a damaged tag that Pillow does not ignore
         frames = (content for marker, content, _ in _segments(data) if marker in FRAMES)
         head = next(frames, b"")
@@ -149,10 +148,7 @@ def check_size(data: bytes, path: str, max_megapixels: float) -> None:
             f"{path!r} cannot be decoded as an image (its header is damaged, or is none of JPEG, PNG, BMP, TIFF and WebP): "
             "remove it or convert it to PNG"
         )
-    if height * width > max_megapixels * 1e6:
-=======
     if height * width > round(max_megapixels * 1e6):  # 16.036032 * 1e6 is less than 4624 * 3468
->>>>>>> fixb
         raise DataError(
             f"{path!r} has {width} x {height} px, more than {max_megapixels:g} megapixels: make it smaller, or cut it into "
             f"parts (`cracklab predict` and `measure` take --max_megapixels, up to {OPENCV_MEGAPIXELS:.0f})"

@@ -20,12 +20,12 @@ from torch import nn
 from cracklab import config_files, config_parser, plugins, run_folder
 from cracklab.bounds import Seed
 from cracklab.callbacks import Checkpoints, Panels, Probabilities
-from cracklab.callbacks.run_ends import RunFolderGuard, RunStart, config_text, next_steps, stopped
+from cracklab.callbacks.run_ends import RunFolderGuard, RunStart, config_text, next_steps
 from cracklab.checkpoint import Payload, read_checkpoint
 from cracklab.checkpoint_checks import check_resumable
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.plan import Plan
-from cracklab.errors import ConfigError, CracklabError
+from cracklab.errors import ConfigError
 from cracklab.files import output_folder, remove_leftovers
 from cracklab.finders import FINDERS
 from cracklab.loggers.wandb import WandbSettings, open_run, wandb_session
@@ -39,7 +39,7 @@ from cracklab.training.limits import check_interval, check_limits, check_trainer
 from cracklab.training.links import fit_data_to_checkpoint, fit_data_to_weights, fit_net_to_data
 from cracklab.training.planning import plan_run, with_time
 from cracklab.training.resume import check_states, resume_errors, seed_of
-from cracklab.training.trainer import as_list, callbacks_of_run, in_run_folder, is_first_process
+from cracklab.training.trainer import as_list, callbacks_of_run, in_run_folder, is_first_process, stops_in_one_line
 from cracklab.training.trial import try_fit
 from cracklab.warning_filters import filter_warnings
 
@@ -185,16 +185,8 @@ class CrackCLI(LightningCLI):
             self._claim_folder(Path(self.trainer.default_root_dir))
         for logger in self.trainer.loggers:
             open_run(logger)
-        try:
-            with resume_errors(self.trainer):
-                super()._run_subcommand(self.command)
-        except BaseException as end:
-            # an error of a process that prepares samples follows from the signal, if it got it first
-            if self.trainer.received_sigterm and not isinstance(end, CracklabError | OSError):
-                raise SIGTERMException(stopped(self.trainer)) from None
-            if isinstance(end, SystemExit) and self.trainer.interrupted:
-                raise KeyboardInterrupt(stopped(self.trainer)) from None  # Lightning ends the process without a message
-            raise
+        with stops_in_one_line(self.trainer), resume_errors(self.trainer):
+            super()._run_subcommand(self.command)
         if self._temporary is not None:
             print("fast_dev_run: the batches went through; nothing is kept", flush=True)
 

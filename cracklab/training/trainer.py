@@ -1,12 +1,15 @@
 """The callbacks, the logger and the run folder that every run adds to Lightning's trainer."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import lightning.pytorch as pl
 import yaml
 from jsonargparse import Namespace
 from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateMonitor
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from lightning_utilities.core.rank_zero import rank_zero_only
 
 from cracklab.callbacks import (
@@ -22,7 +25,8 @@ from cracklab.callbacks import (
     Tables,
 )
 from cracklab.callbacks.checkpoints import AtomicCheckpointIO
-from cracklab.callbacks.run_ends import RunFolderGuard
+from cracklab.callbacks.run_ends import RunFolderGuard, stopped
+from cracklab.errors import CracklabError
 from cracklab.loggers.identity import identity
 from cracklab.loggers.wandb import WandbSettings, wandb_logger
 
@@ -96,3 +100,22 @@ def as_list(given: Any) -> list[Any]:
         ([], ['a'], ['a', 'b'])
     """
     return given if isinstance(given, list) else [] if given is None else [given]
+
+
+@contextmanager
+def stops_in_one_line(trainer: pl.Trainer) -> Iterator[None]:
+    """Let a run that SIGTERM or Ctrl-C stops end with the command that goes on, in place of a traceback.
+
+    Raises:
+        SIGTERMException: after SIGTERM.
+        KeyboardInterrupt: after Ctrl-C, upon which Lightning ends the process without a message.
+    """
+    try:
+        yield
+    except BaseException as end:
+        # an error of a process that prepares samples follows from the signal, if it got it first
+        if trainer.received_sigterm and not isinstance(end, CracklabError | OSError):
+            raise SIGTERMException(stopped(trainer)) from None
+        if isinstance(end, SystemExit) and trainer.interrupted:
+            raise KeyboardInterrupt(stopped(trainer)) from None
+        raise

@@ -121,7 +121,19 @@ def train(cli, arguments, folder, small):
     assert cli.model.result.metrics["val/iou"] is not None
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if path.parent.name != "studies"], ids=name_of)
+LARGE = ("ade20k", "trans_unet", "upernet", "unetplusplus")
+"""Configurations whose nets take ten seconds for two steps."""
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, marks=pytest.mark.slow if path.stem in LARGE else ())
+        for path in FILES
+        if path.parent.name != "studies"
+    ],
+    ids=name_of,
+)
 def test_every_configuration_trains_two_steps(cli, path, tmp_path):
     """A configuration that leaves the net to base.yaml trains a tiny one; base.yaml trains its own."""
     arguments = next(calls(path, tmp_path))

@@ -55,6 +55,7 @@ def test_any_number_of_workers_gives_the_same_bytes(make_data, augment):
     assert expected[0] != expected[1]
 
 
+@pytest.mark.slow
 def test_workers_that_inherit_nothing_give_the_same_bytes(make_data):
     expected = epoch_of(ready(make_data).train_dataloader(), 2)
     loader = ready(make_data, num_workers=1).train_dataloader()

@@ -182,6 +182,7 @@ def test_downloads_are_switched_off_in_nested_nets_too():
     assert config["init_args"]["encoder_weights"] == "imagenet"  # the configuration itself is unchanged
 
 
+@pytest.mark.slow
 def test_the_file_is_needed_only_to_start_a_run(tmp_path, hub):
     """A resumed run, a test and a rebuilt net take their weights from the checkpoint."""
     file = tmp_path / "r18.pth"

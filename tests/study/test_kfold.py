@@ -68,12 +68,14 @@ def by_hand(kfold, tmp_path_factory):
     return other
 
 
+@pytest.mark.slow
 def test_a_fold_by_hand_gives_the_same_numbers(kfold, by_hand):
     for fold in range(2):
         for name in (run_folder.TEST_METRICS, run_folder.PER_IMAGE, run_folder.PROTOCOLS):
             assert (kfold[0] / f"fold_{fold}" / name).read_bytes() == (by_hand / f"fold_{fold}" / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_tables_are_the_same_bytes_as_without_a_kill(kfold, by_hand):
     for name in TABLES:
         assert (kfold[0] / name).read_bytes() == (by_hand / name).read_bytes()

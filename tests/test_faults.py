@@ -203,6 +203,7 @@ def test_a_file_where_a_folder_is_expected_ends_in_one_message(run, photos, tmp_
     assert (tmp_path / "file").read_text() == "kept"
 
 
+@pytest.mark.slow
 def test_leftovers_of_a_killed_export_are_removed_by_the_next_one(run, tmp_path):
     process = subprocess.Popen([sys.executable, "-c", "pass"])
     process.wait()

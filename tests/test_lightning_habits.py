@@ -62,6 +62,7 @@ def refusal(capsys, *arguments: str) -> str:
     return capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_learning_rate_that_is_found_is_the_highest_of_the_schedule(tmp_path):
     """A run of the rate that was found, given as `optimizer.lr`, ends in the same weights, encoder included."""
     more = ["--model.encoder_lr_factor=0.5", "--trainer.max_epochs=3"]
@@ -76,6 +77,7 @@ def test_the_learning_rate_that_is_found_is_the_highest_of_the_schedule(tmp_path
     assert_same_weights(found, given)
 
 
+@pytest.mark.slow
 def test_the_batch_size_that_is_found_plans_the_steps_and_is_kept_by_a_resumed_run(tmp_path):
     more = ["--model.schedule=Constant", "--data.batch_size=2"]
     finder = callbacks(tmp_path, BatchSizeFinder={"max_trials": 3, "steps_per_trial": 1})

@@ -10,6 +10,8 @@ from support import ROOT
 from cracklab.cli import main
 from cracklab.weights import WEIGHTS
 
+pytestmark = pytest.mark.slow  # every net is built
+
 
 @pytest.fixture(scope="module")
 def everything():

@@ -19,6 +19,8 @@ from cracklab.cli import main
 from cracklab.loggers import wandb as loggers
 from cracklab.losses import LOSSES
 
+pytestmark = pytest.mark.slow  # real runs, read back from the files of W&B
+
 
 @pytest.fixture
 def free(monkeypatch, tmp_path):

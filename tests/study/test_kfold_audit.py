@@ -22,6 +22,8 @@ from cracklab.study.inputs import read_inputs
 from cracklab.study.integrity import kept_files
 from cracklab.study.worker import arguments_of
 
+pytestmark = pytest.mark.slow  # a kfold in processes of its own
+
 
 def rows(path):
     with path.open(encoding="utf-8") as file:

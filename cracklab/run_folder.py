@@ -53,6 +53,26 @@ def run_of(checkpoint: str | Path) -> Path | None:
     return folder.parent if folder.name == CHECKPOINTS else None
 
 
+def checkpoint_of(path: str, out: str | None) -> str:
+    """Return the checkpoint that a command reads; `last` and `best` are those of the run folder `out`, as in Lightning's trainer.
+
+    Raises:
+        ConfigError: for one of the two words without `out`.
+
+    Example:
+        >>> checkpoint_of("last", "runs/walls")
+        'runs/walls/checkpoints/last.ckpt'
+    """
+    files = {"last": LAST, "best": BEST}
+    if path not in files or Path(path).exists():
+        return path
+    if out is None:
+        raise ConfigError(
+            f"--ckpt_path {path} needs the folder of its run: --out RUN, or --ckpt_path RUN/{files[path]}"
+        )
+    return (Path(out) / files[path]).as_posix()
+
+
 def probability_file(folder: Path, name: str) -> Path:
     """Return the file of the probabilities of a test image; a long name, which no disk takes, ends with its hash.
 

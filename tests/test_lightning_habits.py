@@ -84,10 +84,14 @@ def test_the_batch_size_that_is_found_plans_the_steps_and_is_kept_by_a_resumed_r
     found = fit(tmp_path / "found", *more, finder, "--trainer.max_epochs=1")
     assert last(found)["CrackDataModule"] == {"batch_size": 8}
     assert last(found)["global_step"] == 5
-    fit(found, *more, finder, f"--ckpt_path={found / run_folder.LAST}", "--trainer.max_epochs=2")
+    fit(found, *more, finder, "--ckpt_path=last", "--trainer.max_epochs=2")
     given = fit(tmp_path / "given", *more, "--data.batch_size=8", "--trainer.max_epochs=2")
     assert last(found)["global_step"] == last(given)["global_step"] == 10
     assert_same_weights(found, given)
+
+
+def test_last_without_a_run_folder_is_refused(capsys):
+    assert "--ckpt_path last needs the folder of its run: --out RUN" in refusal(capsys, "--ckpt_path=last")
 
 
 def test_a_search_that_the_run_is_too_short_for_is_refused(tmp_path, capsys):
@@ -128,7 +132,7 @@ def test_limits_precision_and_profiler_mean_what_they_say(tmp_path, capsys):
     environment = json.loads((out / run_folder.ENVIRONMENT).read_text())
     assert environment["device"]["precision"] == "bf16-mixed"
     assert environment["determinism"]["tier"] == "bitwise"
-    assert main(["test", f"--config={out / run_folder.CONFIG}", f"--ckpt_path={out / run_folder.BEST}"]) == 0
+    assert main(["test", f"--config={out / run_folder.CONFIG}", "--ckpt_path=best", f"--out={out}"]) == 0
     assert json.loads((out / run_folder.TEST_METRICS).read_text())["test/images"] == 2
     torch.use_deterministic_algorithms(False)
 

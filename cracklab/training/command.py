@@ -125,6 +125,7 @@ class CrackCLI(LightningCLI):
         path = self._get_argument("ckpt_path")
         self._given: tuple[str, dict[str, Any]] | None = None
         if path is not None:
+            path = self.config[self.command].ckpt_path = run_folder.checkpoint_of(path, self._get_argument("out"))
             self._given = path, read_checkpoint(path)
             Payload.from_checkpoint(self._given[1], path)
             check_resumable(self._given[1], path, self.command)

@@ -13,12 +13,14 @@ from support import ROOT
 from timm.layers import Conv2dSame
 from torch import nn
 
+from cracklab.checkpoint import read_checkpoint
 from cracklab.cli import main
 from cracklab.data.transform import EvalTransform
 from cracklab.export import model
 from cracklab.export.linked import write_graph
 from cracklab.export.model import Deployed, ExportError, with_constant_padding
-from cracklab.predict.trained_model import TrainedModel
+from cracklab.export.shipped import as_shipped
+from cracklab.predict.trained_model import TrainedModel, restore
 from cracklab.synthetic.draw import draw
 from cracklab.weights import WEIGHTS, graph_file
 
@@ -34,6 +36,18 @@ def test_constant_padding_is_that_of_timm_for_sides_of_whole_strides(kernel, str
     for size in ((32, 64), (96, 32)):
         image = torch.rand(2, 3, *size)
         torch.testing.assert_close(fixed(image), net(image), rtol=0, atol=1e-6)
+
+
+def test_what_ships_predicts_as_the_checkpoint_of_its_run_and_is_a_fraction_of_its_size(tmp_path):
+    run, small = ROOT / "tests/fixtures/release_0_1/run/checkpoints/last.ckpt", tmp_path / "small.ckpt"
+    torch.save(as_shipped(read_checkpoint(run), threshold=0.25), small)
+    whole, shipped = restore(run), restore(small)
+    assert shipped.threshold == 0.25
+    assert shipped.transform == whole.transform
+    image = torch.rand(1, 3, 64, 64)
+    torch.testing.assert_close(shipped.net(image), whole.net(image), rtol=0, atol=5e-3)
+    assert any(weight.dtype == torch.float16 for weight in read_checkpoint(small)["state_dict"].values())
+    assert small.stat().st_size < 0.3 * run.stat().st_size
 
 
 @pytest.mark.slow  # exports

@@ -11,9 +11,9 @@ from cracklab.data.layouts import LAYOUTS
 from cracklab.synthetic.randomized import draw as drawing
 from cracklab.synthetic.randomized.cracks import SPACING, Path, crack_pattern
 from cracklab.synthetic.randomized.darkening import Look, darken
-from cracklab.synthetic.randomized.draw import HARD, SURFACES, WEATHER, Shares, draw, visible_width
+from cracklab.synthetic.randomized.draw import SURFACES, WEATHER, draw, visible_width
 from cracklab.synthetic.randomized.marks import MARKS
-from cracklab.synthetic.randomized.objects import THINGS, grass, pipe, place
+from cracklab.synthetic.randomized.objects import THINGS, place
 from cracklab.synthetic.randomized.profile import annotate, bands, coverage
 
 
@@ -52,34 +52,6 @@ def test_about_a_fifth_show_no_crack_and_few_pixels_are_crack(drawn):
         0.15 < (masks.sum((1, 2)) == 0).mean() < 0.4
     )  # in some photos the cracks lie behind something, or cannot be seen
     assert 0.01 < masks.mean() < 0.06
-
-
-def test_shares_set_how_many_photos_show_no_crack_and_how_many_show_a_lookalike(monkeypatch):
-    drawn = []
-
-    def thing(*arguments):
-        drawn.append(1)
-        return grass(*arguments)
-
-    monkeypatch.setattr(drawing, "THINGS", ((thing, 0.02),))
-    monkeypatch.setattr(drawing, "LOOKALIKES", (thing,))
-    for shares in (Shares(crack_free=1, lookalikes=50), Shares(crack_free=1)):
-        masks = [draw(np.random.default_rng(seed), (32, 32), shares)[1] for seed in range(20)]
-        assert not np.any(masks)
-        drawn.append(0)
-    assert drawn[:21] == [1] * 20 + [0]  # 50 x 2 % is every photo
-    assert sum(drawn[21:]) < 4
-
-
-def test_hard_photos_show_fewer_cracks_and_three_times_as_many_lookalikes():
-    assert HARD.share(grass, 0.04) == pytest.approx(0.12)
-    assert HARD.share(pipe, 0.04) == 0.04
-    data = {domain: LAYOUTS["synthetic"](train=60, size=(64, 64), domain=domain) for domain in ("randomized", "hard")}
-    empty = {}
-    for domain, layout in data.items():
-        records, _ = layout.index(None)
-        empty[domain] = np.mean([not layout.read_mask(record).any() for record in records[:60]])
-    assert empty["hard"] > empty["randomized"] + 0.15
 
 
 def test_masks_are_one_to_forty_px_wide(drawn):

@@ -11,10 +11,9 @@ from cracklab.data.images import Array
 from cracklab.data.layouts.base import Index, Layout, register
 from cracklab.data.samples import Record, Side
 from cracklab.synthetic.draw import SMALLEST, draw
-from cracklab.synthetic.randomized.draw import COMMON, HARD
 from cracklab.synthetic.randomized.draw import draw as draw_randomized
 
-Domain = Literal["walls", "randomized", "hard"]
+Domain = Literal["walls", "randomized"]
 DrawnSide = Annotated[int, Ge(SMALLEST), Le(32_767)]
 """Height or width of a drawn photo, px."""
 
@@ -31,8 +30,7 @@ class Synthetic(Layout):
         size: height and width, px.
         seed: different seeds give different images.
         domain: `walls`: photos of walls with branching cracks 1 to 6 px wide; `randomized`: photos of any surface with cracks
-            from hairlines to 40 px, with objects that are no cracks and the faults of cameras, a fifth of them without cracks; `hard`: the
-            same with half of the photos without cracks and three times as much of what is mistaken for one.
+            from hairlines to 40 px, with objects that are no cracks and the faults of cameras, a fifth of them without cracks.
         redraw: draw the training images anew in every epoch; those of epoch 0, and all validation and test images, are the
             ones of the fixed set.
     """
@@ -75,7 +73,7 @@ class Synthetic(Layout):
         words = np.random.SeedSequence(key, spawn_key=(epoch,) if epoch else ())
         if self.domain == "walls":
             return draw(int(words.generate_state(1)[0]), size=self.size)
-        return draw_randomized(np.random.default_rng(words), self.size, HARD if self.domain == "hard" else COMMON)
+        return draw_randomized(np.random.default_rng(words), self.size)
 
     def read_image(self, record: Record) -> Array:
         """Draw one image."""

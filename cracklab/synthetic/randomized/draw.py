@@ -1,7 +1,5 @@
 """Draw a photo of any surface at any scale, with its mask, from a random generator."""
 
-from typing import NamedTuple
-
 import cv2
 import numpy as np
 from numpy.random import Generator
@@ -12,10 +10,12 @@ from cracklab.synthetic.randomized.camera import random_focus, take
 from cracklab.synthetic.randomized.cracks import crack_pattern
 from cracklab.synthetic.randomized.darkening import darken, random_look
 from cracklab.synthetic.randomized.fields import Floats, Size, blur
-from cracklab.synthetic.randomized.marks import MARKS, sealed_crack
-from cracklab.synthetic.randomized.objects import SHADOWED, THINGS, grass, leaves, place, shadows, twigs
+from cracklab.synthetic.randomized.marks import MARKS
+from cracklab.synthetic.randomized.objects import THINGS, place, shadows
 from cracklab.synthetic.randomized.profile import annotate, bands, keep_visible
 
+CRACK_FREE = 0.2
+"""Share of photos without cracks."""
 SCALE = (0.3, 8.0)
 """Smallest and largest number of px per unit; a typical crack is 2 units wide. The logarithm is uniform."""
 VISIBLE = 0.18
@@ -46,37 +46,12 @@ WEATHER: tuple[tuple[surfaces.Change, float], ...] = (
 """Every kind of weathering and the share of photos that show it."""
 
 
-class Shares(NamedTuple):
-    """How many photos show no crack, and how many show what is mistaken for one.
-
-    Attributes:
-        crack_free: share of photos without cracks.
-        lookalikes: factor on the shares of everything in `LOOKALIKES` and of shadows.
-    """
-
-    crack_free: float = 0.2
-    lookalikes: float = 1.0
-
-    def share(self, thing: object, share: float) -> float:
-        """Return the share of photos that show a thing, given its share in `SURFACES`, `WEATHER`, `MARKS` or `THINGS`."""
-        return share * self.lookalikes if thing in LOOKALIKES else share
-
-
-LOOKALIKES = (masonry.stones, grass, leaves, twigs, sealed_crack)
-"""What the first training of `cracks` was mistaken about most (cracklab/weights/README.md)."""
-COMMON = Shares()
-HARD = Shares(crack_free=0.5, lookalikes=3.0)
-
-
-def draw(
-    rng: Generator, size: Size = (256, 256), shares: Shares = COMMON
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Draw one photo; four in five show cracks, unless `shares` says otherwise.
+def draw(rng: Generator, size: Size = (256, 256)) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Draw one photo; four in five show cracks.
 
     Args:
         rng: the source of randomness; the image depends on nothing else.
         size: (H, W), px, at least 16 x 16.
-        shares: shares of photos without cracks and of what is mistaken for one.
 
     Returns:
         The image (H, W, 3) uint8, RGB, and the mask (H, W) uint8, 1 on cracks, as wide as DeepCrack's annotators draw it.
@@ -87,28 +62,28 @@ def draw(
         ((96, 128, 3), (96, 128))
     """
     scale = float(np.exp(rng.uniform(*np.log(SCALE))))
-    image = surface(rng, size, scale, shares)
+    image = surface(rng, size, scale)
     focus = random_focus(rng)
-    if rng.random() < shares.crack_free:
+    if rng.random() < CRACK_FREE:
         mask = np.zeros(size, np.bool_)
     else:
         image, mask = cracked(rng, image, scale, focus.sigma)
-    image = image * shadows(rng, size, scale, min(0.6, shares.lookalikes * SHADOWED))
+    image = image * shadows(rng, size, scale)
     for thing, share in THINGS:
-        if rng.random() < shares.share(thing, share):
+        if rng.random() < share:
             image, hidden = place(rng, image, thing, scale)
             mask &= hidden < 0.5
     photo = take(rng, image, focus)
     return photo, keep_visible(photo, mask)
 
 
-def surface(rng: Generator, size: Size, scale: float, shares: Shares = COMMON) -> Floats:
+def surface(rng: Generator, size: Size, scale: float) -> Floats:
     """Draw a surface (3, H, W) without cracks, with weathering and marks on it."""
-    weights = np.cumsum([shares.share(one, share) for one, share in SURFACES])
+    weights = np.cumsum([share for _, share in SURFACES])
     chosen = int(np.searchsorted(weights, rng.random() * weights[-1], side="right"))
     image = SURFACES[chosen][0](rng, size, scale)
     for change, share in (*WEATHER, *MARKS):
-        if rng.random() < shares.share(change, share):
+        if rng.random() < share:
             image = change(rng, image, scale)
     return np.asarray(np.clip(image, 0.02, 1.2), np.float32)
 

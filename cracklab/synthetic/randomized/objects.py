@@ -159,22 +159,20 @@ THINGS: tuple[tuple[Thing, float], ...] = (
     (horizon, 0.025),
 )
 """Every object and the share of photos that show it."""
-SHADOWED = 0.3
-"""Share of photos that show the shadow of an edge, branches or wires."""
 
 
-def shadows(rng: Generator, size: Size, scale: float, share: float = SHADOWED) -> Floats:
-    """Return the factor (3, H, W) of daylight: a gradient, and in a share of the photos the shadow of an edge, branches or wires.
+def shadows(rng: Generator, size: Size, scale: float) -> Floats:
+    """Return the factor (3, H, W) of daylight: a gradient, and in some photos the shadow of an edge, branches or wires.
 
     A shadow has soft edges and keeps the texture of the surface; it is bluish, since the sky lights it.
     """
     reach = np.float32(1 / max(size))
     field: Floats = 1 + rng.uniform(-0.35, 0.35) * across(rng, size) * reach
     kind = rng.random()
-    if kind > share:
+    if kind > 0.3:
         return np.asarray(field[None], np.float32)
     softness = rng.uniform(1.5, 10) * max(1.0, scale)
-    if kind < share / 2:
+    if kind < 0.15:
         edge = across(rng, size) + rng.uniform(0, 12) * noise(rng, size, rng.uniform(8, 60), 2)
         dark = ramp(edge, 0, softness)
         if rng.random() < 0.5:

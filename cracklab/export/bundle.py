@@ -21,9 +21,29 @@ import numpy as np
 import onnxruntime
 
 if TYPE_CHECKING:
-    from cracklab.predict.tiles import Floats, Photo, Tiling, fused_rows, largest_tile, mask_of, tiled_probabilities
+    from cracklab.predict.tiles import (
+        Floats,
+        Photo,
+        Tiling,
+        affordable_overlap,
+        fused_rows,
+        largest_tile,
+        mask_of,
+        seam_warning,
+        tiled_probabilities,
+    )
 else:  # this file runs only as BUNDLE/run.py, beside the copy of tiles.py that `cracklab export` puts there
-    from tiles import Floats, Photo, Tiling, fused_rows, largest_tile, mask_of, tiled_probabilities
+    from tiles import (
+        Floats,
+        Photo,
+        Tiling,
+        affordable_overlap,
+        fused_rows,
+        largest_tile,
+        mask_of,
+        seam_warning,
+        tiled_probabilities,
+    )
 
 SUMS = "SHA256SUMS"
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
@@ -48,9 +68,10 @@ class Model:
         settings = json.loads(self.session.get_modelmeta().custom_metadata_map["cracklab"])
         self.channels, self.threshold = settings["channels"], settings["threshold"]
         self.scale, self.scales, self.interpolation = settings["scale"], settings["scales"], settings["interpolation"]
-        tile, overlap = settings["tile"], settings["overlap"]
-        if memory_gb is not None and settings["reach"] is not None:  # a net without one has tiles of a fixed size
-            tile = largest_tile(memory_gb, settings["bytes_per_px"], overlap)
+        tile, overlap, self.reach = settings["tile"], settings["overlap"], settings["reach"]
+        if memory_gb is not None and self.reach is not None:  # a net without one has tiles of a fixed size
+            tile = largest_tile(memory_gb, settings["bytes_per_px"])
+            overlap = affordable_overlap(2 * self.reach, tile)
         self.tiling = Tiling(tile, overlap)
 
     def at_net_scale(self, photo: Photo, scale: float) -> Photo:
@@ -188,6 +209,8 @@ def main() -> int:
         print(f"error: {', '.join(wrong)} differ from {folder / SUMS}: copy the bundle again", file=sys.stderr)
         return 1
     model = Model(folder / "model.onnx", options.memory_gb)
+    if text := seam_warning(model.tiling, model.reach):
+        print(f"warning: {text}: give a larger --memory_gb", file=sys.stderr)
     options.out.mkdir(parents=True, exist_ok=True)
     failed = 0
     for path, target in zip(found, targets, strict=True):

@@ -117,7 +117,7 @@ def find_photos(places: list[str], out: Path) -> dict[Path, Path]:
     for place in places:
         path, parts = Path(place), Path(place).parts
         if path.is_dir():
-            base, files = path, [file for file in sorted(path.rglob("*")) if not file.name.startswith(".")]
+            base, files = path, [file for file in sorted(path.rglob("*")) if not _is_hidden(file.relative_to(path))]
         elif glob.has_magic(place) and not path.exists():
             base = Path(*parts[: next(i for i, part in enumerate(parts) if glob.has_magic(part))])
             files = [Path(name) for name in sorted(glob.glob(place, recursive=True))]
@@ -132,6 +132,10 @@ def find_photos(places: list[str], out: Path) -> dict[Path, Path]:
         for photo in photos:
             found.setdefault(photo, photo.relative_to(base).with_suffix(""))
     return found
+
+
+def _is_hidden(file: Path) -> bool:
+    return any(part.startswith(".") for part in file.parts)
 
 
 def _is_below(file: Path, folder: Path) -> bool:

@@ -261,7 +261,8 @@ def test_the_script_names_a_photo_that_fails_and_overwrites_none(bundle, tmp_pat
     assert not (tmp_path / "masks" / "0.png").exists()
     assert (tmp_path / "masks" / "a.png").is_file()
     (tmp_path / "walls/east").mkdir(parents=True)
-    for name in ("east/a.png", "east/.hidden.txt", "._b.JPG", "b.JPG"):
+    (tmp_path / "walls/.thumbs").mkdir()
+    for name in ("east/a.png", "east/.hidden.txt", "._b.JPG", "b.JPG", ".thumbs/c.JPG"):
         (tmp_path / "walls" / name).write_bytes((tmp_path / "a.png").read_bytes())
     for place in ("walls", "walls/**/*.[pJ]*"):
         done = subprocess.run([*python, place, "--out", "walls/masks"], capture_output=True, text=True, cwd=tmp_path)

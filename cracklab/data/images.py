@@ -194,25 +194,27 @@ def _one_channel(values: Values, name: str, lossy: bool) -> Values:
     """Reduce colours and transparency to one channel."""
     if values.ndim == 2:
         return values.astype(np.uint8) if values.dtype == np.bool_ else values
-    if values.shape[2] in (2, 4):
-        colour, alpha = values[..., :-1], values[..., -1]
+    planes = np.ascontiguousarray(np.moveaxis(values, -1, 0))  # sums over the last axis would take ten times as long
+    if len(planes) in (2, 4):
+        planes, alpha = planes[:-1], planes[-1]
         if alpha.min() != alpha.max():
-            opaque = colour[alpha == alpha.max()]
-            drawn = (opaque == opaque[0]).all()
-            if drawn and (opaque[0].any() or len(opaque) <= alpha.size // 4):
-                return alpha  # drawn on a transparent background, perhaps in black
-            if drawn or colour[alpha == 0].any():
+            opaque = alpha == alpha.max()
+            first = planes[:, opaque][:, 0]
+            drawn = not ((planes != first[:, None, None]) & opaque).any()
+            if drawn and (first.any() or np.count_nonzero(opaque) <= alpha.size // 4):
+                return np.asarray(alpha)  # drawn on a transparent background, perhaps in black
+            if (drawn and not _is_turned(alpha)) or ((planes != 0) & (alpha == 0)).any():
                 raise DataError(f"mask {name!r} has both colours and transparency: save it as one channel, 0 and 255")
-        values = colour
-    low, high = values.min(axis=2), values.max(axis=2)
+    low, high = planes.min(axis=0), planes.max(axis=0)
     top = int(high.max())
-    coloured = high.astype(np.int64) - low > top // 8
+    coloured = (high - low if values.dtype.kind == "u" else high.astype(np.int64) - low) > top // 8
     if coloured.any():
-        if low[~coloured].max(initial=0) > top // 4:
+        if (low * ~coloured).max() > top // 4:
             raise DataError(
                 f"mask {name!r} has colours on a background that is not black: save it as one channel, 0 and 255"
             )
-        if _has_two_hues(values[coloured & (high > top // 2)], lossy):
+        bright = coloured & (high > top // 2)
+        if _has_two_hues(np.stack([plane[bright] for plane in planes]), lossy):
             raise DataError(
                 f"mask {name!r} has several colours, so it is unclear which of them are crack: save it with 0 for background "
                 "and 255 for crack, or choose a layout for class indices"
@@ -220,12 +222,24 @@ def _one_channel(values: Values, name: str, lossy: bool) -> Values:
     return np.asarray(high)
 
 
+def _is_turned(alpha: Values) -> bool:
+    """Return whether an image is opaque but for the four corners that a rotation leaves empty, so that it shows no crack itself."""
+    opaque = (alpha == alpha.max()).astype(np.uint8)
+    edge = 3  # px: resampling leaves pixels that are not quite opaque
+    sides = (opaque[:edge], opaque[-edge:], opaque[:, :edge], opaque[:, -edge:])
+    hull = cv2.fillConvexPoly(np.zeros_like(opaque), cv2.convexHull(cv2.findNonZero(opaque)), 1)
+    inside = cv2.erode(
+        hull, np.ones((2 * edge - 1, 2 * edge - 1), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0
+    )
+    return all(map(np.any, sides)) and not alpha[[0, 0, -1, -1], [0, -1, 0, -1]].any() and not (inside > opaque).any()
+
+
 def _has_two_hues(colours: Values, lossy: bool) -> bool:
-    """Return whether bright colours (N, 3) are more than shades of one; JPEG changes a few."""
-    hues = np.divide(colours, colours.max(axis=1, keepdims=True), dtype=np.float32)
-    usual = np.quantile(hues[:: 1 + len(hues) // 10_000], 0.5, axis=0, method="lower")
-    others = int((np.abs(hues - usual) > SAME_HUE).any(axis=1).sum())
-    return others > (0.05 * len(hues) if lossy else 0)
+    """Return whether bright colours (3, N) are more than shades of one; JPEG changes a few."""
+    hues = np.divide(colours, colours.max(axis=0), dtype=np.float32)
+    usual = np.quantile(hues[:, :: 1 + hues.shape[1] // 10_000], 0.5, axis=1, method="lower", keepdims=True)
+    others = int((np.abs(hues - usual) > SAME_HUE).any(axis=0).sum())
+    return others > (0.05 * hues.shape[1] if lossy else 0)
 
 
 def _grey_edges(grey: Array, counts: NDArray[np.int64], found: list[int], lossy: bool) -> bool:

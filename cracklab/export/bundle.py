@@ -21,9 +21,29 @@ import numpy as np
 import onnxruntime
 
 if TYPE_CHECKING:
-    from cracklab.predict.tiles import Floats, Photo, Tiling, fused_rows, largest_tile, mask_of, tiled_probabilities
+    from cracklab.predict.tiles import (
+        Floats,
+        Photo,
+        Tiling,
+        affordable_overlap,
+        fused_rows,
+        largest_tile,
+        mask_of,
+        seam_warning,
+        tiled_probabilities,
+    )
 else:  # this file runs only as BUNDLE/run.py, beside the copy of tiles.py that `cracklab export` puts there
-    from tiles import Floats, Photo, Tiling, fused_rows, largest_tile, mask_of, tiled_probabilities
+    from tiles import (
+        Floats,
+        Photo,
+        Tiling,
+        affordable_overlap,
+        fused_rows,
+        largest_tile,
+        mask_of,
+        seam_warning,
+        tiled_probabilities,
+    )
 
 SUMS = "SHA256SUMS"
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
@@ -48,9 +68,10 @@ class Model:
         settings = json.loads(self.session.get_modelmeta().custom_metadata_map["cracklab"])
         self.channels, self.threshold = settings["channels"], settings["threshold"]
         self.scale, self.scales, self.interpolation = settings["scale"], settings["scales"], settings["interpolation"]
-        tile, overlap = settings["tile"], settings["overlap"]
-        if memory_gb is not None and settings["reach"] is not None:  # a net without one has tiles of a fixed size
-            tile = largest_tile(memory_gb, settings["bytes_per_px"], overlap)
+        tile, overlap, self.reach = settings["tile"], settings["overlap"], settings["reach"]
+        if memory_gb is not None and self.reach is not None:  # a net without one has tiles of a fixed size
+            tile = largest_tile(memory_gb, settings["bytes_per_px"])
+            overlap = affordable_overlap(2 * self.reach, tile)
         self.tiling = Tiling(tile, overlap)
 
     def at_net_scale(self, photo: Photo, scale: float) -> Photo:
@@ -96,7 +117,7 @@ def find_photos(places: list[str], out: Path) -> dict[Path, Path]:
     for place in places:
         path, parts = Path(place), Path(place).parts
         if path.is_dir():
-            base, files = path, [file for file in sorted(path.rglob("*")) if not file.name.startswith(".")]
+            base, files = path, [file for file in sorted(path.rglob("*")) if not _is_hidden(file.relative_to(path))]
         elif glob.has_magic(place) and not path.exists():
             base = Path(*parts[: next(i for i, part in enumerate(parts) if glob.has_magic(part))])
             files = [Path(name) for name in sorted(glob.glob(place, recursive=True))]
@@ -111,6 +132,10 @@ def find_photos(places: list[str], out: Path) -> dict[Path, Path]:
         for photo in photos:
             found.setdefault(photo, photo.relative_to(base).with_suffix(""))
     return found
+
+
+def _is_hidden(file: Path) -> bool:
+    return any(part.startswith(".") for part in file.parts)
 
 
 def _is_below(file: Path, folder: Path) -> bool:
@@ -188,6 +213,8 @@ def main() -> int:
         print(f"error: {', '.join(wrong)} differ from {folder / SUMS}: copy the bundle again", file=sys.stderr)
         return 1
     model = Model(folder / "model.onnx", options.memory_gb)
+    if text := seam_warning(model.tiling, model.reach):
+        print(f"warning: {text}: give a larger --memory_gb", file=sys.stderr)
     options.out.mkdir(parents=True, exist_ok=True)
     failed = 0
     for path, target in zip(found, targets, strict=True):

@@ -100,7 +100,8 @@ def _scales(settings: Mapping[str, Any]) -> str:
 def _reason(settings: Mapping[str, Any]) -> str:
     if settings["reach"] is None:
         return " (the net sees farther than that, so tiles and one pass differ)"
-    return f", twice the net's reach of {settings['reach']} px"
+    short = settings["overlap"] < 2 * settings["reach"]
+    return f", {'less than ' * short}twice the net's reach of {settings['reach']} px{' (edges may show)' * short}"
 
 
 def _data(origin: Mapping[str, Any], training: Mapping[str, Any]) -> str:

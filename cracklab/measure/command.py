@@ -94,8 +94,11 @@ def run(command: str, args: Sequence[str]) -> int:
     """
     filter_warnings()
     options = parser().parse(args)
-    masks = find_masks(options.masks, options.out)
+    masks, pictures = find_masks(options.masks, options.out)
     inputs = inputs_from(options)
+    if pictures:
+        number = f"{len(pictures)} picture{'s' * (len(pictures) != 1)}"
+        print(f"{number} of masks, such as {pictures[0].path}, left out: to measure one as a mask, rename it")
     measurements: dict[str, Measurement] = {}
     errors: list[Row] = []
     failed: dict[Path, str] = {}

@@ -1,8 +1,10 @@
 """The inputs of `cracklab measure`: masks, their photos, scales and true masks, found from the options."""
 
 import argparse
+import csv
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +18,7 @@ from cracklab.measure.measurement import Measurement
 from cracklab.measure.picture import SUFFIX
 from cracklab.measure.scale import positive, read_scales, scale_from_exif
 from cracklab.measure.trace import measure_mask
+from cracklab.tables import read_csv
 
 NOT_MASKS = ("_overlay.jpg", "_probability.png", SUFFIX, figure.SUFFIXES["png"])
 """Ends of the names of files that `predict` and `measure` write beside masks."""
@@ -73,8 +76,8 @@ class Inputs:
         return measure_mask(mask, mm_per_px, self.bridge_px, min_length_px)
 
 
-def find_masks(places: Sequence[str], out: Path | None, option: str = "MASKS") -> list[Photo]:
-    """Return the masks that files, folders and patterns name, without overlays and other pictures of them.
+def find_masks(places: Sequence[str], out: Path | None, option: str = "MASKS") -> tuple[list[Photo], list[Photo]]:
+    """Return the masks that files, folders and patterns name, and the overlays and other pictures of masks that are left out.
 
     Raises:
         DataError: if there is none, or names cannot be ids.
@@ -84,24 +87,34 @@ def find_masks(places: Sequence[str], out: Path | None, option: str = "MASKS") -
         >>> with TemporaryDirectory() as folder:
         ...     for name in ("wall.png", "wall_overlay.jpg", "crack_figure.png"):
         ...         _ = (Path(folder) / name).write_bytes(b"")
-        ...     [mask.name for mask in find_masks([folder], None)]
-        ['crack_figure', 'wall']
+        ...     masks, pictures = find_masks([folder], None)
+        ...     [mask.name for mask in masks], [picture.name for picture in pictures]
+        (['crack_figure', 'wall'], ['wall_overlay'])
     """
     images = find_photos(places, out, option)
     stems = {image.path.with_suffix("") for image in images}
-    masks = [image for image in images if not _is_picture(image.path, stems)]
+    results = cache(_names_of_results)
+    is_picture = {image: _is_picture(image.path, stems, results) for image in images}
+    masks, pictures = ([image for image in images if is_picture[image] is wanted] for wanted in (False, True))
     check_names(masks)
-    return masks
+    return masks, pictures
 
 
-def _is_picture(path: Path, stems: Collection[Path]) -> bool:
-    """Return whether a file shows a mask of its own folder, or of one that holds the folder of the results."""
+def _is_picture(path: Path, stems: Collection[Path], results: Callable[[Path], Collection[str]]) -> bool:
+    """Return whether a file is a picture of a mask beside it, or of one that the results around it list."""
     end = next((end for end in NOT_MASKS if path.name.endswith(end)), None)
     if end is None:
         return False
-    *folders, name = Path(path.as_posix().removesuffix(end)).parts
-    ends = range(len(folders) + 1)
-    return any(Path(*folders[:i], *folders[j:], name) in stems for i in ends for j in ends[i:])
+    stem = Path(path.as_posix().removesuffix(end))
+    return stem in stems or any(stem.relative_to(folder).as_posix() in results(folder) for folder in stem.parents)
+
+
+def _names_of_results(folder: Path) -> set[str]:
+    """Return the names of the masks whose results `measure` wrote to a folder."""
+    try:
+        return {row.get("id", "") for row in read_csv(folder / "photos.csv")}
+    except (OSError, ValueError, csv.Error):
+        return set()
 
 
 def inputs_from(options: argparse.Namespace) -> Inputs:
@@ -124,7 +137,7 @@ def inputs_from(options: argparse.Namespace) -> Inputs:
     scale = scale_from(options, photos)
     truths = None
     if options.truth:
-        truths = {mask.name: mask.path for mask in find_masks(options.truth, None, "--truth")}
+        truths = {mask.name: mask.path for mask in find_masks(options.truth, None, "--truth")[0]}
     unit: Literal["px", "mm"] = "px" if options.min_length_mm is None else "mm"
     if options.figures and options.out is None:
         raise ConfigError("--figures needs a folder: give --out")

@@ -79,7 +79,11 @@ def parser(command: str = "predict") -> CommandParser:
         type=int,
         help="largest side of the tiles, px at the net's scale (default: what the memory allows)",
     )
-    add("--overlap", type=int, help="of neighbouring tiles, px (default: twice the net's reach, which is measured)")
+    add(
+        "--overlap",
+        type=int,
+        help="of neighbouring tiles, px (default: twice the net's reach, which is measured; at most half a tile)",
+    )
     add("--batch_size", type=int, help="number of tiles at a time (default: 1; 8 on a GPU for a net without a reach)")
     add(
         "--memory_gb",

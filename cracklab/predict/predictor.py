@@ -38,7 +38,7 @@ class Predictor:
         device: cpu, cuda, cuda:1, mps; None: cuda if there is a GPU, else cpu.
         flips: score four mirrored forms of each tile and take the mean, at four times the cost.
         tile: largest side of the tiles, px at the net's scale, a multiple of 32; None: what the memory allows.
-        overlap: of neighbouring tiles, px; None: twice the net's reach, which is measured before the first photo.
+        overlap: of neighbouring tiles, px; None: twice the net's reach, which is measured before the first photo, at most half a tile.
         batch_size: number of tiles at a time; None: 1, or 8 on a GPU for a net without a reach.
         memory_gb: memory that the net may take for its tiles, 1e9 bytes; None: 2, or half of what is free if that is less.
         mm_per_px: scale of the photos; None: cracks are measured in px alone.

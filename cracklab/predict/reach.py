@@ -1,10 +1,21 @@
 """The reach of a net, and the tiling that follows from it."""
 
+import warnings
+
 import numpy as np
 import psutil
 
 from cracklab.errors import ConfigError
-from cracklab.predict.tiles import GRID, Floats, Photo, Score, Tiling, largest_tile
+from cracklab.predict.tiles import (
+    GRID,
+    Floats,
+    Photo,
+    Score,
+    Tiling,
+    affordable_overlap,
+    largest_tile,
+    seam_warning,
+)
 from cracklab.synthetic.draw import draw
 
 WALLS = {512: 512, 1024: 256}
@@ -77,12 +88,14 @@ def choose_tiling(
 ) -> Tiling:
     """Return the tiling for a net: an overlap of twice its reach, so that the middle of the overlap feels neither tile's edge.
 
+    Of small tiles it is at most half a tile, so that at most 4 pixels are scored for each pixel of a photo; a warning says so.
+
     Args:
         reach: of the net, px; None: it has none, or it is not known.
         bytes_per_px: memory that the net needs for each pixel of a tile; ignored if `tile` is given, and without a reach.
         tile: largest side of the tiles, px; None: as large as the memory allows, since overlaps are scored twice; 512 for a net without
             a reach.
-        overlap: of neighbouring tiles, px; None: twice the reach, or 128 for a net without one.
+        overlap: of neighbouring tiles, px; None: twice the reach, or 128 for a net without one, at most half a tile.
         batch_size: number of tiles that the net gets at a time.
         memory_gb: memory for them, 1e9 bytes; None: 2, or half of what is free if that is less.
 
@@ -94,12 +107,15 @@ def choose_tiling(
     """
     if tile is None and reach is None:
         tile = DEFAULT_TILE
-    if overlap is None:
-        overlap = DEFAULT_OVERLAP if reach is None else 2 * reach
     if tile is None:
         memory = min(MEMORY_GB, psutil.virtual_memory().available / 2e9) if memory_gb is None else memory_gb
-        tile = largest_tile(memory, bytes_per_px * batch_size, overlap)
-    return Tiling(tile, min(overlap, tile - GRID), batch_size)
+        tile = largest_tile(memory, bytes_per_px * batch_size, overlap or 0)
+    if overlap is not None:
+        return Tiling(tile, overlap, batch_size)
+    tiling = Tiling(tile, affordable_overlap(DEFAULT_OVERLAP if reach is None else 2 * reach, tile), batch_size)
+    if text := seam_warning(tiling, reach):
+        warnings.warn(f"{text}: give a larger tile or memory_gb", stacklevel=2)
+    return tiling
 
 
 def check_tiling(tile: int | None, overlap: int | None, batch_size: int | None, memory_gb: float | None = None) -> None:

@@ -86,7 +86,9 @@ def as_text(settings: dict[str, Any]) -> str:
     scales = [f"{settings['scale'][0] * one:.3g}" for one in settings.get("scales", [1.0])]
     sizes = " and ".join(filter(None, [", ".join(scales[:-1]), scales[-1]]))
     threshold = f"threshold {settings['threshold']:.3f}" if settings["threshold"] is not None else "most probable class"
-    reason = f"twice the net's reach of {reach} px" if reach is not None else "not from its reach: edges may show"
+    reason = "not from its reach: edges may show"
+    if reach is not None:
+        reason = f"{'less than ' * (overlap < 2 * reach)}twice the net's reach of {reach} px"
     return (
         f"{f'mean of {count} checkpoints' if count > 1 else '1 checkpoint'}, {threshold}{' (mean)' * (count > 1)}; "
         f"photos at {sizes} of their size{', fused' * (len(scales) > 1)}; tiles of {settings['tile']} px, overlap {overlap} px, {reason}"

@@ -23,7 +23,7 @@ GRID = 32
 LARGEST_TILE = 4096
 """Largest side of a tile that is chosen automatically, px."""
 SMALLEST_STEP = 128
-"""By how much a tile is larger than its overlap, at least, px, however small the memory."""
+"""By how much a tile is larger than an overlap that is given, at least, px, however small the memory."""
 ROWS = 64
 """Number of rows of probabilities, at the net's scale, that are resized to the photo's size at once."""
 
@@ -91,20 +91,48 @@ class Tiling:
         return self.count(size) * self.length(size[0]) * self.length(size[1])
 
 
-def largest_tile(memory_gb: float, bytes_per_px: float, overlap: int) -> int:
+def largest_tile(memory_gb: float, bytes_per_px: float, overlap: int = 0) -> int:
     """Return the side of the largest tile that fits into some memory, px; overlaps are scored twice, so that large tiles are faster.
 
     Args:
         memory_gb: 1e9 bytes.
         bytes_per_px: memory that the net needs for each pixel.
-        overlap: of neighbouring tiles, px.
+        overlap: of neighbouring tiles if it is given, px; tiles are at least 128 px larger.
 
     Example:
-        >>> largest_tile(memory_gb=2, bytes_per_px=400, overlap=200)
+        >>> largest_tile(memory_gb=2, bytes_per_px=400)
         2208
     """
     side = int(min((memory_gb * 1e9 / bytes_per_px) ** 0.5, LARGEST_TILE))
     return max(side, overlap + SMALLEST_STEP) // GRID * GRID
+
+
+def affordable_overlap(wanted: int, tile: int) -> int:
+    """Return an overlap of neighbouring tiles, px: the wanted one, but at most half a tile.
+
+    Steps of half a tile score each pixel 4 times. An overlap that leaves steps of 32 px of a tile of 512 px scores it 256 times.
+
+    Example:
+        >>> affordable_overlap(580, tile=2656), affordable_overlap(580, tile=512)
+        (580, 256)
+    """
+    return min(wanted, tile // 2 // GRID * GRID)
+
+
+def seam_warning(tiling: Tiling, reach: int | None) -> str | None:
+    """Return a warning if tiles overlap by less than twice the net's reach, px; None if they do not, or the net has no reach.
+
+    Example:
+        >>> print(seam_warning(Tiling(tile=512, overlap=256), reach=290))
+        tiles of 512 px overlap by 256 px, less than twice the net's reach of 290 px, so their edges may show; those of 1216 px do not
+    """
+    if reach is None or tiling.overlap >= 2 * reach:
+        return None
+    enough = 2 * GRID * -(-2 * reach // GRID)
+    return (
+        f"tiles of {tiling.tile} px overlap by {tiling.overlap} px, less than twice the net's reach of {reach} px, so their edges "
+        f"may show; those of {enough} px do not"
+    )
 
 
 def tiled_probabilities(

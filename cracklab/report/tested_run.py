@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cracklab import run_folder
 from cracklab.errors import RunError
+from cracklab.metrics.overlap import COUNTS
 from cracklab.report.metric import Metric
 from cracklab.tables import from_cell
 
@@ -31,7 +32,7 @@ class Images:
     groups: tuple[str, ...]
     """The photo of each image; the image's own id if per_image.csv has no groups."""
     values: NDArray[np.float64]
-    """(images, columns of the metric)."""
+    """(images, columns of the metric); NaN where there is nothing to measure."""
 
 
 @dataclass
@@ -165,5 +166,7 @@ def _images(path: Path, metric: Metric, intern: Intern) -> Images | None:
     ids = intern(tuple(map(str, table["id"])))
     groups = intern(tuple(map(str, table["group"]))) if "group" in table else ids
     present = [name for name in columns if name in table]
-    values = table[present].to_numpy(float) if len(present) == len(columns) else np.empty((len(ids), 0))
+    values = table[present].to_numpy(float, copy=True) if len(present) == len(columns) else np.empty((len(ids), 0))
+    if len(columns) == len(COUNTS):
+        values[(values == 0).all(axis=1)] = np.nan  # no pixel was counted: all are ignored
     return Images(ids, groups, values)

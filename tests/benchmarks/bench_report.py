@@ -20,8 +20,6 @@ sys.path.insert(0, str(ROOT / "tests" / "report"))
 
 from report_cases import write_study  # noqa: E402 - needs the path above
 
-RUNS = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
-
 
 def widen(folder: Path) -> None:
     """Add columns to the tables of a run, as many as a real run has: 120 by image, 80 by epoch."""
@@ -33,14 +31,15 @@ def widen(folder: Path) -> None:
 
 def main() -> None:
     """Write the runs, report on them, print the costs."""
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     folder = Path(tempfile.mkdtemp()) / "study"
     began = time.monotonic()
-    losses = {f"loss_{i:02d}": 0.6 + 0.002 * i for i in range(RUNS // 25)}
+    losses = {f"loss_{i:02d}": 0.6 + 0.002 * i for i in range(count // 25)}
     write_study(folder, losses, seeds=range(1, 6), images=300, epochs=60)
     for run in (folder / "runs").iterdir():
         widen(run)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    print(f"{RUNS} runs drawn in {time.monotonic() - began:.0f} s, {size / 1e6:.0f} MB")
+    print(f"{count} runs drawn in {time.monotonic() - began:.0f} s, {size / 1e6:.0f} MB")
     began = time.monotonic()
     subprocess.run(
         [sys.executable, "-m", "cracklab", "report", str(folder)], check=True, cwd=ROOT, stdout=subprocess.DEVNULL
@@ -49,7 +48,7 @@ def main() -> None:
     print("| runs | wall, s | processor, s | peak memory, MiB | page, MB |\n|---|---|---|---|---|")
     page = (folder / "report" / "report.html").stat().st_size / 1e6
     wall = time.monotonic() - began
-    print(f"| {RUNS} | {wall:.1f} | {used.ru_utime + used.ru_stime:.1f} | {used.ru_maxrss / 1024:.0f} | {page:.1f} |")
+    print(f"| {count} | {wall:.1f} | {used.ru_utime + used.ru_stime:.1f} | {used.ru_maxrss / 1024:.0f} | {page:.1f} |")
     shutil.rmtree(folder.parent)
 
 

@@ -34,7 +34,6 @@ sys.path.insert(0, str(ROOT / "tests" / "report"))
 
 from replicated_scores import Design, Floats, Noise, draw  # noqa: E402 - needs the path above
 
-TABLES = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
 CHUNK = 250
 """Tables drawn at once."""
 STRENGTHS = (0.3, 1.0, 3.0)
@@ -190,7 +189,7 @@ def check() -> None:
             assert [one.significant for one in found] == list(expected)
 
 
-def grid() -> None:
+def grid(tables: int) -> None:
     """Print false verdicts and coverage over all designs and strengths."""
     print("\n| folds | repeats | cells | false, mean | false, largest | coverage |\n|--:|--:|--:|--:|--:|--:|")
     worst = []
@@ -203,24 +202,24 @@ def grid() -> None:
                 noise = Noise(fold=fold, photo=photo, net=net)
                 means = averaged(design, noise)
                 for methods in (2, 6, 12):
-                    rate = rates({"now": now}, TABLES, methods, *means)["now"]
+                    rate = rates({"now": now}, tables, methods, *means)["now"]
                     false.append(rate)
                     worst.append((rate, methods, design, noise))
-                held.append(coverage(TABLES, *means, replication(design).overlap))
+                held.append(coverage(tables, *means, replication(design).overlap))
         print(
             f"| {folds} | {repeats} | {len(false)} | {np.mean(false):.1%} | {max(false):.1%} "
             f"| {min(held):.1%} to {max(held):.1%} |",
             flush=True,
         )
-    error = np.sqrt(ALPHA * (1 - ALPHA) / TABLES)
+    error = np.sqrt(ALPHA * (1 - ALPHA) / tables)
     above = sum(rate > ALPHA + 3 * error for rate, *_ in worst)
     print(
         f"\n{above} of {len(worst)} cells are more than 3 standard errors ({error:.2%}) above 5 %. The largest again:\n"
     )
     print("| methods | design | noise | tables | false |\n|--:|---|---|--:|--:|")
     for _, methods, design, noise in sorted(worst, key=lambda cell: -cell[0])[:5]:
-        rate = rates({"now": now}, 20 * TABLES, methods, *averaged(design, noise), seed=1)["now"]
-        print(f"| {methods} | {design} | {in_words(noise)} | {20 * TABLES} | {rate:.2%} |", flush=True)
+        rate = rates({"now": now}, 20 * tables, methods, *averaged(design, noise), seed=1)["now"]
+        print(f"| {methods} | {design} | {in_words(noise)} | {20 * tables} | {rate:.2%} |", flush=True)
 
 
 def in_words(noise: Noise) -> str:
@@ -231,7 +230,7 @@ def in_words(noise: Noise) -> str:
     return ", ".join(["seed 1", *parts])
 
 
-def power() -> None:
+def power(tables: int) -> None:
     """Print false verdicts and power of all rules."""
     rules: dict[str, Rule] = {"before": before, "twice": twice, "Holm alone": holm_alone, "now": now}
     print("\n| methods | design | noise | better by | " + " | ".join(f"false, {name}" for name in rules), end="")
@@ -245,28 +244,28 @@ def power() -> None:
         (2, Design(10), Noise(fold=1), 2.0), (6, Design(10), Noise(fold=1), 2.0), (6, Design(10, 1, 3), Noise(fold=1), 2.0),
         (2, Design(1, 1, 5), Noise(), 2.0), (6, Design(1, 1, 5), Noise(), 2.0), (6, Design(1, 1, 10), Noise(), 2.0),
     ):  # fmt: skip
-        false = rates(rules, TABLES, methods, design, noise)
-        right = rates(rules, TABLES, methods, design, noise, better)
+        false = rates(rules, tables, methods, design, noise)
+        right = rates(rules, tables, methods, design, noise, better)
         numbers = [f"{rate:.1%}" for found in (false, right) for rate in found.values()]
         seed = "" if noise.seed == 1 else f" ({noise.seed:g} per run)"
         print(f"| {methods} | {design} | {in_words(noise)}{seed} | {better:g} | {' | '.join(numbers)} |", flush=True)
 
 
-def shared_training() -> None:
+def shared_training(tables: int) -> None:
     """Print what training images that are shared do to false verdicts and coverage."""
     rules: dict[str, Rule] = {"none": scaled(0), "half": scaled(0.5), "now": now, "twice": twice}
     names = " | ".join(f"{kind}, {rule}" for kind in ("false", "coverage") for rule in rules)
     print(f"\n| photos | folds | repeats | training : test influence | {names} |\n|" + "--:|" * 12)
     for photos, folds, repeats, training in product((100, 20), (5, 10), (1, 3, 10), (0.0, 0.5, 1.0, 2.0)):
         design, noise = Design(folds, repeats), Noise(seed=0.3, photo=1, training=training, photos=photos)
-        found, units = rates(rules, TABLES, 6, design, noise), replication(design)
+        found, units = rates(rules, tables, 6, design, noise), replication(design)
         overlaps = (0.0, units.overlap / 2, units.overlap, twice_overlap(design))
-        held = [coverage(TABLES, design, noise, overlap) for overlap in overlaps]
+        held = [coverage(tables, design, noise, overlap) for overlap in overlaps]
         numbers = [f"{rate:.1%}" for rate in (*found.values(), *held)]
         print(f"| {photos} | {folds} | {repeats} | {training:g} : 1 | {' | '.join(numbers)} |", flush=True)
 
 
-def other_noise() -> None:
+def other_noise(tables: int) -> None:
     """Print false verdicts for noise that is not normal, or not equal among methods."""
     designs = (Design(1, 1, 3), Design(1, 1, 5), Design(1, 1, 10), Design(5, 1, 3), Design(10), Design(5, 3))
     print("\n| noise | methods | " + " | ".join(map(str, designs)) + " |\n|---|--:|" + "--:|" * len(designs))
@@ -277,11 +276,11 @@ def other_noise() -> None:
         ("a seed in all folds, 0.3", {"common": 0.3}), ("0.5", {"common": 0.5}), ("1", {"common": 1.0}),
     ):  # fmt: skip
         for methods in (2, 6):
-            found = [rates({"now": now}, 5 * TABLES, methods, d, Noise(fold=1, **options))["now"] for d in designs]
+            found = [rates({"now": now}, 5 * tables, methods, d, Noise(fold=1, **options))["now"] for d in designs]
             print(f"| {name} | {methods} | {' | '.join(f'{rate:.1%}' for rate in found)} |", flush=True)
 
 
-def ranks() -> None:
+def ranks(tables: int) -> None:
     """Print how often Friedman's and Nemenyi's tests find a difference in null tables."""
     print(
         "\n| methods | design | noise | Friedman, before | now | Nemenyi, before | now |\n|--:|---|---|--:|--:|--:|--:|"
@@ -291,7 +290,7 @@ def ranks() -> None:
         (5, Design(5, 10), Noise(photo=1)), (5, Design(1, 1, 10), Noise()), (12, Design(1, 1, 10), Noise()),
     ):  # fmt: skip
         found = np.zeros(4)
-        for table in draw(np.random.default_rng(2), TABLES, methods, design, noise):
+        for table in draw(np.random.default_rng(2), tables, methods, design, noise):
             scores = pd.DataFrame(table.reshape(methods, -1).T, index=design.index)
             each = Replication("seed", np.arange(len(scores)), 0.0)  # every run a unit
             one, other = (average_ranks(scores, units, Quantity("x")) for units in (each, replication(design)))
@@ -300,18 +299,18 @@ def ranks() -> None:
             for place, made in enumerate((one, other)):
                 spread = max(made.average.values()) - min(made.average.values())
                 found[[place, 2 + place]] += made.p_friedman < ALPHA, spread > made.critical_difference
-        numbers = " | ".join(f"{rate:.1%}" for rate in found / TABLES)
+        numbers = " | ".join(f"{rate:.1%}" for rate in found / tables)
         print(f"| {methods} | {design} | {in_words(noise)} | {numbers} |", flush=True)
 
 
 def main() -> None:
     """Print all tables."""
-    began = time.monotonic()
+    began, tables = time.monotonic(), int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     check()
     for part in (power, shared_training, other_noise, ranks, grid):
         if part.__name__ not in (sys.argv[2:] or part.__name__):
             continue
-        part()
+        part(tables)
         print(f"\n({part.__name__}: {time.monotonic() - began:.0f} s so far)", file=sys.stderr)
 
 

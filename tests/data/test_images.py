@@ -174,6 +174,24 @@ def test_every_encoding_of_a_mask_is_detected(encoding):
     assert found.dtype == np.uint8
 
 
+def turned(alpha, degrees, expand):
+    """Return a black mask with this transparency, rotated by Pillow, which leaves transparent corners."""
+    stored = Image.fromarray(np.dstack([np.zeros((*alpha.shape, 3), np.uint8), alpha]))
+    return np.asarray(stored.rotate(degrees, Image.Resampling.BILINEAR, expand=expand))
+
+
+@pytest.mark.parametrize("degrees", [-40, -3, 2, 15, 45, 60])
+@pytest.mark.parametrize("expand", [False, True])
+def test_a_rotated_mask_without_cracks_is_empty_unless_cracks_may_be_the_transparent_part(degrees, expand):
+    opaque, line = np.full((80, 100), 255, np.uint8), crack((80, 100))
+    found, encoding = binarise(turned(opaque, degrees, expand), "a.png")
+    assert (found.any(), encoding) == (False, "0/255")
+    band = cv2.line(opaque * 0, (-10, 40), (110, 45), 255, 40)  # half of it, in black on transparent
+    for alpha in (turned(opaque - line * 255, degrees, expand)[..., 3], opaque - line * 255, band):
+        with pytest.raises(DataError, match="both colours and transparency"):
+            binarise(turned(alpha, 0, False), "a.png")
+
+
 def test_a_jpeg_mask_is_read_with_few_wrong_pixels(tmp_path):
     Image.fromarray(crack() * 255).save(tmp_path / "a.jpg", quality=60)
     assert (read_mask(str(tmp_path / "a.jpg")) != crack()).mean() < 0.01

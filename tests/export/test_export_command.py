@@ -261,7 +261,8 @@ def test_the_script_names_a_photo_that_fails_and_overwrites_none(bundle, tmp_pat
     assert not (tmp_path / "masks" / "0.png").exists()
     assert (tmp_path / "masks" / "a.png").is_file()
     (tmp_path / "walls/east").mkdir(parents=True)
-    for name in ("east/a.png", "east/.hidden.txt", "._b.JPG", "b.JPG"):
+    (tmp_path / "walls/.thumbs").mkdir()
+    for name in ("east/a.png", "east/.hidden.txt", "._b.JPG", "b.JPG", ".thumbs/c.JPG"):
         (tmp_path / "walls" / name).write_bytes((tmp_path / "a.png").read_bytes())
     for place in ("walls", "walls/**/*.[pJ]*"):
         done = subprocess.run([*python, place, "--out", "walls/masks"], capture_output=True, text=True, cwd=tmp_path)
@@ -389,3 +390,20 @@ def test_a_wrong_call_ends_in_one_message_and_writes_nothing(tmp_path, monkeypat
     assert len(said.err.splitlines()) == 1
     assert expected in said.err
     assert not list(tmp_path.iterdir())
+
+
+def test_tiles_that_are_small_for_the_reach_overlap_by_at_most_half_and_are_named(bundle, tmp_path):
+    """A reach of 290 px, and 0.05 GB, in which tiles have 352 px."""
+    copy = shutil.copytree(bundle[1], tmp_path / "copy")
+    graph = onnx.load(str(copy / "model.onnx"))
+    settings = json.loads(graph.metadata_props[0].value) | {"reach": 290, "overlap": 580, "bytes_per_px": 400}
+    onnx.helper.set_model_props(graph, {"cracklab": json.dumps(settings)})
+    onnx.save(graph, str(copy / "model.onnx"))
+    (copy / "SHA256SUMS").write_text(f"{sha256(copy / 'model.onnx')}  model.onnx\n")
+    cv2.imwrite(str(tmp_path / "a.png"), draw(3, (40, 40))[0])
+    for memory, said in (("0.05", True), ("2", False)):
+        command = [sys.executable, str(copy / "run.py"), "a.png", "--out", memory, "--memory_gb", memory]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        warning = "warning: tiles of 352 px overlap by 160 px, less than twice the net's reach of 290 px"
+        assert (warning in done.stderr, "give a larger --memory_gb" in done.stderr) == (said, said)

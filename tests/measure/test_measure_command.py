@@ -159,6 +159,24 @@ def test_a_mask_called_like_a_picture_is_measured_unless_it_is_one(masks, tmp_pa
     assert [row["id"] for row in rows(tmp_path / "out/photos.csv")] == ["a", "none", "east/b", "east/crack_figure"]
 
 
+def test_a_mask_called_like_a_picture_of_a_mask_in_a_folder_above_is_measured(tmp_path, capsys):
+    for name in ("wall.png", "north/door.png", "north/wall_figure.png", "north/_overlay.jpg"):
+        save(tmp_path / "site" / name, strip(60, 4, 20))
+    assert measure(tmp_path / "site", "--out", tmp_path / "out") == 0
+    names = ["wall", "north/_overlay", "north/door", "north/wall_figure"]
+    assert [row["id"] for row in rows(tmp_path / "out/photos.csv")] == names
+    assert "left out" not in capsys.readouterr().out
+
+
+def test_pictures_of_earlier_results_are_left_out_and_counted(masks, tmp_path, capsys):
+    assert measure(masks, "--mm_per_px", "1", "--figures", "png", "--out", masks / "results") == 0
+    assert "2 pictures of masks, such as" in capsys.readouterr().out
+    assert len(list((masks / "results").rglob("*_*.*g"))) == 6
+    assert measure(masks, "--out", tmp_path / "out", "--no_pictures") == 0
+    assert [row["id"] for row in rows(tmp_path / "out/photos.csv")] == ["a", "none", "east/b"]
+    assert "8 pictures of masks, such as" in capsys.readouterr().out
+
+
 def test_masks_of_class_indices_are_measured_with_classes(tmp_path, capsys):
     mask = strip(100, 4, 20).astype(np.uint8)
     mask[:, mask.shape[1] // 2 :] *= 2

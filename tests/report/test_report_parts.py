@@ -273,6 +273,19 @@ def test_values_of_images_are_averaged_over_runs_not_their_counts(tmp_path):
     assert float(rows["007"]["mean"]) == pytest.approx((2 / 3 + 0.6) / 2)
 
 
+def test_images_whose_pixels_are_all_ignored_are_in_no_mean_and_no_comparison(tmp_path):
+    for loss, counts in (("dice", [(90, 5, 5), (80, 10, 10)]), ("bce", [(50, 25, 25), (0, 0, 0)])):
+        write_images(tmp_path / loss, ["a", "empty", "ignored"], [*counts, (0, 0, 0)], loss=loss, level=0.6)
+        table = tmp_path / loss / "per_image.csv"
+        table.write_text(table.read_text().replace("ignored,ignored,0,0,0,9", "ignored,ignored,0,0,0,0"))
+    metric = parse_metric("test/iou")
+    analysis = Analysis(collect([tmp_path], metric), metric, planned=[("dice", "bce")])
+    (over_images,) = analysis.image_comparisons
+    assert (over_images.images, over_images.difference.units) == (2, 2)
+    assert over_images.superiority == 0.5  # 0.9 against 0.5, and 0.8 against 1: an empty mask that is found is perfect
+    assert [row["id"] for row in read_csv(write_table(tmp_path, worst_images(analysis)))] == ["a", "empty"]
+
+
 def write_table(folder: Path, table: Table) -> Path:
     (folder / "table.csv").write_text(table.csv())
     return folder / "table.csv"

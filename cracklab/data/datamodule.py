@@ -103,8 +103,9 @@ class CrackDataModule(DataLoaders):
         cache: whether prepared images are kept in memory, on disk, or not at all.
         cache_gb: the most memory that the cache may take, 1e9 bytes; a larger one goes to disk.
         pin_memory: whether batches are copied to pinned memory; None: if there is a GPU.
-        mean: mean of each channel, subtracted, 0 to 1.
-        std: standard deviation of each channel, divided by, 0 to 1.
+        mean: mean of each channel, subtracted, 0 to 1; None: that of ImageNet. The command line prefers that of the checkpoint or the
+            packaged weights that a run starts from.
+        std: standard deviation of each channel, divided by, 0 to 1; None: as for `mean`.
 
     Raises:
         ConfigError: for an unknown name, or values that cannot work.
@@ -153,8 +154,8 @@ class CrackDataModule(DataLoaders):
         cache: Literal["memory", "disk", "none"] = "memory",
         cache_gb: NonNegativeFloat = 4.0,
         pin_memory: bool | None = None,
-        mean: Levels = MEAN,
-        std: Deviations = STD,
+        mean: Levels | None = None,
+        std: Deviations | None = None,
     ) -> None:
         super().__init__()
         layout, augment = _by_name(layout, LAYOUTS), _by_name(augment, POLICIES)
@@ -176,8 +177,9 @@ class CrackDataModule(DataLoaders):
         self.maps, self.map_options, self.seed = tuple(maps), map_options, seed
         self.cache, self.cache_gb = cache, cache_gb
         self.pin_memory = torch.cuda.is_available() if pin_memory is None else pin_memory
+        levels = MEAN if mean is None else mean, STD if std is None else std
         self.transform = EvalTransform(
-            crop, resize, channels, mean, std, coverage, resize_side, interpolation, pad, padding
+            crop, resize, channels, *levels, coverage, resize_side, interpolation, pad, padding
         )
         self.num_classes, self.class_names = layout.num_classes, layout.class_names
         self.records: list[Record] = []

@@ -237,14 +237,14 @@ AUTO = [
 
 
 def test_settings_that_follow_from_the_data_are_the_same_in_all_folds_of_all_repeats(tmp_path):
-    """The fold that holds out the only large photo would choose a larger batch, and folds of two photos fewer repetitions."""
+    """The fold that holds out the only large photo would choose a larger batch, and the fold of four photos more repetitions."""
     write_photos(tmp_path, "wall-")
     write_photo(tmp_path, "wide", 9, (448, 448))
     call = [*AUTO, "--data.layout=folders", f"--data.root={tmp_path}", "--data.group=(.+)", "--data.train_crop=null"]
-    runs = plan_study("kfold", read_inputs("kfold", call, 3, repeats=2)).plan.runs
-    assert len(runs) == 6
-    # 7 photos: 4.67 in training and validation, a fifth of 7 of them for validation, so 3.27 in training, of 30 batches of 2
-    assert planned_settings(call, runs) == [(2, None, 20, 50)] * 6
+    runs = plan_study("kfold", read_inputs("kfold", call, 2, repeats=2)).plan.runs
+    assert len(runs) == 4
+    # of 7 photos half, less a fifth for validation: 2 in training, for 30 batches of 2
+    assert planned_settings(call, runs) == [(2, None, 30, 50)] * 4
 
 
 def test_folds_by_source_follow_from_their_own_data(tmp_path):

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from torch import Tensor, nn
 
-from cracklab import run_folder
+from cracklab import plain_yaml, run_folder
 from cracklab.checkpoint_checks import NET, VERSION, check_archive, check_finite, damaged, first_not_finite, release
 from cracklab.errors import RunError, RunFailure
 from cracklab.files import atomic_write
@@ -94,6 +95,36 @@ class Payload:
             version,
             None if names is None else tuple(names),
         )
+
+    def read_config(self, path: str | Path = "") -> dict[str, Any]:
+        """Read the configuration, with its groups `model` and `data`; empty for a run that was trained without the command line.
+
+        Args:
+            path: the checkpoint, for error messages.
+
+        Raises:
+            RunError: if the configuration is damaged.
+
+        Example:
+            >>> Payload("{model: {}, data: [1]}", 0.5).read_config("last.ckpt")
+            Traceback (most recent call last):
+            cracklab.errors.RunError: checkpoint last.ckpt is damaged: the group 'data' of the configuration is a list, and keys and values was expected: give one that `cracklab fit` wrote
+        """
+        if not self.config:
+            return {}
+        try:
+            config = plain_yaml.load(self.config)
+        except yaml.YAMLError as error:
+            said = " ".join(str(error).split())[:200]
+            raise RunError(
+                f"checkpoint {path} is damaged: its configuration cannot be read ({said}): give one that `cracklab fit` wrote"
+            ) from error
+        if not isinstance(config, dict):
+            raise damaged(path, "the configuration", config, "keys and values")
+        for group in ("model", "data"):
+            if not isinstance(config.get(group), dict):
+                raise damaged(path, f"the group {group!r} of the configuration", config.get(group), "keys and values")
+        return config
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cracklab.errors import RunError
+from cracklab.bounds import check, describe
+from cracklab.errors import ConfigError, RunError
 
 NET = "net."
 """Prefix of the net's tensors in `state_dict`; a loss may have tensors of its own."""
@@ -48,6 +49,24 @@ def check_resumable(content: Mapping[str, Any], path: str | Path, command: str) 
     for name in ("optimizer_states", "lr_schedulers") if command == "fit" else ():
         if not all(isinstance(state, Mapping) for state in content[name]):
             raise damaged(path, f"a state in {name!r}", content[name], "names and values")
+
+
+def check_value(value: Any, hint: Any, path: str | Path, name: str) -> None:
+    """Check a value of the configuration in a checkpoint against a type with bounds.
+
+    Raises:
+        RunError: if the value is of another type or out of bounds.
+
+    Example:
+        >>> check_value(-4, bool | int, "last.ckpt", "seed_everything")
+        >>> check_value([1], bool | int, "last.ckpt", "seed_everything")
+        Traceback (most recent call last):
+        cracklab.errors.RunError: checkpoint last.ckpt is damaged: seed_everything is a list, and true or false or a whole number was expected: give one that `cracklab fit` wrote
+    """
+    try:
+        check(name, value, hint)
+    except ConfigError:
+        raise damaged(path, name, value, describe(hint)) from None
 
 
 def check_form(given: Any, expected: Any, path: str | Path, name: str = "loops") -> None:

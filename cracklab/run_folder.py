@@ -6,7 +6,7 @@ resources.csv        time, throughput and memory: one row per epoch
 checkpoints/         best.ckpt, last.ckpt
 panels/              pictures of a few validation and test images, and curves over all of them; panels/examples/ holds photo,
                      truth, probability and errors of test images side by side, the same images for all runs on that test set
-environment.json     versions, seeds, device, git revision, determinism tier
+environment.json     versions, seeds, device, git revision, determinism tier, settings that followed from the data
 fold.json            of a run on one fold: its number and the images on each side
 val_metrics.json     from validate: name -> finite number or null
 val_per_image.csv    from validate: one row per image, first column id

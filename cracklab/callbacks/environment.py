@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,18 @@ PACKAGES = (
 )  # fmt: skip
 
 
-def write_environment(path: Path, trainer: pl.Trainer, seed: int, loss: dict[str, float]) -> None:
-    """Write versions, seeds, device, git revision, determinism tier, and the parameters that the loss derived from the data."""
+def write_environment(
+    path: Path, trainer: pl.Trainer, seed: int, loss: dict[str, float], planned: Sequence[str] = ()
+) -> None:
+    """Write versions, seeds, device, git revision and determinism tier, and what followed from the data.
+
+    Args:
+        path: the file.
+        trainer: of the run.
+        seed: of the run.
+        loss: the parameters that the loss derived from the data.
+        planned: keys of the settings in config.yaml that followed from the data, since they were not given.
+    """
     write_json(
         path,
         {
@@ -35,6 +46,7 @@ def write_environment(path: Path, trainer: pl.Trainer, seed: int, loss: dict[str
             "seed": seed,
             "seeds_of_a_step": "NumPy SeedSequence of (seed, epoch, batch, rank)",
             "loss": loss,
+            "planned": list(planned),
             "determinism": determinism(trainer),
             "device": device(trainer),
         },

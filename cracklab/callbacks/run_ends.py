@@ -78,7 +78,8 @@ class RunStart(SaveConfigCallback):
         """Write environment.json and print the size of the net, now that net and loss are set up."""
         if trainer.is_global_zero:
             path = Path(trainer.default_root_dir) / run_folder.ENVIRONMENT
-            write_environment(path, trainer, self.config["seed_everything"], pl_module.loss_settings)
+            planned = trainer.datamodule.chosen  # type: ignore[attr-defined]  # set by Lightning's data connector
+            write_environment(path, trainer, self.config["seed_everything"], pl_module.loss_settings, planned)
             if self.config["trainer"]["enable_model_summary"] is not False:
                 print(_net_size(pl_module.net), flush=True)
 

@@ -1,7 +1,8 @@
 """`cracklab check`, the data doctor: list the faults of a data set, its figures, and settings that fit it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from cracklab.check.summary import plan_of, summarise
 from cracklab.config_parser import ConfigParser
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.images import crack_pixels
+from cracklab.data.planned import Length
 from cracklab.files import output_folder, write_image, write_json, write_text
 from cracklab.warning_filters import filter_warnings
 
@@ -47,22 +49,34 @@ def run(command: str, args: Sequence[str]) -> int:
         "-c", "--config", action=ActionConfigFile, help="a configuration; later ones override earlier ones"
     )
     parser.add_class_arguments(CrackDataModule, "data")
+    parser.add_class_arguments(Length, "trainer")
     parser.add_argument("--out", type=str | None, default=None, help="folder for check.txt, check.json and sheet.png")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument(f"--{plugins.KEY}", type=str, help=plugins.HELP)
     parser.arguments = args
-    parsed = parser.parse_args(config_files.replace(others, config_files.data_section))
+    parsed = parser.parse_args(config_files.replace(others, _sections))
     out = None if parsed.out is None else output_folder(parsed.out)
-    data: CrackDataModule = parser.instantiate_classes(parsed).data
+    built = parser.instantiate_classes(parsed)
+    data: CrackDataModule = built.data
     report = examine_data(data)
-    result = as_json(report, data)
+    result = as_json(report, data, built.trainer)
     print(json.dumps(result, indent=2) if parsed.json else as_text(result))
     if out is not None:
         _write(out, report, result, data)
     return int(bool(result["faults"]))
 
 
-def as_json(report: CheckReport, data: CrackDataModule) -> dict[str, Any]:
+def _sections(value: str) -> list[str]:
+    """Return what a plan follows from in the configuration that a value of `--config` names, as a value of `--config`."""
+    content = config_files.read(config_files.find(value))
+    trainer, names = content.get("trainer"), {field.name for field in fields(Length)}
+    kept = {key: content[key] for key in ("data",) if key in content}
+    if isinstance(trainer, Mapping):
+        kept["trainer"] = {key: setting for key, setting in trainer.items() if key in names}
+    return [json.dumps(kept)]
+
+
+def as_json(report: CheckReport, data: CrackDataModule, trainer: Length) -> dict[str, Any]:
     """Return a report in plain types."""
 
     def problems(severity: str) -> list[dict[str, Any]]:
@@ -70,7 +84,7 @@ def as_json(report: CheckReport, data: CrackDataModule) -> dict[str, Any]:
         return [{"kind": p.kind, "files": list(p.files), "fact": p.fact, "text": str(p)} for p in chosen]
 
     summary = summarise(report)
-    planned = plan_of(report, data, summary["width_px"]["p95"]) if report.splits.train and report.sound else None
+    planned = plan_of(report, data, trainer) if report.splits.train and report.sound else None
     result = {"faults": problems("fault"), "notes": problems("note"), "summary": summary}
     return result | {"plan": [] if planned is None else planned.lines()}
 

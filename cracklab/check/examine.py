@@ -22,8 +22,6 @@ from cracklab.metrics.surface import image_hausdorff95
 
 NOISE_IMAGES = 200
 """Label noise is measured on about this many images, evenly spaced."""
-WIDTH_STEP = 0.5
-"""Bin width of the histogram of crack widths, px."""
 
 
 @dataclass
@@ -51,8 +49,8 @@ class ExaminedPair:
     """Number of pixels that are not ignored, at the size that the net sees."""
     components: tuple[int, int] = (0, 0)
     """Number of connected regions of crack before and after the configured resize, both after the configured crop."""
-    widths: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, np.int64))
-    """Number of centre-line pixels by crack width, in bins of `WIDTH_STEP`, at the size that the net sees."""
+    widths: tuple[NDArray[np.float32], NDArray[np.int64]] = (np.zeros(0, np.float32), np.zeros(0, np.int64))
+    """Crack widths, px, at the size that the net sees, and the number of centre-line pixels of each."""
     depths: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, np.int64))
     """Number of crack pixels by depth at the size that the net sees: the number of erosions of Boundary IoU that remove them."""
     label_noise: NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))
@@ -180,7 +178,7 @@ def _measure(pair: ExaminedPair, mask: Array, data: CrackDataModule, with_label_
     pair.components = _components(crack_pixels(data.transform.cropped(mask))), _components(crack)
     if not crack.any() or crack.all():
         return
-    pair.widths = np.bincount(np.rint(widths(crack) / WIDTH_STEP).astype(np.int64))
+    pair.widths = np.unique(widths(crack), return_counts=True)
     pair.depths = np.bincount(_depths(crack))
     if with_label_noise and min(crack.shape) > 1:
         shifted = [(crack[1:], crack[:-1]), (crack[:, 1:], crack[:, :-1])]

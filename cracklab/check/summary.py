@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cracklab.check.examine import WIDTH_STEP, CheckReport, ExaminedPair
+from cracklab.check.examine import CheckReport, ExaminedPair
 from cracklab.data import plan
 from cracklab.data.datamodule import CrackDataModule
-from cracklab.data.plan import Plan
+from cracklab.data.planned import Length, planned
 from cracklab.data.statistics import Statistics
 from cracklab.losses.entropy import margin_for
 from cracklab.losses.topology import iterations_for
@@ -43,7 +43,7 @@ def summarise(report: CheckReport) -> dict[str, Any]:
 def _after_transform(sound: Sequence[ExaminedPair]) -> dict[str, Any]:
     """Return the figures of the masks at the size that the net sees, and recommended settings."""
     before, after = (sum(pair.components[i] for pair in sound) for i in (0, 1))
-    width = _percentiles(_total([pair.widths for pair in sound]))
+    width = _width_percentiles(sound)
     depths = _total([pair.depths for pair in sound])
     intersection, union, _ = np.sum([pair.label_noise for pair in sound], axis=0)
     distances = [pair.label_noise[2] for pair in sound if pair.label_noise[1]]
@@ -58,20 +58,20 @@ def _after_transform(sound: Sequence[ExaminedPair]) -> dict[str, Any]:
     }
 
 
-def plan_of(report: CheckReport, data: CrackDataModule, width_px: float) -> Plan:
-    """Return what a fit on this data does by default, from all sound pairs.
+def plan_of(report: CheckReport, data: CrackDataModule, trainer: Length) -> plan.Plan:
+    """Return the plan of a fit on all sound pairs.
 
     Args:
         report: of the data.
         data: its settings.
-        width_px: of wide cracks as the net sees them, px.
+        trainer: the settings of the trainer that decide the length; gets the number of epochs.
     """
-    sizes = [data.transform.prepared_size(*pair.size) for pair in report.sound]
-    train, val, test = (len(positions) for positions in report.splits.by_side().values())
-    crop, batch = data.choose(sizes, width_px, train)
-    repeat = plan.repeats(train, batch)
-    epochs = plan.epochs(per_epoch := train * repeat // batch)
-    return Plan(train, val, test, plan.median_size(sizes), crop, batch, repeat, epochs, epochs * per_epoch, epochs)
+    records = [pair.record for pair in report.sound]
+    positions, images = data.split_plan.planned_images(records, report.splits)
+    measured = [report.sound[i] for i in plan.sample(positions)]
+    sizes = [data.transform.padded_size(*data.transform.prepared_size(*pair.size)) for pair in measured]
+    chosen = data.choose(sizes, _width_percentiles(measured)["p95"], images)
+    return planned(data, records, report.splits, sizes, chosen, trainer)
 
 
 def _recommended(
@@ -109,9 +109,14 @@ def _total(histograms: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
     return total
 
 
-def _percentiles(counts: NDArray[np.int64]) -> dict[str, float]:
-    """Return percentiles of the width, px, from a histogram in bins of `WIDTH_STEP`."""
-    if not counts.sum():
-        return {"p5": 0.0, "p50": 0.0, "p95": 0.0}
-    reached = np.cumsum(counts) / counts.sum()
-    return {f"p{p}": float(np.searchsorted(reached, p / 100)) * WIDTH_STEP for p in (5, 50, 95)}
+def _width_percentiles(pairs: Sequence[ExaminedPair]) -> dict[str, float]:
+    """Return percentiles of the crack width, px, interpolated as `np.percentile` does; 0 without cracks."""
+    values, counts = (np.concatenate([pair.widths[part] for pair in pairs]) for part in (0, 1))
+    order = np.argsort(values, kind="stable")
+    values, reached = values[order].astype(float), np.cumsum(counts[order])
+    found = {}
+    for p in (5, 50, 95):
+        rank = p / 100 * (reached[-1] - 1) if len(reached) else 0
+        low, high = np.searchsorted(reached, [np.floor(rank), np.ceil(rank)], side="right")
+        found[f"p{p}"] = float(values[low] + (values[high] - values[low]) * (rank % 1)) if len(reached) else 0.0
+    return found

@@ -45,9 +45,6 @@ T = TypeVar("T")
 LAYOUTS.fill()
 POLICIES.fill()
 
-MEASURED = 300
-"""Largest number of training masks, evenly spread, that the statistics are computed from."""
-
 if TYPE_CHECKING:
     LayoutOrName = Layout | str
     PolicyOrName = Policy | str
@@ -103,8 +100,8 @@ class CrackDataModule(DataLoaders):
         cache: whether prepared images are kept in memory, on disk, or not at all.
         cache_gb: the most memory that the cache may take, 1e9 bytes; a larger one goes to disk.
         pin_memory: whether batches are copied to pinned memory; None: if there is a GPU.
-        mean: mean of each channel, subtracted, 0 to 1.
-        std: standard deviation of each channel, divided by, 0 to 1.
+        mean: mean of each channel, subtracted, 0 to 1; None: that of the checkpoint or packaged weights, else ImageNet's.
+        std: standard deviation of each channel, divided by, 0 to 1; None: as for `mean`.
 
     Raises:
         ConfigError: for an unknown name, or values that cannot work.
@@ -153,8 +150,8 @@ class CrackDataModule(DataLoaders):
         cache: Literal["memory", "disk", "none"] = "memory",
         cache_gb: NonNegativeFloat = 4.0,
         pin_memory: bool | None = None,
-        mean: Levels = MEAN,
-        std: Deviations = STD,
+        mean: Levels | None = None,
+        std: Deviations | None = None,
     ) -> None:
         super().__init__()
         layout, augment = _by_name(layout, LAYOUTS), _by_name(augment, POLICIES)
@@ -177,13 +174,15 @@ class CrackDataModule(DataLoaders):
         self.cache, self.cache_gb = cache, cache_gb
         self.pin_memory = torch.cuda.is_available() if pin_memory is None else pin_memory
         self.transform = EvalTransform(
-            crop, resize, channels, mean, std, coverage, resize_side, interpolation, pad, padding
+            crop, resize, channels, mean or MEAN, std or STD, coverage, resize_side, interpolation, pad, padding
         )
         self.num_classes, self.class_names = layout.num_classes, layout.class_names
         self.records: list[Record] = []
         """The index of all pairs, with ids and groups; empty before `setup`."""
         self.splits = Splits((), (), ())
         """The side of each image; empty before `setup`."""
+        self.chosen: tuple[str, ...] = ()
+        """Keys of the settings that a plan chose."""
 
     # -- index and splits -------------------------------------------------------------------------------------------
 
@@ -204,25 +203,24 @@ class CrackDataModule(DataLoaders):
             counts = ", ".join(f"{len(positions)} {side}" for side, positions in self.splits.by_side().items())
             rank_zero_info(f"data: {counts} images")
             if self.splits.train and self._choice != plan.Choice(self.train_crop, self.batch_size):
-                self.train_crop, self.batch_size = self.choose(
-                    self.sizes, self.statistics.width_px_p95, len(self.splits.train)
-                )
+                positions, images = self._planned_images
+                width = self.statistics if positions == self.splits.train else self._measured(positions)
+                self.train_crop, self.batch_size = self.choose(self.sizes, width.width_px_p95, images)
             self._given_batch_size = self.batch_size
 
     def choose(self, sizes: Sequence[tuple[int, int]], width_px: float, images: int) -> tuple[int | None, int]:
         """Return crops and batches as given, or chosen where they are `auto`; see `cracklab.data.plan.Choice`."""
-        may_crop = self.num_classes == 1 and self.transform.resize is None
+        may_crop = self.num_classes == 1 and self.transform.resize is None and self.transform.pad is None
         return self._choice.resolve(sizes, width_px, images, may_crop)
 
     @cached_property
     def sizes(self) -> list[tuple[int, int]]:
-        """Height and width of the training images as they are prepared, px; of some 300 of them."""
-        return [self.prepared.pairs[i][1].shape[:2] for i in self._sample()]
+        """Height and width of the images that the plan follows from as they are prepared, px; of some 300 of them."""
+        return [self.prepared.pairs[i][1].shape[:2] for i in plan.sample(self._planned_images[0])]
 
-    def planned(self) -> plan.Plan:
-        """Return what a training on this data does, after `setup`."""
-        train, val, test = (len(positions) for positions in self.splits.by_side().values())
-        return plan.Plan(train, val, test, plan.median_size(self.sizes), self.train_crop, self.batch_size, self.repeat)
+    @property
+    def _planned_images(self) -> tuple[Sequence[int], int]:
+        return self.split_plan.planned_images(self.records, self.splits)
 
     def index(self) -> tuple[list[Record], list[Problem]]:
         """Return all pairs with their ids, without the excluded ones, and the problems of pairing the files; read no image.
@@ -251,10 +249,10 @@ class CrackDataModule(DataLoaders):
     @cached_property
     def statistics(self) -> Statistics:
         """Crack share and crack widths of the training images, before augmentation."""
-        return mask_statistics(self.prepared.pairs[i][1] for i in self._sample())
+        return self._measured(self.splits.train)
 
-    def _sample(self) -> Sequence[int]:
-        return self.splits.train[:: max(1, len(self.splits.train) // MEASURED)]
+    def _measured(self, positions: Sequence[int]) -> Statistics:
+        return mask_statistics(self.prepared.pairs[i][1] for i in plan.sample(positions))
 
     @cached_property
     def provenance(self) -> Provenance:

@@ -216,15 +216,11 @@ class SplitPlan:
     def _subset(self, records: Sequence[Record], splits: Splits, wanted: int) -> Splits:
         """Limit training and validation to a number of images, photo by photo."""
         available = len(splits.train) + len(splits.val)
-        least = 1 + bool(splits.val)
-        if not least <= wanted <= available:
+        if not 1 + bool(splits.val) <= wanted <= available:
             raise ConfigError(
-                f"data.train_images is {wanted}: set it to {least} to {available}, the number of training and validation images"
+                f"data.train_images is {wanted}: set it to {1 + bool(splits.val)} to {available}, the number of training and validation images"
             )
-        share = len(splits.val) / available
-        if splits.val and self.val_fraction == "auto":
-            share = min(max(share, validation_share(wanted)), len(splits.val) / wanted)
-        val = max(least - 1, round(wanted * share))
+        val = self._val_of_subset(wanted, len(splits.val), available)
 
         def first(positions: Sequence[int], number: int) -> tuple[int, ...]:
             names = sorted({records[i].group for i in positions})
@@ -233,6 +229,28 @@ class SplitPlan:
             return tuple(sorted(sorted(positions, key=lambda i: rank[records[i].group])[:number]))
 
         return Splits(first(splits.train, wanted - val), first(splits.val, val), splits.test)
+
+    def _val_of_subset(self, wanted: int, val: float, available: float) -> int:
+        """Return the number of validation images among `wanted` of the `available` images, `val` of which are for validation."""
+        share = val / available
+        if val and self.val_fraction == "auto":
+            share = min(max(share, validation_share(wanted)), val / wanted)
+        return max(int(val > 0), round(wanted * share))
+
+    def planned_images(self, records: Sequence[Record], splits: Splits) -> tuple[Sequence[int], int]:
+        """Return the positions of the images that a plan follows from, and the number of training images that it is for.
+
+        They are the training images. For a fold of a random division they are all images in folds, and the number is the mean
+        over folds, so that all folds and all repetitions of the division share their plan; folds by source differ too much.
+        """
+        if self.fold is None or self.fold_by == "source":
+            return splits.train, len(splits.train)
+        pool = self._pool(records)
+        rest = len(pool) * (1 - 1 / self.folds)
+        val = min(self._val_share(len(pool)) * len(pool), rest / 2)
+        if self.train_images is not None:
+            return pool, self.train_images - self._val_of_subset(self.train_images, val, rest)
+        return pool, max(1, round(rest - val))
 
     @staticmethod
     def _parts(

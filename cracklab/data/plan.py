@@ -24,8 +24,20 @@ STEPS, EPOCHS = 1500, 40
 """A training takes at least this number of steps, and sees each image at least this number of times."""
 STEPS_PER_EPOCH = 30
 """An epoch is at least as long: each ends with a validation and a checkpoint. So a training has at most 50 epochs of few images."""
+SAMPLED = 300
+"""Number of images, evenly spread, beyond which sizes and crack widths are measured on a part of them."""
 FEW_STEPS, FEW_VALIDATION, FEW_TEST = 500, 10, 20
 """Numbers of steps, of validation images and of test images below which a plan warns."""
+
+
+def sample(positions: Sequence[int]) -> Sequence[int]:
+    """Return the positions of the images that are measured.
+
+    Example:
+        >>> sample(range(5)), len(sample(range(1000)))
+        (range(0, 5), 334)
+    """
+    return positions[:: max(1, len(positions) // SAMPLED)]
 
 
 def validation_share(images: int) -> float:
@@ -65,14 +77,18 @@ def batch_size(height: int, width: int) -> int:
     return int(2 ** math.floor(math.log2(fitting)))
 
 
-def repeats(images: int, batch: int) -> int:
+def repeats(samples: int, batch: int) -> int:
     """Return how often each image is drawn in an epoch.
+
+    Args:
+        samples: number of training samples if each image is drawn once; an image of a source with a weight counts as often.
+        batch: number of images in a batch.
 
     Example:
         >>> repeats(8, 8), repeats(32, 8), repeats(300, 8)
         (30, 8, 1)
     """
-    return max(1, math.ceil(STEPS_PER_EPOCH * batch / images))
+    return max(1, math.ceil(STEPS_PER_EPOCH * batch / samples))
 
 
 def epochs(steps_per_epoch: int) -> int:

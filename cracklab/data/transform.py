@@ -70,9 +70,7 @@ class EvalTransform:
         mask = resize_mask(mask, height, width, num_classes, self.coverage)
         if self.pad is None:
             return image, mask
-        down, across = (
-            max(0, (wanted or 0) - side) for wanted, side in zip(_height_and_width(self.pad), mask.shape, strict=True)
-        )
+        down, across = (after - side for after, side in zip(self.padded_size(height, width), mask.shape, strict=True))
         outside = 0 if self.padding == "background" else IGNORE
         return (
             np.pad(image, ((0, down), (0, across), (0, 0))),
@@ -95,6 +93,16 @@ class EvalTransform:
         """
         crop = self.crop or max(height, width)
         return self._resized(min(height, crop), min(width, crop))
+
+    def padded_size(self, height: int, width: int) -> tuple[int, int]:
+        """Return the (height, width), px, of a photo after padding, from those before it.
+
+        Example:
+            >>> EvalTransform(pad=(90, 90)).padded_size(75, 100)
+            (90, 100)
+        """
+        down, across = _height_and_width(self.pad)
+        return max(height, down or 0), max(width, across or 0)
 
     def planes(self, image: Array) -> Array:
         """Convert an image (H, W, 3) uint8 RGB to (C_in, H, W), grey for one channel."""

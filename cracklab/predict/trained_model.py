@@ -8,12 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from cracklab import plain_yaml
 from cracklab.checkpoint import Payload, load_net, read_checkpoint
 from cracklab.data.images import Array
 from cracklab.data.layouts import class_names_of
@@ -246,12 +244,12 @@ def restore(checkpoint: str | Path, trust: Collection[str] = ()) -> TrainedModel
         raise RunError(
             f"checkpoint {checkpoint} holds no configuration of cracklab: train with `cracklab fit`, which keeps it"
         )
+    config = payload.read_config(checkpoint)
     try:
-        config = _read_config(payload.config)
         net = rebuild(config["model"].get("net"), Path(checkpoint).stat().st_size + MORE_VALUES, trust)
         transform = _transform(config["data"])
         names = payload.class_names or class_names_of(config["data"].get("layout"))
-    except (CracklabError, yaml.YAMLError) as error:
+    except CracklabError as error:
         raise RunError(f"checkpoint {checkpoint} cannot be rebuilt here: {' '.join(str(error).split())}") from error
     name = type(net).__name__
     load_net(
@@ -273,18 +271,6 @@ def restore(checkpoint: str | Path, trust: Collection[str] = ()) -> TrainedModel
         epoch if isinstance(epoch, int) else None,
         memory_format,
     )
-
-
-def _read_config(text: str) -> dict[str, Any]:
-    """Read a configuration with its groups `model` and `data`.
-
-    Raises:
-        RunError: if it lacks them.
-    """
-    config = plain_yaml.load(text)
-    if not isinstance(config, dict) or not all(isinstance(config.get(key), dict) for key in ("model", "data")):
-        raise RunError("its configuration lacks the groups model and data")
-    return config
 
 
 def _transform(data: Mapping[str, Any]) -> EvalTransform:

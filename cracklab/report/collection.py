@@ -194,6 +194,7 @@ def _label_by_configs(runs: list[TestedRun]) -> list[str]:
         path = run.folder / run_folder.CONFIG
         content = config_files.read(path) if path.is_file() else {}
         configs.append(naming.flat(content))
+    naming.hide_planned(configs, [run.planned for run in runs])
     axes = naming.differing(configs)
     for run, config in zip(runs, configs, strict=True):
         run.labels = {axis: naming.text(config.get(axis)) for axis in axes}

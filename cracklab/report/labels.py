@@ -54,6 +54,28 @@ def differing(configs: Sequence[Flat]) -> list[str]:
     return found
 
 
+def hide_planned(configs: Sequence[Flat], planned: Sequence[Sequence[str]]) -> None:
+    """Replace settings that followed from the data by `auto` where they differ: nobody compares runs by them.
+
+    A value that some runs were given, and that others came to by themselves, remains if all have the same.
+
+    Args:
+        configs: of every run.
+        planned: of every run, the keys of these settings.
+
+    Example:
+        >>> configs = [{"data.batch_size": 8}, {"data.batch_size": 4}, {"data.batch_size": 2}]
+        >>> hide_planned(configs, [["data.batch_size"], ["data.batch_size"], []])
+        >>> configs
+        [{'data.batch_size': 'auto'}, {'data.batch_size': 'auto'}, {'data.batch_size': 2}]
+    """
+    for key in {key for keys in planned for key in keys}:
+        if len({text(config.get(key)) for config in configs}) > 1:
+            for config, keys in zip(configs, planned, strict=True):
+                if key in keys:
+                    config[key] = "auto"
+
+
 def short(keys: Sequence[str]) -> dict[str, str]:
     """Map each key to its last part, or to itself if two keys have the same last part."""
     last = [key.rpartition(".")[2] for key in keys]
@@ -77,7 +99,7 @@ def is_number(label: str) -> bool:
 
 
 def methods(labels: Sequence[Mapping[str, str]], axes: Sequence[str], default: str) -> list[str]:
-    """Return the name of the method of every run: its labels, those that are numbers or booleans with their axis.
+    """Return the name of the method of every run: its labels, those that are numbers, booleans or `auto` with their axis.
 
     If two different sets of labels had the same name, all labels are written with their axes.
 
@@ -104,7 +126,7 @@ def methods(labels: Sequence[Mapping[str, str]], axes: Sequence[str], default: s
 def _short_name(labels: Mapping[str, str]) -> str:
     parts = []
     for axis, label in labels.items():
-        bare = not is_number(label) and label not in ("True", "False", "-")
+        bare = not is_number(label) and label not in ("True", "False", "-", "auto")
         if bare or label != "-" or len(labels) == 1:
             parts.append(label if bare else f"{axis}={label}")
     return ", ".join(parts)

@@ -51,6 +51,8 @@ class TestedRun:
     metrics: dict[str, float | None]
     """test_metrics.json; also `PROTOCOL/NAME` of protocols.json if the report's metric is one of them."""
     environment: dict[str, Any]
+    planned: tuple[str, ...] = ()
+    """Keys of the settings that followed from the data."""
     num_folds: int = 0
     """Number of folds that the images are divided into, finished or not; 0 if unknown."""
     method: str = ""
@@ -99,6 +101,7 @@ def read_files(run: TestedRun, metric: Metric, intern: Intern) -> None:
         if (path := run.folder / run_folder.ENVIRONMENT).is_file():
             run.environment = json.loads(path.read_text(encoding="utf-8"))
             run.replicate.setdefault("seed_everything", str(run.environment.get("seed", "-")))
+            run.planned = tuple(map(str, run.environment.get("planned", ())))
         if (path := run.folder / run_folder.METRICS).is_file():
             wanted = {"epoch", "seconds", metric.curve}
             table = _read_table(path, "epoch", usecols=lambda name: name in wanted)

@@ -24,8 +24,6 @@ FOLD_INPUTS = tuple(
     f"data.{name}" for name in ("layout", "root", "group", "split_seed", "pool", "exclude", "folds_file")
 )
 """Keys of data, and beginnings of keys, that folds depend on; folds are made of the masks on disk, before any resizing."""
-CHOSEN = ("data.batch_size", "data.train_crop", "data.repeat", "trainer.max_epochs")
-"""Settings that follow from the data where they are not given; folds of slightly different sizes would choose different ones."""
 NUMBERS_PER_WEIGHT = 3
 """Numbers that a checkpoint holds per weight: Adam adds two."""
 
@@ -63,8 +61,6 @@ class Planner:
         """All files that images and masks are read from."""
         self._folds_files: dict[str, str] = {}
         """Everything that folds depend on -> name of their file."""
-        self._chosen: dict[str, Overrides] = {}
-        """Cell -> the settings that follow from its data, the same in all its folds and with all seeds."""
         self._plans: list[Plan] = []
         """The plans that were printed."""
         self.axes = axes_of(inputs.grid)
@@ -122,12 +118,8 @@ class Planner:
             axes["fold"] = {0: axes["fold"][0]}
         for labels, overrides in cells_of(axes):
             self._build(overrides)
-            before = self._settings()
             with config_errors():
                 self._cli.try_run()
-            self._chosen[_cell(labels)] = {
-                key: value for key, value in self._settings().items() if value != before[key]
-            }
             self.data_files.update(*map(self._data.layout.files, self._data.records))
             self._print_plan(labels)
             self.gigabytes = max(self.gigabytes, self._run_gigabytes())
@@ -139,15 +131,13 @@ class Planner:
                     write_folds, records=data.records, fold_of=data.fold_of, folds=data.split_plan.folds
                 )
 
-    def _settings(self) -> Overrides:
-        return {key: self._cli.config["fit"].get(key) for key in CHOSEN}
-
     def _print_plan(self, labels: Mapping[str, Label]) -> None:
         """Print what the runs of a cell do, unless those of another cell do the same."""
         plan = self._cli.plan
         if plan is not None and plan not in self._plans:
             self._plans.append(plan)
-            cell = ", ".join(f"{axis}={label}" for axis, label in labels.items() if axis != "fold")
+            shared = self._data.split_plan.fold_by != "source"  # else each fold has a plan of its own
+            cell = ", ".join(f"{axis}={label}" for axis, label in labels.items() if axis != "fold" or not shared)
             print("\n".join(plan.lines(f"plan of {cell}" if cell else "plan")), flush=True)
 
     def _run_gigabytes(self) -> float:
@@ -164,16 +154,11 @@ class Planner:
         return f"folds_{','.join(names)}.json" if names else "folds.json"
 
     def _completed(self, run: PlannedRun) -> PlannedRun:
-        """Return a run with the settings that its cell shares, and its file of folds."""
-        shared = dict(self._chosen[_cell(run.labels)])
-        if "fold" in run.labels:
-            shared["data.folds_file"] = self._folds_files[_fold_inputs(run.overrides)]
-        return replace(run, overrides={**run.overrides, **shared})
-
-
-def _cell(labels: Mapping[str, Label]) -> str:
-    """Return the labels of a cell as text."""
-    return json.dumps([(axis, label) for axis, label in labels.items() if axis not in ("fold", "seed_everything")])
+        """Return a run with its file of folds."""
+        if "fold" not in run.labels:
+            return run
+        file = self._folds_files[_fold_inputs(run.overrides)]
+        return replace(run, overrides={**run.overrides, "data.folds_file": file})
 
 
 def _fold_inputs(overrides: Overrides) -> str:

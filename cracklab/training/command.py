@@ -36,7 +36,7 @@ from cracklab.models import pretrained
 from cracklab.module import CrackModule
 from cracklab.run_lock import RunLock
 from cracklab.training.limits import check_interval, check_limits, check_trainer
-from cracklab.training.links import fit_data_to_checkpoint, fit_data_to_weights, fit_net_to_data
+from cracklab.training.links import fit_net_to_data, fit_normalisation
 from cracklab.training.planning import plan_run, with_time
 from cracklab.training.resume import check_states, resume_errors, seed_of
 from cracklab.training.trainer import as_list, callbacks_of_run, in_run_folder, is_first_process, stops_in_one_line
@@ -150,9 +150,7 @@ class CrackCLI(LightningCLI):
         check_trainer(config.trainer)
         config.data.seed = int(config.seed_everything)
         fit_net_to_data(config)
-        fit_data_to_weights(config)
-        if self._given is not None and config.ckpt_path is None:
-            fit_data_to_checkpoint(config, *self._given)
+        fit_normalisation(config, self._given)
 
     def instantiate_classes(self) -> None:
         """Build net, loss and data; `run` builds the trainer."""

@@ -3,14 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 from lightning_utilities.core.rank_zero import rank_zero_info
 
-from cracklab import plain_yaml
 from cracklab.checkpoint import Payload
+from cracklab.checkpoint_checks import check_value
 from cracklab.config_parser import as_config_error
 from cracklab.data.layouts import Layout
-from cracklab.data.transform import MEAN, STD
+from cracklab.data.transform import MEAN, STD, Deviations, Levels
 from cracklab.models import packaged
 
 
@@ -30,19 +31,42 @@ def fit_net_to_data(config: Namespace) -> None:
             arguments[argument] = value
 
 
-def fit_data_to_weights(config: Namespace) -> None:
-    """Set mean and standard deviation from packaged weights, unless the configuration has values of its own."""
-    weights = (config.model.net.get("init_args") or {}).get("encoder_weights")
-    if weights == packaged.PACKAGED and (tuple(config.data.mean), tuple(config.data.std)) == (MEAN, STD):
-        rank_zero_info("data.mean and data.std are set to those of the packaged weights")
-        config.data.mean, config.data.std = packaged.MEAN, packaged.STD
+def fit_normalisation(config: Namespace, given: tuple[str, Mapping[str, Any]] | None) -> None:
+    """Set mean and standard deviation of the data where they are not given.
+
+    They become those of the checkpoint that the command resumes, tests or starts from, else those of packaged weights, else
+    ImageNet's.
+
+    Args:
+        config: of the run.
+        given: file and content of the checkpoint.
+
+    Raises:
+        RunError: if the checkpoint is damaged.
+    """
+    encoder = (config.model.net.get("init_args") or {}).get("encoder_weights")
+    imagenet: dict[str, tuple[float, ...]] = {"data.mean": MEAN, "data.std": STD}
+    source, values = "ImageNet", imagenet
+    if given is not None and (stored := _stored_normalisation(*given)):
+        source, values = given[0], stored
+    elif encoder == packaged.PACKAGED:
+        source, values = "the packaged weights", {"data.mean": packaged.MEAN, "data.std": packaged.STD}
+    missing = [key for key in values if config[key] is None]
+    for key in missing:
+        config[key] = values[key]
+    if missing and values != imagenet:
+        rank_zero_info(f"{' and '.join(missing)} are set to those of {source}")
+    other = [key for key in values if source != "ImageNet" and not np.allclose(config[key], values[key], atol=1e-6)]
+    if other:
+        rank_zero_info(f"{' and '.join(other)} are kept as given, and those of {source} are others")
 
 
-def fit_data_to_checkpoint(config: Namespace, path: str, content: Mapping[str, Any]) -> None:
-    """Set mean and standard deviation from the checkpoint that `model.weights` names, unless the configuration has values of its own."""
-    given = plain_yaml.load(Payload.from_checkpoint(content, path).config or "{}") or {}
-    mean, std = (given.get("data", {}).get(key) for key in ("mean", "std"))
-    now = (tuple(config.data.mean), tuple(config.data.std))
-    if mean and std and now == (MEAN, STD) and (tuple(mean), tuple(std)) != now:
-        rank_zero_info(f"data.mean and data.std are set to those of {path}")
-        config.data.mean, config.data.std = tuple(mean), tuple(std)
+def _stored_normalisation(path: str, content: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:
+    """Return mean and standard deviation in the configuration of a checkpoint; empty if it does not keep both."""
+    data = Payload.from_checkpoint(content, path).read_config(path).get("data", {})
+    values = {key: data.get(key) for key in ("mean", "std")}
+    if None in values.values():
+        return {}
+    for key, hint in (("mean", Levels), ("std", Deviations)):
+        check_value(values[key], hint, path, f"data.{key} of its configuration")
+    return {f"data.{key}": tuple(value) for key, value in values.items()}

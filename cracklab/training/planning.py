@@ -2,7 +2,6 @@
 
 import copy
 import dataclasses
-import math
 import time
 from typing import Any
 
@@ -11,41 +10,44 @@ from jsonargparse import Namespace
 
 from cracklab.data import plan
 from cracklab.data.datamodule import CrackDataModule
+from cracklab.data.planned import planned
 from cracklab.module import CrackModule
 from cracklab.training.trial import batch_of, logits_of, unchanged
+
+FOLLOWING = ("data.batch_size", "data.train_crop", "data.repeat", "data.val_fraction", "trainer.max_epochs")
+"""Settings that follow from the data where they are not given."""
 
 
 def plan_run(config: Namespace, trainer: Namespace, data: CrackDataModule) -> plan.Plan:
     """Choose the number of epochs and how often they repeat each image, unless the length is given, and return the plan.
 
-    The length is given if `max_epochs` or `max_steps` is; `max_time` may end a training sooner, whose schedule needs an end.
-
     Args:
         config: of the run; gets what was chosen.
         trainer: the arguments of the trainer; get it too.
-        data: after `setup`; gets it too.
+        data: after `setup`; gets it too, and the keys of what was chosen.
     """
+    before = {key: config[key] for key in FOLLOWING}
+    found = planned(data, data.records, data.splits, data.sizes, (data.train_crop, data.batch_size), trainer)
+    data.repeat = config.data.repeat = found.repeat
     config.data.batch_size, config.data.train_crop = data.batch_size, data.train_crop
     config.data.val_fraction = data.split_plan.val_share(data.records) or config.data.val_fraction
-    if trainer.max_epochs is None and trainer.max_steps == -1 and not trainer.fast_dev_run:
-        if data.repeat == 1:
-            data.repeat = config.data.repeat = plan.repeats(len(data.splits.train), data.batch_size)
-        config.trainer.max_epochs = trainer.max_epochs = plan.epochs(_steps_per_epoch(trainer, data))
-    return dataclasses.replace(data.planned(), **_length(trainer, _steps_per_epoch(trainer, data)))
+    config.trainer.max_epochs = trainer.max_epochs
+    data.chosen = tuple(key for key in FOLLOWING if config[key] != before[key])
+    return found
 
 
-def with_time(planned: plan.Plan, module: CrackModule, data: CrackDataModule, accelerator: Any) -> plan.Plan:
+def with_time(without: plan.Plan, module: CrackModule, data: CrackDataModule, accelerator: Any) -> plan.Plan:
     """Return a plan with the time that its steps take, if a processor trains; it is that of the second of two steps.
 
     Args:
-        planned: the plan.
+        without: the plan.
         module: net and loss, which stay as they are.
         data: after `setup`.
         accelerator: as the configuration gives it.
     """
     on_cpu = accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available())
-    if planned.steps is None or not on_cpu:
-        return planned
+    if without.steps is None or not on_cpu:
+        return without
     loss, train = copy.deepcopy(module.loss), data.splits.train
     if loss.learns_from_statistics:
         loss.configure(data.statistics)
@@ -58,27 +60,4 @@ def with_time(planned: plan.Plan, module: CrackModule, data: CrackDataModule, ac
             loss(logits_of(module, data, batch), batch["mask"], batch["maps"], batch["valid"]).backward()
             seconds = time.perf_counter() - start
     module.zero_grad()
-    return dataclasses.replace(planned, seconds=seconds * planned.steps)
-
-
-def _steps_per_epoch(trainer: Namespace, data: CrackDataModule) -> int:
-    """Return the number of steps of the optimizer in an epoch of one process."""
-    batches, limit = len(data.train_dataloader()), trainer.limit_train_batches
-    if limit is not None:
-        batches = int(batches * limit) if isinstance(limit, float) else min(batches, limit)
-    return max(1, math.ceil(batches / int(trainer.accumulate_grad_batches)))
-
-
-def _length(trainer: Namespace, per_epoch: int) -> dict[str, Any]:
-    """Return epochs, steps and validations as far as the arguments of the trainer tell them."""
-    if trainer.fast_dev_run or trainer.max_time is not None:
-        return {}
-    limits = [trainer.max_epochs * per_epoch] if trainer.max_epochs not in (None, -1) else []
-    steps = min([*limits, trainer.max_steps] if trainer.max_steps != -1 else limits)
-    epochs = math.ceil(steps / per_epoch)
-    known = isinstance(trainer.check_val_every_n_epoch, int) and trainer.val_check_interval is None
-    return {
-        "steps": steps,
-        "epochs": epochs,
-        "validations": epochs // trainer.check_val_every_n_epoch if known else None,
-    }
+    return dataclasses.replace(without, seconds=seconds * without.steps)

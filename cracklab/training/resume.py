@@ -7,8 +7,9 @@ from typing import Any
 import lightning.pytorch as pl
 
 from cracklab import plain_yaml
+from cracklab.bounds import Seed
 from cracklab.checkpoint import Payload
-from cracklab.checkpoint_checks import check_form, check_schedule
+from cracklab.checkpoint_checks import check_form, check_schedule, check_value
 from cracklab.errors import RunError
 from cracklab.module import CrackModule
 
@@ -19,34 +20,38 @@ SAMPLES = (
 """Keys of `data` that decide which samples a training sees, and in which order."""
 
 
-def check_samples(then: str, now: str) -> None:
+def check_samples(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Refuse to resume a run with other samples than those that it began with: which were seen could not be told.
 
     Args:
-        then: configuration in the checkpoint, YAML; empty for a training in Python.
-        now: configuration of the run, YAML.
+        before: the group `data` of the configuration in the checkpoint; empty for a training in Python.
+        now: that of the run.
 
     Raises:
         RunError: names the first key that differs.
 
     Example:
-        >>> check_samples("data: {batch_size: 2}", "data: {batch_size: 4}")
+        >>> check_samples({"batch_size": 2}, {"batch_size": 4})
         Traceback (most recent call last):
         cracklab.errors.RunError: data.batch_size is 4, but the run began with 2: leave it as in RUN/config.yaml, or start a new run with --model.weights CHECKPOINT
     """
-    before, after = ((plain_yaml.load(text or "{}") or {}).get("data", {}) for text in (then, now))
     for key in SAMPLES:
-        if key in before and key in after and before[key] != after[key]:
+        if key in before and key in now and before[key] != now[key]:
             raise RunError(
-                f"data.{key} is {after[key]}, but the run began with {before[key]}: leave it as in RUN/config.yaml, or start a "
+                f"data.{key} is {now[key]}, but the run began with {before[key]}: leave it as in RUN/config.yaml, or start a "
                 "new run with --model.weights CHECKPOINT"
             )
 
 
 def seed_of(content: Mapping[str, Any], path: str) -> Any:
-    """Return the seed of the run of a checkpoint; true, for one at random, if the checkpoint does not keep it."""
-    config = plain_yaml.load(Payload.from_checkpoint(content, path).config or "{}") or {}
-    return config.get("seed_everything", True)
+    """Return the seed of the run of a checkpoint; true, for one at random, if the checkpoint does not keep it.
+
+    Raises:
+        RunError: if the checkpoint is damaged.
+    """
+    seed = Payload.from_checkpoint(content, path).read_config(path).get("seed_everything", True)
+    check_value(seed, bool | Seed, path, "seed_everything of its configuration")
+    return seed
 
 
 def check_states(command: str, content: Mapping[str, Any], path: str, trainer: pl.Trainer, module: CrackModule) -> None:
@@ -66,7 +71,8 @@ def check_states(command: str, content: Mapping[str, Any], path: str, trainer: p
     name = f"{command}_loop"
     check_form(content["loops"].get(name), loops[command].state_dict(), path, f"loops.{name}")
     if command == "fit":
-        check_samples(Payload.from_checkpoint(content, path).config, module.config)
+        stored = Payload.from_checkpoint(content, path).read_config(path)
+        check_samples(stored.get("data", {}), plain_yaml.load(module.config)["data"])
         schedule = module.schedule(module.build_optimizer(), 1000)  # any number of steps: only the form counts
         for number, state in enumerate(content["lr_schedulers"]):
             check_schedule(state, schedule.state_dict(), path, f"lr_schedulers.{number}")

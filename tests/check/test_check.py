@@ -352,6 +352,9 @@ def test_recommendations_agree_with_the_metric_and_with_the_statistics_of_fit(tm
     assert summary["label_noise_1px"]["iou"] is None
     expected = mask_statistics(masks)
     assert summary["crack_share"] == pytest.approx(expected.crack_share)
+    assert [summary["width_px"][name] for name in ("p5", "p50", "p95")] == pytest.approx(
+        [expected.width_px_p5, expected.width_px_p50, expected.width_px_p95], rel=1e-6
+    )
     assert 0.03 < expected.crack_share < 0.05  # the margin is between its bounds
     recommended = summary["recommended"]
     assert recommended["margin"] == pytest.approx(margin_for(expected))

@@ -36,7 +36,7 @@ TEXTS = {
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 def test_a_configuration_that_is_no_configuration_is_refused(craft, text):
     checkpoint = craft(lambda content: content["cracklab"].update(config=text))
-    with pytest.raises(RunError, match="cannot be rebuilt here"):
+    with pytest.raises(RunError, match=r"is damaged: |cannot be rebuilt here"):
         restore(checkpoint)
 
 
@@ -51,6 +51,14 @@ def in_config(**values):
         config = yaml.safe_load(content["cracklab"]["config"])
         config["data"].update(values)
         content["cracklab"]["config"] = yaml.safe_dump(config)
+
+    return change
+
+
+def in_groups(**values):
+    def change(content):
+        config = yaml.safe_load(content["cracklab"]["config"])
+        content["cracklab"]["config"] = yaml.safe_dump(config | values)
 
     return change
 
@@ -127,9 +135,36 @@ SEEN_BY_RESTORE = {
 }
 
 
+DAMAGED = {
+    "a list": entry(config="- a"),
+    "a word": entry(config="hello"),
+    "broken": entry(config="a: ["),
+    "data a number": entry(config="{model: {}, data: 3}"),
+    "data empty": entry(config="{model: {}, data: }"),
+    "mean a number": in_config(mean=5),
+    "mean of two": in_config(mean=[0.1, 0.2]),
+    "std zero": in_config(std=[0.0, 0.0, 0.0]),
+    "seed a list": in_groups(seed_everything=[1]),
+    "seed a word": in_groups(seed_everything="abc"),
+    "seed negative": in_groups(seed_everything=-4),
+}
+"""Changes of the configuration that a training refuses before it builds anything."""
+
+
 @pytest.mark.parametrize("change", [*ODD.values(), *SEEN_BY_RESTORE.values()], ids=[*ODD, *SEEN_BY_RESTORE])
 def test_odd_metadata_is_one_message(craft, tmp_path, capsys, change):
     assert_refused(calls(craft(change), tmp_path / "out")["predict"], tmp_path / "out", capsys, "checkpoint")
+
+
+@pytest.mark.parametrize("name", [*DAMAGED])
+def test_a_damaged_configuration_is_one_message_of_a_training_too(craft, tmp_path, capsys, name):
+    """Some are damaged where predict does not look."""
+    checkpoint, out = craft(DAMAGED[name]), tmp_path / "out"
+    both = calls(checkpoint, out)
+    if "seed" in name:
+        del both["weights"]
+    for call in (both[command] for command in ("fit", "weights") if command in both):
+        assert_refused([*call, "--seed_everything=true", "--data.mean=null"], out, capsys, "crafted.ckpt is damaged: ")
 
 
 @pytest.mark.parametrize("name", ["entry a list", "shapes differ", "bare weights"])

@@ -243,6 +243,28 @@ def test_run_folders_are_named_by_the_differences_of_their_configurations(tmp_pa
     assert "e (not tested)" in (tmp_path / "out/report.md").read_text()
 
 
+@pytest.mark.parametrize(
+    ("given", "methods"), [([], {"dice", "bce"}), (["dice"], {"batch_size=8, dice", "batch_size=auto, bce"})]
+)
+def test_settings_that_followed_from_the_data_make_no_methods(tmp_path, given, methods):
+    """Those that were given do."""
+    for loss in ("dice", "bce"):
+        for fold in range(5):
+            folder = write_run(
+                tmp_path / loss / f"fold_{fold}", loss, {"dice": 0.6, "bce": 0.5}[loss], fold=fold, epochs=2
+            )
+            text = (folder / "config.yaml").read_text()
+            batch = 8 if loss in given else 2 + fold
+            (folder / "config.yaml").write_text(text.replace("folds: 5", f"folds: 5\n  batch_size: {batch}"))
+            environment = json.loads((folder / "environment.json").read_text())
+            planned = [] if loss in given else ["data.batch_size"]
+            (folder / "environment.json").write_text(json.dumps(environment | {"planned": planned}))
+    assert main(["report", str(tmp_path / "dice"), str(tmp_path / "bce"), "--out", str(tmp_path / "out")]) == 0
+    ranking = pd.read_csv(tmp_path / "out/tables/ranking.csv").set_index("method")
+    assert set(ranking.index) == methods
+    assert set(ranking["n"]) == {5}
+
+
 def test_runs_with_equal_configurations_are_named_by_their_folders(tmp_path):
     for name in ("x", "y"):
         write_run(tmp_path / "both" / name, "dice", 0.6, epochs=2)

@@ -21,7 +21,10 @@ from cracklab.study.aggregate import aggregate
 from cracklab.study.command import plan_study
 from cracklab.study.folder import Study
 from cracklab.study.inputs import read_inputs
+from cracklab.study.plan import as_arguments
 from cracklab.synthetic.draw import draw
+from cracklab.training.command import CrackCLI
+from cracklab.training.planning import plan_run
 
 TINY = [*SMALLEST, "--panels.images=0"]
 TABLES = ("runs.csv", "summary.json", "summary.csv", "summary.md", "out_of_fold.csv")
@@ -179,7 +182,6 @@ def test_each_source_is_held_out_once(capsys, tmp_path, monkeypatch):
         "data.folds": 3,
         "data.fold_by": "source",
         "data.folds_file": "folds.json",
-        "data.train_crop": None,  # which follows from the data
     }
 
 
@@ -199,21 +201,64 @@ def test_an_axis_that_changes_the_photos_gets_its_own_folds(tmp_path):
 def write_photos(root, stem: str, first: int = 0) -> None:
     """Write six photos with masks."""
     for i in range(6):
-        image, mask = draw(first + i, size=(32, 32))
-        for kind, picture in (("images", image), ("masks", (mask > 0).astype(np.uint8) * 255)):
-            (root / kind).mkdir(parents=True, exist_ok=True)
-            cv2.imwrite(str(root / kind / f"{stem}{i}.png"), picture)
+        write_photo(root, f"{stem}{i}", first + i)
 
 
-def test_settings_that_follow_from_the_data_are_the_same_in_all_folds():
-    """Folds of seven photos have 5, 5 and 4 images; each by itself would choose another batch."""
-    size = ["--data.layout.train=5", "--data.layout.val=1", "--data.layout.test=1", "--data.pool=true"]
-    call = [*TINY, *size, "--data.batch_size=auto", "--trainer.max_epochs=null", "--data.repeat=4"]
-    runs = plan_study("kfold", read_inputs("kfold", call, 3)).plan.runs
-    chosen = [{key: run.overrides[key] for key in ("data.batch_size", "trainer.max_epochs")} for run in runs]
-    assert chosen[0]["trainer.max_epochs"] > 40
-    assert chosen == [chosen[0]] * 3
-    assert "data.repeat" not in runs[0].overrides  # it was given
+def write_photo(root, name: str, number: int, size: tuple[int, int] = (32, 32)) -> None:
+    """Write a photo with its mask."""
+    image, mask = draw(number, size=size)
+    for kind, picture in (("images", image), ("masks", (mask > 0).astype(np.uint8) * 255)):
+        (root / kind).mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(root / kind / f"{name}.png"), picture)
+
+
+KEYS = ("data.batch_size", "data.train_crop", "data.repeat", "trainer.max_epochs")
+
+
+def planned_settings(call, runs):
+    """The settings that follow from the data in each run, which fit chooses by itself."""
+    found = []
+    cli = CrackCLI("fit", call)
+    for run in runs:
+        assert not run.overrides.keys() & set(KEYS)
+        own = {key: value for key, value in run.overrides.items() if key != "data.folds_file"}
+        cli.build([*call, *as_arguments(own)])
+        cli.datamodule.setup("fit")
+        plan_run(cli.config["fit"], cli.config_init["fit"].trainer, cli.datamodule)
+        found.append(tuple(cli.config["fit"][key] for key in KEYS))
+    return found
+
+
+AUTO = [
+    *(argument for argument in TINY if not argument.startswith(("--data.layout", "--trainer.max_epochs"))),
+    "--data.batch_size=auto",
+    "--trainer.max_epochs=null",
+]
+
+
+def test_settings_that_follow_from_the_data_are_the_same_in_all_folds_of_all_repeats(tmp_path):
+    """The fold that holds out the only large photo would choose a larger batch, and the fold of four photos more repetitions."""
+    write_photos(tmp_path, "wall-")
+    write_photo(tmp_path, "wide", 9, (448, 448))
+    call = [*AUTO, "--data.layout=folders", f"--data.root={tmp_path}", "--data.group=(.+)", "--data.train_crop=null"]
+    runs = plan_study("kfold", read_inputs("kfold", call, 2, repeats=2)).plan.runs
+    assert len(runs) == 4
+    # of 7 photos half, less a fifth for validation: 2 in training, for 30 batches of 2
+    assert planned_settings(call, runs) == [(2, None, 30, 50)] * 4
+
+
+def test_folds_by_source_follow_from_their_own_data(tmp_path):
+    """With fold 0, the net is trained on the large photos alone, with fold 1 on the small ones."""
+    write_photos(tmp_path / "small", "s")
+    for number in range(3):
+        write_photo(tmp_path / "south", f"t{number}", 20 + number, (384, 352))
+    sources = [{"name": name, "root": name, "layout": "folders"} for name in ("small", "south")]
+    layout = json.dumps({"class_path": "sources", "init_args": {"sources": sources}})
+    call = [*AUTO, f"--data.layout={layout}", f"--data.root={tmp_path}"]
+    runs = plan_study("kfold", read_inputs("kfold", call, "sources")).plan.runs
+    (batch, crop, *_), small = planned_settings(call, runs)
+    assert (batch, crop) == (2, 256)
+    assert small == (4, None, 30, 50)
 
 
 def test_a_dry_run_prints_the_plan_and_writes_nothing(capsys, tmp_path):

@@ -103,7 +103,7 @@ class CrackModule(pl.LightningModule):
 
     def setup(self, stage: str) -> None:
         """Link the loss and the data, and set the memory format of the net."""
-        self._searched = False
+        self._searched, self.result = False, None
         self.net.to(memory_format=self.memory_format)
         data = getattr(self.trainer, "datamodule", None)
         self.evaluator.class_names = self.native_evaluator.class_names = getattr(data, "class_names", None)
@@ -157,11 +157,15 @@ class CrackModule(pl.LightningModule):
         Lightning does not call `on_train_epoch_start` in a run that is resumed within an epoch.
         """
         check_length(self.lr_schedulers(), self.trainer.estimated_stepping_batches)
-        self.on_train_epoch_start()
+        self._start_epoch()
 
     def on_train_epoch_start(self) -> None:
-        """Tell the loss the epoch, and keep what is frozen in evaluation mode."""
+        """Forget the validation of the epoch before, and start the epoch."""
         self.result = None
+        self._start_epoch()
+
+    def _start_epoch(self) -> None:
+        """Tell the loss the epoch, and keep what is frozen in evaluation mode."""
         self.loss.set_epoch(self.current_epoch)
         self.freezing.start_epoch(self.current_epoch)
 

@@ -40,7 +40,8 @@ class Checkpoints(Checkpoint):
         monitor: metric that decides which checkpoint is the best.
         mode: whether a higher (`max`) or a lower (`min`) value is better.
         every_n_epochs: number of epochs between writes of last.ckpt; the last epoch always writes it.
-        every_n_steps: number of batches between further writes of last.ckpt within an epoch; None: none.
+        every_n_steps: number of batches between further writes of last.ckpt within an epoch, each at the end of its step, or
+            of the validation that follows; None: none.
     """
 
     def __init__(
@@ -57,7 +58,8 @@ class Checkpoints(Checkpoint):
         self.best_step: int | None = None
         self.best_model_path = ""
         """Path of best.ckpt after training; `trainer.test(ckpt_path="best")` reads it."""
-        self._improved = False
+        self._due = self._improved = False
+        """Whether last.ckpt is to be written, and best.ckpt."""
 
     def path(self, trainer: pl.Trainer, name: str) -> Path:
         """Return the path of a checkpoint in the run folder."""
@@ -66,26 +68,27 @@ class Checkpoints(Checkpoint):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Write last.ckpt within an epoch, but not between the batches of one step, whose gradients a checkpoint does not keep."""
-        if self.every_n_steps is None:
+        """Write last.ckpt within an epoch, unless a validation follows, which a run resumed from here would skip."""
+        if self.every_n_steps is None or _ends_epoch(trainer):
             return
-        every = math.lcm(self.every_n_steps, trainer.accumulate_grad_batches)
-        if (batch_idx + 1) % every == 0 and batch_idx + 1 < trainer.num_training_batches:
-            trainer.save_checkpoint(self.path(trainer, run_folder.LAST))
+        loop, after = trainer.fit_loop, (batch_idx + 1) % self.every_n_steps
+        # not between the batches of a step, whose gradients a checkpoint does not keep
+        self._due = after < trainer.accumulate_grad_batches and not loop._should_accumulate()
+        if not loop.epoch_loop._should_check_val_fx(loop._data_fetcher):  # type: ignore[arg-type]  # there is one in an epoch
+            self._write(trainer)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        """Record whether this validation is the best so far; within an epoch, write best.ckpt at once."""
+        """Record whether this validation is the best so far; within an epoch, write the checkpoints at once."""
         if trainer.sanity_checking or trainer.state.fn != "fit":
             return
         value = self._monitored(pl_module)
-        if value is None:
-            return
-        if self.best is None or (value > self.best if self.mode == "max" else value < self.best):
+        if value is not None and (
+            self.best is None or (value > self.best if self.mode == "max" else value < self.best)
+        ):
             self.best, self.best_epoch, self.best_step = value, trainer.current_epoch, trainer.global_step
             self._improved = True
-        if self._improved and not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
-            trainer.save_checkpoint(self.path(trainer, run_folder.BEST))
-            self._improved = False
+        if not _ends_epoch(trainer):
+            self._write(trainer)
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
@@ -99,17 +102,22 @@ class Checkpoints(Checkpoint):
             _link(given, best)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write last.ckpt, and link best.ckpt to it if this epoch is the best."""
+        """Write the checkpoints of the epoch."""
         epoch = trainer.fit_loop.epoch_progress.current.ready
         last = epoch == trainer.max_epochs or trainer.global_step == trainer.max_steps or trainer.should_stop
+        self._due = last or epoch % self.every_n_epochs == 0
+        self._write(trainer)
+
+    def _write(self, trainer: pl.Trainer) -> None:
+        """Write last.ckpt if it is due, and best.ckpt after the best validation so far, as a link to last.ckpt if both are."""
         newest, best = self.path(trainer, run_folder.LAST), self.path(trainer, run_folder.BEST)
-        if last or epoch % self.every_n_epochs == 0:
+        if self._due:
             trainer.save_checkpoint(newest)
             if self._improved and trainer.is_global_zero and newest.is_file():
                 _link(newest, best)
         elif self._improved:
             trainer.save_checkpoint(best)
-        self._improved = False
+        self._due = self._improved = False
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Tell `trainer.test()` where the best checkpoint is, also if a finished run was resumed."""
@@ -141,6 +149,12 @@ class Checkpoints(Checkpoint):
         if state_dict["monitor"] == self.monitor:
             self.best, self.best_epoch = state_dict["best"], state_dict["best_epoch"]
             self.best_step = state_dict.get("best_step")
+
+
+def _ends_epoch(trainer: pl.Trainer) -> bool:
+    """Return whether the epoch ends with this batch; its checkpoints are then written after its tables."""
+    loop = trainer.fit_loop
+    return loop.epoch_loop._is_training_done or (trainer.should_stop and loop._can_stop_early)
 
 
 def _link(existing: Path, name: Path) -> None:

@@ -3,8 +3,15 @@
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loops.loop import _Loop
+
+from cracklab.metrics.result import EvaluationResult
+
+ENTRY = "cracklab_resume"
+"""Entry of a checkpoint for a resumed run: `validation`, the last one of the epoch, and `within_step`, whether the step has
+further batches."""
 
 
 class ExactResume(pl.Callback):
@@ -12,10 +19,11 @@ class ExactResume(pl.Callback):
 
     Lightning restores its counters but restarts the data at batch 0, and with prefetching workers at epoch 0. This
     callback therefore sets the position before the loader is made: the next epoch if the last batch was done, else the
-    batch after those that were taken. A run that early stopping has ended stays ended.
+    batch after those that were taken. Within an epoch, it restores the result of the epoch's last validation too, which
+    tables and early stopping read at the end of the epoch. A run that early stopping has ended stays ended.
     """
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Begin the next epoch after one that was done, and stop if early stopping had ended the run at this checkpoint.
 
         With `max_steps`, Lightning would end the finished epoch once more, with no batches, and skip the samples of the next.
@@ -26,15 +34,25 @@ class ExactResume(pl.Callback):
             _Loop.restarting.fset(loop, False)  # type: ignore[attr-defined]  # the setter of FitLoop ignores it
             loop.reset_restart_stage()
             loop.epoch_loop.reset_restart_stage()
-        for callback in trainer.callbacks:  # type: ignore[attr-defined]  # set by Lightning's callback connector
-            if isinstance(callback, EarlyStopping) and (
-                callback.stopped_epoch or callback.wait_count >= max(1, callback.patience)
-            ):
+        result: EvaluationResult | None = getattr(pl_module, "result", None)
+        if loop.restarting and result is not None:
+            restored = {name: torch.tensor(value, dtype=torch.float64) for name, value in result.scores.items()}
+            trainer.callback_metrics.update(restored)
+        for stopping in trainer.early_stopping_callbacks:
+            check_new_values(stopping, pl_module)
+            if stopping.stopped_epoch or stopping.wait_count >= max(1, stopping.patience):
                 trainer.should_stop = trainer.should_stop or bool(trainer.ckpt_path)
 
-    def on_load_checkpoint(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
+    def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        """Keep the scores of the epoch's last validation."""
+        result: EvaluationResult | None = getattr(pl_module, "result", None)
+        entry: dict[str, Any] = {"within_step": trainer.fit_loop._should_accumulate()}
+        if result is not None:
+            scores = {name: float(value) for name, value in result.scores.items()}
+            entry["validation"] = {"scores": scores, "threshold": result.threshold, "complete": result.complete}
+        checkpoint[ENTRY] = entry
+
+    def on_load_checkpoint(self, trainer: pl.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         """Read the position from the state of Lightning's loops."""
         resume = getattr(getattr(trainer, "datamodule", None), "resume", None)
         if trainer.state.fn != "fit" or resume is None:
@@ -48,3 +66,29 @@ class ExactResume(pl.Callback):
             resume(epoch=epochs_begun, batches=0)
         else:
             resume(epoch=epochs_begun - 1, batches=batches["current"]["ready"])
+            if kept := checkpoint.get(ENTRY, {}).get("validation"):
+                scores = {str(name): float(value) for name, value in kept["scores"].items()}
+                threshold, complete = float(kept["threshold"]), bool(kept["complete"])
+                pl_module.result = EvaluationResult("val", epochs_begun - 1, [], scores, threshold, complete)
+
+
+def check_new_values(stopping: EarlyStopping, pl_module: Any) -> None:
+    """Let early stopping count new values only.
+
+    Lightning keeps the metrics of earlier epochs, and loses them in a resumed run. A score of a validation is therefore not
+    checked in an epoch without one, and a mean over the training batches at the end of the epoch alone.
+
+    Args:
+        stopping: callback of the run.
+        pl_module: a CrackModule; its `result` is that of a validation of this epoch.
+    """
+    if stopping.monitor.startswith("train/"):
+        stopping._check_on_train_epoch_end = True
+    if not stopping.monitor.startswith("val/"):
+        return
+    skip = stopping._should_skip_check
+
+    def skip_without_score(trainer: pl.Trainer) -> bool:
+        return skip(trainer) or pl_module.result is None or stopping.monitor not in pl_module.result.scores
+
+    stopping._should_skip_check = skip_without_score  # type: ignore[method-assign]

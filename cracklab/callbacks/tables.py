@@ -35,9 +35,10 @@ class Tables(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Add the epoch's row."""
+        metrics = trainer.callback_metrics  # means over all processes, which all of them have to ask for
         if not trainer.is_global_zero:
             return
-        train = {name: float(v) for name, v in trainer.callback_metrics.items() if name.startswith("train/")}
+        train = {name: float(v) for name, v in metrics.items() if name.startswith("train/")}
         self._rows.append(
             {
                 "epoch": trainer.fit_loop.epoch_progress.current.ready - 1,
@@ -49,8 +50,7 @@ class Tables(pl.Callback):
             }
         )
         names = dict.fromkeys(name for row in self._rows for name in row)
-        metrics = sorted(name for name in names if "/" in name)
-        columns = [name for name in names if "/" not in name] + metrics
+        columns = [name for name in names if "/" not in name] + sorted(name for name in names if "/" in name)
         write_csv(
             Path(trainer.default_root_dir) / run_folder.METRICS,
             [{name: row.get(name) for name in columns} for row in self._rows],

@@ -6,8 +6,9 @@ from typing import Any
 
 import lightning.pytorch as pl
 
-from cracklab import plain_yaml
+from cracklab import plain_yaml, run_folder
 from cracklab.bounds import Seed
+from cracklab.callbacks.resume import ENTRY
 from cracklab.checkpoint import Payload
 from cracklab.checkpoint_checks import check_form, check_schedule, check_value
 from cracklab.errors import RunError
@@ -43,6 +44,29 @@ def check_samples(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
             )
 
 
+def check_step(content: Mapping[str, Any], path: str) -> None:
+    """Refuse to resume between the batches of one step, whose gradients a checkpoint does not keep.
+
+    Args:
+        content: what the checkpoint holds.
+        path: its file, for error messages.
+
+    Raises:
+        RunError: names the checkpoint to resume from.
+
+    Example:
+        >>> check_step({"cracklab_resume": {"within_step": True}}, "best.ckpt")
+        Traceback (most recent call last):
+        cracklab.errors.RunError: checkpoint best.ckpt was written between the batches of one step, without their gradients: resume with --ckpt_path RUN/checkpoints/last.ckpt, or start a new run with --model.weights best.ckpt
+    """
+    entry = content.get(ENTRY)
+    if isinstance(entry, Mapping) and entry.get("within_step"):
+        raise RunError(
+            f"checkpoint {path} was written between the batches of one step, without their gradients: resume with --ckpt_path "
+            f"RUN/{run_folder.LAST}, or start a new run with --model.weights {path}"
+        )
+
+
 def seed_of(content: Mapping[str, Any], path: str) -> Any:
     """Return the seed of the run of a checkpoint; true, for one at random, if the checkpoint does not keep it.
 
@@ -71,6 +95,7 @@ def check_states(command: str, content: Mapping[str, Any], path: str, trainer: p
     name = f"{command}_loop"
     check_form(content["loops"].get(name), loops[command].state_dict(), path, f"loops.{name}")
     if command == "fit":
+        check_step(content, path)
         stored = Payload.from_checkpoint(content, path).read_config(path)
         check_samples(stored.get("data", {}), plain_yaml.load(module.config)["data"])
         schedule = module.schedule(module.build_optimizer(), 1000)  # any number of steps: only the form counts

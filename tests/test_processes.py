@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from cracklab import run_folder
@@ -36,7 +37,7 @@ def cracklab(*arguments: str) -> None:
         "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}",
     }
     done = subprocess.run(
-        [sys.executable, "-m", "cracklab", *arguments], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "cracklab", *arguments], env=environment, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr[-3000:]
 
@@ -57,3 +58,15 @@ def test_two_processes_score_an_odd_number_of_images_like_one(tmp_path, monkeypa
     assert one["native/crack_share"] != pytest.approx(one["test/crack_share"], rel=1e-3)
     for table in (run_folder.PER_IMAGE, run_folder.PER_IMAGE_NATIVE):
         assert len((tmp_path / "by two" / table).read_text().splitlines()) == 1 + 7
+
+
+@pytest.mark.slow  # starts of processes
+@pytest.mark.parametrize("validated", [["--trainer.val_check_interval=2"], []], ids=["within epochs", "at their ends"])
+def test_two_processes_end_in_a_partial_epoch(tmp_path, validated):
+    """With 4 batches an epoch and 6 steps; neither process waits for means that the other does not reduce."""
+    out = tmp_path / "run"
+    arguments = [*SMALL, *TWO, *validated, "--data.batch_size=2", "--trainer.max_steps=6", "--trainer.max_epochs=5"]
+    cracklab("fit", "--config", str(ROOT / "configs" / "quickstart.yaml"), *arguments, "--out", str(out))
+    table = pd.read_csv(out / run_folder.METRICS)
+    assert table["step"].tolist() == [4, 6]
+    assert table["val/iou"].notna().tolist() == [True, bool(validated)]

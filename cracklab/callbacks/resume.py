@@ -46,7 +46,9 @@ class ExactResume(pl.Callback):
     def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         """Keep the scores of the epoch's last validation."""
         result: EvaluationResult | None = getattr(pl_module, "result", None)
-        entry: dict[str, Any] = {"within_step": trainer.fit_loop._should_accumulate()}
+        loop = trainer.fit_loop
+        stops = trainer.should_stop and loop._can_stop_early  # the gradients of this step are dropped anyway
+        entry: dict[str, Any] = {"within_step": loop._should_accumulate() and not stops}
         if result is not None:
             scores = {name: float(value) for name, value in result.scores.items()}
             entry["validation"] = {"scores": scores, "threshold": result.threshold, "complete": result.complete}

@@ -93,4 +93,4 @@ def check_new_values(stopping: EarlyStopping, pl_module: Any) -> None:
     def skip_without_score(trainer: pl.Trainer) -> bool:
         return skip(trainer) or pl_module.result is None or stopping.monitor not in pl_module.result.scores
 
-    stopping._should_skip_check = skip_without_score  # type: ignore[method-assign]
+    stopping._should_skip_check = skip_without_score  # type: ignore[method-assign]  # it has no hook

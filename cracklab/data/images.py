@@ -223,8 +223,11 @@ def _one_channel(values: Values, name: str, lossy: bool) -> Values:
 
 
 def _is_turned(alpha: Values) -> bool:
-    """Return whether an image is opaque but for the four corners that a rotation leaves empty, so that it shows no crack itself."""
+    """Return whether only what a rotation leaves empty is transparent, the four corners or bars at the sides, and no crack."""
     opaque = (alpha == alpha.max()).astype(np.uint8)
+    x, y, width, height = cv2.boundingRect(opaque)
+    if opaque[y : y + height, x : x + width].all():
+        return True
     edge = 3  # px: resampling leaves pixels that are not quite opaque
     sides = (opaque[:edge], opaque[-edge:], opaque[:, :edge], opaque[:, -edge:])
     hull = cv2.fillConvexPoly(np.zeros_like(opaque), cv2.convexHull(cv2.findNonZero(opaque)), 1)

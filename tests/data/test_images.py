@@ -180,7 +180,7 @@ def turned(alpha, degrees, expand):
     return np.asarray(stored.rotate(degrees, Image.Resampling.BILINEAR, expand=expand))
 
 
-@pytest.mark.parametrize("degrees", [-40, -3, 2, 15, 45, 60])
+@pytest.mark.parametrize("degrees", [-40, -3, 2, 15, 45, 60, 90, 180])
 @pytest.mark.parametrize("expand", [False, True])
 def test_a_rotated_mask_without_cracks_is_empty_unless_cracks_may_be_the_transparent_part(degrees, expand):
     opaque, line = np.full((80, 100), 255, np.uint8), crack((80, 100))

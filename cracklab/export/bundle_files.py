@@ -18,7 +18,11 @@ from cracklab.predict.trained_model import TrainedModel
 from cracklab.version import __version__
 from cracklab.weights import ships
 
-SOURCES = {"run.py": ("cracklab.export", "bundle.py"), "tiles.py": ("cracklab.predict", "tiles.py")}
+SOURCES = {
+    "run.py": ("cracklab.export", "bundle.py"),
+    "tiles.py": ("cracklab.predict", "tiles.py"),
+    "masks.py": ("cracklab.predict", "masks.py"),
+}
 """Source files in a bundle, and the package and file that each is a copy of."""
 FILES = ("model.onnx", "model.onnx.data", "config.yaml", "README.md", "SHA256SUMS", "NOTICE", *SOURCES)
 """All files of a bundle."""
@@ -58,6 +62,7 @@ def bundle_settings(model: TrainedModel) -> dict[str, Any]:
         "classes": model.num_classes,
         "class_names": list(model.class_names),
         "threshold": None if several else model.threshold,
+        "high_threshold": predictor.high_threshold,
         "scale": list(model.scale),
         "scales": list(predictor.scales),
         "interpolation": model.transform.interpolation,

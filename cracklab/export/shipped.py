@@ -5,6 +5,7 @@ optimizer, schedule and callbacks are left out. The graph for ONNX Runtime is wr
 """
 
 import argparse
+import io
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,9 @@ if __name__ == "__main__":
     parser.add_argument("name", type=Path, help="the file to write, .ckpt")
     parser.add_argument("--threshold", type=float, help="default: that of its validation")
     options = parser.parse_args()
+    content = io.BytesIO()  # a file would give its temporary name to the archive
+    torch.save(as_shipped(read_checkpoint(options.checkpoint), options.threshold), content)
     with atomic_write(options.name) as temporary:
-        torch.save(as_shipped(read_checkpoint(options.checkpoint), options.threshold), temporary)
+        temporary.write_bytes(content.getvalue())
     print(f"{options.name}: {options.name.stat().st_size / 1e6:.1f} MB")
     print(f"its graph differs from PyTorch by at most {write_graph(options.name):.1g} in probability")

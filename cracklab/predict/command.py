@@ -75,6 +75,12 @@ def parser(command: str = "predict") -> CommandParser:
         help="such as 1,0.5,0.25: sizes of the photo whose probabilities are fused (default: 1; of cracklab:cracks, those of its card)",
     )
     add(
+        "--high_threshold",
+        type=float,
+        metavar="PROBABILITY",
+        help="keep a connected piece of crack only if it reaches this somewhere (default: 0, all; of cracklab:cracks, that of its card)",
+    )
+    add(
         "--tile",
         type=int,
         help="largest side of the tiles, px at the net's scale (default: what the memory allows)",
@@ -118,6 +124,7 @@ def run(command: str, args: Sequence[str]) -> int:
         batch_size=options.batch_size,
         memory_gb=options.memory_gb,
         scales=options.scales,
+        high_threshold=options.high_threshold,
         trust=trusted(options),
     )
     settings = folder_settings.settings_of(options.out, predictor, options.tile, options.overlap)

@@ -19,7 +19,7 @@ from cracklab.data.resizing import Interpolation, planes_of
 from cracklab.errors import ConfigError, RunError
 from cracklab.files import sha256
 from cracklab.predict.reach import LARGEST_REACH
-from cracklab.predict.scales import SCALES, Scales, check_scales
+from cracklab.predict.scales import HIGH_THRESHOLD, SCALES, Scales, check_scales
 from cracklab.predict.tiles import Floats
 from cracklab.weights import graph_file
 
@@ -50,6 +50,7 @@ class Settings(BaseModel):
     interpolation: Interpolation
     scale: tuple[Scale, Scale]
     scales: Annotated[tuple[float, ...], AfterValidator(checked_scales)]
+    high_threshold: float = Field(default=HIGH_THRESHOLD, ge=0, lt=1)
     reach: Annotated[int, Field(ge=0, le=LARGEST_REACH)] | None
     bytes_per_px: float = Field(gt=0, allow_inf_nan=False)
     provenance: dict[str, Any]
@@ -69,7 +70,7 @@ class DeployedModel:
         >>> from cracklab.weights import checkpoint_file
         >>> model = DeployedModel(checkpoint_file("cracklab:cracks"))
         >>> model.scale, round(model.threshold, 3), model.score(np.full((1, 64, 96, 3), 200, np.uint8)).shape
-        ((1.0, 1.0), 0.578, (1, 1, 64, 96))
+        ((1.0, 1.0), 0.55, (1, 1, 64, 96))
     """
 
     def __init__(self, path: Path) -> None:
@@ -92,7 +93,8 @@ class DeployedModel:
         settings = self._read(graph, remedy)
         if settings.sha256 not in (None, sha256(path)):
             raise RunError(f"{graph} was made from another file than {path}: {remedy}")
-        self.threshold, self.scale, self.scales = settings.threshold or 0.5, settings.scale, settings.scales
+        self.threshold, self.high_threshold = settings.threshold or 0.5, settings.high_threshold
+        self.scale, self.scales = settings.scale, settings.scales
         self.class_names, self.interpolation, self._channels = (
             settings.class_names,
             settings.interpolation,

@@ -16,11 +16,12 @@ from cracklab.data.images import Array, read_image
 from cracklab.data.resizing import resize_image
 from cracklab.errors import ConfigError, DataError, RunError
 from cracklab.predict.deployed_model import DeployedModel, gpu_may_be_there
+from cracklab.predict.masks import connected, mask_of
 from cracklab.predict.model import Model
 from cracklab.predict.prediction import Prediction, check_scale
 from cracklab.predict.reach import check_tiling, choose_tiling
-from cracklab.predict.scales import choose_scales
-from cracklab.predict.tiles import Floats, Tiling, fused_rows, mask_of, tiled_probabilities
+from cracklab.predict.scales import choose_high_threshold, choose_scales
+from cracklab.predict.tiles import Floats, Tiling, fused_rows, tiled_probabilities
 from cracklab.weights import checkpoint_file, ships
 
 FLIPS: tuple[tuple[int, ...], ...] = ((), (-1,), (-2,), (-2, -1))
@@ -44,9 +45,12 @@ class Predictor:
         mm_per_px: scale of the photos; None: cracks are measured in px alone.
         scales: the photo is scored at each of these sizes, and the probabilities are fused by `fused_rows`: 1 is the scale of training,
             0.5 a photo of half the height and width. None: 1; for a model that ships, and nets that went on from it, those of its card.
+        high_threshold: a connected piece of crack is kept if one of its pixels has at least this probability (hysteresis; Canny 1986). None:
+            0, so that all are kept; for a model that ships, and nets that went on from it, that of its card.
 
     Attributes:
         threshold: probability above which a pixel is crack: the mean of the thresholds that validation chose.
+        high_threshold: probability that a piece of crack reaches somewhere; 0 for any.
         scale: (vertical, horizontal) scale at which the nets saw the training images, px in the net over px in the photo.
         scales: the scales relative to it at which a photo is scored.
         num_classes: number of classes; 1 for crack or not.
@@ -85,6 +89,7 @@ class Predictor:
         memory_gb: float | None = None,
         mm_per_px: float | None = None,
         scales: Sequence[float] | None = None,
+        high_threshold: float | None = None,
     ) -> None:
         check_tiling(tile, overlap, batch_size, memory_gb)
         check_scale(mm_per_px)
@@ -97,6 +102,9 @@ class Predictor:
         self.scale, self._interpolation = first.scale, first.interpolation
         self.num_classes, self.class_names = len(first.class_names), first.class_names
         self.threshold = fmean(model.threshold for model in self.models)
+        self.high_threshold = choose_high_threshold(
+            high_threshold, [model.high_threshold for model in self.models], self.num_classes
+        )
 
     @cached_property
     def reach(self) -> int | None:
@@ -154,9 +162,10 @@ class Predictor:
 
         passes = [tiled_probabilities(score, self.at_net_scale(image, one), size, self.tiling) for one in self.scales]
         for rows, scores in fused_rows(passes, size[0]):
-            mask[rows] = mask_of(scores, self.threshold)
+            mask[rows] = mask_of(scores, self.threshold, self.high_threshold)
             if kept is not None:
                 kept[rows] = np.rint(scores.max(0) * 65535) if keep_probability == "uint16" else scores.max(0)
+        mask = mask if self.num_classes > 1 else connected(mask)
         return Prediction(image, mask, kept, self.num_classes, path, scale)
 
     def count_pixels(self, height: int, width: int) -> int:
@@ -205,6 +214,7 @@ def load(
     memory_gb: float | None = None,
     mm_per_px: float | None = None,
     scales: Sequence[float] | None = None,
+    high_threshold: float | None = None,
     trust: Collection[str] = (),
 ) -> Predictor:
     """Load a predictor from checkpoints alone; neither the run folder nor its data is needed.
@@ -220,6 +230,7 @@ def load(
         memory_gb: memory for the tiles.
         mm_per_px: scale of the photos.
         scales: sizes of the photo whose probabilities are fused.
+        high_threshold: probability that a piece of crack has to reach somewhere.
         trust: class paths of nets of your own that a checkpoint may name; those of known libraries need none.
 
     Raises:
@@ -244,6 +255,7 @@ def load(
         memory_gb=memory_gb,
         mm_per_px=mm_per_px,
         scales=scales,
+        high_threshold=high_threshold,
     )
 
 

@@ -29,9 +29,14 @@ def settings_of(folder: Path, predictor: Predictor, tile: int | None, overlap: i
     checksums = [sha256(model.path) for model in predictor.models]
     if path.is_file():
         settings = _read(path)
-        before = {"scales": [1.0], **settings, "sha256": sorted(entry["sha256"] for entry in settings["checkpoints"])}
+        before = {
+            "scales": [1.0],
+            "high_threshold": 0.0,
+            **settings,
+            "sha256": sorted(entry["sha256"] for entry in settings["checkpoints"]),
+        }
         now = {"sha256": sorted(checksums), "flips": predictor.flips, "tile": tile, "overlap": overlap}
-        now["scales"] = list(predictor.scales)
+        now |= {"scales": list(predictor.scales), "high_threshold": predictor.high_threshold}
         for name, value in now.items():
             if value is not None and before[name] != value:
                 what = "other checkpoints" if name == "sha256" else f"{name} {before[name]} instead of {value}"
@@ -44,6 +49,7 @@ def settings_of(folder: Path, predictor: Predictor, tile: int | None, overlap: i
             for model, checksum in zip(predictor.models, checksums, strict=True)
         ],
         "threshold": predictor.threshold if predictor.num_classes == 1 else None,
+        "high_threshold": predictor.high_threshold,
         "classes": list(predictor.class_names),
         "scale": list(predictor.scale),
         "scales": list(predictor.scales),
@@ -86,6 +92,8 @@ def as_text(settings: dict[str, Any]) -> str:
     scales = [f"{settings['scale'][0] * one:.3g}" for one in settings.get("scales", [1.0])]
     sizes = " and ".join(filter(None, [", ".join(scales[:-1]), scales[-1]]))
     threshold = f"threshold {settings['threshold']:.3f}" if settings["threshold"] is not None else "most probable class"
+    if settings.get("high_threshold"):
+        threshold += f", {settings['high_threshold']:g} somewhere in each crack"
     reason = "not from its reach: edges may show"
     if reach is not None:
         reason = f"{'less than ' * (overlap < 2 * reach)}twice the net's reach of {reach} px"

@@ -275,22 +275,3 @@ def resize_rows(
         if end > done:
             yield slice(done, end), rows[:, here] * (1 - share[done:end]) + rows[:, below] * share[done:end]
         done, held = end, rows[:, -1:].copy()
-
-
-def mask_of(probabilities: Floats, threshold: float | None) -> Photo:
-    """Return the mask (H, W) uint8 of probabilities (C, H, W): 0 / 255 for one class, the most probable class for several.
-
-    Args:
-        probabilities: of one class, or of several that sum to 1.
-        threshold: a pixel above it is 255; ignored for several classes.
-
-    Example:
-        >>> mask_of(np.array([[[0.2, 0.5, 0.7]]], np.float32), threshold=0.5)
-        array([[  0,   0, 255]], dtype=uint8)
-        >>> mask_of(np.array([[[0.6, 0.1]], [[0.4, 0.9]]], np.float32), threshold=None)
-        array([[0, 1]], dtype=uint8)
-    """
-    if len(probabilities) > 1:
-        return np.asarray(probabilities.argmax(0), np.uint8)
-    assert threshold is not None
-    return np.asarray((probabilities[0] > threshold) * np.uint8(255))

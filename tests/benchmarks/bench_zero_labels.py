@@ -71,9 +71,10 @@ def scores(found: Iterable[tuple[str, Floats, Bools]], threshold: float) -> dict
 
 
 def predicted(predictor: Predictor, images: Iterable[tuple[str, NDArray[np.uint8], Bools]]) -> Iterator[tuple]:
-    """Yield the name, probability and truth of each image."""
+    """Yield the name, probability and truth of each image; the probability is 0 outside of the mask."""
     for name, photo, truth in images:
-        yield name, predictor.predict(photo).probability, truth
+        found = predictor.predict(photo)
+        yield name, np.where(found.mask > 0, found.probability, 0), truth
 
 
 def ridges(name: str, sigmas: tuple[int, ...], photo: NDArray[np.uint8]) -> Floats:

@@ -81,7 +81,7 @@ def exit_code(arguments):
 def test_the_bundle_is_complete_and_its_checksums_are_right(bundle):
     _, folder = bundle
     files = {path.name for path in folder.iterdir()}
-    assert files == {"model.onnx", "config.yaml", "README.md", "SHA256SUMS", "run.py", "tiles.py"}
+    assert files == {"model.onnx", "config.yaml", "README.md", "SHA256SUMS", "run.py", "tiles.py", "masks.py"}
     sums = dict(line.split("  ")[::-1] for line in (folder / "SHA256SUMS").read_text().splitlines())
     assert set(sums) == files - {"SHA256SUMS"}
     for name, sum in sums.items():
@@ -92,7 +92,8 @@ def test_the_scripts_of_a_bundle_are_the_files_of_the_package(bundle):
     _, folder = bundle
     package = ROOT / "cracklab"
     assert (folder / "run.py").read_bytes() == (package / "export" / "bundle.py").read_bytes()
-    assert (folder / "tiles.py").read_bytes() == (package / "predict" / "tiles.py").read_bytes()
+    for name in ("tiles.py", "masks.py"):
+        assert (folder / name).read_bytes() == (package / "predict" / name).read_bytes()
 
 
 def test_onnx_gives_the_probabilities_and_masks_of_pytorch_at_any_size(bundle):

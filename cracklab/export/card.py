@@ -59,7 +59,7 @@ def model_card(
     what = f"pixels of {settings['classes']} classes ({classes})" if several else "cracks"
     cut = "the most probable class" if several else f"crack above probability {settings['threshold']:g}"
     high = settings["high_threshold"]
-    pieces = f" `run.py` keeps connected pieces of crack that reach {high:g} somewhere." if high else ""
+    pieces = f" Keep connected pieces of crack that reach {high:g} somewhere." if high else ""
     arguments = escaped(", ".join(f"{key} {value}" for key, value in _arguments(net).items()))
     sections = {
         f"# {escaped(str(training.get('name', 'run')))}: {what} in photos": [

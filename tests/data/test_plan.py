@@ -87,6 +87,26 @@ def test_what_is_given_stays_and_too_few_steps_are_a_warning(tmp_path):
     assert "  only 7 steps: leave trainer.max_epochs and max_steps out for at least 1,500" in lines
 
 
+@pytest.mark.parametrize(
+    ("images", "given", "repeat", "chosen"),
+    [(10, 1, 6, True), (60, 1, 1, True), (60, 2, 2, False)],
+    ids=["six times", "once is enough", "given"],
+)
+def test_a_repetition_that_followed_from_the_data_is_named_so_that_reports_do_not_compare_by_it(
+    tmp_path, images, given, repeat, chosen
+):
+    more = [
+        f"--data.layout.train={images}",
+        f"--data.repeat={given}",
+        "--data.batch_size=2",
+        "--trainer.max_epochs=null",
+    ]
+    cli = CrackCLI("fit", [*SMALLEST, "--out", str(tmp_path), *more])
+    cli.try_run()
+    assert cli.config["fit"].data.repeat == repeat
+    assert ("data.repeat" in cli.datamodule.chosen) is chosen
+
+
 def test_a_limit_of_time_leaves_the_epochs_that_a_schedule_needs(tmp_path):
     config, lines = planned(tmp_path / "run", "--trainer.max_time=00:01:00:00")
     assert config.trainer.max_epochs == 50

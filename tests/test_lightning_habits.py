@@ -166,7 +166,7 @@ def test_a_run_without_validation_keeps_its_last_checkpoint(tmp_path, capsys):
             ["--trainer.limit_val_batches=0.1"],
             "trainer.limit_val_batches is 0.1, which leaves none of the 1 val batches",
         ),
-        (["--trainer.limit_train_batches=0"], "trainer.limit_train_batches is 0, which leaves no step"),
+        (["--trainer.limit_train_batches=0"], "trainer.limit_train_batches is 0: give a whole number of at least 1"),
         (["--trainer.max_steps=3"], "trainer.max_steps is 3, but an epoch has 10 steps"),
     ],
 )

@@ -97,7 +97,7 @@ def test_wrong_calls_by_hand_are_one_message_and_write_nothing(line, places, tmp
         (["--trainer.val_check_interval=1000"], "an epoch has "),
         (
             ["--trainer.limit_train_batches=0.001"],
-            "trainer.limit_train_batches is 0.001, which leaves no step of an epoch",
+            "trainer.limit_train_batches is 0.001, which leaves none of the 3 batches of an epoch",
         ),
         (["--trainer.devices=0"], "devices"),
         (["--trainer.precision=16-true"], "trainer.precision is '16-true': give '32-true'"),

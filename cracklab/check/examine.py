@@ -209,7 +209,7 @@ def _split(
         raise
     except CracklabError as error:
         return records, Splits((), (), ()), [Problem("split", (), str(error))]
-    problems = []
+    problems = splits.problems()
     for photo, sides in overlaps(records, splits).items():
         listed = "; ".join(f"{side}: {', '.join(files)}" for side, files in sides.items())
         fact = f"photo {photo!r} is on several sides of the split ({listed}): split by photo with data.split: official-clean or holdout"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cracklab.bounds import NonNegativeInt, OpenUnitInterval, PositiveInt, bounded
 from cracklab.data.folds_file import read_folds, write_folds
-from cracklab.data.plan import validation_share
+from cracklab.data.plan import plural, validation_share
 from cracklab.data.samples import Record, Splits
 from cracklab.errors import ConfigError, DataError
 
@@ -49,8 +49,8 @@ def allocate(
     names = sorted(set(groups))
     if len(names) < len(fractions):
         raise DataError(
-            f"{len(names)} photos cannot fill {len(fractions)} parts: ask for fewer folds, or set data.group (to '(.+)' if "
-            "each image is a photo of its own)"
+            f"{len(names)} photo{plural(len(names))} cannot fill {len(fractions)} parts: add photos, ask for fewer folds, or set "
+            "data.group (to '(.+)' if each image is a photo of its own)"
         )
     cuts = np.unique(np.quantile(shares, np.linspace(0, 1, STRATA + 1)[1:-1]))
     stratum = np.searchsorted(cuts, shares, side="right")
@@ -135,7 +135,9 @@ class SplitPlan:
             DataError: if there are too few photos, or the file of folds does not fit the data.
         """
         splits = self._full_sides(records, shares)
-        return splits if self.train_images is None else self._subset(records, splits, self.train_images)
+        if self.train_images is None or not splits.train:
+            return splits
+        return self._subset(records, splits, self.train_images)
 
     def _full_sides(self, records: Sequence[Record], shares: NDArray[np.float64]) -> Splits:
         if self.fold is not None:

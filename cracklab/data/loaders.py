@@ -12,7 +12,7 @@ from cracklab.data.dataset import CrackDataset
 from cracklab.data.loader import data_loader
 from cracklab.data.prepared import PreparedData
 from cracklab.data.sampler import EpochSampler
-from cracklab.data.samples import Record, Side, Splits
+from cracklab.data.samples import Record, Side, Splits, raise_faults
 from cracklab.data.transform import EvalTransform
 from cracklab.errors import DataError, RunError
 
@@ -71,9 +71,14 @@ class DataLoaders(pl.LightningDataModule):
         self.batch_size = size
 
     def train_dataloader(self) -> DataLoader[Sample]:
-        """Return the data loader of augmented training samples, in an order that depends on (seed, epoch) only."""
+        """Return the data loader of augmented training samples, in an order that depends on (seed, epoch) only.
+
+        Raises:
+            DataError: if there is no training image.
+        """
         positions = [i for i in self.splits.train for _ in range(self.repeat * self.records[i].weight)]
         data = self.dataset(positions, self.augment)
+        raise_faults(self.splits.problems())
         sampler = EpochSampler(data, self.seed, True, *self._processes())
         if self._resume is not None:
             epoch, batches = self._resume

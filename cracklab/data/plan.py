@@ -172,12 +172,15 @@ class Plan:
         """
         crop = f"random crops of {self.crop} px, " if self.crop else ""
         height, width = self.size
-        lines = [f"{title}: {self.train} training images of {width} x {height} px, {crop}batches of {self.batch}"]
+        images = f"{self.train} training image{plural(self.train)}"
+        lines = [f"{title}: {images} of {width} x {height} px, {crop}batches of {self.batch}"]
         if self.steps is not None:
             time = "" if self.seconds is None else f", about {as_minutes(self.seconds)} here"
+            epochs = f"{self.epochs} epoch{plural(self.epochs)}"
             times = "" if self.repeat == 1 else f" of {self.repeat} times each image"
-            validated = "" if self.validations is None else f", validated {self.validations} times"
-            lines.append(f"  {self.steps:,} steps in {self.epochs} epochs{times}{validated}{time}")
+            often = f"{self.validations} time{plural(self.validations)}"
+            validated = "" if self.validations is None else f", validated {often}"
+            lines.append(f"  {self.steps:,} step{plural(self.steps)} in {epochs}{times}{validated}{time}")
         return lines + [f"  {warning}" for warning in self.warnings()]
 
     def warnings(self) -> list[str]:
@@ -199,7 +202,7 @@ class Plan:
         return found
 
 
-def plural(number: int) -> str:
+def plural(number: int | None) -> str:
     """Return the ending of a noun after its number.
 
     Example:

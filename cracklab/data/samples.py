@@ -53,6 +53,14 @@ class Splits:
         """Return side -> positions."""
         return {"train": self.train, "val": self.val, "test": self.test}
 
+    def problems(self) -> "list[Problem]":
+        """Return the fault of a split that nothing can be trained on, if it is one; such data can be tested on."""
+        if self.train:
+            return []
+        counts = ", ".join(f"{len(positions)} {side}" for side, positions in self.by_side().items())
+        fact = f"no image is left for training ({counts}): set data.split to 'holdout' for a split of all images, or add images"
+        return [Problem("split", (), fact)]
+
 
 @dataclass(frozen=True)
 class Problem:

@@ -35,7 +35,8 @@ from cracklab.metrics.protocols import find_protocol
 from cracklab.models import pretrained
 from cracklab.module import CrackModule
 from cracklab.run_lock import RunLock
-from cracklab.training.limits import check_interval, check_limits, check_trainer
+from cracklab.trainer_settings import check_trainer
+from cracklab.training.limits import check_interval, check_limits
 from cracklab.training.links import fit_net_to_data, fit_normalisation
 from cracklab.training.planning import plan_run, with_time
 from cracklab.training.resume import check_states, resume_errors, seed_of

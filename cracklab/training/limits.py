@@ -1,49 +1,14 @@
-"""Checks of the settings of Lightning's trainer that it does not check itself, or only after a run has begun."""
+"""Checks of a trainer and its data that Lightning does not make, or only after a run has begun."""
 
 import math
 import sys
-from collections.abc import Mapping
-from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import lightning.pytorch as pl
-from annotated_types import Ge
 from lightning.pytorch.callbacks import LearningRateFinder
 
-from cracklab.bounds import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, check
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.errors import ConfigError
-
-TRAINER: Mapping[str, Any] = {
-    "max_epochs": PositiveInt | None,
-    "min_epochs": NonNegativeInt | None,
-    "max_steps": PositiveInt,
-    "min_steps": NonNegativeInt | None,
-    "check_val_every_n_epoch": PositiveInt | None,
-    "log_every_n_steps": NonNegativeInt | None,
-    "accumulate_grad_batches": PositiveInt,
-    "val_check_interval": PositiveFloat | str | dict | timedelta | None,
-    "num_sanity_val_steps": Annotated[int, Ge(-1)] | None,
-    "gradient_clip_val": NonNegativeFloat | None,
-    "precision": Literal["32-true", "16-mixed", "bf16-mixed", "32", "16", "bf16", 32, 16]
-    | None,  # a loss needs single precision
-}
-"""Settings of Lightning's trainer that it does not check itself -> their bounds; -1 means no limit where it can."""
-
-
-def check_trainer(settings: Mapping[str, Any]) -> None:
-    """Check the settings of the trainer that Lightning fails on later.
-
-    Raises:
-        ConfigError: for a value out of bounds.
-    """
-    for name, hint in TRAINER.items():
-        if not (name in ("max_epochs", "max_steps") and settings[name] == -1):
-            check(f"trainer.{name}", settings[name], hint)
-    if settings["max_epochs"] == -1 and settings["max_steps"] == -1:
-        raise ConfigError(
-            "trainer.max_epochs is -1, and trainer.max_steps too: set one of them, since the schedule needs an end"
-        )
 
 
 def check_interval(trainer: Any, steps: int) -> None:
@@ -63,10 +28,6 @@ def check_interval(trainer: Any, steps: int) -> None:
         raise ConfigError(
             f"trainer.val_check_interval is {every}, but an epoch has {steps} steps: give at most {steps}, or set "
             "trainer.check_val_every_n_epoch to null"
-        )
-    if not steps:
-        raise ConfigError(
-            f"trainer.limit_train_batches is {limit}, which leaves no step of an epoch: give a whole number of batches, at least 1"
         )
     updates = math.ceil(steps / trainer.accumulate_grad_batches)
     if 0 < trainer.max_steps < updates and every == 1.0 and trainer.limit_val_batches:

@@ -32,7 +32,10 @@ def plan_run(config: Namespace, trainer: Namespace, data: CrackDataModule) -> pl
     config.data.batch_size, config.data.train_crop = data.batch_size, data.train_crop
     config.data.val_fraction = data.split_plan.val_share(data.records) or config.data.val_fraction
     config.trainer.max_epochs = trainer.max_epochs
-    data.chosen = tuple(key for key in FOLLOWING if config[key] != before[key])
+    changed = {key for key in FOLLOWING if config[key] != before[key]}
+    if "trainer.max_epochs" in changed and before["data.repeat"] == 1:
+        changed.add("data.repeat")  # once is enough here; a smaller fold may draw its images twice
+    data.chosen = tuple(key for key in FOLLOWING if key in changed)
     return found
 
 

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from cracklab.cli import main
+from cracklab.errors import ConfigError, DataError
 from cracklab.synthetic.draw import draw
 from cracklab.training.command import CrackCLI
 from cracklab.training.planning import plan_run
@@ -67,7 +68,7 @@ BOTH = [
         ([*MANY, "--data.pad=512"], {}, "images of 512 x 512 px, batches of 2"),
         ([*MANY, "--data.batch_size=2"], {"accumulate_grad_batches": 4, "benchmark": True}, "1,504 steps in 188 epochs"),
         (MANY, {"max_epochs": 3}, "in 3 epochs, validated 3 times"),
-        (MANY, {"max_steps": 7, "limit_train_batches": 0.5}, "7 steps"),
+        ([*MANY, "--data.batch_size=2"], {"max_steps": 7, "limit_train_batches": 0.5}, "7 steps in 7 epochs"),
         (MANY, {"max_time": "00:01:00:00"}, "batches of"),
     ],
 )  # fmt: skip
@@ -82,6 +83,64 @@ def test_check_prints_the_plan_of_fit(cli, root, tmp_path, capsys, arguments, tr
     capsys.readouterr()
     main(["check", *call, "--json"])
     assert json.loads(capsys.readouterr().out)["plan"] == lines
+
+
+NONE = "whole number of at least 1, a number above 0 and at most 1, or null"
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("max_epochs=0", "is 0: give a whole number of at least 1, or null"),
+        ("max_epochs=-1", "is -1, and trainer.max_steps too: set one of them"),
+        ("max_steps=-2", "is -2: give a whole number of at least 1"),
+        ("accumulate_grad_batches=0", "is 0: give a whole number of at least 1"),
+        ("check_val_every_n_epoch=0", "is 0: give a whole number of at least 1, or null"),
+        ("val_check_interval=0", "is 0: give a number above 0"),
+        ("limit_train_batches=-3", f"is -3: give a {NONE}"),
+        ("limit_train_batches=1.5", f"is 1.5: give a {NONE}"),
+        ("limit_train_batches=0.01", "is 0.01, which leaves none of the 30 batches of an epoch"),
+        ("overfit_batches=0.01", "is 0.01, which leaves none of the 30 batches of an epoch"),
+        ("fast_dev_run=-1", "is -1: give a whole number of at least 0"),
+        ("devices=0", "is 0: give a number of at least 1, a list of indices, or 'auto'"),
+        ("num_nodes=0", "is 0: give a whole number of at least 1"),
+    ],
+)
+def test_check_and_fit_refuse_the_same_settings_of_the_trainer(cli, root, capsys, setting, message):
+    call = [*FAST, *(argument.replace("{root}", str(root)) for argument in SPLIT), f"--trainer.{setting}"]
+    with pytest.raises(ConfigError) as refused:
+        build_and_try(cli, call)
+    assert f"trainer.{setting.partition('=')[0]} {message}" in str(refused.value)
+    with pytest.raises(SystemExit) as end:
+        main(["check", *call])
+    assert end.value.code == 2
+    assert f"error: {refused.value}\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("more", [[], ["--data.train_images=2"]])
+def test_data_without_a_training_image_is_one_fault_of_fit_and_of_check(cli, root, tmp_path, capsys, more):
+    (tmp_path / "exclude.txt").write_text("train*\n")
+    split = [*(argument.replace("{root}", str(root)) for argument in SPLIT), *more]
+    call = [*FAST, *split, f"--data.exclude={tmp_path / 'exclude.txt'}"]
+    fact = "no image is left for training (0 train, 3 val, 16 test): set data.split to 'holdout'"
+    cli.build([*NET, *call])
+    with pytest.raises(DataError) as refused:
+        cli.try_run()
+    assert fact in str(refused.value)
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as end:
+        main(["check", *call, "--json"])
+    assert end.value.code == 1
+    found = json.loads(capsys.readouterr().out)
+    assert [fault["kind"] for fault in found["faults"]] == ["split"]
+    assert found["faults"][0]["text"].startswith(fact)
+    assert found["plan"] == []
+    assert found["summary"]["sides"] == {"train": 0, "val": 3, "test": 16}
+
+
+def build_and_try(cli, call):
+    cli.build([*NET, *call])
+    cli.try_run()
 
 
 def test_no_crop_is_chosen_where_it_could_be_drawn_from_padding_alone(cli, root):

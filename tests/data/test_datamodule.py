@@ -379,6 +379,17 @@ def test_a_side_without_images_is_an_error_with_the_remedy(make_data, tmp_path):
         data.test_dataloader()
 
 
+def test_a_data_module_without_training_images_cannot_train_and_can_test(make_data):
+    """As for photos of a test alone, with the configuration of a run on a few labels."""
+    data = make_data("synthetic", {"train": 4, "val": 2, "test": 1, "size": (32, 32)}, train_images=3)
+    index = data.index
+    data.index = lambda: ([record for record in index()[0] if record.split == "test"], [])
+    data.setup("test")
+    assert len(data.test_dataloader()) == 1
+    with pytest.raises(DataError, match=r"no image is left for training \(0 train, 0 val, 1 test\)"):
+        data.train_dataloader()
+
+
 def test_deepcrack_by_name_has_its_published_split(deepcrack):
     data = CrackDataModule(layout="deepcrack", root=str(deepcrack), crop=384, resize=96, known_overlap="report")
     with pytest.warns(UserWarning, match=r"images of 4 photos(?s:.*)11158\.jpg; test: .*11216\.jpg"):

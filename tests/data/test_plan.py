@@ -1,11 +1,15 @@
 """Batch, crops, validation images and epochs follow from the data where they are `auto`."""
 
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support import SMALLEST
 
 from cracklab.data import plan
+from cracklab.data.planned import Length, choose_length, length, processes, steps_per_epoch
+from cracklab.errors import ConfigError
 from cracklab.training.command import CrackCLI
 
 
@@ -78,15 +82,69 @@ def test_what_is_given_stays_and_too_few_steps_are_a_warning(tmp_path):
     assert (config.data.batch_size, config.data.train_crop) == (4, 16)
     assert lines[:2] == [
         "plan: 10 training images of 32 x 32 px, random crops of 16 px, batches of 4",
-        "  7 steps in 4 epochs, validated 4 times",
+        "  7 steps in 4 epochs, validated 3 times",  # the last epoch ends within, without a validation
     ]
     assert "  only 7 steps: leave trainer.max_epochs and max_steps out for at least 1,500" in lines
+
+
+@pytest.mark.parametrize(
+    ("images", "given", "repeat", "chosen"),
+    [(10, 1, 6, True), (60, 1, 1, True), (60, 2, 2, False)],
+    ids=["six times", "once is enough", "given"],
+)
+def test_a_repetition_that_followed_from_the_data_is_named_so_that_reports_do_not_compare_by_it(
+    tmp_path, images, given, repeat, chosen
+):
+    more = [
+        f"--data.layout.train={images}",
+        f"--data.repeat={given}",
+        "--data.batch_size=2",
+        "--trainer.max_epochs=null",
+    ]
+    cli = CrackCLI("fit", [*SMALLEST, "--out", str(tmp_path), *more])
+    cli.try_run()
+    assert cli.config["fit"].data.repeat == repeat
+    assert ("data.repeat" in cli.datamodule.chosen) is chosen
 
 
 def test_a_limit_of_time_leaves_the_epochs_that_a_schedule_needs(tmp_path):
     config, lines = planned(tmp_path / "run", "--trainer.max_time=00:01:00:00")
     assert config.trainer.max_epochs == 50
     assert "steps" not in "".join(lines)
+
+
+@pytest.mark.parametrize("trainer", [{"limit_val_batches": 0}, {"val_check_interval": 0.5}])
+def test_no_validations_at_the_ends_of_epochs_are_counted_where_there_are_none(trainer):
+    assert length(30, Length(max_epochs=4, **trainer)) == {"steps": 120, "epochs": 4, "validations": None}
+
+
+@pytest.mark.parametrize(("samples", "batch"), [(60, 4), (61, 4), (7, 4), (3, 4), (1, 8)])
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_the_steps_of_an_epoch_are_those_of_each_process(make_data, samples, batch, number):
+    """The number of batches of the data loader that the process of rank 0 gets."""
+    data = make_data("synthetic", {"train": samples, "val": 1, "test": 1, "size": (32, 32)}, batch_size=batch)
+    data.setup("fit")
+    data.trainer = SimpleNamespace(world_size=number, global_rank=0)
+    assert steps_per_epoch(samples, batch, Length(accelerator="cpu", devices=number)) == len(data.train_dataloader())
+
+
+def test_a_plan_for_two_processes_has_as_many_steps(tmp_path):
+    """Each draws half of the images."""
+    config, lines = planned(tmp_path / "run", "--trainer.devices=2")
+    assert config.data.repeat == 60
+    assert lines[1].startswith("  1,500 steps in 50 epochs of 60 times each image")
+
+
+@pytest.mark.parametrize("devices", [0, -2, [], "x", "0"])
+def test_what_is_no_number_of_devices_is_refused(devices):
+    with pytest.raises(ConfigError, match=r"trainer.devices is .*: give a number of at least 1"):
+        processes(Length(devices=devices))
+
+
+def test_the_epochs_of_an_overfit_batch_are_of_one_step():
+    trainer = Length(overfit_batches=1)
+    assert choose_length(100, 100, 4, 1, trainer) == 2
+    assert trainer.max_epochs == 1500
 
 
 def test_validations_within_epochs_are_not_counted(tmp_path):

@@ -247,6 +247,33 @@ def test_settings_that_follow_from_the_data_are_the_same_in_all_folds_of_all_rep
     assert planned_settings(call, runs) == [(2, None, 30, 50)] * 4
 
 
+@pytest.mark.parametrize("given", [[], ["--data.repeat=2"]])
+def test_a_fold_that_is_left_with_few_images_takes_as_many_steps_as_the_others(tmp_path, given):
+    """Eighteen of the 24 images are of one photo: a training without them has three images, the others eighteen."""
+    for number in range(24):
+        write_photo(tmp_path, f"wall-{number}" if number < 18 else f"photo{chr(97 + number)}", number)
+    call = [
+        *AUTO,
+        *given,
+        "--data.layout=folders",
+        f"--data.root={tmp_path}",
+        "--data.group=(wall|.+)",
+        "--data.batch_size=4",
+    ]
+    runs = plan_study("kfold", read_inputs("kfold", call, 3)).plan.runs
+    images, steps = [], []
+    cli = CrackCLI("fit", call)
+    for run in runs:
+        cli.build([*call, f"--data.fold={run.overrides['data.fold']}", "--data.folds=3"])
+        cli.datamodule.setup("fit")
+        plan_run(cli.config["fit"], cli.config_init["fit"].trainer, cli.datamodule)
+        images.append(len(cli.datamodule.splits.train))
+        steps.append(cli.config["fit"].trainer.max_epochs * len(cli.datamodule.train_dataloader()))
+    assert min(images) <= 3
+    assert max(images) >= 18
+    assert all(number >= 1500 for number in steps)
+
+
 def test_folds_by_source_follow_from_their_own_data(tmp_path):
     """With fold 0, the net is trained on the large photos alone, with fold 1 on the small ones."""
     write_photos(tmp_path / "small", "s")

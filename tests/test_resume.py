@@ -11,8 +11,11 @@ from lightning.pytorch.callbacks import EarlyStopping
 from support import run_process
 
 from cracklab import run_folder
-from cracklab.callbacks.resume import ExactResume
+from cracklab.callbacks.resume import ENTRY, ExactResume
+from cracklab.checkpoint import read_checkpoint
 from cracklab.cli import main
+from cracklab.errors import RunError
+from cracklab.training.resume import check_entry
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = [
@@ -117,6 +120,42 @@ def test_a_run_resumes_with_its_own_samples_alone(tmp_path, capsys):
     assert "data.batch_size is 4, but the run began with 8: leave it as in RUN/config.yaml" in capsys.readouterr().err
     assert main([*resumed, "--trainer.max_epochs=2"]) == 0  # with the seed that it drew at first
     assert torch.load(out / run_folder.LAST, weights_only=True)["global_step"] == 10
+
+
+OLD = ROOT / "tests" / "fixtures" / "release_0_1" / "run"
+VALIDATION = {"scores": {"val/iou": 0.5}, "threshold": 0.5, "complete": True}
+
+
+@pytest.mark.parametrize(
+    ("entry", "named"),
+    [
+        ([1], "cracklab_resume is a list"),
+        ({"within_step": "x"}, "within_step is 'x'"),
+        ({"within_step": -1}, "within_step is -1"),
+        ({"within_step": 4}, "within_step is 4"),  # of an epoch of three batches
+        ({"validation": None}, "validation is None"),
+        ({"validation": VALIDATION | {"scores": None}}, "validation.scores is None"),
+        ({"validation": VALIDATION | {"scores": {"val/iou": "x"}}}, "scores.val/iou is 'x'"),
+        ({"validation": VALIDATION | {"threshold": 2.0}}, "threshold is 2.0"),
+        ({"validation": VALIDATION | {"complete": 3}}, "complete is 3"),
+    ],
+)
+def test_a_damaged_entry_for_resumed_runs_is_named(entry, named):
+    content = read_checkpoint(OLD / run_folder.BEST)
+    check_entry(content, "old.ckpt")
+    check_entry(content | {ENTRY: {"within_step": False, "validation": VALIDATION}}, "own.ckpt")
+    with pytest.raises(RunError, match="is damaged") as error:
+        check_entry(content | {ENTRY: entry}, "own.ckpt")
+    assert named in str(error.value)
+
+
+def test_a_damaged_entry_for_resumed_runs_is_refused_before_anything_is_written(tmp_path, capsys):
+    torch.save(read_checkpoint(OLD / run_folder.BEST) | {ENTRY: {"validation": 3}}, tmp_path / "own.ckpt")
+    call = ["fit", f"--config={OLD / run_folder.CONFIG}", f"--ckpt_path={tmp_path / 'own.ckpt'}"]
+    with pytest.raises(SystemExit):
+        main([*call, "--trainer.max_epochs=3", f"--out={tmp_path / 'run'}"])
+    assert "cracklab_resume.validation is 3" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(("patience", "waited", "stops"), [(0, 0, False), (0, 1, True), (2, 1, False), (2, 2, True)])

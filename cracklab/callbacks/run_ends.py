@@ -99,10 +99,10 @@ def next_steps(trainer: pl.Trainer, net: str, imported: Sequence[str] = ()) -> s
         if last.is_file():
             return f"no validation chose a checkpoint as the best; the last one is {last}"
         return f"no checkpoint was written; tables are in {folder}"
-    best = folder / run_folder.BEST
+    best, epochs = folder / run_folder.BEST, trainer.fit_loop.epoch_progress.current.ready
     trust = "" if is_known(net) else f" {plugins.trusting(net, imported)}"
     lines = [
-        f"best {checkpoints.monitor}: {checkpoints.best:.4f} in epoch {(checkpoints.best_epoch or 0) + 1} of {trainer.current_epoch}",
+        f"best {checkpoints.monitor}: {checkpoints.best:.4f} in epoch {(checkpoints.best_epoch or 0) + 1} of {epochs}",
         f"checkpoint: {best}",
         f"pictures and curves: {folder / run_folder.PANELS}",
         "next:",

@@ -157,5 +157,10 @@ def test_a_checkpoint_between_the_batches_of_a_step_is_a_result_and_not_resumed_
     with pytest.raises(SystemExit):
         resume(run, *call, name=run_folder.BEST)
     said = capsys.readouterr().err
-    assert "was written between the batches of one step, without their gradients: resume with --ckpt_path RUN" in said
+    last = f"resume with --ckpt_path {run / run_folder.LAST}, or start"
+    assert f"was written between the batches of one step, without their gradients: {last}" in said
+    alone = shutil.copy(run / run_folder.BEST, tmp_path / "last.ckpt")
+    with pytest.raises(SystemExit):
+        resume(tmp_path, *call, name=alone.name)
+    assert f"without their gradients: start a new run with --model.weights {alone}" in capsys.readouterr().err
     assert_same(run, resume(tmp_path / f"run_batch_{BATCHES + 1}", *call))

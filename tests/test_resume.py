@@ -1,6 +1,7 @@
 """Exact resume: a killed and resumed run ends in the weights of the uninterrupted one, bit for bit."""
 
 import csv
+import json
 import signal
 from pathlib import Path
 
@@ -177,3 +178,29 @@ def test_a_finished_run_resumes_with_more_epochs(tmp_path):
     whole = tmp_path / "whole"
     assert main([*SMALL, "--model.schedule=Constant", "--out", str(whole)]) == 0
     assert_equal(whole, out)
+
+
+def planned(out: Path) -> set[str]:
+    return set(json.loads((out / run_folder.ENVIRONMENT).read_text())["planned"])
+
+
+@pytest.mark.slow
+def test_a_run_resumed_with_its_own_config_still_tells_what_followed_from_the_data(tmp_path):
+    """Early stopping has ended it after two epochs of one batch."""
+    out, other = tmp_path / "run", tmp_path / "other"
+    auto = [
+        "--data.layout.size=[32,32]",
+        "--data.layout.train=12",
+        "--data.batch_size=auto",
+        "--trainer.max_epochs=null",
+        "--trainer.limit_train_batches=1",
+    ]
+    ends = ["--model.schedule=Constant", "--early_stopping.patience=1", "--early_stopping.min_delta=1"]
+    assert main([*SMALL, *auto, *ends, f"--out={out}"]) == 0
+    chosen = planned(out)
+    assert {"data.batch_size", "trainer.max_epochs"} <= chosen
+    resumed = ["fit", f"--config={out / run_folder.CONFIG}", f"--ckpt_path={out / run_folder.LAST}"]
+    assert main([*resumed, f"--out={out}"]) == 0
+    assert planned(out) == chosen
+    assert main([*resumed, f"--out={other}", "--trainer.max_epochs=9"]) == 0
+    assert planned(other) == chosen - {"trainer.max_epochs"}

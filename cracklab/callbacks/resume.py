@@ -5,7 +5,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.callbacks import EarlyStopping, StochasticWeightAveraging
 from lightning.pytorch.loops.loop import _Loop
 
 from cracklab.metrics.result import EvaluationResult
@@ -36,6 +36,9 @@ class ExactResume(pl.Callback):
             _Loop.restarting.fset(loop, False)  # type: ignore[attr-defined]  # the setter of FitLoop ignores it
             loop.reset_restart_stage()
             loop.epoch_loop.reset_restart_stage()
+        for callback in trainer.callbacks if loop.restarted_mid_epoch else ():  # type: ignore[attr-defined]  # set by Lightning's callback connector
+            if isinstance(callback, StochasticWeightAveraging):  # Lightning tells it the start of an epoch alone
+                callback.on_train_epoch_start(trainer, pl_module)
         result: EvaluationResult | None = getattr(pl_module, "result", None)
         if loop.restarting and result is not None:
             restored = {name: torch.tensor(value, dtype=torch.float64) for name, value in result.scores.items()}

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import lightning.pytorch as pl
 from annotated_types import Ge, Le
+from lightning.pytorch.callbacks import StochasticWeightAveraging
 
 from cracklab import plain_yaml, run_folder
 from cracklab.bounds import Seed, UnitInterval
@@ -111,6 +112,8 @@ def check_states(command: str, content: Mapping[str, Any], path: str, trainer: p
         check_entry(content, path)
         stored = Payload.from_checkpoint(content, path).read_config(path)
         check_samples(stored.get("data", {}), plain_yaml.load(module.config)["data"])
+        if any(isinstance(one, StochasticWeightAveraging) for one in trainer.callbacks):  # type: ignore[attr-defined]  # set by Lightning's callback connector
+            return  # it replaces the schedule
         schedule = module.schedule(module.build_optimizer(), 1000)  # any number of steps: only the form counts
         for number, state in enumerate(content["lr_schedulers"]):
             check_schedule(state, schedule.state_dict(), path, f"lr_schedulers.{number}")

@@ -1,6 +1,7 @@
 """Exact resume: a killed and resumed run ends in the weights of the uninterrupted one, bit for bit."""
 
 import csv
+import json
 import signal
 from pathlib import Path
 
@@ -11,8 +12,11 @@ from lightning.pytorch.callbacks import EarlyStopping
 from support import run_process
 
 from cracklab import run_folder
-from cracklab.callbacks.resume import ExactResume
+from cracklab.callbacks.resume import ENTRY, ExactResume
+from cracklab.checkpoint import read_checkpoint
 from cracklab.cli import main
+from cracklab.errors import RunError
+from cracklab.training.resume import check_entry
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = [
@@ -119,6 +123,42 @@ def test_a_run_resumes_with_its_own_samples_alone(tmp_path, capsys):
     assert torch.load(out / run_folder.LAST, weights_only=True)["global_step"] == 10
 
 
+OLD = ROOT / "tests" / "fixtures" / "release_0_1" / "run"
+VALIDATION = {"scores": {"val/iou": 0.5}, "threshold": 0.5, "complete": True}
+
+
+@pytest.mark.parametrize(
+    ("entry", "named"),
+    [
+        ([1], "cracklab_resume is a list"),
+        ({"within_step": "x"}, "within_step is 'x'"),
+        ({"within_step": -1}, "within_step is -1"),
+        ({"within_step": 4}, "within_step is 4"),  # of an epoch of three batches
+        ({"validation": None}, "validation is None"),
+        ({"validation": VALIDATION | {"scores": None}}, "validation.scores is None"),
+        ({"validation": VALIDATION | {"scores": {"val/iou": "x"}}}, "scores.val/iou is 'x'"),
+        ({"validation": VALIDATION | {"threshold": 2.0}}, "threshold is 2.0"),
+        ({"validation": VALIDATION | {"complete": 3}}, "complete is 3"),
+    ],
+)
+def test_a_damaged_entry_for_resumed_runs_is_named(entry, named):
+    content = read_checkpoint(OLD / run_folder.BEST)
+    check_entry(content, "old.ckpt")
+    check_entry(content | {ENTRY: {"within_step": False, "validation": VALIDATION}}, "own.ckpt")
+    with pytest.raises(RunError, match="is damaged") as error:
+        check_entry(content | {ENTRY: entry}, "own.ckpt")
+    assert named in str(error.value)
+
+
+def test_a_damaged_entry_for_resumed_runs_is_refused_before_anything_is_written(tmp_path, capsys):
+    torch.save(read_checkpoint(OLD / run_folder.BEST) | {ENTRY: {"validation": 3}}, tmp_path / "own.ckpt")
+    call = ["fit", f"--config={OLD / run_folder.CONFIG}", f"--ckpt_path={tmp_path / 'own.ckpt'}"]
+    with pytest.raises(SystemExit):
+        main([*call, "--trainer.max_epochs=3", f"--out={tmp_path / 'run'}"])
+    assert "cracklab_resume.validation is 3" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(("patience", "waited", "stops"), [(0, 0, False), (0, 1, True), (2, 1, False), (2, 2, True)])
 def test_a_run_that_early_stopping_has_ended_stays_ended(patience, waited, stops):
     stopping = EarlyStopping("val/iou", patience=patience)
@@ -138,3 +178,29 @@ def test_a_finished_run_resumes_with_more_epochs(tmp_path):
     whole = tmp_path / "whole"
     assert main([*SMALL, "--model.schedule=Constant", "--out", str(whole)]) == 0
     assert_equal(whole, out)
+
+
+def planned(out: Path) -> set[str]:
+    return set(json.loads((out / run_folder.ENVIRONMENT).read_text())["planned"])
+
+
+@pytest.mark.slow
+def test_a_run_resumed_with_its_own_config_still_tells_what_followed_from_the_data(tmp_path):
+    """Early stopping has ended it after two epochs of one batch."""
+    out, other = tmp_path / "run", tmp_path / "other"
+    auto = [
+        "--data.layout.size=[32,32]",
+        "--data.layout.train=12",
+        "--data.batch_size=auto",
+        "--trainer.max_epochs=null",
+        "--trainer.limit_train_batches=1",
+    ]
+    ends = ["--model.schedule=Constant", "--early_stopping.patience=1", "--early_stopping.min_delta=1"]
+    assert main([*SMALL, *auto, *ends, f"--out={out}"]) == 0
+    chosen = planned(out)
+    assert {"data.batch_size", "trainer.max_epochs"} <= chosen
+    resumed = ["fit", f"--config={out / run_folder.CONFIG}", f"--ckpt_path={out / run_folder.LAST}"]
+    assert main([*resumed, f"--out={out}"]) == 0
+    assert planned(out) == chosen
+    assert main([*resumed, f"--out={other}", "--trainer.max_epochs=9"]) == 0
+    assert planned(other) == chosen - {"trainer.max_epochs"}

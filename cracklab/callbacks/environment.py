@@ -1,17 +1,20 @@
 """environment.json: the versions, seeds and device of a run."""
 
+import json
 import os
 import platform
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from jsonargparse import Namespace
 
+from cracklab import run_folder
 from cracklab.callbacks.seed import determinism
 from cracklab.files import write_json
 from cracklab.version import __version__
@@ -51,6 +54,25 @@ def write_environment(
             "device": device(trainer),
         },
     )
+
+
+def planned_before(checkpoint: str | Path, config: Mapping[str, Any], now: Namespace) -> list[str]:
+    """Return the keys of the settings that followed from the data when a run began, and that a resumed run keeps.
+
+    They are in environment.json beside the checkpoint; a configuration does not tell them from those that were given.
+
+    Args:
+        checkpoint: the file that the run is resumed from.
+        config: the configuration in it; empty for a training in Python.
+        now: that of the resumed run.
+    """
+    run = run_folder.run_of(checkpoint)
+    try:
+        environment = json.loads((run / run_folder.ENVIRONMENT).read_text(encoding="utf-8")) if run else {}
+        groups = {key: key.partition(".") for key in environment.get("planned", ())}
+        return [key for key, (group, _, name) in groups.items() if key in now and config[group].get(name) == now[key]]
+    except (OSError, ValueError, AttributeError, TypeError, LookupError):  # missing or damaged: only a report reads it
+        return []
 
 
 def device(trainer: pl.Trainer) -> dict[str, Any]:

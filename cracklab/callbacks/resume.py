@@ -1,17 +1,18 @@
 """Exact resume: training continues with the first batch that the checkpoint has not seen."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.callbacks import EarlyStopping, StochasticWeightAveraging
 from lightning.pytorch.loops.loop import _Loop
 
 from cracklab.metrics.result import EvaluationResult
 
 ENTRY = "cracklab_resume"
-"""Entry of a checkpoint for a resumed run: `validation`, the last one of the epoch, and `within_step`, whether the step has
-further batches."""
+"""Entry of a checkpoint for a resumed run: `validation`, the last one of the epoch, and `within_step`, the number of batches of
+a step that has not ended; a checkpoint does not keep their gradients."""
 
 
 class ExactResume(pl.Callback):
@@ -19,8 +20,9 @@ class ExactResume(pl.Callback):
 
     Lightning restores its counters but restarts the data at batch 0, and with prefetching workers at epoch 0. This
     callback therefore sets the position before the loader is made: the next epoch if the last batch was done, else the
-    batch after those that were taken. Within an epoch, it restores the result of the epoch's last validation too, which
-    tables and early stopping read at the end of the epoch. A run that early stopping has ended stays ended.
+    first batch after the last step. An epoch that a stop or the limit of steps has cut short therefore goes on. Within an
+    epoch, it restores the result of the epoch's last validation too, which tables and early stopping read at the end of the
+    epoch. A run that early stopping has ended stays ended.
     """
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
@@ -34,6 +36,9 @@ class ExactResume(pl.Callback):
             _Loop.restarting.fset(loop, False)  # type: ignore[attr-defined]  # the setter of FitLoop ignores it
             loop.reset_restart_stage()
             loop.epoch_loop.reset_restart_stage()
+        for callback in trainer.callbacks if loop.restarted_mid_epoch else ():  # type: ignore[attr-defined]  # set by Lightning's callback connector
+            if isinstance(callback, StochasticWeightAveraging):  # Lightning tells it the start of an epoch alone
+                callback.on_train_epoch_start(trainer, pl_module)
         result: EvaluationResult | None = getattr(pl_module, "result", None)
         if loop.restarting and result is not None:
             restored = {name: torch.tensor(value, dtype=torch.float64) for name, value in result.scores.items()}
@@ -44,11 +49,11 @@ class ExactResume(pl.Callback):
                 trainer.should_stop = trainer.should_stop or bool(trainer.ckpt_path)
 
     def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
-        """Keep the scores of the epoch's last validation."""
+        """Keep the scores of the epoch's last validation, and the place in the step."""
         result: EvaluationResult | None = getattr(pl_module, "result", None)
-        loop = trainer.fit_loop
-        stops = trainer.should_stop and loop._can_stop_early  # the gradients of this step are dropped anyway
-        entry: dict[str, Any] = {"within_step": loop._should_accumulate() and not stops}
+        loop = trainer.fit_loop.epoch_loop
+        batches = loop.batch_progress.current.ready % trainer.accumulate_grad_batches
+        entry: dict[str, Any] = {"within_step": batches if loop._should_accumulate() else 0}
         if result is not None:
             scores = {name: float(value) for name, value in result.scores.items()}
             entry["validation"] = {"scores": scores, "threshold": result.threshold, "complete": result.complete}
@@ -60,18 +65,35 @@ class ExactResume(pl.Callback):
         if trainer.state.fn != "fit" or resume is None:
             return
         loops = checkpoint["loops"]["fit_loop"]
-        epochs_begun = loops["epoch_progress"]["current"]["ready"]
+        epochs, batches = loops["epoch_progress"], loops["epoch_loop.batch_progress"]
+        epochs_begun = epochs["current"]["ready"]
         if not epochs_begun:  # what a search of a learning rate or a batch size keeps before the first epoch
             return
-        batches = loops["epoch_loop.batch_progress"]
         if batches["is_last_batch"]:
             resume(epoch=epochs_begun, batches=0)
-        else:
-            resume(epoch=epochs_begun - 1, batches=batches["current"]["ready"])
-            if kept := checkpoint.get(ENTRY, {}).get("validation"):
-                scores = {str(name): float(value) for name, value in kept["scores"].items()}
-                threshold, complete = float(kept["threshold"]), bool(kept["complete"])
-                pl_module.result = EvaluationResult("val", epochs_begun - 1, [], scores, threshold, complete)
+            return
+        entry = checkpoint.get(ENTRY, {})
+        if is_cut_short(loops):  # Lightning reads the counters after this
+            for counts in epochs.values():
+                counts["processed"] = counts["completed"] = counts["ready"] - 1
+            for name in ("total", "current"):
+                batches[name] = dict.fromkeys(batches[name], batches[name]["ready"] - entry.get("within_step", 0))
+        resume(epoch=epochs_begun - 1, batches=batches["current"]["ready"])
+        if kept := entry.get("validation"):
+            scores = {str(name): float(value) for name, value in kept["scores"].items()}
+            threshold, complete = float(kept["threshold"]), bool(kept["complete"])
+            pl_module.result = EvaluationResult("val", epochs_begun - 1, [], scores, threshold, complete)
+
+
+def is_cut_short(loops: Mapping[str, Any]) -> bool:
+    """Return whether the epoch of a checkpoint has ended before its last batch, by a stop or the limit of steps.
+
+    Args:
+        loops: state of Lightning's fit loop.
+    """
+    epoch = loops["epoch_progress"]["current"]
+    ended: bool = epoch["processed"] == epoch["ready"]
+    return ended and not loops["epoch_loop.batch_progress"]["is_last_batch"]
 
 
 def check_new_values(stopping: EarlyStopping, pl_module: Any) -> None:

@@ -12,7 +12,8 @@ from torch import nn
 
 from cracklab import plugins, run_folder
 from cracklab.callbacks.checkpoints import Checkpoints
-from cracklab.callbacks.environment import write_environment
+from cracklab.callbacks.environment import planned_before, write_environment
+from cracklab.checkpoint import Payload
 from cracklab.files import write_text
 from cracklab.models.rebuild import is_known
 from cracklab.run_lock import RunLock
@@ -62,6 +63,9 @@ class RunFolderGuard(pl.Callback):
 class RunStart(SaveConfigCallback):
     """Tells every process the run folder, and writes config.yaml and environment.json of fit."""
 
+    planned: Sequence[str] = ()
+    """Keys of the settings of a resumed run that followed from the data when it began."""
+
     def setup(self, trainer: Any, pl_module: pl.LightningModule, stage: str) -> None:
         """Broadcast the run folder: every process runs the command line, but only the first one chooses the folder."""
         trainer._default_root_dir = trainer.strategy.broadcast(trainer.default_root_dir)
@@ -74,12 +78,21 @@ class RunStart(SaveConfigCallback):
             path = Path(trainer.default_root_dir) / run_folder.CONFIG
             write_text(path, config_text(self.parser, self.config))
 
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Remember what followed from the data when the run began; its config.yaml gives these settings."""
+        if trainer.state.fn == "fit" and trainer.ckpt_path:
+            before = Payload.from_checkpoint(checkpoint).read_config()
+            self.planned = planned_before(trainer.ckpt_path, before, self.config)
+
     def on_fit_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Write environment.json and print the size of the net, now that net and loss are set up."""
         if trainer.is_global_zero:
             path = Path(trainer.default_root_dir) / run_folder.ENVIRONMENT
-            planned = trainer.datamodule.chosen  # type: ignore[attr-defined]  # set by Lightning's data connector
-            write_environment(path, trainer, self.config["seed_everything"], pl_module.loss_settings, planned)
+            chosen = trainer.datamodule.chosen  # type: ignore[attr-defined]  # set by Lightning's data connector
+            planned = dict.fromkeys((*self.planned, *chosen))
+            write_environment(path, trainer, self.config["seed_everything"], pl_module.loss_settings, list(planned))
             if self.config["trainer"]["enable_model_summary"] is not False:
                 print(_net_size(pl_module.net), flush=True)
 
@@ -99,10 +112,10 @@ def next_steps(trainer: pl.Trainer, net: str, imported: Sequence[str] = ()) -> s
         if last.is_file():
             return f"no validation chose a checkpoint as the best; the last one is {last}"
         return f"no checkpoint was written; tables are in {folder}"
-    best = folder / run_folder.BEST
+    best, epochs = folder / run_folder.BEST, trainer.fit_loop.epoch_progress.current.ready
     trust = "" if is_known(net) else f" {plugins.trusting(net, imported)}"
     lines = [
-        f"best {checkpoints.monitor}: {checkpoints.best:.4f} in epoch {(checkpoints.best_epoch or 0) + 1} of {trainer.current_epoch}",
+        f"best {checkpoints.monitor}: {checkpoints.best:.4f} in epoch {(checkpoints.best_epoch or 0) + 1} of {epochs}",
         f"checkpoint: {best}",
         f"pictures and curves: {folder / run_folder.PANELS}",
         "next:",

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import lightning.pytorch as pl
+from annotated_types import Ge, Le
+from lightning.pytorch.callbacks import StochasticWeightAveraging
 
 from cracklab import plain_yaml, run_folder
-from cracklab.bounds import Seed
-from cracklab.callbacks.resume import ENTRY
+from cracklab.bounds import Seed, UnitInterval
+from cracklab.callbacks.resume import ENTRY, is_cut_short
 from cracklab.checkpoint import Payload
 from cracklab.checkpoint_checks import check_form, check_schedule, check_value
 from cracklab.errors import RunError
@@ -44,26 +47,37 @@ def check_samples(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
             )
 
 
-def check_step(content: Mapping[str, Any], path: str) -> None:
-    """Refuse to resume between the batches of one step, whose gradients a checkpoint does not keep.
+def check_entry(content: Mapping[str, Any], path: str) -> None:
+    """Check what cracklab keeps for a resumed run, and that it does not resume between the batches of one step.
+
+    A checkpoint does not keep the gradients of these batches. A run that stopped there is resumed from the first of them;
+    any other has validated there, and would do so again.
 
     Args:
-        content: what the checkpoint holds.
+        content: what the checkpoint holds; those of older versions lack the entry.
         path: its file, for error messages.
 
     Raises:
-        RunError: names the checkpoint to resume from.
+        RunError: names what is damaged, or the checkpoint to resume from.
 
-    Example:
-        >>> check_step({"cracklab_resume": {"within_step": True}}, "best.ckpt")
-        Traceback (most recent call last):
-        cracklab.errors.RunError: checkpoint best.ckpt was written between the batches of one step, without their gradients: resume with --ckpt_path RUN/checkpoints/last.ckpt, or start a new run with --model.weights best.ckpt
     """
-    entry = content.get(ENTRY)
-    if isinstance(entry, Mapping) and entry.get("within_step"):
+    loops = content["loops"]["fit_loop"]
+    entry, batches = content.get(ENTRY, {}), loops["epoch_loop.batch_progress"]["current"]["ready"]
+    check_form(entry, {}, path, ENTRY)
+    unfinished = entry.get("within_step", 0)
+    check_value(unfinished, bool | Annotated[int, Ge(0), Le(batches)], path, f"{ENTRY}.within_step")
+    if "validation" in entry:
+        kept, name = entry["validation"], f"{ENTRY}.validation"
+        check_form(kept, {"scores": {}}, path, name)
+        check_form(kept["scores"], dict.fromkeys(kept["scores"], 0.0), path, f"{name}.scores")
+        check_value(kept.get("threshold"), UnitInterval, path, f"{name}.threshold")
+        check_value(kept.get("complete"), bool, path, f"{name}.complete")
+    if unfinished and not is_cut_short(loops):
+        last = Path(path).with_name(Path(run_folder.LAST).name)
+        other = f"resume with --ckpt_path {last}, or " if last.is_file() and not last.samefile(path) else ""
         raise RunError(
-            f"checkpoint {path} was written between the batches of one step, without their gradients: resume with --ckpt_path "
-            f"RUN/{run_folder.LAST}, or start a new run with --model.weights {path}"
+            f"checkpoint {path} was written between the batches of one step, without their gradients: {other}start a new run "
+            f"with --model.weights {path}"
         )
 
 
@@ -95,9 +109,11 @@ def check_states(command: str, content: Mapping[str, Any], path: str, trainer: p
     name = f"{command}_loop"
     check_form(content["loops"].get(name), loops[command].state_dict(), path, f"loops.{name}")
     if command == "fit":
-        check_step(content, path)
+        check_entry(content, path)
         stored = Payload.from_checkpoint(content, path).read_config(path)
         check_samples(stored.get("data", {}), plain_yaml.load(module.config)["data"])
+        if any(isinstance(one, StochasticWeightAveraging) for one in trainer.callbacks):  # type: ignore[attr-defined]  # set by Lightning's callback connector
+            return  # it replaces the schedule
         schedule = module.schedule(module.build_optimizer(), 1000)  # any number of steps: only the form counts
         for number, state in enumerate(content["lr_schedulers"]):
             check_schedule(state, schedule.state_dict(), path, f"lr_schedulers.{number}")

@@ -1,15 +1,37 @@
-"""Resuming a run that has ended, or that was killed between two files of its last epoch."""
+"""Resuming a run that has ended or was stopped, or that was killed between two files of its last epoch."""
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from support import fit
+from support import At, fit
 
 from cracklab import run_folder
 
 SMALL = ["--model.net=support.TinyNet", "--data.layout.size=[32,32]", "--panels.images=0", "--model.schedule=Constant"]
+
+
+STEPS = ["--data.layout.train=12", "--data.layout.val=2", "--data.layout.test=2", "--data.batch_size=1"]
+"""12 batches an epoch."""
+
+
+class StopAt(At):
+    """Stops the training, as Lightning's Timer does."""
+
+    def act(self, trainer: Any, pl_module: Any) -> None:
+        trainer.should_stop = True
+
+
+def trained(out: Path) -> list[torch.Tensor]:
+    """Return what the optimizer has changed: parameters and its moments; statistics of batch normalisation see batches twice."""
+    content = torch.load(out / run_folder.LAST, weights_only=True)
+    state = content["optimizer_states"][0]["state"]
+    moments = [value for one in state.values() for value in one.values()]
+    return [
+        value for name, value in content["state_dict"].items() if "running" not in name and "num_" not in name
+    ] + moments
 
 
 def epochs(out: Path) -> list[str]:
@@ -26,6 +48,40 @@ def test_resuming_a_run_that_early_stopping_ended_trains_no_further(tmp_path):
     assert epochs(out) == ["0", "1"]
     again = torch.load(out / run_folder.LAST, weights_only=True)["state_dict"]
     assert all(torch.equal(weights[name], again[name]) for name in weights)
+
+
+@pytest.mark.parametrize(("accumulated", "workers"), [pytest.param(1, 1, marks=pytest.mark.slow), (4, 0)])
+def test_a_run_that_was_stopped_within_an_epoch_goes_on_as_if_it_had_not_been(tmp_path, accumulated, workers):
+    """After six batches and one step of four, the run goes back to the fifth batch; it stops in its last epoch."""
+    call = [*SMALL, *STEPS, f"--trainer.accumulate_grad_batches={accumulated}", f"--data.num_workers={workers}"]
+    whole = fit(tmp_path / "whole", *call)
+    stop = [f"--trainer.callbacks={__name__}.StopAt", "--trainer.callbacks.epoch=1", "--trainer.callbacks.batch=5"]
+    out = fit(tmp_path / "run", *call, *stop)
+    assert torch.load(out / run_folder.LAST, weights_only=True)["global_step"] == {1: 12 + 6, 4: 3 + 1}[accumulated]
+    fit(out, *call, "--ckpt_path=last")
+    assert epochs(out) == epochs(whole) == ["0", "1"]
+    assert all(torch.equal(one, other) for one, other in zip(trained(out), trained(whole), strict=True))
+
+
+def test_a_run_that_the_limit_of_steps_ended_within_an_epoch_goes_on_there(tmp_path):
+    call = [*SMALL, *STEPS, "--trainer.max_epochs=-1"]
+    whole = fit(tmp_path / "whole", *call, "--trainer.max_steps=18")
+    out = fit(tmp_path / "run", *call, "--trainer.max_steps=15")
+    fit(out, *call, "--ckpt_path=last", "--trainer.max_steps=18")
+    assert epochs(out) == epochs(whole) == ["0", "1"]
+    assert all(torch.equal(one, other) for one, other in zip(trained(out), trained(whole), strict=True))
+
+
+def test_a_run_that_early_stopping_ended_within_a_step_trains_no_further(tmp_path, capsys):
+    """Validations after batches 3, 6 and 9; steps end after batches 4 and 8."""
+    call = [*SMALL, *STEPS, "--trainer.accumulate_grad_batches=4", "--trainer.val_check_interval=3"]
+    call += ["--early_stopping.patience=2", "--early_stopping.min_delta=1", "--trainer.max_epochs=40"]
+    out = fit(tmp_path / "run", *call)
+    files = {path: path.read_bytes() for path in (out / run_folder.METRICS, out / run_folder.LAST)}
+    capsys.readouterr()
+    fit(out, *call, "--ckpt_path=last")
+    assert {path: path.read_bytes() for path in files} == files
+    assert "in epoch 1 of 1\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("further", [1, 2])

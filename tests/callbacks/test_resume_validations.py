@@ -139,6 +139,22 @@ def test_a_run_killed_before_the_table_of_its_last_epoch_writes_it_when_it_resum
     assert int(rows(run)[-1]["step"]) == last == BATCHES + 2
 
 
+@pytest.mark.parametrize(
+    "averaging",
+    [["EMAWeightAveraging", "decay=0.5"], ["StochasticWeightAveraging", "swa_lrs=0.01", "swa_epoch_start=1"]],
+)
+def test_averages_of_weights_go_on_within_an_epoch(tmp_path, averaging):
+    """Averages over epochs have a learning rate of their own, and a last epoch for the statistics of batch normalisation."""
+    name, *options = averaging
+    call = ["--checkpoint.every_n_steps=1", f"--trainer.callbacks=lightning.pytorch.callbacks.{name}"]
+    call += [f"--trainer.callbacks.{option}" for option in options]
+    run, copies = tmp_path / "run", COPIES.replace("callbacks=", "callbacks+=")
+    assert main([*CALL, *call, copies, "--out", str(run)]) == 0
+    cut = tmp_path / f"run_batch_{BATCHES + 2}"
+    assert checkpoint(cut)["global_step"] == BATCHES + 1
+    assert_same(run, resume(cut, *call))
+
+
 @pytest.mark.parametrize(("every", "accumulated"), [(5, 3), (2, 3), (3, 1)])
 def test_every_n_steps_is_the_first_end_of_a_step_at_or_after_each_multiple(tmp_path, every, accumulated):
     Saves.batches.clear()
@@ -157,5 +173,10 @@ def test_a_checkpoint_between_the_batches_of_a_step_is_a_result_and_not_resumed_
     with pytest.raises(SystemExit):
         resume(run, *call, name=run_folder.BEST)
     said = capsys.readouterr().err
-    assert "was written between the batches of one step, without their gradients: resume with --ckpt_path RUN" in said
+    last = f"resume with --ckpt_path {run / run_folder.LAST}, or start"
+    assert f"was written between the batches of one step, without their gradients: {last}" in said
+    alone = shutil.copy(run / run_folder.BEST, tmp_path / "last.ckpt")
+    with pytest.raises(SystemExit):
+        resume(tmp_path, *call, name=alone.name)
+    assert f"without their gradients: start a new run with --model.weights {alone}" in capsys.readouterr().err
     assert_same(run, resume(tmp_path / f"run_batch_{BATCHES + 1}", *call))

@@ -1,7 +1,7 @@
 """The execution of a study: all unfinished runs, while other processes may work on the same folder."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import median
 
 from cracklab.progress import Progress, duration
@@ -27,25 +27,30 @@ def execute(study: Study, runs: Sequence[PlannedRun], executor: Executor) -> lis
     left = {run.name: run for run in runs if study.status(run).state != "finished"}
     ended: list[RunOutcome] = []
     with Progress([1] * len(runs), "runs", done=len(runs) - len(left), log_items=True, at_once=True) as progress:
+
+        def note(outcome: RunOutcome) -> None:
+            """Count the end of a run once, whoever reports it."""
+            if outcome.state != "locked" and outcome.name in left:
+                del left[outcome.name]
+                progress.finish_item(_as_line(outcome))
+                ended.append(outcome)
+
         while left:
             for outcome in executor(study, list(left.values())):
-                if outcome.state == "locked":
-                    continue
-                progress.finish_item(_as_line(outcome))
-                del left[outcome.name]
-                ended.append(outcome)
+                note(outcome)
                 if outcome.disk_full:
                     return ended
-            for run in list(left.values()):  # other processes had locked these
-                if study.status(run).state == "finished":
-                    ended.append(RunOutcome(run.name, "finished"))
-                    progress.finish_item(_as_line(ended[-1]))
-                    del left[run.name]
+                for run in _finished(study, left.values()):  # by other processes
+                    note(RunOutcome(run.name, "finished"))
             if left and all(_is_locked(study, run) for run in left.values()):
                 progress.log(f"waiting for another process that works on {', '.join(left)}")
                 while all(_is_locked(study, run) for run in left.values()):
                     time.sleep(POLL_S)
     return ended
+
+
+def _finished(study: Study, runs: Iterable[PlannedRun]) -> list[PlannedRun]:
+    return [run for run in runs if study.status(run).state == "finished"]
 
 
 def _is_locked(study: Study, run: PlannedRun) -> bool:

@@ -199,6 +199,17 @@ def test_two_processes_perform_each_run_once(study, monkeypatch, capsys):
     assert {outcome.state for outcome in outcomes} == {"finished"}
 
 
+def test_a_run_that_another_process_finishes_counts_at_once(study, capsys):
+    def executor(study: Study, runs):
+        finish(study, runs[1])  # another process does
+        yield RunOutcome(runs[0].name, "finished")
+        assert "2 of 2 runs: dice finished" in capsys.readouterr().out
+        yield RunOutcome(runs[1].name, "finished")  # as perform answers for a run that is finished
+
+    outcomes = execute(study, study.plan.runs, executor)
+    assert [(outcome.name, outcome.state) for outcome in outcomes] == [("bce", "finished"), ("dice", "finished")]
+
+
 def test_a_failed_run_does_not_stop_the_others(study):
     def executor(study: Study, runs):
         yield RunOutcome("bce", "failed", lines=["out of memory"])

@@ -4,7 +4,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, islice
 from typing import Literal
 
 from lightning.pytorch.utilities import rank_zero_warn
@@ -13,6 +13,8 @@ from cracklab.data.samples import Record, Splits
 from cracklab.errors import ConfigError, DataError
 
 KnownOverlap = Literal["error", "report"]
+NAMED = 5
+"""Number of photos that an error message names."""
 
 CROP = re.compile(r"(.+)-\d+")
 """Names of crops: `NAME-17` is a crop of the photo `NAME`, and an image `NAME` belongs to the same photo."""
@@ -150,20 +152,32 @@ def overlaps(records: Sequence[Record], splits: Splits) -> dict[str, dict[str, l
     return {group: dict(sides) for group, sides in sorted(where.items()) if len(sides) > 1}
 
 
+def _some(files: Sequence[str]) -> str:
+    """Return the first of some files, and the number of the others."""
+    return files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
+
+
 def check_overlap(records: Sequence[Record], splits: Splits, known: KnownOverlap = "error") -> None:
     """Refuse photos with images on more than one side of a split, or warn of them if `known` is `report`.
 
     Raises:
-        DataError: for such photos, unless `known` is `report`; names them with their files.
+        DataError: for such photos, unless `known` is `report`; names the first of them, with a file of each side.
     """
     shared = overlaps(records, splits)
     if not shared:
         return
-    lines = [
-        f"  photo {group!r}: " + "; ".join(f"{side}: {', '.join(files)}" for side, files in sides.items())
-        for group, sides in shared.items()
+    named = [
+        f"photo {group!r}: " + ", ".join(f"{side} {_some(files)}" for side, files in sides.items())
+        for group, sides in islice(shared.items(), NAMED)
     ]
-    text = "\n".join([f"images of {len(shared)} photos are on more than one side of the split:", *lines])
+    more = [f"and {len(shared) - NAMED} more"] if len(shared) > NAMED else []
+    text = "\n  ".join(
+        [
+            f"images of {len(shared)} photo{'s' * (len(shared) > 1)} are on more than one side of the split:",
+            *named,
+            *more,
+        ]
+    )
     if known == "report":
         rank_zero_warn(text)
         return

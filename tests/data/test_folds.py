@@ -247,13 +247,23 @@ def test_fractions_without_training_images_are_refused():
         assign(index(crops(9, 2)), np.zeros(18), "holdout", val_fraction=0.6, test_fraction=0.5)
 
 
-def test_an_overlap_is_an_error_or_a_warning_that_names_every_file():
+def test_an_overlap_is_an_error_or_a_warning_that_names_a_file_of_each_side():
     found = index(records("a-1", "a-2", "b", "c", "d", split="train"), records("a-3", "e", split="test"))
     splits = assign(found, np.zeros(7), "official", val_fraction=0.3)
-    with pytest.raises(DataError, match=r"photo 'a'.*a-1\.jpg, /d/a-2\.jpg.*test: /d/a-3\.jpg"):
+    with pytest.raises(DataError, match=r"photo 'a': train /d/a-1\.jpg and 1 more, test /d/a-3\.jpg"):
         check_overlap(found, splits)
-    with pytest.warns(UserWarning, match=r"photo 'a'.*a-1\.jpg, /d/a-2\.jpg.*test: /d/a-3\.jpg"):
+    with pytest.warns(UserWarning, match=r"photo 'a': train /d/a-1\.jpg and 1 more, test /d/a-3\.jpg"):
         check_overlap(found, splits, "report")
+
+
+def test_a_long_list_of_overlaps_is_cut():
+    names = {side: [f"{photo}-{number}" for photo in "abcdefg"] for number, side in enumerate(("train", "test"))}
+    found = index(*(records(*those, split=side) for side, those in names.items()))
+    splits = assign(found, np.zeros(14), "official", val_fraction=0.3)
+    with pytest.raises(DataError, match="images of 7 photos") as error:
+        check_overlap(found, splits)
+    assert [name for name in "abcdefg" if f"photo {name!r}" in str(error.value)] == list("abcde")
+    assert "and 2 more\nmake a split" in str(error.value)
 
 
 def test_official_clean_leaves_out_training_photos_of_the_test_side():

@@ -27,7 +27,7 @@ from cracklab.metrics.options import EvaluationOptions
 from cracklab.metrics.result import EvaluationResult
 from cracklab.metrics.threshold_tuner import ThresholdTuner
 from cracklab.optimizers import build_optimizer
-from cracklab.schedules import Constant, LearningRateSchedule, check_length
+from cracklab.schedules import Constant, LearningRateSchedule, check_length, is_replaced
 
 
 @bounded
@@ -156,7 +156,8 @@ class CrackModule(pl.LightningModule):
 
         Lightning does not call `on_train_epoch_start` in a run that is resumed within an epoch.
         """
-        check_length(self.lr_schedulers(), self.trainer.estimated_stepping_batches)
+        if not is_replaced(self.trainer):
+            check_length(self.lr_schedulers(), self.trainer.estimated_stepping_batches)
         self._start_epoch()
 
     def on_train_epoch_start(self) -> None:

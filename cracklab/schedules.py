@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 from annotated_types import Ge, Lt
+from lightning.pytorch.callbacks import StochasticWeightAveraging
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
@@ -154,6 +155,11 @@ class Steps(_FactorSchedule):
         """Return the factor after a fraction of the steps."""
         passed = sum(progress >= milestone for milestone in self.milestones)
         return math.pow(self.gamma, passed)
+
+
+def is_replaced(trainer: Any) -> bool:
+    """Return whether a callback of the run replaces the schedule; `StochasticWeightAveraging` adds an epoch without steps, too."""
+    return any(isinstance(one, StochasticWeightAveraging) for one in trainer.callbacks)
 
 
 def check_length(scheduler: Any, steps: float) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, StochasticWeightAveraging
+from lightning.pytorch.callbacks import EarlyStopping, GradientAccumulationScheduler, StochasticWeightAveraging
 from lightning.pytorch.loops.loop import _Loop
 
 from cracklab.metrics.result import EvaluationResult
@@ -13,6 +13,9 @@ from cracklab.metrics.result import EvaluationResult
 ENTRY = "cracklab_resume"
 """Entry of a checkpoint for a resumed run: `validation`, the last one of the epoch, and `within_step`, the number of batches of
 a step that has not ended; a checkpoint does not keep their gradients."""
+
+AT_EPOCH_START = (GradientAccumulationScheduler, StochasticWeightAveraging)
+"""Callbacks of Lightning that set what holds for an epoch at its start, and do not keep it in a checkpoint."""
 
 
 class ExactResume(pl.Callback):
@@ -22,7 +25,8 @@ class ExactResume(pl.Callback):
     callback therefore sets the position before the loader is made: the next epoch if the last batch was done, else the
     first batch after the last step. An epoch that a stop or the limit of steps has cut short therefore goes on. Within an
     epoch, it restores the result of the epoch's last validation too, which tables and early stopping read at the end of the
-    epoch. A run that early stopping has ended stays ended.
+    epoch. A run that early stopping has ended stays ended. Statistics of batch normalisation see the batches of an
+    unfinished step twice; everything else is as without the stop.
     """
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
@@ -37,7 +41,7 @@ class ExactResume(pl.Callback):
             loop.reset_restart_stage()
             loop.epoch_loop.reset_restart_stage()
         for callback in trainer.callbacks if loop.restarted_mid_epoch else ():  # type: ignore[attr-defined]  # set by Lightning's callback connector
-            if isinstance(callback, StochasticWeightAveraging):  # Lightning tells it the start of an epoch alone
+            if isinstance(callback, AT_EPOCH_START):  # Lightning does not tell them that the epoch goes on
                 callback.on_train_epoch_start(trainer, pl_module)
         result: EvaluationResult | None = getattr(pl_module, "result", None)
         if loop.restarting and result is not None:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 Mask = NDArray[np.uint8]
 CRACK, POSSIBLE = 255, 128
 """Values of a mask above the high threshold, and between the two."""
+ROWS = 256
+"""Number of rows that are decided on at once."""
 
 
 def mask_of(probabilities: NDArray[np.float32], threshold: float | None, high_threshold: float = 0) -> Mask:
@@ -41,7 +43,10 @@ def mask_of(probabilities: NDArray[np.float32], threshold: float | None, high_th
 def connected(mask: Mask) -> Mask:
     """Return a mask of 0, 128 and 255 as 0 / 255: connected pieces (8 neighbours) that contain a 255, whole; the others are 0.
 
-    It takes 4 bytes for each pixel.
+    Memory: labels of 4 bytes for each pixel, and what OpenCV needs to find them.
+
+    Args:
+        mask: of `mask_of`; the result replaces its values.
 
     Example:
         >>> connected(np.array([[128, 255, 128, 0, 128, 128]], np.uint8))
@@ -49,7 +54,11 @@ def connected(mask: Mask) -> Mask:
     """
     if not (mask == POSSIBLE).any():
         return mask
-    count, pieces = cv2.connectedComponents((mask > 0).astype(np.uint8), connectivity=8, ltype=cv2.CV_32S)
+    count, pieces = cv2.connectedComponents(mask, connectivity=8, ltype=cv2.CV_32S)  # of all that is not 0
     kept = np.zeros(count, np.uint8)
-    kept[pieces[mask == CRACK]] = CRACK
-    return np.asarray(kept[pieces], np.uint8)
+    bands = [slice(top, top + ROWS) for top in range(0, len(mask), ROWS)]
+    for rows in bands:
+        kept[pieces[rows][mask[rows] == CRACK]] = CRACK
+    for rows in bands:
+        mask[rows] = kept[pieces[rows]]
+    return mask

@@ -124,9 +124,9 @@ def choose_high_threshold(given: float | None, defaults: Sequence[float], num_cl
     """
     if given is None:
         return defaults[0] if num_classes == 1 and len(set(defaults)) == 1 else HIGH_THRESHOLD
-    if not 0 <= given < 1:
+    if isinstance(given, str) or not 0 <= given < 1:
         raise ConfigError(
-            f"high_threshold is {given:g}: give a probability from 0 (keep every piece of crack) to below 1"
+            f"high_threshold is {given!r}: give a probability from 0 (keep every piece of crack) to below 1"
         )
     if given and num_classes > 1:
         raise ConfigError(f"high_threshold is {given:g}, but the net has {num_classes} classes: leave it out")

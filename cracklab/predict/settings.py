@@ -1,6 +1,7 @@
 """predict.json: the settings that the masks of a folder were made with, so that a second start uses the same ones."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,13 @@ from cracklab.predict.reach import check_tiling
 from cracklab.version import __version__
 
 NAME = "predict.json"
+OPTIONS: dict[str, Callable[[Any], str]] = {
+    "tile": str,
+    "overlap": str,
+    "scales": lambda scales: ",".join(f"{scale:g}" for scale in scales),
+    "high_threshold": "{:g}".format,
+}
+"""Setting -> how its option of the command is written."""
 
 
 def settings_of(folder: Path, predictor: Predictor, tile: int | None, overlap: int | None) -> dict[str, Any]:
@@ -39,8 +47,12 @@ def settings_of(folder: Path, predictor: Predictor, tile: int | None, overlap: i
         now |= {"scales": list(predictor.scales), "high_threshold": predictor.high_threshold}
         for name, value in now.items():
             if value is not None and before[name] != value:
-                what = "other checkpoints" if name == "sha256" else f"{name} {before[name]} instead of {value}"
-                raise RunError(f"the masks in {folder} were made with {what} ({path}): choose another --out")
+                what, again = f"{name} {before[name]} instead of {value}", ""
+                if name == "sha256":
+                    what = "other checkpoints"
+                elif name in OPTIONS:
+                    again = f", or go on with --{name} {OPTIONS[name](before[name])}"
+                raise RunError(f"the masks in {folder} were made with {what} ({path}): choose another --out{again}")
         return settings
     settings = {
         "cracklab": __version__,

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import lightning.pytorch as pl
 from annotated_types import Ge, Le
-from lightning.pytorch.callbacks import StochasticWeightAveraging
 
 from cracklab import plain_yaml, run_folder
 from cracklab.bounds import Seed, UnitInterval
@@ -16,6 +15,7 @@ from cracklab.checkpoint import Payload
 from cracklab.checkpoint_checks import check_form, check_schedule, check_value
 from cracklab.errors import RunError
 from cracklab.module import CrackModule
+from cracklab.schedules import is_replaced
 
 SAMPLES = (
     *("seed", "batch_size", "repeat", "train_crop", "crack_rate", "augment", "channels"),
@@ -112,8 +112,8 @@ def check_states(command: str, content: Mapping[str, Any], path: str, trainer: p
         check_entry(content, path)
         stored = Payload.from_checkpoint(content, path).read_config(path)
         check_samples(stored.get("data", {}), plain_yaml.load(module.config)["data"])
-        if any(isinstance(one, StochasticWeightAveraging) for one in trainer.callbacks):  # type: ignore[attr-defined]  # set by Lightning's callback connector
-            return  # it replaces the schedule
+        if is_replaced(trainer):
+            return
         schedule = module.schedule(module.build_optimizer(), 1000)  # any number of steps: only the form counts
         for number, state in enumerate(content["lr_schedulers"]):
             check_schedule(state, schedule.state_dict(), path, f"lr_schedulers.{number}")

@@ -63,6 +63,17 @@ def test_a_run_that_was_stopped_within_an_epoch_goes_on_as_if_it_had_not_been(tm
     assert all(torch.equal(one, other) for one, other in zip(trained(out), trained(whole), strict=True))
 
 
+def test_a_number_of_batches_of_a_step_that_changes_with_the_epoch_holds_after_a_stop(tmp_path):
+    scheduler = "--trainer.callbacks+=lightning.pytorch.callbacks.GradientAccumulationScheduler"
+    call = [*SMALL, *STEPS, scheduler, "--trainer.callbacks.scheduling={0: 3, 1: 2}"]
+    whole = fit(tmp_path / "whole", *call)
+    stop = [f"--trainer.callbacks+={__name__}.StopAt", "--trainer.callbacks.epoch=1", "--trainer.callbacks.batch=4"]
+    out = fit(tmp_path / "run", *call, *stop)
+    fit(out, *call, "--ckpt_path=last")
+    assert torch.load(out / run_folder.LAST, weights_only=True)["global_step"] == 4 + 6
+    assert all(torch.equal(one, other) for one, other in zip(trained(out), trained(whole), strict=True))
+
+
 def test_a_run_that_the_limit_of_steps_ended_within_an_epoch_goes_on_there(tmp_path):
     call = [*SMALL, *STEPS, "--trainer.max_epochs=-1"]
     whole = fit(tmp_path / "whole", *call, "--trainer.max_steps=18")

@@ -143,10 +143,12 @@ def test_a_run_killed_before_the_table_of_its_last_epoch_writes_it_when_it_resum
     "averaging",
     [["EMAWeightAveraging", "decay=0.5"], ["StochasticWeightAveraging", "swa_lrs=0.01", "swa_epoch_start=1"]],
 )
-def test_averages_of_weights_go_on_within_an_epoch(tmp_path, averaging):
+@pytest.mark.parametrize("schedule", ["Constant", "OneCycle"])
+def test_averages_of_weights_go_on_within_an_epoch(tmp_path, averaging, schedule):
     """Averages over epochs have a learning rate of their own, and a last epoch for the statistics of batch normalisation."""
     name, *options = averaging
-    call = ["--checkpoint.every_n_steps=1", f"--trainer.callbacks=lightning.pytorch.callbacks.{name}"]
+    call = ["--checkpoint.every_n_steps=1", f"--model.schedule={schedule}"]
+    call += [f"--trainer.callbacks=lightning.pytorch.callbacks.{name}"]
     call += [f"--trainer.callbacks.{option}" for option in options]
     run, copies = tmp_path / "run", COPIES.replace("callbacks=", "callbacks+=")
     assert main([*CALL, *call, copies, "--out", str(run)]) == 0

@@ -62,7 +62,9 @@ class Model:
 
     def __init__(self, path: Path, memory_gb: float | None = None) -> None:
         options: Any = onnxruntime.SessionOptions()
-        options.enable_cpu_mem_arena = False  # which keeps the memory of the largest tile twice, and saves no time
+        self.run_options: Any = onnxruntime.RunOptions()
+        # memory is kept within a tile, but not for tiles of other sizes
+        self.run_options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         providers = onnxruntime.get_available_providers()
         self.session: Any = onnxruntime.InferenceSession(str(path), options, providers=providers)
         settings = json.loads(self.session.get_modelmeta().custom_metadata_map["cracklab"])
@@ -93,7 +95,7 @@ class Model:
             planes = np.stack([cv2.cvtColor(tile, cv2.COLOR_RGB2GRAY)[None] for tile in tiles])
         else:
             planes = np.ascontiguousarray(tiles.transpose(0, 3, 1, 2))
-        scores: Floats = self.session.run(["probability"], {"image": planes})[0]
+        scores: Floats = self.session.run(["probability"], {"image": planes}, self.run_options)[0]
         return scores
 
     def mask(self, photo: Photo) -> Photo:

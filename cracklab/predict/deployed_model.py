@@ -84,7 +84,9 @@ class DeployedModel:
         options: Any = onnxruntime.SessionOptions()
         options.intra_op_num_threads = _threads()
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # beside other work it slows both down
-        options.enable_cpu_mem_arena = False  # which keeps the memory of the largest tile twice, and saves no time
+        self._run_options: Any = onnxruntime.RunOptions()
+        # memory is kept within a tile, but not for tiles of other sizes
+        self._run_options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         try:
             self._session: Any = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime has types of its own
@@ -151,7 +153,7 @@ class DeployedModel:
             RunError: if the graph does not give probabilities of this size and number of classes.
         """
         planes = np.stack([planes_of(tile, self._channels) for tile in tiles])
-        scores: Floats = self._session.run(["probability"], {"image": planes})[0]
+        scores: Floats = self._session.run(["probability"], {"image": planes}, self._run_options)[0]
         expected = (len(tiles), len(self.class_names), *tiles.shape[1:3])
         if np.shape(scores) != expected:
             raise RunError(f"{self.path} gives {np.shape(scores)} instead of probabilities of shape {expected}")

@@ -36,6 +36,7 @@ from cracklab.models import pretrained
 from cracklab.module import CrackModule
 from cracklab.run_lock import RunLock
 from cracklab.trainer_settings import check_trainer
+from cracklab.training.allocator import keep_freed_memory
 from cracklab.training.limits import check_interval, check_limits
 from cracklab.training.links import fit_net_to_data, fit_normalisation
 from cracklab.training.planning import plan_run, with_time
@@ -304,6 +305,7 @@ class CrackCLI(LightningCLI):
 
 def run(command: str, args: Sequence[str]) -> int:
     """Run fit, validate or test; return the exit code."""
+    keep_freed_memory()
     with wandb_session():
         try:
             with closing(CrackCLI(command, args)) as cli:

@@ -78,7 +78,7 @@ def parser(command: str = "predict") -> CommandParser:
         "--high_threshold",
         type=float,
         metavar="PROBABILITY",
-        help="keep a connected piece of crack only if it reaches this somewhere (default: 0, all; of cracklab:cracks, that of its card)",
+        help="keep a connected piece of crack only if it reaches this somewhere (default: 0, all)",
     )
     add(
         "--tile",

@@ -16,7 +16,7 @@ TRAINED: Scales = (1.0,)
 """Default of a checkpoint of a run: the scale of its training."""
 HIGH_THRESHOLD = 0.0
 """Default of a checkpoint of a run: every piece of crack is kept."""
-OF_CARDS: dict[str, tuple[Scales, float]] = {"cracks": ((1.0, 0.5, 0.25), 0.85)}
+OF_CARDS: dict[str, tuple[Scales, float]] = {"cracks": ((1.0, 0.5, 0.25), HIGH_THRESHOLD)}
 """Scales and high threshold of the models that ship, by name. They are for any photo, so theirs were chosen on photos: see the card."""
 
 
@@ -53,9 +53,9 @@ def defaults_of(checkpoint: str | Path, weights: str | None, scale: tuple[float,
 
     Example:
         >>> defaults_of("best.ckpt", "cracklab:cracks", (1.0, 1.0)), defaults_of("best.ckpt", None, (1.0, 1.0))
-        (((1.0, 0.5, 0.25), 0.85), ((1.0,), 0.0))
+        (((1.0, 0.5, 0.25), 0.0), ((1.0,), 0.0))
         >>> defaults_of("best.ckpt", "cracks", (1.0, 1.0)), defaults_of("best.ckpt", "\\0", (1.0, 1.0))
-        (((1.0, 0.5, 0.25), 0.85), ((1.0,), 0.0))
+        (((1.0, 0.5, 0.25), 0.0), ((1.0,), 0.0))
     """
     name = ""
     if ships(checkpoint):

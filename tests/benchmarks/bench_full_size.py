@@ -56,9 +56,9 @@ def validation_files(root: Path, checkpoint: str) -> list[tuple[str, str]]:
     return [(module.records[i].image, module.records[i].mask) for i in module.splits.val]
 
 
-def print_row(root: Path, checkpoint: str) -> None:
+def print_row(root: Path, checkpoint: str, high_threshold: float | None) -> None:
     """Print the scores of a checkpoint."""
-    predictor = load(checkpoint, "cpu")
+    predictor = load(checkpoint, "cpu", high_threshold=high_threshold)
     counts, _ = counts_of(predictor, validation_files(root, checkpoint))
     best = int(f1_by_threshold(counts.sum(0)).argmax())
     tests = [
@@ -80,6 +80,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root", type=Path)
     parser.add_argument("--ckpt_path", nargs="+", required=True)
+    parser.add_argument("--high_threshold", type=float, help="of `mask`")
     options = parser.parse_args()
     torch.set_num_threads(1)
     columns = (
@@ -94,4 +95,4 @@ if __name__ == "__main__":
     )
     print(f"| checkpoint | {' | '.join(columns)} |\n|---|{'--:|' * len(columns)}")
     for path in options.ckpt_path:
-        print_row(options.root, path)
+        print_row(options.root, path, options.high_threshold)

@@ -43,19 +43,15 @@ def test_a_mask_without_or_full_of_cracks_stays_as_it_is(value):
 @pytest.mark.parametrize("tile", [None, 128])
 def test_a_piece_is_one_across_the_tiles_of_a_photo(tile):
     photo = cv2.GaussianBlur(draw(3, (150, 610))[0], (5, 5), 0)
-    one = load("cracks", "cpu", tile=tile, high_threshold=0).predict(photo)
-    np.testing.assert_array_equal(one.mask > 0, one.probability > 0.55)
-    highest = [
-        one.probability[piece == number].max()
-        for piece in [ndimage.label(one.mask)[0]]
-        for number in range(1, piece.max() + 1)
-    ]
-    for high in (float(np.median(highest)), None):
-        predictor = load("cracks", "cpu", tile=tile, high_threshold=high)
-        found, expected = predictor.predict(photo), hysteresis(one.probability, 0.55, high or 0.85)
+    one = load("cracks", "cpu", tile=tile).predict(photo)
+    threshold = load("cracks", "cpu").threshold
+    np.testing.assert_array_equal(one.mask > 0, one.probability > threshold)
+    pieces, count = ndimage.label(one.mask)
+    for high in (float(np.median(ndimage.maximum(one.probability, pieces, range(1, count + 1)))), 0.85):
+        found = load("cracks", "cpu", tile=tile, high_threshold=high).predict(photo)
+        expected = hysteresis(one.probability, threshold, high)
         np.testing.assert_array_equal(found.mask > 0, expected)
         np.testing.assert_array_equal(found.probability, one.probability)
-        assert predictor.threshold == 0.55
     assert 0 < expected.sum() < (one.mask > 0).sum(), "the high threshold changes nothing"
 
 
@@ -73,10 +69,11 @@ def test_a_high_threshold_that_is_no_probability_is_refused(value, tmp_path, cap
 def test_a_folder_keeps_its_high_threshold(tmp_path, capsys):
     photo = tmp_path / "wall.png"
     cv2.imwrite(str(photo), np.full((40, 40, 3), 200, np.uint8))
-    assert exit_code(predict_call("cracklab:cracks", photo, tmp_path / "out")) == 0
-    assert "threshold 0.550, 0.85 somewhere in each crack" in capsys.readouterr().out
-    assert exit_code(predict_call("cracklab:cracks", photo, tmp_path / "out", "--high_threshold=0")) == 2
-    assert "high_threshold 0.85 instead of 0.0" in capsys.readouterr().err
+    assert exit_code(predict_call("cracklab:cracks", photo, tmp_path / "out", "--high_threshold=0.85")) == 0
+    assert "threshold 0.578, 0.85 somewhere in each crack" in capsys.readouterr().out
+    assert exit_code(predict_call("cracklab:cracks", photo, tmp_path / "out")) == 2
+    assert "high_threshold 0.85 instead of 0.0" in (said := capsys.readouterr().err)
+    assert "or go on with --high_threshold 0.85" in said
 
 
 def test_several_classes_have_no_high_threshold(classes_run):

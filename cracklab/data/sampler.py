@@ -28,8 +28,8 @@ class EpochSampler(DistributedSampler[tuple[int, int]]):
     """
 
     def __init__(self, data: Sized, seed: int = 0, shuffle: bool = True, num_replicas: int = 1, rank: int = 0) -> None:
-        # arg-type: torch asks for a Dataset, and reads its length alone
-        super().__init__(data, num_replicas=num_replicas, rank=rank, shuffle=shuffle, seed=seed)  # type: ignore[arg-type]
+        # torch reads the length of the data alone
+        super().__init__(data, num_replicas=num_replicas, rank=rank, shuffle=shuffle, seed=seed)  # type: ignore[arg-type]  # a Dataset is asked for
         self.size = len(data)
         self.start = 0
         """Number of this process's samples to skip in this epoch, because a resumed run has already seen them."""

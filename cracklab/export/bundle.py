@@ -21,7 +21,7 @@ import numpy as np
 import onnxruntime
 
 if TYPE_CHECKING:
-    from cracklab.predict.masks import connected, mask_of
+    from cracklab.predict.masks import mask_of
     from cracklab.predict.tiles import (
         Floats,
         Photo,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         tiled_probabilities,
     )
 else:  # this file runs only as BUNDLE/run.py, beside the copies of masks.py and tiles.py that `cracklab export` puts there
-    from masks import connected, mask_of
+    from masks import mask_of
     from tiles import (
         Floats,
         Photo,
@@ -68,8 +68,7 @@ class Model:
         providers = onnxruntime.get_available_providers()
         self.session: Any = onnxruntime.InferenceSession(str(path), options, providers=providers)
         settings = json.loads(self.session.get_modelmeta().custom_metadata_map["cracklab"])
-        self.channels, self.classes = settings["channels"], settings["classes"]
-        self.threshold, self.high_threshold = settings["threshold"], settings["high_threshold"]
+        self.channels, self.threshold = settings["channels"], settings["threshold"]
         self.scale, self.scales, self.interpolation = settings["scale"], settings["scales"], settings["interpolation"]
         tile, overlap, self.reach = settings["tile"], settings["overlap"], settings["reach"]
         if memory_gb is not None and self.reach is not None:  # a net without one has tiles of a fixed size
@@ -106,8 +105,8 @@ class Model:
             tiled_probabilities(self.score, self.at_net_scale(photo, one), size, self.tiling) for one in self.scales
         ]
         for rows, scores in fused_rows(passes, size[0]):
-            mask[rows] = mask_of(scores, self.threshold, self.high_threshold)
-        return mask if self.classes > 1 else connected(mask)
+            mask[rows] = mask_of(scores, self.threshold)
+        return mask
 
 
 def find_photos(places: list[str], out: Path) -> dict[Path, Path]:

@@ -62,7 +62,6 @@ def bundle_settings(model: TrainedModel) -> dict[str, Any]:
         "classes": model.num_classes,
         "class_names": list(model.class_names),
         "threshold": None if several else model.threshold,
-        "high_threshold": predictor.high_threshold,
         "scale": list(model.scale),
         "scales": list(predictor.scales),
         "interpolation": model.transform.interpolation,

@@ -58,8 +58,6 @@ def model_card(
     classes = escaped(", ".join(settings["class_names"])) if several else ""
     what = f"pixels of {settings['classes']} classes ({classes})" if several else "cracks"
     cut = "the most probable class" if several else f"crack above probability {settings['threshold']:g}"
-    high = settings["high_threshold"]
-    pieces = f" Keep connected pieces of crack that reach {high:g} somewhere." if high else ""
     arguments = escaped(", ".join(f"{key} {value}" for key, value in _arguments(net).items()))
     sections = {
         f"# {escaped(str(training.get('name', 'run')))}: {what} in photos": [
@@ -73,7 +71,7 @@ def model_card(
             f"sides multiples of {GRID} px. `probability`: (batch, {settings['classes']}, height, width) float32. `mask`: "
             f"(batch, 1, height, width) uint8, {'class index' if several else '0 or 255'}: {cut}. The file includes "
             f"normalisation, probabilities and the mask's rule. Resize photos to {scale[0]:.4g} of their height and "
-            f"{scale[1]:.4g} of their width first, the scale of the training images{_scales(settings)}.{pieces} `run.py` does that, and "
+            f"{scale[1]:.4g} of their width first, the scale of the training images{_scales(settings)}. `run.py` does that, and "
             f"scores tiles of "
             f"{settings['tile']} px that overlap by {settings['overlap']} px{_reason(settings)}.",
         ],

@@ -19,7 +19,7 @@ from cracklab.data.resizing import Interpolation, planes_of
 from cracklab.errors import ConfigError, RunError
 from cracklab.files import sha256
 from cracklab.predict.reach import LARGEST_REACH
-from cracklab.predict.scales import HIGH_THRESHOLD, SCALES, Scales, check_scales
+from cracklab.predict.scales import SCALES, Scales, check_scales
 from cracklab.predict.tiles import Floats
 from cracklab.weights import graph_file
 
@@ -50,7 +50,6 @@ class Settings(BaseModel):
     interpolation: Interpolation
     scale: tuple[Scale, Scale]
     scales: Annotated[tuple[float, ...], AfterValidator(checked_scales)]
-    high_threshold: float = Field(default=HIGH_THRESHOLD, ge=0, lt=1)
     reach: Annotated[int, Field(ge=0, le=LARGEST_REACH)] | None
     bytes_per_px: float = Field(gt=0, allow_inf_nan=False)
     provenance: dict[str, Any]
@@ -95,8 +94,7 @@ class DeployedModel:
         settings = self._read(graph, remedy)
         if settings.sha256 not in (None, sha256(path)):
             raise RunError(f"{graph} was made from another file than {path}: {remedy}")
-        self.threshold, self.high_threshold = settings.threshold or 0.5, settings.high_threshold
-        self.scale, self.scales = settings.scale, settings.scales
+        self.threshold, self.scale, self.scales = settings.threshold or 0.5, settings.scale, settings.scales
         self.class_names, self.interpolation, self._channels = (
             settings.class_names,
             settings.interpolation,

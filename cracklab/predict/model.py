@@ -33,10 +33,6 @@ class Model(Protocol):
         """Default of the scales at which a photo is scored, relative to `scale`."""
 
     @property
-    def high_threshold(self) -> float:
-        """Default of the probability that a piece of crack has to reach somewhere; 0 for any."""
-
-    @property
     def interpolation(self) -> Interpolation:
         """How photos are resized to a smaller size."""
 

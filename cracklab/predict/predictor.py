@@ -45,8 +45,8 @@ class Predictor:
         mm_per_px: scale of the photos; None: cracks are measured in px alone.
         scales: the photo is scored at each of these sizes, and the probabilities are fused by `fused_rows`: 1 is the scale of training,
             0.5 a photo of half the height and width. None: 1; for a model that ships, and nets that went on from it, those of its card.
-        high_threshold: a connected piece of crack is kept if one of its pixels has at least this probability (hysteresis; Canny 1986). None:
-            0, so that all are kept; for a model that ships, and nets that went on from it, that of its card.
+        high_threshold: a connected piece of crack is kept if one of its pixels has at least this probability (hysteresis; Canny 1986). None: 0,
+            so that all are kept.
 
     Attributes:
         threshold: probability above which a pixel is crack: the mean of the thresholds that validation chose.
@@ -102,9 +102,7 @@ class Predictor:
         self.scale, self._interpolation = first.scale, first.interpolation
         self.num_classes, self.class_names = len(first.class_names), first.class_names
         self.threshold = fmean(model.threshold for model in self.models)
-        self.high_threshold = choose_high_threshold(
-            high_threshold, [model.high_threshold for model in self.models], self.num_classes
-        )
+        self.high_threshold = choose_high_threshold(high_threshold, self.num_classes)
 
     @cached_property
     def reach(self) -> int | None:

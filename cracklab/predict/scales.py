@@ -1,4 +1,4 @@
-"""Scales at which a photo is scored and the high threshold of its cracks: as asked for, or the default of the checkpoint."""
+"""Scales at which a photo is scored, as asked for or by default of the checkpoint, and the high threshold of its cracks."""
 
 import os
 from collections.abc import Sequence
@@ -14,10 +14,8 @@ SMALLEST, LARGEST = 1 / 16, 4.0
 """Smallest and largest of the scales that are fused, relative to it; a photo at a larger one fills the memory."""
 TRAINED: Scales = (1.0,)
 """Default of a checkpoint of a run: the scale of its training."""
-HIGH_THRESHOLD = 0.0
-"""Default of a checkpoint of a run: every piece of crack is kept."""
-OF_CARDS: dict[str, tuple[Scales, float]] = {"cracks": ((1.0, 0.5, 0.25), HIGH_THRESHOLD)}
-"""Scales and high threshold of the models that ship, by name. They are for any photo, so theirs were chosen on photos: see the card."""
+OF_CARDS: dict[str, Scales] = {"cracks": (1.0, 0.5, 0.25)}
+"""Default of the models that ship, by name. They are for photos of unknown scale, so theirs was chosen on photos: see the card."""
 
 
 def parse_scales(text: str) -> Scales:
@@ -41,10 +39,8 @@ def parse_scales(text: str) -> Scales:
     return scales
 
 
-def defaults_of(checkpoint: str | Path, weights: str | None, scale: tuple[float, float]) -> tuple[Scales, float]:
-    r"""Return the scales and the high threshold of a checkpoint.
-
-    They are those of the card for a model that ships and for a net that went on from it; else 1 and 0.
+def default_scales(checkpoint: str | Path, weights: str | None, scale: tuple[float, float]) -> Scales:
+    r"""Return the default of a checkpoint: for a model that ships, and for a net that went on from it, those of its card; else 1.
 
     Args:
         checkpoint: its file.
@@ -52,10 +48,10 @@ def defaults_of(checkpoint: str | Path, weights: str | None, scale: tuple[float,
         scale: at which its net saw the training images; at another than (1, 1) the card does not count.
 
     Example:
-        >>> defaults_of("best.ckpt", "cracklab:cracks", (1.0, 1.0)), defaults_of("best.ckpt", None, (1.0, 1.0))
-        (((1.0, 0.5, 0.25), 0.0), ((1.0,), 0.0))
-        >>> defaults_of("best.ckpt", "cracks", (1.0, 1.0)), defaults_of("best.ckpt", "\\0", (1.0, 1.0))
-        (((1.0, 0.5, 0.25), 0.0), ((1.0,), 0.0))
+        >>> default_scales("best.ckpt", "cracklab:cracks", (1.0, 1.0)), default_scales("best.ckpt", None, (1.0, 1.0))
+        ((1.0, 0.5, 0.25), (1.0,))
+        >>> default_scales("best.ckpt", "cracks", (1.0, 1.0)), default_scales("best.ckpt", "\\0", (1.0, 1.0))
+        ((1.0, 0.5, 0.25), (1.0,))
     """
     name = ""
     if ships(checkpoint):
@@ -63,8 +59,7 @@ def defaults_of(checkpoint: str | Path, weights: str | None, scale: tuple[float,
     elif weights is not None:  # its name with or without the prefix, or its file
         path = Path(os.path.abspath(weights))  # without a look at the disk: a stranger's checkpoint may name any path
         name = path.stem if path.parent == WEIGHTS else weights.removeprefix(SHIPPED)
-    of_run = TRAINED, HIGH_THRESHOLD
-    return OF_CARDS.get(name, of_run) if scale == (1, 1) else of_run
+    return OF_CARDS.get(name, TRAINED) if scale == (1, 1) else TRAINED
 
 
 def choose_scales(scales: Sequence[float] | None, defaults: Sequence[Scales]) -> Scales:
@@ -104,26 +99,25 @@ def check_scales(scales: Sequence[float], given: str | None = None) -> None:
         )
 
 
-def choose_high_threshold(given: float | None, defaults: Sequence[float], num_classes: int) -> float:
-    """Return the high threshold asked for; without any, the default of the checkpoints, or 0 if they differ in it.
+def choose_high_threshold(given: float | None, num_classes: int) -> float:
+    """Return the high threshold asked for; without any 0, which keeps every piece of crack.
 
     Args:
         given: a probability.
-        defaults: of the checkpoints.
         num_classes: of several classes, the most probable one is taken, and there is no threshold.
 
     Raises:
         ConfigError: for anything but a probability, or with several classes.
 
     Example:
-        >>> choose_high_threshold(None, [0.85], num_classes=1), choose_high_threshold(0, [0.85], num_classes=1)
-        (0.85, 0.0)
-        >>> choose_high_threshold(85, [0.0], num_classes=1)
+        >>> choose_high_threshold(None, num_classes=1), choose_high_threshold(0.85, num_classes=1)
+        (0.0, 0.85)
+        >>> choose_high_threshold(85, num_classes=1)
         Traceback (most recent call last):
         cracklab.errors.ConfigError: high_threshold is 85: give a probability from 0 (keep every piece of crack) to below 1
     """
     if given is None:
-        return defaults[0] if num_classes == 1 and len(set(defaults)) == 1 else HIGH_THRESHOLD
+        return 0.0
     if isinstance(given, str) or not 0 <= given < 1:
         raise ConfigError(
             f"high_threshold is {given!r}: give a probability from 0 (keep every piece of crack) to below 1"

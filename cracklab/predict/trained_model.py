@@ -23,7 +23,7 @@ from cracklab.models.rebuild import MORE_VALUES, rebuild
 from cracklab.predict.folding import fold_normalisation
 from cracklab.predict.memory import PeakMemory
 from cracklab.predict.reach import measure_reach
-from cracklab.predict.scales import SCALES, defaults_of
+from cracklab.predict.scales import SCALES, default_scales
 from cracklab.predict.tiles import Floats
 from cracklab.weights import checkpoint_file
 
@@ -75,17 +75,8 @@ class TrainedModel:
     @property
     def scales(self) -> tuple[float, ...]:
         """Default of the scales at which a photo is scored, relative to `scale`."""
-        return self._defaults[0]
-
-    @property
-    def high_threshold(self) -> float:
-        """Default of the probability that a piece of crack has to reach somewhere; 0 for any."""
-        return self._defaults[1]
-
-    @property
-    def _defaults(self) -> tuple[tuple[float, ...], float]:
         weights = self.config.get("model", {}).get("weights")
-        return defaults_of(self.path, weights if isinstance(weights, str) else None, self.scale)
+        return default_scales(self.path, weights if isinstance(weights, str) else None, self.scale)
 
     @property
     def interpolation(self) -> Interpolation:

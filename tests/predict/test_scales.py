@@ -16,7 +16,7 @@ from cracklab.checkpoint import Payload
 from cracklab.data.transform import EvalTransform
 from cracklab.errors import ConfigError
 from cracklab.predict.predictor import Predictor
-from cracklab.predict.scales import choose_high_threshold, choose_scales, defaults_of, parse_scales
+from cracklab.predict.scales import choose_scales, default_scales, parse_scales
 from cracklab.predict.tiles import Tiling, fused_rows, tiled_probabilities
 from cracklab.predict.trained_model import TrainedModel
 from cracklab.synthetic.draw import draw
@@ -99,32 +99,26 @@ def test_rows_that_arrive_in_different_steps_are_fused_where_they_belong():
     np.testing.assert_allclose(found, np.sqrt((values**2).mean(0)), atol=1e-6)
 
 
-OF_CARD, OF_RUN = ((1.0, 0.5, 0.25), 0.0), ((1.0,), 0.0)
-"""Scales and high threshold of the model that ships, and of any other run."""
-
-
 @pytest.mark.parametrize(
     ("checkpoint", "weights", "scale", "expected"),
     [
-        ("cracklab:cracks", None, (1, 1), OF_CARD),
-        ("RUN/checkpoints/cracks.ckpt", None, (1, 1), OF_RUN),
-        ("RUN/checkpoints/best.ckpt", "cracklab:cracks", (1, 1), OF_CARD),
-        ("RUN/checkpoints/best.ckpt", "cracklab:cracks", (0.25, 0.25), OF_RUN),
-        ("RUN/checkpoints/best.ckpt", "OTHER/checkpoints/cracks", (1, 1), OF_RUN),
+        ("cracklab:cracks", None, (1, 1), (1.0, 0.5, 0.25)),
+        ("RUN/checkpoints/cracks.ckpt", None, (1, 1), (1.0,)),
+        ("RUN/checkpoints/best.ckpt", "cracklab:cracks", (1, 1), (1.0, 0.5, 0.25)),
+        ("RUN/checkpoints/best.ckpt", "cracklab:cracks", (0.25, 0.25), (1.0,)),
+        ("RUN/checkpoints/best.ckpt", "OTHER/checkpoints/cracks", (1, 1), (1.0,)),
     ],
 )
-def test_models_that_ship_and_nets_that_went_on_from_them_have_scales_and_high_threshold_of_the_card(
+def test_models_that_ship_and_nets_that_went_on_from_them_have_the_scales_of_the_card(
     checkpoint, weights, scale, expected
 ):
-    assert defaults_of(checkpoint_file(checkpoint), weights, scale) == expected
+    assert default_scales(checkpoint_file(checkpoint), weights, scale) == expected
 
 
 def test_checkpoints_with_different_defaults_are_scored_at_scale_1():
     assert choose_scales(None, [(1.0, 0.5), (1.0, 0.5)]) == (1.0, 0.5)
     assert choose_scales(None, [(1.0, 0.5), (1.0,)]) == (1.0,)
     assert choose_scales([0.5], [(1.0, 0.5)]) == (0.5,)
-    assert choose_high_threshold(None, [0.85, 0.85], 1) == 0.85
-    assert choose_high_threshold(None, [0.85, 0.0], 1) == 0.0 == choose_high_threshold(None, [0.85], 3)
 
 
 def test_a_run_that_went_on_from_the_model_that_ships_predicts_at_its_scales(tmp_path):

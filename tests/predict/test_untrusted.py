@@ -272,16 +272,7 @@ def test_resuming_from_damaged_counters_is_one_message_and_writes_nothing(craft,
 
 
 def test_the_card_of_a_bundle_is_written_whatever_the_rest_of_the_configuration_is(tmp_path):
-    settings = {
-        "classes": 1,
-        "threshold": 0.5,
-        "high_threshold": 0.0,
-        "scale": [1, 1],
-        "channels": 3,
-        "opset": 18,
-        "tile": 512,
-        "overlap": 6,
-    }
+    settings = {"classes": 1, "threshold": 0.5, "scale": [1, 1], "channels": 3, "opset": 18, "tile": 512, "overlap": 6}
     settings["scales"] = [1.0]
     origin = {"cracklab": "0.1.0", "epoch": None, "data": {}}
     training = {"model": {"net": "cracklab.models.UNet", "loss": [1]}, "data": {"layout": {}}}

@@ -1,6 +1,6 @@
 """The LightningModule: net, loss, evaluator, optimizer, schedule; nothing about any particular one of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,21 +12,22 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from cracklab.batch import Batch
-from cracklab.bounds import NonNegativeFloat, NonNegativeInt, bounded
+from cracklab.bounds import NonNegativeFloat, NonNegativeInt, PositiveFloat, bounded
 from cracklab.checkpoint import KEY, Payload, load_net, read_checkpoint
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.native import NativeSize
 from cracklab.errors import ConfigError
 from cracklab.finders import has_finder, plan_again
 from cracklab.freezing import Freezing
-from cracklab.logits import probabilities
 from cracklab.losses import External, Loss, build_loss
 from cracklab.metrics.aggregate import aggregate
 from cracklab.metrics.evaluator import Evaluator
 from cracklab.metrics.options import EvaluationOptions
 from cracklab.metrics.result import EvaluationResult
 from cracklab.metrics.threshold_tuner import ThresholdTuner
+from cracklab.multiscale import multiscale_probabilities
 from cracklab.optimizers import build_optimizer
+from cracklab.scales import check_scales
 from cracklab.schedules import Constant, LearningRateSchedule, check_length, is_replaced
 
 
@@ -47,6 +48,8 @@ class CrackModule(pl.LightningModule):
         channels_last: whether net and images are in channels-last memory format.
         compile: whether to compile the net with `torch.compile`.
         weights: checkpoint of cracklab that the weights of the net are initialised from.
+        scales: an image is scored at each of these sizes, relative to it, and the probabilities are fused: in every evaluation,
+            which also chooses the threshold, and by predict and export. See `cracklab.multiscale`.
         evaluation: thresholds, scores and policies.
     """
 
@@ -63,6 +66,7 @@ class CrackModule(pl.LightningModule):
         channels_last: bool = False,
         compile: bool = False,
         weights: str | None = None,
+        scales: Sequence[PositiveFloat] = (1.0,),
         evaluation: EvaluationOptions = EvaluationOptions(),  # noqa: B008 - never changed, and the CLI shows its fields
     ) -> None:
         super().__init__()
@@ -78,7 +82,8 @@ class CrackModule(pl.LightningModule):
         self._searched = False
         self.freezing = Freezing(net, encoder_lr_factor, freeze_encoder_epochs, freeze_norm, weights)
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
-        self.compile_net, self.weights = compile, weights
+        self.compile_net, self.weights, self.scales = compile, weights, scales
+        check_scales(scales)
         self.evaluation = evaluation
         self.evaluator = Evaluator(evaluation)
         self.native_evaluator = Evaluator(evaluation, curves=True)
@@ -242,7 +247,7 @@ class CrackModule(pl.LightningModule):
 
     def _evaluate(self, batch: Batch) -> dict[str, Tensor]:
         logits = self(batch["image"])
-        scores = probabilities(logits.float())
+        scores = multiscale_probabilities(self, batch["image"], logits, self.scales)
         scorer = self.tuner if self.tuner is not None and self._tuning else self.evaluator
         described = [self._columns.get(name, {}) for name in batch["id"]]
         columns = {name: [values[name] for values in described] for name in described[0]}

@@ -19,8 +19,9 @@ from cracklab.data.resizing import Interpolation, planes_of
 from cracklab.errors import ConfigError, RunError
 from cracklab.files import sha256
 from cracklab.predict.reach import LARGEST_REACH
-from cracklab.predict.scales import SCALES, Scales, check_scales
+from cracklab.predict.scales import SCALES, Scales
 from cracklab.predict.tiles import Floats
+from cracklab.scales import check_scales
 from cracklab.weights import graph_file
 
 Scale = Annotated[float, Field(ge=SCALES[0], le=SCALES[1])]

@@ -44,7 +44,7 @@ class Predictor:
         memory_gb: memory that the net may take for its tiles, 1e9 bytes; None: 2, or half of what is free if that is less.
         mm_per_px: scale of the photos; None: cracks are measured in px alone.
         scales: the photo is scored at each of these sizes, and the probabilities are fused by `fused_rows`: 1 is the scale of training,
-            0.5 a photo of half the height and width. None: 1; for a model that ships, and nets that went on from it, those of its card.
+            0.5 a photo of half the height and width. None: those of its evaluation, `model.scales`; for a model that ships, those of its card.
         high_threshold: a connected piece of crack is kept if one of its pixels has at least this probability (hysteresis; Canny 1986). None: 0,
             so that all are kept.
 

@@ -1,21 +1,20 @@
 """Scales at which a photo is scored, as asked for or by default of the checkpoint, and the high threshold of its cracks."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from cracklab.errors import ConfigError
-from cracklab.weights import SHIPPED, WEIGHTS, ships
+from cracklab.errors import ConfigError, RunError
+from cracklab.scales import check_scales
+from cracklab.weights import ships
 
 Scales = tuple[float, ...]
 SCALES = (1 / 256, 16)
 """Smallest and largest scale at which a net may see photos, relative to their size; a larger one fills the memory."""
-SMALLEST, LARGEST = 1 / 16, 4.0
-"""Smallest and largest of the scales that are fused, relative to it; a photo at a larger one fills the memory."""
-TRAINED: Scales = (1.0,)
-"""Default of a checkpoint of a run: the scale of its training."""
 OF_CARDS: dict[str, Scales] = {"cracks": (1.0, 0.5, 0.25)}
 """Default of the models that ship, by name. They are for photos of unknown scale, so theirs was chosen on photos: see the card."""
+ONCE: Scales = (1.0,)
+"""Default of a net that was evaluated at the scale of its training alone."""
 
 
 def parse_scales(text: str) -> Scales:
@@ -39,27 +38,31 @@ def parse_scales(text: str) -> Scales:
     return scales
 
 
-def default_scales(checkpoint: str | Path, weights: str | None, scale: tuple[float, float]) -> Scales:
-    r"""Return the default of a checkpoint: for a model that ships, and for a net that went on from it, those of its card; else 1.
+def default_scales(checkpoint: str | Path, evaluated: Any) -> Scales:
+    """Return the default of a checkpoint: the scales at which its threshold was chosen; of a model that ships, those of its card.
 
     Args:
         checkpoint: its file.
-        weights: what its training started from, `model.weights`.
-        scale: at which its net saw the training images; at another than (1, 1) the card does not count.
+        evaluated: `model.scales` of its configuration; None if it has none.
+
+    Raises:
+        RunError: for scales that cannot be used.
 
     Example:
-        >>> default_scales("best.ckpt", "cracklab:cracks", (1.0, 1.0)), default_scales("best.ckpt", None, (1.0, 1.0))
-        ((1.0, 0.5, 0.25), (1.0,))
-        >>> default_scales("best.ckpt", "cracks", (1.0, 1.0)), default_scales("best.ckpt", "\\0", (1.0, 1.0))
-        ((1.0, 0.5, 0.25), (1.0,))
+        >>> default_scales("best.ckpt", [1, 0.5]), default_scales("best.ckpt", None)
+        ((1.0, 0.5), (1.0,))
     """
-    name = ""
     if ships(checkpoint):
-        name = Path(checkpoint).stem
-    elif weights is not None:  # its name with or without the prefix, or its file
-        path = Path(os.path.abspath(weights))  # without a look at the disk: a stranger's checkpoint may name any path
-        name = path.stem if path.parent == WEIGHTS else weights.removeprefix(SHIPPED)
-    return OF_CARDS.get(name, TRAINED) if scale == (1, 1) else TRAINED
+        return OF_CARDS[Path(checkpoint).stem]
+    if evaluated is None:
+        return ONCE
+    if not isinstance(evaluated, list | tuple) or not all(type(scale) in (int, float) for scale in evaluated):
+        raise RunError(f"checkpoint {checkpoint} has model.scales {evaluated!r}, not a list of numbers")
+    try:
+        check_scales(evaluated)
+    except ConfigError as error:
+        raise RunError(f"checkpoint {checkpoint}: {error}") from error
+    return tuple(float(scale) for scale in evaluated)
 
 
 def choose_scales(scales: Sequence[float] | None, defaults: Sequence[Scales]) -> Scales:
@@ -77,26 +80,9 @@ def choose_scales(scales: Sequence[float] | None, defaults: Sequence[Scales]) ->
         ((1.0, 0.5), (2.0, 1.0))
     """
     if scales is None:
-        return defaults[0] if len(set(defaults)) == 1 else TRAINED
+        return defaults[0] if len(set(defaults)) == 1 else ONCE
     check_scales(scales)
     return tuple(float(scale) for scale in scales)
-
-
-def check_scales(scales: Sequence[float], given: str | None = None) -> None:
-    """Check that there is at least one scale, each in range (not NaN) and none twice.
-
-    Args:
-        scales: relative to the scale at which the nets saw their training images.
-        given: as they were written.
-
-    Raises:
-        ConfigError: for scales that cannot be used.
-    """
-    if not scales or len(set(scales)) < len(scales) or not all(SMALLEST <= scale <= LARGEST for scale in scales):
-        text = ",".join(map(str, scales)) if given is None else given
-        raise ConfigError(
-            f"scales is {text}: give different numbers from {SMALLEST:g} to {LARGEST:g}, such as 1 or 1,0.5"
-        )
 
 
 def choose_high_threshold(given: float | None, num_classes: int) -> float:

@@ -75,8 +75,7 @@ class TrainedModel:
     @property
     def scales(self) -> tuple[float, ...]:
         """Default of the scales at which a photo is scored, relative to `scale`."""
-        weights = self.config.get("model", {}).get("weights")
-        return default_scales(self.path, weights if isinstance(weights, str) else None, self.scale)
+        return default_scales(self.path, self.config.get("model", {}).get("scales"))
 
     @property
     def interpolation(self) -> Interpolation:

@@ -1,20 +1,23 @@
 """Several scales in one pass over a photo, against whole images resized by OpenCV and nets whose answer is known."""
 
 import json
-from dataclasses import replace
 from itertools import pairwise
 
 import cv2
 import numpy as np
 import pytest
+import torch
 from predict_cases import exit_code, load, predict_call
+from support import fit
 from torch import nn
 
-import cracklab
 from cracklab import run_folder
 from cracklab.checkpoint import Payload
+from cracklab.cli import main
+from cracklab.data.layouts import LAYOUTS
 from cracklab.data.transform import EvalTransform
-from cracklab.errors import ConfigError
+from cracklab.errors import ConfigError, RunError
+from cracklab.multiscale import multiscale_probabilities
 from cracklab.predict.predictor import Predictor
 from cracklab.predict.scales import choose_scales, default_scales, parse_scales
 from cracklab.predict.tiles import Tiling, fused_rows, tiled_probabilities
@@ -99,20 +102,16 @@ def test_rows_that_arrive_in_different_steps_are_fused_where_they_belong():
     np.testing.assert_allclose(found, np.sqrt((values**2).mean(0)), atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("checkpoint", "weights", "scale", "expected"),
-    [
-        ("cracklab:cracks", None, (1, 1), (1.0, 0.5, 0.25)),
-        ("RUN/checkpoints/cracks.ckpt", None, (1, 1), (1.0,)),
-        ("RUN/checkpoints/best.ckpt", "cracklab:cracks", (1, 1), (1.0, 0.5, 0.25)),
-        ("RUN/checkpoints/best.ckpt", "cracklab:cracks", (0.25, 0.25), (1.0,)),
-        ("RUN/checkpoints/best.ckpt", "OTHER/checkpoints/cracks", (1, 1), (1.0,)),
-    ],
-)
-def test_models_that_ship_and_nets_that_went_on_from_them_have_the_scales_of_the_card(
-    checkpoint, weights, scale, expected
-):
-    assert default_scales(checkpoint_file(checkpoint), weights, scale) == expected
+def test_a_model_that_ships_has_the_scales_of_its_card_and_a_run_those_of_its_evaluation():
+    assert default_scales(checkpoint_file("cracklab:cracks"), None) == (1.0, 0.5, 0.25)
+    assert default_scales("RUN/checkpoints/cracks.ckpt", [1, 0.5]) == (1.0, 0.5)
+    assert default_scales("RUN/checkpoints/best.ckpt", None) == (1.0,)
+
+
+@pytest.mark.parametrize("scales", [[], [1, 1], [0], [1e9], [True], "1", 1, [[1]], {"1": 1}])
+def test_a_checkpoint_with_scales_that_cannot_be_used_is_refused(scales):
+    with pytest.raises(RunError, match=r"checkpoint best\.ckpt.*scales"):
+        default_scales("best.ckpt", scales)
 
 
 def test_checkpoints_with_different_defaults_are_scored_at_scale_1():
@@ -121,12 +120,34 @@ def test_checkpoints_with_different_defaults_are_scored_at_scale_1():
     assert choose_scales([0.5], [(1.0, 0.5)]) == (0.5,)
 
 
-def test_a_run_that_went_on_from_the_model_that_ships_predicts_at_its_scales(tmp_path):
-    config = {"model": {"weights": "cracklab:cracks"}}
-    model = TrainedModel("best.ckpt", nn.Identity(), EvalTransform(), ("crack",), 0.5, config, Payload("", 0.5))
-    assert Predictor([model], "cpu").scales == (1.0, 0.5, 0.25) == cracklab.load("cracks", "cpu").scales
-    assert Predictor([replace(model, transform=EvalTransform(crop=64, resize=32))], "cpu").scales == (1.0,)
-    assert Predictor([replace(model, config={})], "cpu").scales == (1.0,)
+@pytest.mark.parametrize("classes", [1, 3])
+def test_an_evaluation_fuses_scales_as_predict_does(classes):
+    """But for the rounding of resized photos to 8 bits; 150 x 200 px is no multiple of 32 at any scale."""
+    photo = cv2.GaussianBlur(RNG.integers(0, 256, (150, 200, 3), np.uint8), (0, 0), 1)
+    image = torch.from_numpy((photo.transpose(2, 0, 1)[None] / 255 - 0.5) / 0.5).float()
+    net, scales = Brightness(classes), [2, 1, 0.5]
+    found = multiscale_probabilities(net, image, net(image), scales)[0].amax(0)
+    expected = predictor(classes, scales=scales).predict(photo).probability
+    np.testing.assert_allclose(found.numpy(), expected, atol=5e-3)
+
+
+def test_a_run_is_tested_and_predicts_at_the_scales_it_was_validated_at(tmp_path):
+    """The IoU that test reports is that of the masks of predict, and not the one at scale 1."""
+    run = fit(tmp_path / "run", "--model.net=support.TinyNet", "--trainer.max_epochs=2", "--model.scales=[1,0.5]")
+    arguments = ["--config", str(run / "config.yaml"), "--ckpt_path", str(run / run_folder.BEST)]
+    assert main(["test", *arguments, "--out", str(tmp_path / "test")]) == 0
+    reported = json.loads((tmp_path / "test" / "test_metrics.json").read_text())["test/iou@0.5"]
+    layout = LAYOUTS["synthetic"](train=24, val=5, test=7, size=(64, 64))
+    photos = [layout.read(record) for record in layout.index(tmp_path)[0] if record.split == "test"]
+    found = {}
+    for scales in (None, [1]):
+        model = load(run / run_folder.BEST, "cpu", scales=scales)
+        pairs = [(model.predict(image).probability > 0.5, mask > 0) for image, mask in photos]
+        found[str(scales)] = sum((one & other).sum() for one, other in pairs) / sum(
+            (one | other).sum() for one, other in pairs
+        )
+    assert found["None"] == pytest.approx(reported, rel=0.02)
+    assert found["[1]"] != pytest.approx(reported, rel=0.1)
 
 
 @pytest.mark.parametrize("text", ["", "0", "1,1", "nan", "-1", "5", "0.01,1", "large", "auto", "1,,2"])

@@ -76,6 +76,7 @@ class Analysis:
         metric: the metric.
         target: validation score for `epochs to target`; None: `SHARE_OF_BEST` of the best method's score.
         planned: the pairs of methods to compare, chosen before the runs; none: every pair of the best `COMPARED`.
+        family: number of comparisons that were planned, with those of methods without a run; None: those of `planned`.
 
     Raises:
         ConfigError: for a pair of a method with itself, or of methods that the runs do not have.
@@ -87,8 +88,10 @@ class Analysis:
         metric: Metric,
         target: float | None = None,
         planned: Sequence[tuple[str, str]] = (),
+        family: int | None = None,
     ) -> None:
         self.collection, self.metric, self._target, self.planned = collection, metric, target, list(planned)
+        self._family = max(family or 0, len(self.planned)) if planned else None
         for pair in self.planned:
             for name in pair:
                 if name not in collection.methods:
@@ -175,7 +178,7 @@ class Analysis:
     @cached_property
     def comparisons(self) -> list[Comparison]:
         """Comparisons over runs of `pairs`."""
-        return compare(self.table, self.rows, self.quantity, self.pairs, len(self.planned) or None)
+        return compare(self.table, self.rows, self.quantity, self.pairs, self._family)
 
     @cached_property
     def ranks(self) -> Ranks | None:

@@ -33,6 +33,8 @@ class Collection:
     """Name of what a block is beside its seed: `fold`, or the other axes."""
     missing: dict[str, str]
     """Name -> status of each run that was planned or started but not tested."""
+    planned: list[str]
+    """Comparisons that the study planned, `study.pairs`; none for several folders."""
 
 
 def collect(folders: Sequence[Path], metric: Metric, compare: Sequence[str] = ()) -> Collection:
@@ -65,7 +67,11 @@ def collect(folders: Sequence[Path], metric: Metric, compare: Sequence[str] = ()
     for run in track(runs, "reading runs", console=Console(stderr=True), disable=quiet):
         read_files(run, metric, lambda names: interned.setdefault(names, names))
     _check_metric(runs, metric)
-    return _with_methods(runs, missing, compare, names)
+    found = _with_methods(runs, missing, compare, names)
+    study = Study(folders[0])
+    if len(folders) == 1 and not compare and study.exists:
+        found.planned = list(study.plan.request.get("pairs", ()))
+    return found
 
 
 def _names(folders: Sequence[Path]) -> list[str]:
@@ -91,29 +97,33 @@ def _find(folder: Path, given: str, missing: dict[str, str], several: bool) -> l
                 missing[head + planned.name] = f"{status.state}{lines}"
                 continue
             labels = {axis: "-" if label is None else str(label) for axis, label in planned.labels.items()}
+            settings = {key: value for key, value in planned.overrides.items() if key not in naming.REPLICATES}
             numbers = {
                 key: float(value)
-                for key, value in planned.overrides.items()
-                if isinstance(value, int | float) and not isinstance(value, bool) and key not in naming.REPLICATES
+                for key, value in settings.items()
+                if isinstance(value, int | float) and not isinstance(value, bool)
             }
-            run = _unread(study.path(planned), head + planned.name, labels, numbers)
+            texts = {key: naming.text(value) for key, value in settings.items() if key not in numbers}
+            run = _unread(study.path(planned), head + planned.name, labels, numbers, texts)
             run.num_folds = planned.num_folds or len(study.plan.axes.get("fold", ()))
             found.append(run)
         return found
     for path in _run_folders(folder):
         name = head + path.relative_to(folder).as_posix() if path != folder else given
         if (path / run_folder.TEST_METRICS).is_file():
-            found.append(_unread(path, name, {}, {}))
+            found.append(_unread(path, name, {}, {}, {}))
         else:
             missing[name] = "not tested"
     return found
 
 
-def _unread(path: Path, name: str, labels: Mapping[str, str], numbers: Mapping[str, float]) -> TestedRun:
+def _unread(
+    path: Path, name: str, labels: Mapping[str, str], numbers: Mapping[str, float], texts: Mapping[str, str]
+) -> TestedRun:
     """Return a run with its labels; `read_files` fills in the rest."""
     kept = {axis: label for axis, label in labels.items() if axis not in REPLICATE_AXES}
     replicate = {axis: label for axis, label in labels.items() if axis in REPLICATE_AXES}
-    return TestedRun(path, name, kept, dict(numbers), replicate, {}, {})
+    return TestedRun(path, name, kept, dict(numbers), dict(texts), replicate, {}, {})
 
 
 def _run_folders(folder: Path) -> list[Path]:
@@ -171,6 +181,7 @@ def _with_methods(
         " x ".join(rest),
         "fold" if not rest else " x ".join([*rest, *(["fold"] if inner else [])]),
         missing,
+        [],
     )
 
 
@@ -202,6 +213,11 @@ def _label_by_configs(runs: list[TestedRun]) -> list[str]:
             axis: float(label)
             for axis, label in run.labels.items()
             if axis not in naming.REPLICATES and naming.is_number(label)
+        }
+        run.texts = {
+            axis: label
+            for axis, label in run.labels.items()
+            if axis not in naming.REPLICATES and axis not in run.numbers
         }
         if not run.num_folds and isinstance(folds := config.get("data.folds"), int):
             run.num_folds = folds

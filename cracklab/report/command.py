@@ -1,6 +1,7 @@
 """`cracklab report DIR [DIR ...]`: write tables, figures and one page from run folders."""
 
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,9 @@ from cracklab.errors import ConfigError, RunError
 from cracklab.files import atomic_write, output_folder, write_text
 
 if TYPE_CHECKING:
+    from cracklab.report.analysis import Analysis
     from cracklab.report.content import Content
+    from cracklab.report.metric import Metric
 
 FOLDER = "report"
 """Folder of the report inside the folder that it reports on."""
@@ -21,8 +24,8 @@ def parser(command: str = "report") -> CommandParser:
     """Return the parser of the command's arguments.
 
     Example:
-        >>> parser().parse(["runs", "--metric", "test/dice"]).metric
-        'test/dice'
+        >>> parser().parse(["runs", "--metric", "test/dice", "--metric", "test/hd95_px"]).metric
+        ['test/dice', 'test/hd95_px']
     """
     arguments = CommandParser(
         command, "Write tables, figures and one self-contained page from run folders, or folders of `kfold` or `study`."
@@ -35,7 +38,10 @@ def parser(command: str = "report") -> CommandParser:
         help="run folder, folder of kfold or study, or a folder that contains some",
     )
     arguments.add_argument(
-        "--metric", default="test/iou", metavar="KEY", help="metric that ranks the methods (default: test/iou)"
+        "--metric",
+        action="append",
+        metavar="KEY",
+        help="metric that ranks the methods (default: test/iou); repeat to compare them in further metrics",
     )
     arguments.add_argument(
         "--compare",
@@ -50,7 +56,8 @@ def parser(command: str = "report") -> CommandParser:
         type=_pair,
         default=[],
         metavar="A:B",
-        help="compare these methods alone, which were chosen before the runs: fewer comparisons show smaller differences",
+        help="compare these methods alone, which were chosen before the runs: fewer comparisons show smaller differences "
+        "(default: those of the study, study.pairs; else all)",
     )
     arguments.add_argument(
         "--target",
@@ -87,24 +94,38 @@ def run(command: str, arguments: Sequence[str]) -> int:
     options = parser(command).parse(others)
     if options.out is None and len(options.folders) > 1:
         raise RunError("several folders make one report: give its folder with --out DIR")
-    from cracklab.report.analysis import Analysis  # imports pandas and Matplotlib, for which --help does not wait
-    from cracklab.report.collection import collect
-    from cracklab.report.content import build
+    from cracklab.report.content import build  # imports pandas and Matplotlib, for which --help does not wait
     from cracklab.report.metric import parse_metric
 
     out = options.out or options.folders[0] / FOLDER
     plugins.search_start_folder()
     plugins.import_all(imported)
-    metric = parse_metric(options.metric)
-    collection = collect(options.folders, metric, options.compare)
-    title = options.title or f"{', '.join(folder.resolve().name for folder in options.folders)}: {metric.quantity.name}"
-    pairs = [pair_of(text, collection.methods) for text in options.pairs]
-    content = build(Analysis(collection, metric, options.target, pairs), title)
+    keys = options.metric or ["test/iou"]
+    if len(set(keys)) < len(keys):
+        raise ConfigError(f"--metric names {max(keys, key=keys.count)} twice: give each metric once")
+    metrics = [parse_metric(key) for key in keys]
+    title = (
+        options.title or f"{', '.join(folder.resolve().name for folder in options.folders)}: {metrics[0].quantity.name}"
+    )
+    content = build([_analysis(options, metric) for metric in metrics], title)
     write(content, out)
     print("\n".join([*content.summary, f"report: {out / 'report.html'}"]))
     if content.unfinished:
         print(f"{content.unfinished} The report lists them.", file=sys.stderr)
     return 0
+
+
+def _analysis(options: Namespace, metric: "Metric") -> "Analysis":
+    """Return the analysis of one metric, with the pairs that were asked for or that the study planned."""
+    from cracklab.report.analysis import Analysis
+    from cracklab.report.collection import collect
+
+    collection = collect(options.folders, metric, options.compare)
+    pairs = [pair_of(text, collection.methods) for text in options.pairs or collection.planned]
+    family = len(pairs)
+    if not options.pairs:  # methods of a study may have no run yet
+        pairs = [pair for pair in pairs if set(pair) <= set(collection.methods)]
+    return Analysis(collection, metric, options.target, pairs, family)
 
 
 def _pair(text: str) -> str:

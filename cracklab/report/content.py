@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from cracklab.report import figures, method_tables, panels, run_tables
 from cracklab.report.analysis import Analysis
 from cracklab.report.blocks import count
-from cracklab.report.sentences import cautions, summary
+from cracklab.report.sentences import cautions, in_short, summary
 from cracklab.report.table import Table, number
 
 MAX_MISSING = 50
@@ -57,8 +57,14 @@ class Content:
     sections: Sequence[Section] = field(default_factory=list)
 
 
-def build(analysis: Analysis, title: str) -> Content:
-    """Return all sentences, tables and figures that the runs allow."""
+def build(analyses: Sequence[Analysis], title: str) -> Content:
+    """Return all sentences, tables and figures that the runs allow.
+
+    Args:
+        analyses: of the metric that ranks the methods, and of further metrics, in which they are compared too.
+        title: of the page.
+    """
+    analysis, *further = analyses
     found = analysis.collection
     runs, methods = len(found.runs), len(analysis.methods)
     missing = [f"{name} ({state})" for name, state in found.missing.items()]
@@ -69,15 +75,15 @@ def build(analysis: Analysis, title: str) -> Content:
         title,
         f"{runs} {'run' if runs == 1 else 'runs'}, {methods} {'method' if methods == 1 else 'methods'}; {analysis.metric.label}, "
         f"{analysis.metric.protocol}",
-        summary(analysis),
+        [*summary(analysis), *map(in_short, further)],
         cautions(analysis),
         unfinished,
         missing,
-        [section for section in _sections(analysis) if section.items],
+        [section for section in _sections(analysis, further) if section.items],
     )
 
 
-def _sections(analysis: Analysis) -> list[Section]:
+def _sections(analysis: Analysis, further: Sequence[Analysis]) -> list[Section]:
     several = len(analysis.methods) > 1
     return [
         Section(
@@ -88,7 +94,7 @@ def _sections(analysis: Analysis) -> list[Section]:
         Section(
             "comparisons",
             "Comparisons",
-            [method_tables.comparisons(analysis)] if several and _compared(analysis) else [],
+            [method_tables.comparisons(one, analysis) for one in (analysis, *further) if several and _compared(one)],
         ),
         Section("grid", "Grid", _some(*_grid(analysis))),
         Section("metrics", "Other metrics", [method_tables.overview(analysis)]),

@@ -195,7 +195,10 @@ def heat_map(means: Mapping[tuple[float, float], float], names: tuple[str, str],
 
 
 def grid_of(analysis: Analysis) -> tuple[tuple[str, str], dict[tuple[float, float], list[TestedRun]]] | None:
-    """Return the names of the two numeric settings that vary and the runs by their values; None if not exactly two vary."""
+    """Return the names of the two numeric settings that vary and the runs by their values.
+
+    None if not exactly two vary, or if other settings vary with them: two losses whose parameters have the same names are no grid.
+    """
     runs = [run for run in analysis.collection.runs if len(run.numbers) >= 2]
     names = list(dict.fromkeys(name for run in runs for name in run.numbers))
     varied = [name for name in names if len({run.numbers.get(name) for run in runs} - {None}) > 1]
@@ -205,6 +208,12 @@ def grid_of(analysis: Analysis) -> tuple[tuple[str, str], dict[tuple[float, floa
     for run in runs:
         if run.metrics.get(analysis.metric.key) is not None and all(name in run.numbers for name in varied):
             points.setdefault((run.numbers[varied[0]], run.numbers[varied[1]]), []).append(run)
+    values_of: dict[tuple[tuple[str, str], ...], set[tuple[float, float]]] = {}
+    for at, some in points.items():
+        for run in some:
+            values_of.setdefault(tuple(sorted(run.texts.items())), set()).add(at)
+    if any(values != set(points) for values in values_of.values()):
+        return None
     names_of = short(varied)
     return ((names_of[varied[0]], names_of[varied[1]]), points) if len(points) > 1 else None
 

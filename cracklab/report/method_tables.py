@@ -8,6 +8,7 @@ import numpy as np
 from cracklab.report.analysis import COMPARED, Analysis, ImageComparison
 from cracklab.report.sentences import unit_note
 from cracklab.report.table import Column, Row, Table, number, spread, words
+from cracklab.study.plan import slug
 
 OTHERS = (
     "iou", "iou_image", "dice", "precision", "recall", "boundary_iou", "cl_dice", "hd95_px", "average_precision", "pieces_per_crack",
@@ -58,8 +59,13 @@ def ranking(analysis: Analysis) -> Table:
     return Table("ranking", "Ranking", note, columns, rows)
 
 
-def comparisons(analysis: Analysis) -> Table:
-    """Return the comparisons of the planned pairs, or of every pair of the best methods, over runs and over images."""
+def comparisons(analysis: Analysis, main: Analysis) -> Table:
+    """Return the comparisons of the planned pairs, or of every pair of the best methods, over runs and over images.
+
+    Args:
+        analysis: of one metric of the report.
+        main: of the metric that ranks the methods.
+    """
     quantity = analysis.quantity
     images = {frozenset((one.first, one.second)): one for one in analysis.image_comparisons}
     rows: list[Row] = []
@@ -89,14 +95,17 @@ def comparisons(analysis: Analysis) -> Table:
         number("P(better), images", "images_superiority", ".2f"), number("images", "images", "d"), number("photos", "photos", "d"),
     ]  # fmt: skip
     some = f"The {COMPARED} best of {len(analysis.methods)} methods. " if len(analysis.methods) > COMPARED else ""
-    some = "Pairs that were asked for with --pairs. " if analysis.planned else some
+    some = "Planned comparisons. " if analysis.planned else some
     note = (
         f"{analysis.metric.label}. {some}Only runs with the same block and test images are paired. {unit_note(analysis)} A difference is "
         f"shown if p after Holm's correction for {len(analysis.comparisons)} comparisons is below 0.05 and the interval excludes 0; the "
         "intervals of all comparisons hold together with 95 % (Bonferroni). On images: scores of an image averaged over runs, "
         "jackknife over photos; these intervals do not cover other trainings or folds."
     )
-    return Table("comparisons", "Comparisons", note, columns, rows)
+    if analysis is main:
+        return Table("comparisons", "Comparisons", note, columns, rows)
+    key = analysis.metric.key
+    return Table(f"comparisons_{slug(key)}", f"Comparisons: {key}", note, columns, rows)
 
 
 def _over_images(one: ImageComparison | None, first: str) -> dict[str, Any]:

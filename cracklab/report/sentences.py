@@ -40,6 +40,17 @@ def summary(analysis: Analysis) -> list[str]:
     return lines + [_on_images(analysis, one) for one in images[:MAX_ALIKE]]
 
 
+def in_short(analysis: Analysis) -> str:
+    """Return a sentence on the comparisons in a metric that does not rank the methods."""
+    shown = [
+        f"{one.first} beats {one.second} by {analysis.quantity.amount(one.difference.value)}"
+        for one in analysis.comparisons
+        if one.significant
+    ]
+    text = "; ".join(shown) or "no difference is shown"
+    return f"{analysis.metric.key}, {count(len(analysis.comparisons), 'comparison')}: {text}."
+
+
 def sentence(one: Comparison, quantity: Quantity, replication: Replication) -> str:
     """Return a comparison as a sentence without its full stop."""
     by = quantity.amount(one.difference.value) + (f" in favour of {one.first}" if one.difference.value else "")

@@ -46,6 +46,8 @@ class TestedRun:
     """Axis -> label, without replicates."""
     numbers: dict[str, float]
     """Numeric settings that the study varies, for heat maps."""
+    texts: dict[str, str]
+    """The other settings that the study varies."""
     replicate: dict[str, str]
     """Label of each of fold, repeat, seed_everything and data.split_seed that the run has."""
     metrics: dict[str, float | None]

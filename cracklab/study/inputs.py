@@ -11,10 +11,11 @@ import yaml
 from cracklab import config_files, plain_yaml
 from cracklab.errors import ConfigError, RunError
 from cracklab.registry import nearest
-from cracklab.study.folder import Study
+from cracklab.study.folder import REPLICATE_AXES, Study
+from cracklab.study.plan import axes_of
 
 SECTION = "study"
-SECTION_KEYS = ("base", "grid", "folds")
+SECTION_KEYS = ("base", "grid", "folds", "pairs")
 RESERVED = {
     "trainer.fast_dev_run": "it keeps no checkpoint to test: try the configuration with `cracklab fit`",
     "ckpt_path": "kfold and study resume their runs by themselves",
@@ -39,6 +40,8 @@ class Inputs:
     """Number of folds; `sources` for one fold per source; None for no folds."""
     repeats: int = 1
     """Number of repetitions of the folds."""
+    pairs: Sequence[str] = ()
+    """`study.pairs`: comparisons that are planned before the runs, `A:B`; `cracklab report` makes these alone."""
 
     @property
     def request(self) -> dict[str, Any]:
@@ -48,6 +51,7 @@ class Inputs:
             "folds": self.folds,
             "repeats": self.repeats,
             "grid": dict(self.grid),
+            **({"pairs": list(self.pairs)} if self.pairs else {}),
         }
 
 
@@ -81,16 +85,34 @@ def read_inputs(command: str, arguments: Sequence[str], folds: int | str | None 
 
     kept = config_files.replace(arguments, copies)
     grid: Mapping[str, Any] = {}
+    pairs: Sequence[str] = ()
     if command == "study":
         if not sections:
             raise ConfigError(
                 f"no configuration has a `{SECTION}` section: give one with --config, see configs/studies/losses.yaml"
             )
         grid, folds = sections[0].get("grid") or {}, sections[0].get("folds")
+        pairs = _pairs(sections[0].get("pairs") or [], grid)
         if not grid and folds is None:
             raise ConfigError(f"{SECTION}.grid is empty: give keys with values, or {SECTION}.folds")
     _refuse_reserved(kept, folds)
-    return Inputs(kept, configs, grid, folds, repeats)
+    return Inputs(kept, configs, grid, folds, repeats, pairs)
+
+
+def _pairs(pairs: Any, grid: Mapping[str, Any]) -> Sequence[str]:
+    """Check planned comparisons against the labels of the grid; with several axes, methods have longer names."""
+    if not isinstance(pairs, list) or not all(isinstance(pair, str) and ":" in pair for pair in pairs):
+        raise ConfigError(f"{SECTION}.pairs is {pairs!r}: give a list of two methods each, such as [dice:bce]")
+    axes = [axis for axis in grid if axis not in REPLICATE_AXES]
+    if len(axes) == 1:
+        labels = [str(label) for label in axes_of(grid)[axes[0]]]
+        known = {f"{one}:{other}" for one in labels for other in labels if one != other}
+        for pair in pairs:
+            if pair not in known:
+                raise ConfigError(
+                    f"{SECTION}.pairs has {pair!r}, which is no pair of labels of {axes[0]}{nearest(pair, sorted(known))}"
+                )
+    return pairs
 
 
 def _with_bases(name: str) -> list[tuple[Path, dict[str, Any]]]:

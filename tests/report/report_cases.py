@@ -123,9 +123,10 @@ def write_study(
     seeds: Iterable[int] = (1, 2),
     folds: int = FOLDS,
     leave_out: Iterable[str] = (),
+    asked: Mapping[str, Any] | None = None,
     **more: Any,
 ) -> Path:
-    """Write a study of losses x seeds x folds; runs named in `leave_out` have not started."""
+    """Write a study of losses x seeds x folds that was `asked` for; runs named in `leave_out` have not started."""
     rng = np.random.default_rng(7)
     easy = rng.normal(0, 0.02, folds)  # a fold is equally hard for all methods
     runs = []
@@ -139,7 +140,7 @@ def write_study(
         if name not in leave_out:
             write_run(folder / "runs" / name, loss, level, seed=seed, fold=fold, **more)
     axes = {"loss": list(levels), "seed_everything": list(seeds), "fold": list(range(folds))}
-    Study(folder).write_plan(StudyPlan("study", {"arguments": []}, axes, runs), {})
+    Study(folder).write_plan(StudyPlan("study", {"arguments": [], **(asked or {})}, axes, runs), {})
     return folder
 
 

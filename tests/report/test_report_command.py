@@ -3,6 +3,7 @@
 import json
 import re
 from html import unescape
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -373,6 +374,7 @@ def test_labels_are_escaped_in_every_format(tmp_path):
         (["{study}", "--metric", "iou"], "give a key of test_metrics.json"),
         (["{study}", "--metric", "krasniqi/iou"], "did you mean 'krasniqi2026'?"),
         (["{study}", "--metric", "test/images"], "describes the images: give a score"),
+        (["{study}", "--metric", "test/iou", "--metric", "test/iou"], "names test/iou twice"),
         (["{study}", "--compare", "los"], "did you mean 'loss'?"),
         (["{study}", "{study}"], "--out DIR"),
         (["{study}", "--metrik", "test/iou"], "--metrik"),
@@ -410,7 +412,54 @@ def test_planned_pairs_alone_are_compared_whichever_method_is_best(study, runs, 
     assert "dice beats bce" in said
     assert "of 2 comparisons show a difference" in said
     assert "focal" not in said
-    assert "Pairs that were asked for with --pairs" in (tmp_path / "planned/report.md").read_text()
+    assert "Planned comparisons." in (tmp_path / "planned/report.md").read_text()
+
+
+def test_further_metrics_are_compared_each_as_a_family_of_its_own(study, tmp_path, capsys):
+    """As in a report of that metric alone; its best methods may be others."""
+    both, alone = tmp_path / "both", tmp_path / "alone"
+    pairs = ["--pairs", "bce:dice", "dice:tversky"]
+    assert main(["report", str(study), *pairs, "--metric=test/iou", "--metric=test/hd95_px", "--out", str(both)]) == 0
+    said = capsys.readouterr().out
+    assert main(["report", str(study), *pairs, "--metric=test/hd95_px", "--out", str(alone)]) == 0
+    expected = (alone / "tables/comparisons.csv").read_bytes()
+    assert (both / "tables/comparisons_test_hd95_px.csv").read_bytes() == expected
+    assert (both / "tables/comparisons.csv").read_bytes() != expected
+    shown = pd.read_csv(alone / "tables/comparisons.csv").query("shown == 'yes'")
+    beats = [f"{one.better} beats {one.worse} by {one.difference:.1f} px HD95" for one in shown.itertuples()]
+    assert beats
+    assert f"test/hd95_px, 2 comparisons: {'; '.join(beats)}." in said
+    assert not list((alone / "tables").glob("comparisons_*"))
+
+
+def test_the_comparisons_that_a_study_planned_are_made_without_being_asked_for(tmp_path, capsys):
+    """Those of a method without a run count among them; `--pairs` makes others."""
+    folder = write_study(
+        tmp_path / "s", {"bce": 0.5, "dice": 0.6, "focal": 0.55}, asked={"pairs": ["dice:bce", "dice:combo"]}
+    )
+    assert main(["report", str(folder)]) == 0
+    (row,) = table(folder, "comparisons").itertuples()
+    assert (row.better, row.worse) == ("dice", "bce")
+    assert row.p_holm == pytest.approx(min(1, 2 * row.p))
+    assert main(["report", str(folder), "--pairs", "focal:bce"]) == 0
+    (row,) = table(folder, "comparisons").itertuples()
+    assert (row.better, row.worse, row.p_holm) == ("focal", "bce", row.p)
+
+
+def test_two_losses_whose_parameters_have_the_same_names_are_no_grid(tmp_path):
+    """Each has one pair of values; a grid over two nets has them all."""
+    for name, by_text in (("losses", True), ("nets", False)):
+        runs = []
+        for text, delta, gamma in product("ab", (0.6, 0.7), (0.5, 0.75)):
+            if by_text and (delta, gamma) != {"a": (0.6, 0.5), "b": (0.7, 0.75)}[text]:
+                continue
+            run = f"{text},delta={delta},gamma={gamma}"
+            overrides = {"model.loss": text, "model.loss.delta": delta, "model.loss.gamma": gamma}
+            runs.append(PlannedRun(run, f"runs/{run}", {"text": text, "delta": delta, "gamma": gamma}, overrides))
+            write_run(tmp_path / name / "runs" / run, text, 0.6, epochs=2)
+        Study(tmp_path / name).write_plan(StudyPlan("study", {}, {}, runs), {})
+        assert main(["report", str(tmp_path / name)]) == 0
+        assert (tmp_path / name / "report/tables/grid.csv").exists() != by_text
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,8 @@ GRID = {
     "seed_everything": [1, 2, 3],
 }
 
+LOSSES = {"model.loss": ["bce", "dice"], "seed_everything": [1, 2]}
+
 
 def write(path: Path, **content) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -128,6 +130,14 @@ def test_configurations_are_copied_in_order_without_the_study_section(tmp_path):
         ({"study": {"grid": GRID, "folds": 1}}, r"study\.folds is 1"),
         ({"study": {"grid": GRID, "folds": "source"}}, r"study\.folds is 'source'"),
         ({"study": {"grid": GRID, "base": ["missing.yaml"]}}, r"missing\.yaml does not exist"),
+        ({"study": {"grid": LOSSES, "pairs": "dice:bce"}}, r"study\.pairs is 'dice:bce': give a list"),
+        ({"study": {"grid": LOSSES, "pairs": ["dice"]}}, r"study\.pairs is \['dice'\]: give a list"),
+        (
+            {"study": {"grid": LOSSES, "pairs": ["dice:bec"]}},
+            r"'dice:bec', which is no pair of labels of model\.loss; did you mean 'dice:bce'",
+        ),
+        ({"study": {"grid": LOSSES, "pairs": ["bce:bce"]}}, "'bce:bce', which is no pair of labels"),
+        ({"study": {"grid": {"model.loss": 3}, "pairs": ["bce:bce"]}}, r"study\.grid\.model\.loss is 3"),
         ({"trainer": {}}, "no configuration has a `study` section"),
         ({"study": {"grid": {}}}, r"study\.grid is empty"),
         ({"study": {"grid": None}}, r"study\.grid is empty"),
@@ -137,6 +147,19 @@ def test_configurations_are_copied_in_order_without_the_study_section(tmp_path):
 def test_an_invalid_study_file_is_refused(tmp_path, content, message):
     with pytest.raises(ConfigError, match=message):
         read_inputs("study", ["--config", write(tmp_path / "x.yaml", **content)])
+
+
+def test_planned_comparisons_are_kept_in_the_plan_and_are_part_of_the_study(tmp_path):
+    made = {}
+    for pairs in (["dice:bce"], ["bce:dice"], []):
+        section = {"grid": LOSSES, **({"pairs": pairs} if pairs else {})}
+        made[str(pairs)] = read_inputs("study", ["--config", write(tmp_path / "x.yaml", study=section)])
+    assert [one.request.get("pairs") for one in made.values()] == [["dice:bce"], ["bce:dice"], None]
+    study = Study(tmp_path / "study")
+    study.write_plan(StudyPlan("study", made["['dice:bce']"].request, {}, []), made["['dice:bce']"].configs)
+    refuse_changes(study, made["['dice:bce']"])
+    with pytest.raises(RunError, match=r"-pairs: \['dice:bce'\]\n  \+pairs: \['bce:dice'\]"):
+        refuse_changes(study, made["['bce:dice']"])
 
 
 @pytest.mark.parametrize("argument", ["--data.fold", "--data.folds=3", "--data.folds_file=x", "--ckpt_path"])

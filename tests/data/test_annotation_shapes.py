@@ -9,8 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
+from cracklab.data.exclude import without_excluded
 from cracklab.data.layouts import LAYOUTS
 from cracklab.data.layouts.stored_masks import CocoRunLengths
+from cracklab.data.samples import with_ids
 from cracklab.errors import DataError
 
 HEIGHT, WIDTH = 40, 60
@@ -31,6 +33,11 @@ def masks(layout, root):
     records, problems = layout.index(root)
     assert not problems
     return {record.stem: layout.read(record)[1] for record in records}
+
+
+def write(path, text):
+    path.write_text(text)
+    return path
 
 
 def labelme(root, *shapes, photo="a.png", name="a.json"):
@@ -180,6 +187,21 @@ def test_a_photo_that_is_annotated_twice_is_a_problem_and_keeps_its_first_shapes
     (record,), (problem,) = layout.index(root)
     assert layout.read(record)[1].sum() == 100
     assert "annotated twice in " in str(problem)
+
+
+def test_photos_of_one_name_in_several_folders_have_ids_of_their_own(root):
+    """As `cracklab predict` writes them for photos of several walls."""
+    for name in ("walls/north/1.png", "walls/south/1.png", "walls/south/2.png"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(root / name), np.zeros((HEIGHT, WIDTH), np.uint8))
+    coco(root, names=("walls/north/1.png", "walls/south/1.png", "walls/south/2.png"))
+    records = with_ids(LAYOUTS["coco"]().index(root)[0])
+    assert [record.id for record in records] == ["2", "north-1", "south-1"]
+    assert without_excluded(records, write(root / "list.txt", "north-1  # missed 0.9")) == [records[0], records[2]]
+    cv2.imwrite(str(root / "walls/south/1.jpg"), np.zeros((HEIGHT, WIDTH), np.uint8))
+    coco(root, names=("walls/south/1.jpg", "walls/south/1.png"))
+    with pytest.raises(DataError, match="rename one of them"):
+        with_ids(LAYOUTS["coco"]().index(root)[0])
 
 
 def test_names_with_folders_of_windows_are_found_and_a_backslash_in_a_name_too(root):

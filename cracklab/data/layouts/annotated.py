@@ -1,7 +1,10 @@
 """The base of the layouts of annotation tools, which draw shapes as masks."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 
 from cracklab.bounds import PositiveFloat, bounded
@@ -72,7 +75,7 @@ class AnnotationLayout(Layout):
             )
         if not records:
             raise DataError(f"{str(root)!r} holds no annotated photo: set data.root, or the options of data.layout")
-        return records, problems
+        return with_folders(records), problems
 
     def _is_crack(self, label: str) -> bool:
         return self.labels is None or label in self.labels
@@ -94,3 +97,21 @@ class AnnotationLayout(Layout):
     def read_mask(self, record: Record) -> Array:
         """Draw the cracks at the size of the photo."""
         return self.read(record)[1]
+
+
+def with_folders(records: Sequence[Record]) -> list[Record]:
+    """Return records with ids that begin with the folders of the photo, if several photos share a stem.
+
+    Example:
+        >>> photos = ("walls/north/1.jpg", "walls/south/1.jpg", "walls/south/2.jpg")
+        >>> [record.id for record in with_folders([Record(photo, "") for photo in photos])]
+        ['north-1', 'south-1', '']
+    """
+    times = Counter(record.stem for record in records)
+    parts = [Path(os.path.abspath(record.image)).with_suffix("").parts for record in records]
+    levels = zip(*(part[:-1] for part in parts), strict=False)
+    common = sum(1 for _ in takewhile(lambda names: len(set(names)) == 1, levels))
+    return [
+        replace(record, id="-".join(part[common:])) if times[record.stem] > 1 else record
+        for record, part in zip(records, parts, strict=True)
+    ]

@@ -26,7 +26,7 @@ from cracklab.progress import Progress
 from cracklab.weights import checkpoint_file
 
 IMAGES = "images.json"
-"""Id -> image file, of the probabilities in a folder."""
+"""Id -> image file, its size in bytes and its time of change in ns, of the probabilities in a folder."""
 
 
 def parse(args: Sequence[str], description: str) -> tuple[Labelled, Path, AuditOptions]:
@@ -75,7 +75,7 @@ def labelled_by_checkpoint(data: CrackDataModule, predictor: Predictor, out: Pat
     }  # before anything is written: bundles do not tell
     folder = out / run_folder.PROBABILITIES
     kept = settings.settings_of(folder, predictor, None, None)
-    _claim(folder / IMAGES, records)
+    _claim(out, records)
     predictor.tiling = Tiling(kept["tile"], kept["overlap"], predictor.batch_size)
     print(settings.as_text(kept), flush=True)
     remove_leftovers(folder)
@@ -88,20 +88,35 @@ def labelled_by_checkpoint(data: CrackDataModule, predictor: Predictor, out: Pat
     return Labelled(data.layout, unseen, files, dict.fromkeys(files, predictor.threshold), exclude=data.exclude)
 
 
-def _claim(path: Path, records: Sequence[Record]) -> None:
-    """Write down of which image file each id is, and check that an earlier start meant the same files."""
-    images = {record.id: str(Path(record.image).absolute()) for record in records}
+def _claim(out: Path, records: Sequence[Record]) -> None:
+    """Write down of which image file each id is, and remove probabilities of images that were replaced since.
+
+    Raises:
+        RunError: if an earlier start meant other files by the same ids.
+    """
+    path = out / run_folder.PROBABILITIES / IMAGES
+    images = {record.id: _state(Path(record.image).absolute()) for record in records}
     try:
         before = dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
-    except (ValueError, TypeError) as error:
+        changed = [name for name in before.keys() & images.keys() if before[name] != images[name]]
+        moved = [name for name in changed if before[name][0] != images[name][0]]
+    except (ValueError, TypeError, LookupError) as error:
         raise RunError(f"{path} cannot be read ({error}): choose another --out") from error
-    for name in before.keys() & images.keys():
-        if before[name] != images[name]:
-            raise RunError(
-                f"{path.parent} holds probabilities of {before[name]!r}, and {name!r} is {images[name]!r} now: choose another --out"
-            )
+    if moved:
+        was, now = before[moved[0]][0], images[moved[0]][0]
+        raise RunError(
+            f"{path.parent} holds probabilities of {was!r}, and {moved[0]!r} is {now!r} now: choose another --out"
+        )
+    for name in changed:  # a copy may be older than the probabilities
+        run_folder.probability_file(out, name).unlink(missing_ok=True)
     if not images.items() <= before.items():
         write_json(path, before | images)
+
+
+def _state(image: Path) -> list[str | int]:
+    """Return path, size and time of change of an image; zeros if it is no file."""
+    found = image.stat() if image.is_file() else None
+    return [str(image), found.st_size if found else 0, found.st_mtime_ns if found else 0]
 
 
 def _predict(

@@ -51,7 +51,12 @@ def labelled_of_kfold(folder: str | Path) -> Labelled:
     known = {record.id: record for record in records}
     unknown = sorted(set(files) - set(known))
     if unknown:
-        raise RunError(f"{folder} holds rows of {unknown[0]!r}, which is not in the data: restore the data")
+        cause = (
+            f", since the list data.exclude {exclude!r} has changed: restore the list"
+            if exclude
+            else ": restore the data"
+        )
+        raise RunError(f"{folder} holds rows of {unknown[0]!r}, which is no longer in the data{cause}")
     means = {name: sum(values) / len(values) for name, values in thresholds.items()}
     return Labelled(layout, [known[name] for name in sorted(files)], files, means, crop, exclude)
 

@@ -117,7 +117,7 @@ def by_gain(
     while bounds:  # lazy greedy (Minoux 1978): a gain never rises, so an old one is a bound of the new one
         i = heapq.heappop(bounds)[1]
         now = gain(i)
-        if bounds and -now > bounds[0][0]:
+        if bounds and (-now, i) > bounds[0]:  # of equal gains, the first photo
             heapq.heappush(bounds, (-now, i))
             continue
         order.append((i, now))

@@ -120,6 +120,19 @@ def test_other_images_with_the_same_names_are_not_taken_for_those_of_before(audi
     assert "choose another --out" in said
 
 
+def test_a_photo_that_an_older_one_replaced_is_predicted_again(photos, tmp_path):
+    """`cp -p`, `rsync` and archives keep times, so a new photo may be older than the probabilities of the one before."""
+    root, out = tmp_path / "photos", tmp_path / "out"
+    shutil.copytree(photos, root)
+    call = [*CALL, "--data.root", str(root), "--out", str(out)]
+    assert main(call) == 0
+    shutil.copy2(photos / "images" / "a.png", root / "images" / "c.png")
+    assert main(call) == 0
+    a, b, c = (cv2.imread(str(out / "probabilities" / f"{name}.png"), cv2.IMREAD_UNCHANGED) for name in "abc")
+    np.testing.assert_array_equal(c, a)
+    assert (b != a).any()
+
+
 def test_the_list_in_use_is_not_overwritten(audited, photos, capsys):
     exclude = audited / "exclude.txt"
     before = exclude.read_bytes()

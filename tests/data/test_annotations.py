@@ -9,7 +9,8 @@ from data_cases import pair
 from skimage.draw import polygon2mask
 
 from cracklab.data.layouts import LAYOUTS
-from cracklab.data.layouts.shapes import Shape, decode_run_lengths, rasterise
+from cracklab.data.layouts.shapes import Shape, rasterise
+from cracklab.data.layouts.stored_masks import decode_run_lengths
 from cracklab.errors import DataError
 
 HEIGHT, WIDTH = 40, 56

@@ -44,6 +44,13 @@ def test_without_any_weight_the_photos_that_stand_for_most_come_first():
     assert by_gain([], []) == []
 
 
+def test_of_equal_gains_the_first_photo_comes_first():
+    """Copies of one photo gain nothing after the first of them."""
+    ranked = by_gain([1.0] * 6, [np.float32([50.1, 3, 7])] * 6)
+    assert [i for i, _ in ranked] == [0, 1, 2, 3, 4, 5]
+    assert [gain for _, gain in ranked] == [pytest.approx(1), 0, 0, 0, 0, 0]
+
+
 def test_crops_and_mirrored_copies_of_a_wall_look_more_alike_than_other_walls():
     walls = [draw(seed, (256, 256))[0] for seed in range(6)]
     looks = np.array([look(wall) for wall in walls])

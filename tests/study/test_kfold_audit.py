@@ -87,9 +87,22 @@ def huge(path):
     )
 
 
+def list_since(copy):
+    """An image that was trained on is left out by the list now."""
+    path, listed = copy / "fold_0" / run_folder.CONFIG, copy / "list.txt"
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content["data"]["exclude"] = str(listed)
+    path.write_text(yaml.safe_dump(content))
+    listed.write_text(rows(copy / "fold_0" / run_folder.PER_IMAGE_NATIVE)[0]["id"])
+    study = Study(copy)
+    run = study.plan.runs[0]
+    study.write_status(run, RunStatus("finished", files=kept_files(study.path(run))))
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
+        (list_since, "list.txt' has changed: restore the list"),
         (lambda copy: shutil.rmtree(copy / "fold_1"), "unfinished, 1 of 2"),
         (lambda copy: shutil.rmtree(copy / "fold_0" / run_folder.PROBABILITIES), "--keep_probabilities"),
         (lambda copy: (copy / "study.yaml").unlink(), "holds no study.yaml"),

@@ -83,7 +83,10 @@ class CrackCLI(LightningCLI):
         """Import what the arguments name, and return the arguments of the parser."""
         names, others = plugins.take(args)
         plugins.import_all(names)
-        return [self.command, *config_files.resolve(others), f"--{plugins.KEY}={json.dumps(names)}"]
+        found = [*config_files.resolve(others)]
+        # `--model.loss.help NAME` takes all that follows for options of NAME
+        end = next((i for i, one in enumerate(found) if one.partition("=")[0].endswith(".help")), len(found))
+        return [self.command, *found[:end], f"--{plugins.KEY}={json.dumps(names)}", *found[end:]]
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]  # an instance knows which one is wanted
         """Return only the command that runs: each parser takes a second to build."""

@@ -26,8 +26,8 @@ class FolderOfRun:
         """The callback that stops training if the folder is removed."""
         self.path = Path.cwd()
         """The folder; until it is chosen, and on other processes, the working folder."""
-        self._config = Namespace()
-        self._text = ""
+        self._config: Namespace
+        self._text: str
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
 
     @property

@@ -35,6 +35,15 @@ class Interval:
     units: int
     """Number of independent units."""
 
+    def cut(self, ends: tuple[float, float]) -> "Interval":
+        """Return what lies between two ends.
+
+        Example:
+            >>> Interval(0.1, -0.3, 0.5, 2).cut((0.0, 1.0))
+            Interval(value=0.1, low=0.0, high=0.5, units=2)
+        """
+        return Interval(self.value, max(self.low, ends[0]), min(self.high, ends[1]), self.units)  # NaN stays NaN
+
 
 @dataclass(frozen=True)
 class Replication:

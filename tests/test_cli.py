@@ -57,6 +57,21 @@ def test_help_of_fit_waits_for_no_net():
     assert not {"timm", "segmentation_models_pytorch", "wandb", "onnxruntime"} & set(answer.splitlines()[-1].split())
 
 
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        (["--model.loss.help", "distance_aware"], "beta"),
+        (["--import", "json", "--data.layout.help=folders"], "mask_pattern"),
+    ],
+)
+def test_help_of_a_class_lists_its_options(arguments, option, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["fit", *arguments])
+    said = capsys.readouterr()
+    assert (end.value.code, said.err) == (0, "")
+    assert option in said.out
+
+
 def test_a_misspelt_command_names_the_nearest_one(capsys):
     assert "'fitt'; did you mean 'fit'?" in refused(capsys, "fitt")
 

@@ -1,4 +1,4 @@
-"""The README: its example runs, and every path that it names exists."""
+"""The README: its example runs, and every path that it names exists; so do those of the list of files in CONTRIBUTING.md."""
 
 import re
 from pathlib import Path
@@ -9,6 +9,7 @@ from cracklab.data.layouts import LAYOUTS
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 
 
 def test_the_python_example_trains_and_tests(tmp_path, monkeypatch):
@@ -35,6 +36,8 @@ def test_every_path_that_the_readme_names_exists(path):
 
 
 def test_every_path_of_the_file_list_exists():
-    tree = re.search(r"## What lies where\n\n(.*?)\n\n", README, re.DOTALL)[1]
-    for line in tree.splitlines():
-        assert (ROOT / line.split()[0]).exists(), line
+    section = CONTRIBUTING.split("## How the code is laid out")[1].split("## ")[0]
+    tree = re.findall(r"^    (\S+)  ", section, re.MULTILINE)
+    assert len(tree) > 20
+    for path in tree:
+        assert (ROOT / path).exists(), path

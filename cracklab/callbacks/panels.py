@@ -72,7 +72,7 @@ class Panels(pl.Callback):
         if examples:
             result: EvaluationResult = pl_module.result
             rows = {row["id"]: row for row in result.rows}
-            titles = {one.id: f"{one.id}  IoU {_text(rows[one.id], 'iou')}" for one in examples}
+            titles = {one.id: _title(rows[one.id], "iou") for one in examples}
             picture = _sheet(examples, titles, result.threshold, pl_module.evaluation.tolerance_px)
             _write_and_log(trainer, "val/panels", picture, f"epoch_{trainer.current_epoch + 1:04d}")
             for logger in trainer.loggers:
@@ -94,7 +94,7 @@ class Panels(pl.Callback):
             raise ConfigError(f"panels.by: the test did not compute {self.by!r}{nearest(self.by, columns)}")
         for kind, chosen in extremes(result.rows, self.by, self.images).items():
             examples = predict_examples(trainer, pl_module, chosen)
-            titles = {name: f"{name}  {self.by} {_text(rows[name], self.by)}" for name in chosen}
+            titles = {name: _title(rows[name], self.by) for name in chosen}
             picture = _sheet(examples, titles, result.threshold, tolerance)
             _write_and_log(trainer, f"test/{kind}", picture, f"test_{kind}_{self.by.replace('/', '_')}")
             for logger in trainer.loggers:
@@ -132,6 +132,12 @@ def _write_and_log(trainer: pl.Trainer, name: str, picture: pictures.Image, file
         media.log_picture(logger, name, picture, trainer.global_step)
 
 
-def _text(row: Row, name: str) -> str:
-    value = row.get(name)
-    return "-" if value is None else f"{value:.3g}"
+def _title(row: Row, by: str) -> str:
+    """Return id and score of an image.
+
+    Example:
+        >>> _title({"id": "wall_01", "iou": 0.17}, "iou"), _title({"id": "wall_01", "hd95_px": 108.1}, "hd95_px")
+        ('wall_01  IoU 0.170', 'wall_01  hd95_px 108')
+    """
+    value = row.get(by)
+    return f"{row['id']}  {'IoU' if by == 'iou' else by} {'-' if value is None else format(value, '#.3g').rstrip('.')}"

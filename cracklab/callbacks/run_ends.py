@@ -140,10 +140,17 @@ def _relative(path: Path) -> Path:
 
 
 def _net_size(net: nn.Module) -> str:
+    """Return name and size of a net.
+
+    Example:
+        >>> _net_size(nn.Linear(9, 1)), _net_size(nn.Linear(999, 1234))
+        ('net: Linear, 10 parameters', 'net: Linear, 1.23 M parameters')
+    """
     total = sum(parameter.numel() for parameter in net.parameters())
     trained = sum(parameter.numel() for parameter in net.parameters() if parameter.requires_grad)
-    frozen = "" if trained == total else f", {trained / 1e6:.3g} M of them trained"
-    return f"net: {type(net).__name__}, {total / 1e6:.3g} M parameters{frozen}"
+    all_, some = (f"{count / 1e6:.3g} M" if count >= 1e5 else f"{count:,}" for count in (total, trained))
+    frozen = "" if trained == total else f", {some} of them trained"
+    return f"net: {type(net).__name__}, {all_} parameters{frozen}"
 
 
 def config_text(parser: LightningArgumentParser, config: Namespace) -> str:

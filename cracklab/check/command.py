@@ -63,6 +63,8 @@ def run(command: str, args: Sequence[str]) -> int:
     print(json.dumps(result, indent=2) if parsed.json else as_text(result))
     if out is not None:
         _write(out, report, result, data)
+        if not parsed.json:
+            print(f"\nwritten, with pictures of pairs, to {parsed.out}")
     return int(bool(result["faults"]))
 
 

@@ -13,7 +13,7 @@ from cracklab.error_handler import DISK_FULL, one_line
 from cracklab.errors import DataError
 from cracklab.files import output_folder, write_image, write_json
 from cracklab.measure import compare, figure, tables
-from cracklab.measure.inputs import Inputs, file_of, find_masks, inputs_from
+from cracklab.measure.inputs import OVERLAY, Inputs, file_of, find_masks, inputs_from
 from cracklab.measure.measurement import Measurement, Row
 from cracklab.measure.picture import MIN_SIZE_PX, SUFFIX, draw_measurement
 from cracklab.measure.short import describe_ignored, propose_min_length
@@ -96,6 +96,9 @@ def run(command: str, args: Sequence[str]) -> int:
     options = parser().parse(args)
     masks, pictures = find_masks(options.masks, options.out)
     inputs = inputs_from(options)
+    pictures = [
+        picture for picture in pictures if not picture.path.name.endswith(OVERLAY)
+    ]  # nobody takes it for a mask
     if pictures:
         number = f"{len(pictures)} picture{'s' * (len(pictures) != 1)}"
         print(f"{number} of masks, such as {pictures[0].path}, left out: to measure one as a mask, rename it")

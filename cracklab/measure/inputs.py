@@ -20,7 +20,9 @@ from cracklab.measure.scale import positive, read_scales, scale_from_exif
 from cracklab.measure.trace import measure_mask
 from cracklab.tables import read_csv
 
-NOT_MASKS = ("_overlay.jpg", "_probability.png", SUFFIX, figure.SUFFIXES["png"])
+OVERLAY = "_overlay.jpg"
+"""End of the names of the pictures that every `predict` writes beside its masks."""
+NOT_MASKS = (OVERLAY, "_probability.png", SUFFIX, figure.SUFFIXES["png"])
 """Ends of the names of files that `predict` and `measure` write beside masks."""
 
 Scale = Callable[[str], float | None]

@@ -183,7 +183,7 @@ def _nearly_iou(share: float, width_px: int | None) -> str:
         remedy = (
             "for a score of the edges, lower model.evaluation.boundary_width_px (`cracklab check` recommends a width)"
         )
-    return f"Boundary IoU is nearly IoU here, since {share:.0%} of the pixels of the true masks lie in its band of {band}: {remedy}"
+    return f"Boundary IoU is nearly IoU here, since {100 * share:.0f} % of the pixels of the true masks lie in its band of {band}: {remedy}"
 
 
 def _plain(value: float | str) -> float | str | None:

@@ -98,11 +98,14 @@ def as_text(settings: dict[str, Any]) -> str:
         "1 checkpoint, threshold 0.400; photos at 0.25 of their size; tiles of 512 px, overlap 6 px, twice the net's reach of 3 px"
         >>> as_text({**settings, "scales": [4, 2, 1]}).split("; ")[1]
         'photos at 1, 0.5 and 0.25 of their size, fused'
+        >>> as_text({**settings, "scale": [1, 1]}).split("; ")[1]
+        'photos at their own size'
     """
     count = len(settings["checkpoints"])
     overlap, reach = settings["overlap"], settings["reach"]
     scales = [f"{settings['scale'][0] * one:.3g}" for one in settings.get("scales", [1.0])]
     sizes = " and ".join(filter(None, [", ".join(scales[:-1]), scales[-1]]))
+    photos = "photos at their own size" if scales == ["1"] else f"photos at {sizes} of their size"
     threshold = f"threshold {settings['threshold']:.3f}" if settings["threshold"] is not None else "most probable class"
     if settings.get("high_threshold"):
         threshold += f", {settings['high_threshold']:g} somewhere in each crack"
@@ -111,7 +114,7 @@ def as_text(settings: dict[str, Any]) -> str:
         reason = f"{'less than ' * (overlap < 2 * reach)}twice the net's reach of {reach} px"
     return (
         f"{f'mean of {count} checkpoints' if count > 1 else '1 checkpoint'}, {threshold}{' (mean)' * (count > 1)}; "
-        f"photos at {sizes} of their size{', fused' * (len(scales) > 1)}; tiles of {settings['tile']} px, overlap {overlap} px, {reason}"
+        f"{photos}{', fused' * (len(scales) > 1)}; tiles of {settings['tile']} px, overlap {overlap} px, {reason}"
     )
 
 

@@ -74,7 +74,7 @@ def paired(analysis: Analysis) -> Figure:
         there = ~np.isnan(values)
         axes.plot(values[there], places[there] + 0.13, "o-", color=colour, markersize=4, linewidth=0.7, alpha=0.55)
     for place, method in enumerate(table.columns):
-        interval = analysis.interval(str(method))
+        interval = analysis.interval(str(method)).cut(analysis.metric.ends)
         if interval.units:
             axes.plot(interval.value, place - 0.13, "D", color="black", markersize=5)
             if not math.isnan(interval.low):

@@ -47,13 +47,13 @@ def ranking(analysis: Analysis) -> Table:
         )
     form = analysis.number_format
     columns = [
-        words("method", "method"), number("mean", "mean", form), spread("95 % interval", "low", "high", form),
+        words("method", "method"), number("mean", "mean", form), spread("95 % interval", "low", "high", form, metric.ends),
         number("std over runs", "std", form), number("std over seeds", "seed_noise", form), number("average rank", "rank", ".2f"),
         number("wins", "wins", "g"), number(f"{analysis.replication.unit}s", "units", "d"), number("n runs", "n", "d"),
     ]  # fmt: skip
     note = (
         f"{metric.label}: {metric.protocol}. {unit_note(analysis)} Each interval holds by itself with 95 %; the table Comparisons "
-        "has the intervals of differences. Ranks and wins count the "
+        "has the intervals of differences. Intervals are cut where the metric ends; ranking.csv has them uncut. Ranks and wins count the "
         f"{analysis.replication.unit}s that all methods have."
     )
     return Table("ranking", "Ranking", note, columns, rows)

@@ -1,5 +1,6 @@
 """The metric that a report compares: its name, which way is better, and where the files of a run hold it."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -76,6 +77,14 @@ class Metric:
     def label(self) -> str:
         """The name, the key and which way is better."""
         return f"{self.quantity.name} ({self.key}, {self.quantity.better} is better)"
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Smallest and largest value: 0 and 1 of ratios, 0 and infinity of distances; of all others they are not known."""
+        score = SCORES.get(MetricKey.parse(self.key, staged=True).name)
+        if score is None or score.empty == "truth":
+            return -math.inf, math.inf
+        return 0.0, 1.0 if score.empty == "ratio" else math.inf
 
     def text(self, value: float | None) -> str:
         """Return a value as text in its own scale, `-` if there is none."""

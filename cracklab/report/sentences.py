@@ -94,7 +94,7 @@ def _units(replication: Replication, number: int) -> int:
 
 
 def _single_method(analysis: Analysis, method: str) -> str:
-    mean = analysis.interval(method)
+    mean = analysis.interval(method).cut(analysis.metric.ends)
     value, low, high = (analysis.metric.text(end) for end in (mean.value, mean.low, mean.high))
     within = "no interval" if math.isnan(mean.low) else f"95 % interval {low} to {high}"
     return f"{method}: {analysis.quantity.name} {value} ({within}, n = {analysis.rows.design(analysis.table[method].notna().to_numpy())})."

@@ -1,5 +1,6 @@
 """A table that writes itself as CSV, Markdown and LaTeX; the page writes it as HTML."""
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,13 +41,15 @@ def number(heading: str, key: str, form: str = ".4f") -> Column:
     return Column(heading, key, lambda row: "-" if _is_missing(row.get(key)) else format(row[key], form))
 
 
-def spread(heading: str, low: str, high: str, form: str = ".4f") -> Column:
-    """Return a column of intervals, sorted by their lower ends."""
+def spread(
+    heading: str, low: str, high: str, form: str = ".4f", ends: tuple[float, float] = (-math.inf, math.inf)
+) -> Column:
+    """Return a column of intervals, cut at the ends of their quantity, sorted by their lower ends."""
 
     def text(row: Row) -> str:
         if _is_missing(row.get(low)) or _is_missing(row.get(high)):
             return "-"
-        return f"{format(row[low], form)} to {format(row[high], form)}"
+        return f"{format(max(row[low], ends[0]), form)} to {format(min(row[high], ends[1]), form)}"
 
     return Column(heading, low, text)
 

@@ -3,9 +3,8 @@
 import json
 import signal
 import sys
-import tempfile
 from collections.abc import Sequence
-from contextlib import closing, nullcontext
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,13 +19,13 @@ from torch import nn
 from cracklab import config_files, config_parser, plugins, run_folder
 from cracklab.bounds import Seed
 from cracklab.callbacks import Checkpoints, Panels, Probabilities
-from cracklab.callbacks.run_ends import RunFolderGuard, RunStart, config_text, next_steps
+from cracklab.callbacks.run_ends import RunStart, config_text, next_steps
 from cracklab.checkpoint import Payload, read_checkpoint
 from cracklab.checkpoint_checks import check_resumable
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.plan import Plan
 from cracklab.errors import ConfigError
-from cracklab.files import output_folder, remove_leftovers
+from cracklab.files import output_folder
 from cracklab.finders import FINDERS
 from cracklab.loggers.wandb import WandbSettings, open_run, wandb_session
 from cracklab.losses import LOSSES
@@ -34,9 +33,9 @@ from cracklab.metrics.headline import as_printed
 from cracklab.metrics.protocols import find_protocol
 from cracklab.models import pretrained
 from cracklab.module import CrackModule
-from cracklab.run_lock import RunLock
 from cracklab.trainer_settings import check_trainer
 from cracklab.training.allocator import keep_freed_memory
+from cracklab.training.folder import FolderOfRun
 from cracklab.training.limits import check_interval, check_limits
 from cracklab.training.links import fit_net_to_data, fit_normalisation
 from cracklab.training.planning import plan_run, with_time
@@ -63,8 +62,7 @@ class CrackCLI(LightningCLI):
         self.command, self.other_options = command, other_options
         self.plan: Plan | None = None
         """The plan of a training; `try_run` sets it."""
-        self._guard = RunFolderGuard()
-        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        self.folder = FolderOfRun(command)
         filter_warnings()
         LOSSES.fill()
         plugins.search_start_folder()
@@ -85,7 +83,10 @@ class CrackCLI(LightningCLI):
         """Import what the arguments name, and return the arguments of the parser."""
         names, others = plugins.take(args)
         plugins.import_all(names)
-        return [self.command, *config_files.resolve(others), f"--{plugins.KEY}={json.dumps(names)}"]
+        found = [*config_files.resolve(others)]
+        # `--model.loss.help NAME` takes all that follows for options of NAME
+        end = next((i for i, one in enumerate(found) if one.partition("=")[0].endswith(".help")), len(found))
+        return [self.command, *found[:end], f"--{plugins.KEY}={json.dumps(names)}", *found[end:]]
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]  # an instance knows which one is wanted
         """Return only the command that runs: each parser takes a second to build."""
@@ -177,33 +178,26 @@ class CrackCLI(LightningCLI):
                 accelerator = self._get_argument("trainer.accelerator")
                 plan = with_time(self.plan, self.model, self.datamodule, accelerator)
                 print("\n".join(plan.lines()), flush=True)
-            folder = self._folder()
-            with run_folder.removed_on_error(folder) if self._makes(folder) else nullcontext():
-                self.trainer = self.build_trainer(folder)
+            config = self.config[self.command]
+            self.model.config = config_text(self._parser(self.command), config)
+            with self.folder.choose(config, self.model.config):
+                self.trainer = self.build_trainer(self.folder.path)
                 self._check_trainer()
         self._given = None
-        if self.command == "fit" and is_first_process():
-            self._claim_folder(Path(self.trainer.default_root_dir))
+        self.folder.claim()
         for logger in self.trainer.loggers:
             open_run(logger)
         with stops_in_one_line(self.trainer), resume_errors(self.trainer):
             super()._run_subcommand(self.command)
-        if self._temporary is not None:
+        if self.folder.is_temporary:
             print("fast_dev_run: the batches went through; nothing is kept", flush=True)
-
-    def close(self) -> None:
-        """Let other processes train in the run folder; remove that of `trainer.fast_dev_run`."""
-        if self._guard.lock is not None:
-            self._guard.lock.release()
-        if self._temporary is not None:
-            self._temporary.cleanup()
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Do nothing at the end of the stock constructor: `run` runs the command."""
 
     def after_fit(self) -> None:
         """Print the best score, where the results are, and the commands that follow."""
-        if self.trainer.is_global_zero and self._temporary is None:
+        if self.trainer.is_global_zero and not self.folder.is_temporary:
             net, imported = self._get_argument("model.net").class_path, self._get_argument(plugins.KEY)
             print(next_steps(self.trainer, net, imported), flush=True)
 
@@ -248,20 +242,6 @@ class CrackCLI(LightningCLI):
     def _keyed_callbacks(self) -> list[Any]:
         return [self._get(self.config_init, key) for key in self._parser(self.command).callback_keys]
 
-    def _folder(self) -> Path:
-        """Return the run folder on the first process, which tells the others; see `RunStart`."""
-        config = self.config[self.command]
-        self.model.config = config_text(self._parser(self.command), config)
-        if not is_first_process():
-            return Path.cwd()
-        if config.trainer.fast_dev_run:
-            self._temporary = tempfile.TemporaryDirectory(prefix="cracklab-", ignore_cleanup_errors=True)
-            return Path(self._temporary.name)
-        folder = run_folder.folder_for(self.command, config.out, config.ckpt_path, config.name)
-        if self.command == "fit":
-            self._refuse_used(folder)
-        return folder
-
     def build_trainer(self, folder: Path) -> pl.Trainer:
         """Build the trainer, with loggers, callbacks and checkpoints in the run folder."""
         config, fitting = self.config[self.command], self.command == "fit"
@@ -272,7 +252,7 @@ class CrackCLI(LightningCLI):
         if not fresh:  # a resumed run keeps what was found
             arguments["callbacks"] = [one for one in as_list(arguments["callbacks"]) if not isinstance(one, FINDERS)]
         return self._instantiate_trainer(
-            arguments, callbacks_of_run(config, self._keyed_callbacks(), self._guard, fitting, logged)
+            arguments, callbacks_of_run(config, self._keyed_callbacks(), self.folder.guard, fitting, logged)
         )
 
     def _check_trainer(self) -> None:
@@ -284,31 +264,14 @@ class CrackCLI(LightningCLI):
             path, content = self._given
             check_states(self.command, content, path, self.trainer, self.model)
 
-    def _makes(self, folder: Path) -> bool:
-        """Return whether this process makes the run folder, so that an error before the run removes it."""
-        return is_first_process() and (self._get_argument("out") is None or not folder.exists())
-
-    def _refuse_used(self, folder: Path) -> None:
-        """Refuse to fit in a folder that holds another run."""
-        writes_checkpoints = self._get_argument("trainer.enable_checkpointing") is not False
-        run_folder.refuse_used(
-            folder, self._get_argument("ckpt_path"), self.model.config if writes_checkpoints else None
-        )
-
-    def _claim_folder(self, folder: Path) -> None:
-        """Lock the run folder, and remove what killed processes left in it."""
-        self._guard.lock = RunLock(folder)
-        self._refuse_used(folder)  # another process may have trained here until now
-        for place in ("", run_folder.CHECKPOINTS, run_folder.PANELS, run_folder.EXAMPLES):
-            remove_leftovers(folder / place)
-
 
 def run(command: str, args: Sequence[str]) -> int:
     """Run fit, validate or test; return the exit code."""
     keep_freed_memory()
     with wandb_session():
         try:
-            with closing(CrackCLI(command, args)) as cli:
+            cli = CrackCLI(command, args)
+            with closing(cli.folder):
                 cli.run()
         except MisconfigurationException as error:
             raise ConfigError(str(error)) from error

@@ -297,6 +297,9 @@ def test_the_report_is_printed_as_json_and_written_with_pictures(clean, tmp_path
     assert printed["summary"]["encodings"] == {"0/255": 9}
     assert sum(printed["summary"]["crack_share_histogram"].values()) == 9
     assert "missing-mask" in (out / "check.txt").read_text()
+    with pytest.raises(SystemExit):
+        main(["check", "--data.layout", "folders", "--data.root", str(clean), "--out", str(out)])
+    assert capsys.readouterr().out.endswith(f"written, with pictures of pairs, to {out}\n")
     assert cv2.imread(str(out / "sheet.png")).shape[1] > 4 * 256  # four pictures in a row
 
 

@@ -24,8 +24,9 @@ from cracklab.metrics.options import EvaluationOptions
 from cracklab.report.analysis import Analysis
 from cracklab.report.collection import collect
 from cracklab.report.content import _drawn
-from cracklab.report.figures import CJK_FONTS, cliques, font_family, grid_of
+from cracklab.report.figures import CJK_FONTS, cliques, font_family, grid_of, paired
 from cracklab.report.labels import differing, flat, methods, short
+from cracklab.report.method_tables import ranking
 from cracklab.report.metric import parse_metric
 from cracklab.report.run_tables import worst_images
 from cracklab.report.sentences import cautions, summary
@@ -208,6 +209,20 @@ def test_an_unfinished_kfold_corrects_for_all_its_folds_and_has_no_heat_map(tmp_
     assert analysis.methods == ["lr=0.01", "lr=0.1"] or analysis.methods == ["lr=0.1", "lr=0.01"]
     assert grid_of(analysis) is None
     assert replication_of(runs[:4], {run.name: () for run in runs}).overlap == 1 / 4
+
+
+def test_intervals_of_means_end_where_the_metric_does(tmp_path):
+    """Student's t of two folds, 0.2 and 0.9, is far wider than 0 to 1; the raw values stay uncut."""
+    for fold, level in enumerate((0.2, 0.9)):
+        write_run(tmp_path / f"fold_{fold}", "dice", level, fold=fold, epochs=2)
+    metric = parse_metric("test/iou")
+    analysis = Analysis(collect([tmp_path], metric), metric)
+    assert "(95 % interval 0.0000 to 1.0000, n = 2 folds)" in " ".join(summary(analysis))
+    table = ranking(analysis)
+    assert "| 0.0000 to 1.0000 |" in table.markdown()
+    assert table.rows[0]["low"] < 0 < 1 < table.rows[0]["high"]
+    assert (parse_metric("test/hd95_px").ends, parse_metric("test/loss").ends) == ((0, np.inf), (-np.inf, np.inf))
+    assert [0, 1] in [list(line.get_xdata()) for line in paired(analysis).axes[0].lines]
 
 
 def test_runs_with_equal_test_images_are_paired_and_share_their_ids(tmp_path):

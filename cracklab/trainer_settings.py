@@ -1,5 +1,6 @@
 """Bounds of the settings of Lightning's trainer that it does not check itself, or only after a run has begun."""
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Literal
@@ -29,6 +30,8 @@ TRAINER: Mapping[str, Any] = {
     | None,  # a loss needs single precision
 }
 """Setting -> its bounds; -1 means no limit where it can."""
+DURATIONS = {"max_time": r"(\d+):(\d\d):(\d\d):(\d\d)", "val_check_interval": r"(\d+):(\d+):(\d+):(\d+)"}
+"""Setting -> the pattern of a time that Lightning takes: days, hours, minutes and seconds."""
 
 
 def check_trainer(settings: Mapping[str, Any]) -> None:
@@ -40,7 +43,39 @@ def check_trainer(settings: Mapping[str, Any]) -> None:
     for name, hint in TRAINER.items():
         if name in settings and not (name in ("max_epochs", "max_steps") and settings[name] == -1):
             check(f"trainer.{name}", settings[name], hint)
+    for name, pattern in DURATIONS.items():
+        check_duration(f"trainer.{name}", settings.get(name), pattern)
     if settings["max_epochs"] == -1 and settings["max_steps"] == -1:
         raise ConfigError(
             "trainer.max_epochs is -1, and trainer.max_steps too: set one of them, since the schedule needs an end"
         )
+
+
+def check_duration(name: str, value: Any, pattern: str) -> None:
+    """Check a time, if the value is one.
+
+    Args:
+        name: of the setting, for the message.
+        value: a text, or arguments of `timedelta`; others are ignored.
+        pattern: of a text, with days, hours, minutes and seconds as groups.
+
+    Raises:
+        ConfigError: if it is no time above 0.
+
+    Example:
+        >>> check_duration("trainer.max_time", "12 h", DURATIONS["max_time"])
+        Traceback (most recent call last):
+        cracklab.errors.ConfigError: trainer.max_time is '12 h': give a time above 0 as DD:HH:MM:SS, such as 00:12:00:00
+    """
+    given = value
+    try:
+        if isinstance(value, str) and (found := re.fullmatch(pattern, value.strip())):
+            given = timedelta(
+                **dict(zip(("days", "hours", "minutes", "seconds"), map(int, found.groups()), strict=True))
+            )
+        elif isinstance(value, Mapping):
+            given = timedelta(**value)
+    except (TypeError, OverflowError):  # another name, no number, or more than a timedelta holds
+        given = timedelta(0)
+    if isinstance(given, str) or (isinstance(given, timedelta) and given <= timedelta(0)):
+        raise ConfigError(f"{name} is {value!r}: give a time above 0 as DD:HH:MM:SS, such as 00:12:00:00")

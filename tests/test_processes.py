@@ -1,11 +1,16 @@
-"""Two processes: training in bf16, and metrics that count each image once."""
+"""Two processes: training in bf16, metrics that count each image once, and a stop of both."""
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
+from typing import Any
 
+import lightning.pytorch as pl
 import pandas as pd
 import pytest
 
@@ -29,16 +34,20 @@ SMALL = [
 TWO = ["--trainer.devices=2", "--trainer.strategy=ddp"]
 
 
-def cracklab(*arguments: str) -> None:
+def started(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run the command in a real process, since Lightning starts the command line again for the second one."""
     environment = os.environ | {
         "WANDB_MODE": "disabled",
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}",
     }
-    done = subprocess.run(
-        [sys.executable, "-m", "cracklab", *arguments], env=environment, capture_output=True, text=True, timeout=300
-    )
+    call = [sys.executable, "-m", "cracklab", *arguments]
+    return subprocess.run(call, env=environment, capture_output=True, text=True, timeout=300, **options)
+
+
+def cracklab(*arguments: str) -> None:
+    """Run the command, which has to end well."""
+    done = started(*arguments)
     assert done.returncode == 0, done.stderr[-3000:]
 
 
@@ -58,6 +67,26 @@ def test_two_processes_score_an_odd_number_of_images_like_one(tmp_path, monkeypa
     assert one["native/crack_share"] != pytest.approx(one["test/crack_share"], rel=1e-3)
     for table in (run_folder.PER_IMAGE, run_folder.PER_IMAGE_NATIVE):
         assert len((tmp_path / "by two" / table).read_text().splitlines()) == 1 + 7
+
+
+class SlowSecond(pl.Callback):
+    """Lets the first process wait for the gradients of the second; the first one stops the group in its fourth step."""
+
+    def on_before_backward(self, trainer, module, loss):
+        if trainer.global_rank == 1:
+            time.sleep(0.2)
+        elif trainer.global_step == 3:
+            threading.Timer(0.1, os.killpg, (os.getpgrp(), signal.SIGTERM)).start()
+
+
+@pytest.mark.slow  # starts of processes
+def test_sigterm_to_both_processes_ends_both(tmp_path):
+    """The first one waits for gradients at that moment: news of the signal must not be exchanged before these."""
+    arguments = [*SMALL, *TWO, "--data.batch_size=2", f"--trainer.callbacks={__name__}.SlowSecond"]
+    call = ["fit", "--config", str(ROOT / "configs" / "quickstart.yaml"), *arguments, f"--out={tmp_path / 'run'}"]
+    ended = started(*call, start_new_session=True)
+    assert ended.returncode == 128 + signal.SIGTERM, ended.stderr[-3000:]
+    assert ended.stderr.rstrip().endswith("stopped: finished files are kept")  # in the first epoch
 
 
 @pytest.mark.slow  # starts of processes

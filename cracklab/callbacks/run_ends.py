@@ -1,5 +1,6 @@
 """The two ends of a run: what fit writes and prints first, and what it prints last."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import lightning.pytorch as pl
 import yaml
 from jsonargparse import Namespace
+from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.cli import LightningArgumentParser, SaveConfigCallback
 from torch import nn
 
@@ -20,6 +22,9 @@ from cracklab.run_lock import RunLock
 
 NOT_OF_THE_RUN = ("config", "out", "ckpt_path", "weights_only", "verbose", "protocol")
 """Arguments that config.yaml leaves out, so that it starts the same run elsewhere."""
+
+NO_TEXT = "Unable to serialize instance "
+"""Beginning of the text that jsonargparse writes for an object without one."""
 
 
 class RunFolderGuard(pl.Callback):
@@ -114,15 +119,26 @@ def next_steps(trainer: pl.Trainer, net: str, imported: Sequence[str] = ()) -> s
         return f"no checkpoint was written; tables are in {folder}"
     best, epochs = folder / run_folder.BEST, trainer.fit_loop.epoch_progress.current.ready
     trust = "" if is_known(net) else f" {plugins.trusting(net, imported)}"
-    lines = [
+    lines = []
+    if _ran_out_of_time(trainer) and (folder / run_folder.LAST).is_file():
+        lines.append(f"trainer.max_time has ended it: go on with {_resuming(folder)} --trainer.max_time null")
+    lines += [
         f"best {checkpoints.monitor}: {checkpoints.best:.4f} in epoch {(checkpoints.best_epoch or 0) + 1} of {epochs}",
         f"checkpoint: {best}",
         f"pictures and curves: {folder / run_folder.PANELS}",
         "next:",
-        f"  cracklab test --config {folder / run_folder.CONFIG} --ckpt_path {best}",
-        f"  cracklab predict --ckpt_path {best} --images PHOTOS --out MASKS{trust}",
+        f"  {_command('test', config=folder / run_folder.CONFIG, ckpt_path=best)}",
+        f"  {_command('predict', ckpt_path=best)} --images PHOTOS --out MASKS{trust}",
     ]
     return "\n".join(lines)
+
+
+def _ran_out_of_time(trainer: pl.Trainer) -> bool:
+    """Return whether `trainer.max_time` has ended a fit before its last step."""
+    left = [one.time_remaining() for one in trainer.callbacks if isinstance(one, Timer)]  # type: ignore[attr-defined]  # set by Lightning's callback connector
+    return trainer.global_step < trainer.estimated_stepping_batches and any(
+        time is not None and time <= 0 for time in left
+    )
 
 
 def stopped(trainer: Any) -> str:
@@ -130,8 +146,24 @@ def stopped(trainer: Any) -> str:
     folder = _relative(Path(trainer.default_root_dir))
     if trainer.state.fn != "fit" or trainer.fast_dev_run or not (folder / run_folder.LAST).exists():
         return "stopped: finished files are kept"
-    last = folder / run_folder.LAST
-    return f"stopped: go on with cracklab fit --config {folder / run_folder.CONFIG} --ckpt_path {last} --out {folder}"
+    return f"stopped: go on with {_resuming(folder)}"
+
+
+def _resuming(folder: Path) -> str:
+    """Return the command that goes on with the run of a folder."""
+    return _command("fit", config=folder / run_folder.CONFIG, ckpt_path=folder / run_folder.LAST, out=folder)
+
+
+def _command(name: str, **files: Path) -> str:
+    """Return a command of cracklab with paths as options, in quotes where a shell needs them.
+
+    Example:
+        >>> _command("fit", out=Path("north wall"))
+        "cracklab fit --out 'north wall'"
+    """
+    return shlex.join(
+        ["cracklab", name, *(part for option, file in files.items() for part in (f"--{option}", file.as_posix()))]
+    )
 
 
 def _relative(path: Path) -> Path:
@@ -155,5 +187,20 @@ def _net_size(net: nn.Module) -> str:
 
 def config_text(parser: LightningArgumentParser, config: Namespace) -> str:
     """Return the resolved configuration as YAML, without the arguments of a single call."""
-    values = yaml.safe_load(parser.dump(config, skip_none=False, skip_validation=True))
+    values = without_objects(yaml.safe_load(parser.dump(config, skip_none=False, skip_validation=True)))
     return yaml.safe_dump({key: value for key, value in values.items() if key not in NOT_OF_THE_RUN}, sort_keys=False)
+
+
+def without_objects(value: Any) -> Any:
+    """Return a part of a configuration without defaults that have no text, such as a `torch.device`; a class sets them itself.
+
+    Example:
+        >>> without_objects({"swa_lrs": 0.01, "device": "Unable to serialize instance cpu"})
+        {'swa_lrs': 0.01}
+    """
+    if isinstance(value, list):
+        return [without_objects(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    kept = {key: one for key, one in value.items() if not (isinstance(one, str) and one.startswith(NO_TEXT))}
+    return {key: without_objects(one) for key, one in kept.items()}

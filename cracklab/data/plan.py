@@ -159,8 +159,12 @@ class Plan:
     seconds: float | None = None
     """Estimate of the time that the steps take."""
 
-    def lines(self, title: str = "plan") -> list[str]:
+    def lines(self, title: str = "plan", others: Sequence["Plan"] = ()) -> list[str]:
         r"""Return the plan in a few lines, with its warnings.
+
+        Args:
+            title: what it is a plan of.
+            others: plans of the other folds of a random division, with images of the same size, and the same crops and batches.
 
         Example:
             >>> plan = Plan(32, 4, 4, (320, 480), 256, 8, repeat=8, epochs=47, steps=1504, validations=47, seconds=540)
@@ -170,36 +174,46 @@ class Plan:
               only 4 validation images to choose the epoch and the threshold by: `cracklab kfold` uses every image
               only 4 test images to compare runs by: `cracklab kfold` tests on every image
         """
+        plans = [self, *others]
         crop = f"random crops of {self.crop} px, " if self.crop else ""
         height, width = self.size
-        images = f"{self.train} training image{plural(self.train)}"
+        images = counted([plan.train for plan in plans], "training image")
         lines = [f"{title}: {images} of {width} x {height} px, {crop}batches of {self.batch}"]
         if self.steps is not None:
             time = "" if self.seconds is None else f", about {as_minutes(self.seconds)} here"
-            epochs = f"{self.epochs} epoch{plural(self.epochs)}"
-            times = "" if self.repeat == 1 else f" of {self.repeat} times each image"
-            often = f"{self.validations} time{plural(self.validations)}"
-            validated = "" if self.validations is None else f", validated {often}"
-            lines.append(f"  {self.steps:,} step{plural(self.steps)} in {epochs}{times}{validated}{time}")
-        return lines + [f"  {warning}" for warning in self.warnings()]
+            steps, epochs = (counted([getattr(p, f"{one}s") for p in plans], one) for one in ("step", "epoch"))
+            repeats = counted([plan.repeat for plan in plans], "time")
+            times = "" if repeats == "1 time" else f" of {repeats} each image"
+            validated = "" if self.validations is None else counted([p.validations for p in plans], "time")
+            lines.append(f"  {steps} in {epochs}{times}{validated and f', validated {validated}'}{time}")
+        return lines + [f"  {warning}" for warning in self.warnings(others)]
 
-    def warnings(self) -> list[str]:
-        """Return a warning for each number that is too small, with the remedy."""
-        found = []
-        if self.steps is not None and self.steps < FEW_STEPS:
-            found.append(
-                f"only {self.steps} step{plural(self.steps)}: leave trainer.max_epochs and max_steps out for at least {STEPS:,}"
-            )
-        if 0 < self.val < FEW_VALIDATION:
-            found.append(
-                f"only {self.val} validation image{plural(self.val)} to choose the epoch and the threshold by: "
-                "`cracklab kfold` uses every image"
-            )
-        if 0 < self.test < FEW_TEST:
-            found.append(
-                f"only {self.test} test image{plural(self.test)} to compare runs by: `cracklab kfold` tests on every image"
-            )
+    def warnings(self, others: Sequence["Plan"] = ()) -> list[str]:
+        """Return a warning for each number that is too small, with the remedy; folds together test on every image."""
+        plans, found = [self, *others], []
+        if self.steps is not None and min(plan.steps or 0 for plan in plans) < FEW_STEPS:
+            steps = counted([plan.steps for plan in plans], "step")
+            found.append(f"only {steps}: leave trainer.max_epochs and max_steps out for at least {STEPS:,}")
+        if 0 < min(plan.val for plan in plans) < FEW_VALIDATION:
+            remedy = "raise data.val_fraction for more" if others else "`cracklab kfold` uses every image"
+            images = counted([plan.val for plan in plans], "validation image")
+            found.append(f"only {images} to choose the epoch and the threshold by: {remedy}")
+        if 0 < self.test < FEW_TEST and not others:
+            images = counted([self.test], "test image")
+            found.append(f"only {images} to compare runs by: `cracklab kfold` tests on every image")
         return found
+
+
+def counted(numbers: Sequence[int | None], noun: str) -> str:
+    """Return numbers of things in words; several that differ as a range.
+
+    Example:
+        >>> counted([1], "step"), counted([1504, 1504], "step"), counted([10, 3], "step")
+        ('1 step', '1,504 steps', '3 to 10 steps')
+    """
+    known = [number for number in numbers if number is not None]
+    least, most = min(known), max(known)
+    return f"{least:,}{f' to {most:,}' if most > least else ''} {noun}{plural(most)}"
 
 
 def plural(number: int | None) -> str:

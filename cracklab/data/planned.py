@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -39,14 +40,14 @@ class Length:
 
     max_epochs: int | None = None
     max_steps: int = -1
-    max_time: Any = None
+    max_time: str | timedelta | dict[str, int] | None = None
     fast_dev_run: int | bool = False
     overfit_batches: int | float = 0.0
     limit_train_batches: int | float | None = None
     limit_val_batches: int | float | None = None
     accumulate_grad_batches: int = 1
     check_val_every_n_epoch: int | None = 1
-    val_check_interval: Any = None
+    val_check_interval: int | float | str | timedelta | dict[str, int] | None = None
     accelerator: Any = "auto"
     devices: list[int] | str | int = "auto"
     num_nodes: int = 1

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 from threading import Thread
@@ -24,6 +25,8 @@ from cracklab.loggers.identity import Identity
 
 RUN_ID, IDENTITY = "wandb/run_id", "wandb/identity.json"
 """Files of a run folder that hold the id of its W&B run, and what that is called."""
+KEEP = "keep_in_run_folder"
+"""Attribute of the loggers of `wandb_logger`: the function that writes these files."""
 CHANGED_VARIABLES = ("WANDB_MODE", "WANDB_SILENT", "WANDB_DATA_DIR", "WANDB_ERROR_REPORTING")
 """Environment variables that a run changes: Lightning the first, `wandb_logger` the others."""
 IDENTITY_VARIABLES = {
@@ -46,7 +49,7 @@ class WandbSettings:
         mode: `auto` is online if a key is set and the server answers, else offline; `WANDB_MODE` overrides it.
         project: W&B project; default: `WANDB_PROJECT`, else cracklab.
         name: name of the run; default: `WANDB_NAME`, else such as `quickstart dice seed 42 fold 2/5`.
-        group: group of the run; default: `WANDB_RUN_GROUP`, else the study, else `name`.
+        group: group of the run; default: `WANDB_RUN_GROUP`, else the folder of the kfold or study, else `name`.
         job_type: job type of the run; default: `WANDB_JOB_TYPE`, else train, fold, test or validate.
         tags: tags of the run; default: `WANDB_TAGS`, else loss, net, data and version of cracklab.
         checkpoint: whether the best checkpoint becomes an artifact of the run.
@@ -93,7 +96,8 @@ def _close_run() -> None:
 def wandb_logger(settings: WandbSettings, folder: Path, default: Identity) -> Any:
     """Return a W&B logger for a run folder, or False if W&B is disabled; call it within a `wandb_session`.
 
-    Id and identity are kept in the folder, so that a resumed run, and its test, continue the same W&B run.
+    `open_run` keeps id and identity in the folder, so that a resumed run, and its test, continue the same W&B run; until then
+    nothing is written.
 
     Args:
         settings: how W&B is used.
@@ -113,23 +117,33 @@ def wandb_logger(settings: WandbSettings, folder: Path, default: Identity) -> An
     os.environ.setdefault("WANDB_SILENT", "true")
     # tables and their images are kept here until `wandb sync`
     os.environ.setdefault("WANDB_DATA_DIR", str(folder / "wandb"))
+    own_id, own_identity = run_id(folder), run_identity(folder, settings, default)
     logger = WandbLogger(
         save_dir=folder,
         offline=mode == "offline",
-        id=run_id(folder),
+        id=own_id,
         resume="allow" if mode == "online" else None,
         project=settings.project or os.environ.get("WANDB_PROJECT") or "cracklab",
-        **run_identity(folder, settings, default),
+        **own_identity,
         settings=wandb.Settings(init_timeout=OPEN_S, login_timeout=OPEN_S),
     )
     logger._wandb_init.pop(
         "anonymous", None
     )  # W&B warns that it is deprecated, and Lightning has no option to leave it out
+    setattr(logger, KEEP, partial(_keep, folder, own_id, own_identity))
     return logger
+
+
+def _keep(folder: Path, own_id: str, own_identity: dict[str, Any]) -> None:
+    """Write id and identity of the W&B run of a folder."""
+    write_text(folder / RUN_ID, own_id)
+    write_json(folder / IDENTITY, own_identity)
 
 
 def open_run(logger: Any) -> None:
     """Open the run of a W&B logger; offline, after a warning with the reason, if its server refuses or does not answer.
+
+    An offline run is opened when it is first logged to.
 
     Args:
         logger: any logger of Lightning; others than that of W&B are ignored.
@@ -139,6 +153,7 @@ def open_run(logger: Any) -> None:
         return
     from lightning.pytorch.loggers import WandbLogger
 
+    getattr(logger, KEEP, lambda: None)()
     if not isinstance(logger, WandbLogger) or logger._offline:
         return
     try:
@@ -208,15 +223,15 @@ def has_key() -> bool:
 
 
 def run_id(folder: Path) -> str:
-    """Return the W&B id of a run folder; the first call creates it, or takes the id that the agent of a sweep set."""
+    """Return the W&B id that is kept in a run folder; else that of the agent of a sweep, or a new one."""
     path = folder / RUN_ID
-    if not path.is_file():
-        write_text(path, os.environ.get("WANDB_RUN_ID") or uuid.uuid4().hex[:16])
-    return path.read_text(encoding="utf-8").strip()
+    if path.is_file():
+        return path.read_text(encoding="utf-8").strip()
+    return os.environ.get("WANDB_RUN_ID") or uuid.uuid4().hex[:16]
 
 
 def run_identity(folder: Path, settings: WandbSettings, default: Identity) -> dict[str, Any]:
-    """Return name, group, job type and tags of the W&B run of a folder, and keep them in it.
+    """Return name, group, job type and tags of the W&B run of a folder.
 
     Each is that of the settings, else of W&B's own variable, else of an earlier command in the folder, else the default.
     """
@@ -230,5 +245,4 @@ def run_identity(folder: Path, settings: WandbSettings, default: Identity) -> di
         found[key] = getattr(settings, key) or os.environ.get(variable) or kept.get(key) or getattr(default, key)
     if isinstance(found["tags"], str):
         found["tags"] = found["tags"].split(",")
-    write_json(path, found)
     return found

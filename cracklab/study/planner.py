@@ -19,6 +19,7 @@ from cracklab.study.folder import Label, PlannedRun, StudyPlan
 from cracklab.study.inputs import Inputs
 from cracklab.study.plan import Overrides, as_arguments, axes_of, cells_of, fold_axis, runs_of, slug
 from cracklab.training.command import CrackCLI
+from cracklab.training.planning import plan_of_fold
 
 FOLD_INPUTS = tuple(
     f"data.{name}" for name in ("layout", "root", "group", "split_seed", "pool", "exclude", "folds_file")
@@ -61,8 +62,8 @@ class Planner:
         """All files that images and masks are read from."""
         self._folds_files: dict[str, str] = {}
         """Everything that folds depend on -> name of their file."""
-        self._plans: list[Plan] = []
-        """The plans that were printed."""
+        self._plans: list[list[Plan]] = []
+        """The plans that were printed, over the folds of a cell."""
         self.axes = axes_of(inputs.grid)
         self._built = [*self._arguments, *as_arguments(self._first_overrides(inputs.folds))]
         self._cli = CrackCLI("fit", self._built, other_options)
@@ -132,13 +133,19 @@ class Planner:
                 )
 
     def _print_plan(self, labels: Mapping[str, Label]) -> None:
-        """Print what the runs of a cell do, unless those of another cell do the same."""
+        """Print what the runs of a cell do, over all its folds, unless those of another cell do the same."""
         plan = self._cli.plan
-        if plan is not None and plan not in self._plans:
-            self._plans.append(plan)
-            shared = self._data.split_plan.fold_by != "source"  # else each fold has a plan of its own
-            cell = ", ".join(f"{axis}={label}" for axis, label in labels.items() if axis != "fold" or not shared)
-            print("\n".join(plan.lines(f"plan of {cell}" if cell else "plan")), flush=True)
+        if plan is None:
+            return
+        by_source = self._data.split_plan.fold_by == "source"  # each fold has crops and batches of its own
+        folds = [] if by_source else list(self.axes.get("fold", {}))[1:]
+        trainer = self._cli.config_init["fit"].trainer
+        plans = [plan, *(plan_of_fold(int(str(fold)), trainer, self._data) for fold in folds)]
+        if plans in self._plans:
+            return
+        self._plans.append(plans)
+        cell = ", ".join(f"{axis}={label}" for axis, label in labels.items() if axis != "fold" or by_source)
+        print("\n".join(plan.lines(f"plan of {cell}" if cell else "plan", plans[1:])), flush=True)
 
     def _run_gigabytes(self) -> float:
         """Estimate the disk space of a run: best and last checkpoint, with the state of Adam."""

@@ -121,11 +121,12 @@ def arguments_of(study: Study, run: PlannedRun) -> list[str]:
 
 
 def _wandb_arguments(study: Study, run: PlannedRun) -> list[str]:
-    """Return the group and the name of a run of `study` in W&B; folds of `kfold` are named as any run on a fold is."""
-    if study.plan.command == "kfold":
-        return []
-    name = f"{study.folder.name} {title(run.labels, study.plan.axes)}"[:128]  # W&B takes no longer one
-    given = {"group": study.folder.name, "name": name}
+    """Return the group of a run in W&B, and the name of a run of `study`; folds are named as any run on a fold is."""
+    folder = study.folder
+    if study.plan.command == "kfold":  # folders are often called kfold: the one above tells them apart
+        given = {"group": f"{folder.parent.name}/{folder.name}"[-64:]}  # W&B takes no longer ones
+    else:
+        given = {"group": folder.name, "name": f"{folder.name} {title(run.labels, study.plan.axes)}"[:128]}
     variables = {"group": "WANDB_RUN_GROUP", "name": "WANDB_NAME"}
     return [f"--wandb.{key}={value}" for key, value in given.items() if not os.environ.get(variables[key])]
 

@@ -39,6 +39,24 @@ def plan_run(config: Namespace, trainer: Namespace, data: CrackDataModule) -> pl
     return found
 
 
+def plan_of_fold(fold: int, trainer: Namespace, data: CrackDataModule) -> plan.Plan:
+    """Return the plan of the run that holds out another fold of the same random division; nothing changes.
+
+    Args:
+        fold: its number.
+        trainer: the arguments of the trainer, after `plan_run` for the fold of `data`.
+        data: the same.
+    """
+    other, length = copy.copy(data), copy.copy(trainer)
+    other.split_plan = dataclasses.replace(data.split_plan, fold=fold)
+    other.splits = other.split_plan.assign(data.records, data.prepared.shares)
+    if "data.repeat" in data.chosen:
+        other.repeat = 1
+    if "trainer.max_epochs" in data.chosen:
+        length.max_epochs = None
+    return planned(other, other.records, other.splits, data.sizes, (data.train_crop, data.batch_size), length)
+
+
 def with_time(without: plan.Plan, module: CrackModule, data: CrackDataModule, accelerator: Any) -> plan.Plan:
     """Return a plan with the time that its steps take, if a processor trains; it is that of the second of two steps.
 

@@ -26,6 +26,7 @@ from cracklab.callbacks import (
 )
 from cracklab.callbacks.checkpoints import AtomicCheckpointIO
 from cracklab.callbacks.run_ends import RunFolderGuard, stopped
+from cracklab.callbacks.sigterm import StopTogether
 from cracklab.errors import CracklabError
 from cracklab.loggers.identity import identity
 from cracklab.loggers.wandb import WandbSettings, wandb_logger
@@ -47,7 +48,7 @@ def callbacks_of_run(
     if trainer.limit_val_batches == 0:
         keyed = [callback for callback in keyed if not isinstance(callback, EarlyStopping)]
     callbacks: list[Callback] = [guard, Divergence()]  # first, since they stop the others from writing
-    callbacks += [ExactResume(), SeedSteps(config.data.seed), Tables(), Resources(), Curves()]
+    callbacks += [StopTogether(), ExactResume(), SeedSteps(config.data.seed), Tables(), Resources(), Curves()]
     if config.data.fold is not None:
         callbacks.append(KFold(config.data.fold, config.data.folds))
     if trainer.enable_progress_bar is not False:

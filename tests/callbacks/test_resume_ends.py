@@ -1,6 +1,8 @@
 """Resuming a run that has ended or was stopped, or that was killed between two files of its last epoch."""
 
 import csv
+import shlex
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import torch
 from support import At, fit
 
 from cracklab import run_folder
+from cracklab.cli import main
 
 SMALL = ["--model.net=support.TinyNet", "--data.layout.size=[32,32]", "--panels.images=0", "--model.schedule=Constant"]
 
@@ -106,6 +109,32 @@ def test_best_is_restored_if_the_run_was_killed_before_it_was_linked(tmp_path, f
     assert again["epoch"] == best["epoch"] == 0
     assert all(torch.equal(best["state_dict"][name], again["state_dict"][name]) for name in best["state_dict"])
     assert torch.load(out / run_folder.LAST, weights_only=True)["epoch"] == further - 1
+
+
+class SleepAt(At):
+    """Lets the time of `trainer.max_time` run out."""
+
+    def act(self, trainer: Any, pl_module: Any) -> None:
+        time.sleep(1.5)
+
+
+@pytest.mark.slow
+def test_a_run_that_ran_out_of_time_names_the_command_that_goes_on_to_the_same_weights(tmp_path, capsys):
+    """The path has a space, as the shell has to be told."""
+    whole = fit(tmp_path / "whole", *SMALL, *STEPS)
+    sleep = [f"--trainer.callbacks={__name__}.SleepAt", "--trainer.callbacks.epoch=1", "--trainer.callbacks.batch=5"]
+    marker = f"--trainer.callbacks.marker={tmp_path / 'slept'}"
+    out = fit(tmp_path / "north wall", *SMALL, *STEPS, *sleep, marker, "--trainer.max_time=00:00:00:01")
+    (line,) = [
+        line for line in capsys.readouterr().out.splitlines() if line.startswith("trainer.max_time has ended it")
+    ]
+    assert torch.load(out / run_folder.LAST, weights_only=True)["global_step"] < 24
+    program, *call = shlex.split(line.partition("go on with ")[2])
+    assert program == "cracklab"
+    assert main(call) == 0
+    assert epochs(out) == epochs(whole) == ["0", "1"]
+    assert all(torch.equal(one, other) for one, other in zip(trained(out), trained(whole), strict=True))
+    assert "max_time has ended" not in capsys.readouterr().out
 
 
 def test_sigterm_ends_with_a_failing_exit_code(tmp_path):

@@ -145,7 +145,10 @@ def test_a_run_killed_before_the_table_of_its_last_epoch_writes_it_when_it_resum
 )
 @pytest.mark.parametrize("schedule", ["Constant", "OneCycle"])
 def test_averages_of_weights_go_on_within_an_epoch(tmp_path, averaging, schedule):
-    """Averages over epochs have a learning rate of their own, and a last epoch for the statistics of batch normalisation."""
+    """Averages over epochs have a learning rate of their own, and a last epoch for the statistics of batch normalisation.
+
+    The run goes on with its own config.yaml, as the message of a stopped run says.
+    """
     name, *options = averaging
     call = ["--checkpoint.every_n_steps=1", f"--model.schedule={schedule}"]
     call += [f"--trainer.callbacks=lightning.pytorch.callbacks.{name}"]
@@ -154,7 +157,8 @@ def test_averages_of_weights_go_on_within_an_epoch(tmp_path, averaging, schedule
     assert main([*CALL, *call, copies, "--out", str(run)]) == 0
     cut = tmp_path / f"run_batch_{BATCHES + 2}"
     assert checkpoint(cut)["global_step"] == BATCHES + 1
-    assert_same(run, resume(cut, *call))
+    assert main(["fit", f"--config={cut / run_folder.CONFIG}", "--ckpt_path=last", f"--out={cut}"]) == 0
+    assert_same(run, cut)
 
 
 @pytest.mark.parametrize(("every", "accumulated"), [(5, 3), (2, 3), (3, 1)])

@@ -12,11 +12,12 @@ import pytest
 import torch
 import yaml
 from offline_runs import Offline
-from support import QUICKSTART, ROOT, TINY, fit, run_process
+from support import QUICKSTART, ROOT, SMALLEST, TINY, fit, run_process
 
 from cracklab import run_folder
 from cracklab.cli import main
 from cracklab.loggers import wandb as loggers
+from cracklab.loggers.identity import Identity
 from cracklab.losses import LOSSES
 
 pytestmark = pytest.mark.slow  # real runs, read back from the files of W&B
@@ -119,9 +120,28 @@ def test_disabled_wandb_is_no_logger(tmp_path, monkeypatch):
     assert loggers.wandb_logger(loggers.WandbSettings(), tmp_path, "run") is False
 
 
-def test_every_run_folder_has_its_own_wandb_id(tmp_path):
-    first = loggers.run_id(tmp_path / "a")
-    assert loggers.run_id(tmp_path / "a") == first != loggers.run_id(tmp_path / "b")
+def test_every_run_folder_has_its_own_wandb_id_from_the_opening_of_its_run_on(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.delenv("WANDB_RUN_ID", raising=False)
+    with loggers.wandb_session():
+        for name in "ab":
+            logger = loggers.wandb_logger(
+                loggers.WandbSettings(), tmp_path / name, Identity("name", "group", "train", ())
+            )
+            assert not (tmp_path / name).exists()
+            loggers.open_run(logger)
+            assert loggers.run_id(tmp_path / name) == logger._id
+    assert loggers.run_id(tmp_path / "a") != loggers.run_id(tmp_path / "b")
+
+
+def test_a_trainer_that_cannot_be_built_writes_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    (tmp_path / "empty").mkdir()
+    for name in ("empty", "new"):
+        with pytest.raises(SystemExit):
+            main(["fit", *SMALLEST, "--trainer.strategy=no_such_strategy", "--out", str(tmp_path / name)])
+        assert "no_such_strategy" in capsys.readouterr().err
+    assert list(tmp_path.rglob("*")) == [tmp_path / "empty"]
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 
 import cracklab
 from cracklab.loggers.identity import Identity, identity
-from cracklab.loggers.wandb import WandbSettings, run_identity, wandb_logger, wandb_session
+from cracklab.loggers.wandb import WandbSettings, open_run, run_identity, wandb_logger, wandb_session
 
 DEFAULT = Identity("name", "group", "train", ("dice", "Unet"))
 
@@ -103,7 +103,9 @@ def test_a_setting_then_a_variable_of_the_user_replaces_a_default(user, monkeypa
     for variable, value in {"JOB_TYPE": "ablation", "TAGS": "mine,paper", "PROJECT": "bridge"}.items():
         monkeypatch.setenv(f"WANDB_{variable}", value)
     with wandb_session():
-        run = wandb_logger(WandbSettings(name="own", tags=["first"]), tmp_path, DEFAULT).experiment
+        logger = wandb_logger(WandbSettings(name="own", tags=["first"]), tmp_path, DEFAULT)
+        open_run(logger)
+        run = logger.experiment
         assert (run.name, run.group, run.job_type, run.tags) == ("own", "group", "ablation", ("first",))
         assert run.project == "bridge"
     for variable in ("JOB_TYPE", "TAGS"):

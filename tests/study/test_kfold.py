@@ -274,6 +274,27 @@ def test_a_fold_that_is_left_with_few_images_takes_as_many_steps_as_the_others(t
     assert all(number >= 1500 for number in steps)
 
 
+@pytest.mark.parametrize("length", [["--trainer.max_epochs=7"], [], ["--data.repeat=2"]])
+def test_the_printed_plan_of_uneven_folds_holds_for_each_of_them(tmp_path, capsys, length):
+    """Ten of fifteen images are of one photo. The oracle is the plan that `fit` makes of each fold by itself."""
+    for number in range(15):
+        write_photo(tmp_path, f"wall-{number}" if number < 10 else f"photo{chr(97 + number)}", number, (32, 32))
+    call = [*AUTO, "--data.layout=folders", f"--data.root={tmp_path}", "--data.group=(wall|.+)", *length]
+    plan_study("kfold", read_inputs("kfold", call, 3))
+    first, second, *_ = capsys.readouterr().out.splitlines()
+    cli, plans = CrackCLI("fit", call), []
+    for fold in range(3):
+        cli.build([*call, f"--data.fold={fold}", "--data.folds=3"])
+        cli.datamodule.setup("fit")
+        plans.append(plan_run(cli.config["fit"], cli.config_init["fit"].trainer, cli.datamodule))
+    train, steps = (sorted({getattr(plan, key) for plan in plans}) for key in ("train", "steps"))
+    assert len(train) > 1
+    assert first.startswith(f"plan: {train[0]} to {train[-1]} training images of 32 x 32 px")
+    assert second.startswith(
+        "  " + " to ".join(f"{number:,}" for number in dict.fromkeys((steps[0], steps[-1]))) + " steps in "
+    )
+
+
 def test_folds_by_source_follow_from_their_own_data(tmp_path):
     """With fold 0, the net is trained on the large photos alone, with fold 1 on the small ones."""
     write_photos(tmp_path / "small", "s")

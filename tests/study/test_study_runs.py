@@ -158,6 +158,25 @@ def test_a_run_gets_the_requested_arguments_then_its_overrides(study):
     assert arguments_of(study, run)[-2:] == ["--ckpt_path", str(study.folder / "runs/bce/checkpoints/last.ckpt")]
 
 
+def test_kfolds_of_one_configuration_have_groups_of_their_own_in_wandb(tmp_path, monkeypatch):
+    """Also if only the folders above differ; a variable of the user replaces all of them."""
+    run = PlannedRun("fold_0", "fold_0", {"fold": 0}, {"data.fold": 0})
+    folders = [tmp_path / "walls" / "kfold", tmp_path / "pipes" / "kfold", tmp_path / "pipes" / "again"]
+
+    def first_arguments() -> list[str]:
+        found = []
+        for folder in folders:
+            study = Study(folder)
+            study.write_plan(StudyPlan("kfold", {"arguments": ["--name=facade"]}, {"fold": [0]}, [run]), {})
+            found.append(arguments_of(study, run)[0])
+        return found
+
+    monkeypatch.delenv("WANDB_RUN_GROUP", raising=False)
+    assert first_arguments() == [f"--wandb.group={name}" for name in ("walls/kfold", "pipes/kfold", "pipes/again")]
+    monkeypatch.setenv("WANDB_RUN_GROUP", "mine")
+    assert first_arguments() == ["--name=facade"] * 3
+
+
 def test_a_run_that_another_process_has_locked_is_skipped(study):
     with study.lock("bce") as first:
         assert first is not None

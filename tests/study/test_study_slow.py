@@ -225,11 +225,11 @@ def test_wandb_shows_one_group_with_a_job_per_fold_and_a_summary(tmp_path):
     free = {name: value for name, value in ENVIRONMENT.items() if not name.startswith("WANDB_")}
     call = ["kfold", *TINY, "--folds=2", "--wandb.mode=offline", "--out", str(tmp_path / "cross")]
     subprocess.run([sys.executable, "-m", "cracklab", *call], env=free | {"NETRC": str(tmp_path / "netrc")}, check=True)
-    out = tmp_path / "cross"
+    out, of_all = tmp_path / "cross", f"{tmp_path.name}/cross"
     for fold in range(2):
         found = Offline(out / f"fold_{fold}")
         ((name, group, job_type, tags),) = found.identities
-        assert (name, group, job_type) == (f"quickstart combo seed 42 fold {fold}/2", "quickstart", "fold")
+        assert (name, group, job_type) == (f"quickstart combo seed 42 fold {fold}/2", of_all, "fold")
         assert tags == ("combo", "TinyNet", "synthetic", f"cracklab {cracklab.__version__}")
         assert found.config["fold"] == found.summary["fold"] == fold
         assert len(found.curve("val/iou")) == 2
@@ -237,7 +237,7 @@ def test_wandb_shows_one_group_with_a_job_per_fold_and_a_summary(tmp_path):
         assert found.curve("test/iou") == pytest.approx([metrics["test/iou"]])
     summary = Offline(out)
     ((name, group, job_type, _),) = summary.identities
-    assert (name, group, job_type) == ("cross summary", "quickstart", "summary")
+    assert (name, group, job_type) == ("cross summary", of_all, "summary")
     rows = {row["metric"]: row for row in csv.DictReader((out / "summary.csv").open())}
     for key in ("mean", "std", "low", "high"):
         assert summary.summary[f"test/iou/{key}"] == pytest.approx(float(rows["test/iou"][key]))

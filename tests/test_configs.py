@@ -115,7 +115,7 @@ def cli(tmp_path_factory):
 
 def train(cli, arguments, folder, small):
     cli.build_in(folder, arguments, small)
-    with closing(cli):
+    with closing(cli.folder):
         cli.run()
     assert cli.trainer.global_step == 2
     assert cli.model.result.metrics["val/iou"] is not None

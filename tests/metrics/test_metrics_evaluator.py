@@ -291,7 +291,7 @@ def test_a_gpu_gives_the_same(rng):
     [
         (
             None,
-            r"100% of the pixels of the true masks lie in its band of 2 % of the diagonal: .* lower model.evaluation",
+            r"100 % of the pixels of the true masks lie in its band of 2 % of the diagonal: .* lower model.evaluation",
         ),
         (2, r"in its band of 2 px: .* lower model.evaluation.boundary_width_px"),
         (1, r"in its band of 1 px, the narrowest there is: .* read IoU alone$"),

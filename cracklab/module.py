@@ -16,9 +16,11 @@ from cracklab.bounds import NonNegativeFloat, NonNegativeInt, PositiveFloat, bou
 from cracklab.checkpoint import KEY, Payload, load_net, read_checkpoint
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.native import NativeSize
+from cracklab.data.resizing import Interpolation
 from cracklab.errors import ConfigError
 from cracklab.finders import has_finder, plan_again
 from cracklab.freezing import Freezing
+from cracklab.logits import probabilities
 from cracklab.losses import External, Loss, build_loss
 from cracklab.metrics.aggregate import aggregate
 from cracklab.metrics.evaluator import Evaluator
@@ -245,9 +247,23 @@ class CrackModule(pl.LightningModule):
                 )
         return outputs
 
-    def _evaluate(self, batch: Batch) -> dict[str, Tensor]:
+    def score(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the logits of a batch at scale 1, and the probabilities at `scales`, both (B, C, H, W)."""
         logits = self(batch["image"])
-        scores = multiscale_probabilities(self, batch["image"], logits, self.scales)
+        once = probabilities(logits.float())
+        data = getattr(self._trainer, "datamodule", None)
+        interpolation: Interpolation = data.transform.interpolation if isinstance(data, CrackDataModule) else "area"
+        return logits, multiscale_probabilities(
+            lambda image: probabilities(self(image).float()),
+            batch["image"],
+            once,
+            batch["size"],
+            self.scales,
+            interpolation,
+        )
+
+    def _evaluate(self, batch: Batch) -> dict[str, Tensor]:
+        logits, scores = self.score(batch)
         scorer = self.tuner if self.tuner is not None and self._tuning else self.evaluator
         described = [self._columns.get(name, {}) for name in batch["id"]]
         columns = {name: [values[name] for values in described] for name in described[0]}

@@ -1,11 +1,14 @@
 """Sizes of an image, relative to it, at which a net scores it."""
 
 from collections.abc import Sequence
+from textwrap import shorten
 
 from cracklab.errors import ConfigError
 
 SMALLEST, LARGEST = 1 / 16, 4.0
 """Smallest and largest of the scales that are fused; an image at a larger one fills the memory."""
+MOST = 8
+"""Largest number of scales that are fused."""
 
 
 def check_scales(scales: Sequence[float], given: str | None = None) -> None:
@@ -18,8 +21,10 @@ def check_scales(scales: Sequence[float], given: str | None = None) -> None:
     Raises:
         ConfigError: for scales that cannot be used.
     """
-    if not scales or len(set(scales)) < len(scales) or not all(SMALLEST <= scale <= LARGEST for scale in scales):
-        text = ",".join(map(str, scales)) if given is None else given
+    fits = 0 < len(scales) <= MOST and len(set(scales)) == len(scales)
+    if not fits or not all(SMALLEST <= scale <= LARGEST for scale in scales):
+        text = shorten(str(list(scales)) if given is None else given, 60)
+        example = "[1.0, 0.5]" if given is None else "1,0.5"
         raise ConfigError(
-            f"scales is {text}: give different numbers from {SMALLEST:g} to {LARGEST:g}, such as 1 or 1,0.5"
+            f"scales is {text}: give 1 to {MOST} different numbers from {SMALLEST:g} to {LARGEST:g}, such as {example}"
         )

@@ -98,6 +98,8 @@ def _claim(out: Path, records: Sequence[Record]) -> None:
     images = {record.id: _state(Path(record.image).absolute()) for record in records}
     try:
         before = dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+        if any(isinstance(state, str) for state in before.values()):
+            raise TypeError("an earlier version of cracklab wrote it")
         changed = [name for name in before.keys() & images.keys() if before[name] != images[name]]
         moved = [name for name in changed if before[name][0] != images[name][0]]
     except (ValueError, TypeError, LookupError) as error:

@@ -36,13 +36,18 @@ def resize_image(image: Array, height: int, width: int, interpolation: Interpola
         >>> resize_image(np.array([[[0, 0, 0], [100, 50, 0]]], np.uint8), 1, 1)
         array([[[50, 25,  0]]], dtype=uint8)
     """
-    if image.shape[:2] == (height, width):
+    size = (image.shape[0], image.shape[1])
+    if size == (height, width):
         return image
-    shrinks = height * width < image.shape[0] * image.shape[1]
-    flags = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    if interpolation == "bicubic":
-        flags = cv2.INTER_CUBIC
+    flags = flags_of(size, (height, width), interpolation)
     return np.asarray(cv2.resize(image, (width, height), interpolation=flags), np.uint8)
+
+
+def flags_of(size: tuple[int, int], new: tuple[int, int], interpolation: Interpolation) -> int:
+    """Return OpenCV's interpolation for a photo of size (height, width) that is resized."""
+    if interpolation == "bicubic":
+        return cv2.INTER_CUBIC
+    return cv2.INTER_AREA if new[0] * new[1] < size[0] * size[1] else cv2.INTER_LINEAR
 
 
 def fit_jpeg(picture: Array) -> Array:

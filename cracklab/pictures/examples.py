@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from cracklab.batch import Batch
 from cracklab.data.loader import Collate
 from cracklab.geometry.masks import Mask
-from cracklab.logits import probabilities
 from cracklab.losses.distance import WeightedLoss
 from cracklab.pictures.compose import Image, as_rgb, error_overlay, heatmap, mask_image, side_by_side
 
@@ -110,7 +109,7 @@ def predict_examples(trainer: Any, pl_module: Any, ids: Iterable[str]) -> list[E
         batch = Collate()(list(data.dataset([place[name]])))
         batch = trainer.strategy.batch_to_device(batch, dataloader_idx=0)
         with trainer.precision_plugin.forward_context():
-            predicted = probabilities(pl_module(batch["image"]).float())
+            _, predicted = pl_module.score(batch)
         found.append(example_from_batch(pl_module.loss, data, batch, predicted, 0))
     return found
 

@@ -25,6 +25,7 @@ from cracklab.errors import ConfigError, CracklabError
 from cracklab.files import output_folder, write_image
 from cracklab.losses import build_loss
 from cracklab.losses.base import Loss
+from cracklab.multiscale import multiscale_probabilities
 from cracklab.pictures.colours import PREDICTION, TRUTH
 from cracklab.pictures.examples import Example, evenly_spaced, example_from_batch
 from cracklab.predict.trained_model import TrainedModel, restore
@@ -102,7 +103,10 @@ def predicted_examples(
             raise ConfigError(f"the runs have different test images, one lacks {name!r}: give runs on the same data")
         batch = data.on_after_batch_transfer(Collate()([data.dataset([position[name]])[0, 0]]), 0)
         with torch.inference_mode():
-            probabilities = model.probabilities(batch["image"])
+            once = model.probabilities(batch["image"])
+            probabilities = multiscale_probabilities(
+                model.probabilities, batch["image"], once, batch["size"], model.scales, model.interpolation
+            )
         examples.append(example_from_batch(loss, data, batch, probabilities, 0))
     return examples
 

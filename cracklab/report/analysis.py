@@ -76,7 +76,7 @@ class Analysis:
         metric: the metric.
         target: validation score for `epochs to target`; None: `SHARE_OF_BEST` of the best method's score.
         planned: the pairs of methods to compare, chosen before the runs; none: every pair of the best `COMPARED`.
-        family: number of comparisons that were planned, with those of methods without a run; None: those of `planned`.
+        absent: further pairs that were planned, `A:B`, of which a method has no run; they count in the corrections.
 
     Raises:
         ConfigError: for a pair of a method with itself, or of methods that the runs do not have.
@@ -88,10 +88,10 @@ class Analysis:
         metric: Metric,
         target: float | None = None,
         planned: Sequence[tuple[str, str]] = (),
-        family: int | None = None,
+        absent: Sequence[str] = (),
     ) -> None:
         self.collection, self.metric, self._target, self.planned = collection, metric, target, list(planned)
-        self._family = max(family or 0, len(self.planned)) if planned else None
+        self.absent = list(absent)
         for pair in self.planned:
             for name in pair:
                 if name not in collection.methods:
@@ -171,14 +171,20 @@ class Analysis:
         return float(Replication.of(*labels).means(values).mean())
 
     @property
+    def is_planned(self) -> bool:
+        """Whether the pairs were chosen before the runs."""
+        return bool(self.planned or self.absent)
+
+    @property
     def pairs(self) -> list[tuple[str, str]]:
         """The pairs of methods that are compared."""
-        return self.planned or list(combinations(self.methods[:COMPARED], 2))
+        return self.planned if self.is_planned else list(combinations(self.methods[:COMPARED], 2))
 
     @cached_property
     def comparisons(self) -> list[Comparison]:
         """Comparisons over runs of `pairs`."""
-        return compare(self.table, self.rows, self.quantity, self.pairs, self._family)
+        family = len(self.planned) + len(self.absent)
+        return compare(self.table, self.rows, self.quantity, self.pairs, family or None)
 
     @cached_property
     def ranks(self) -> Ranks | None:

@@ -121,11 +121,13 @@ def _analysis(options: Namespace, metric: "Metric") -> "Analysis":
     from cracklab.report.collection import collect
 
     collection = collect(options.folders, metric, options.compare)
-    pairs = [pair_of(text, collection.methods) for text in options.pairs or collection.planned]
-    family = len(pairs)
-    if not options.pairs:  # methods of a study may have no run yet
-        pairs = [pair for pair in pairs if set(pair) <= set(collection.methods)]
-    return Analysis(collection, metric, options.target, pairs, family)
+    if options.pairs:
+        asked = [pair_of(text, collection.methods) for text in options.pairs]
+        return Analysis(collection, metric, options.target, asked)
+    pairs = {text: pair_of(text, collection.methods) for text in collection.planned}
+    present = [text for text, pair in pairs.items() if set(pair) <= set(collection.methods)]
+    absent = [text for text in pairs if text not in present]  # methods of a study may have no run yet
+    return Analysis(collection, metric, options.target, [pairs[text] for text in present], absent)
 
 
 def _pair(text: str) -> str:

@@ -75,7 +75,7 @@ def build(analyses: Sequence[Analysis], title: str) -> Content:
         title,
         f"{runs} {'run' if runs == 1 else 'runs'}, {methods} {'method' if methods == 1 else 'methods'}; {analysis.metric.label}, "
         f"{analysis.metric.protocol}",
-        [*summary(analysis), *map(in_short, further)],
+        [*summary(analysis), *(in_short(one) for one in further if one.comparisons)],
         cautions(analysis),
         unfinished,
         missing,

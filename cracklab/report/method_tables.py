@@ -95,10 +95,10 @@ def comparisons(analysis: Analysis, main: Analysis) -> Table:
         number("P(better), images", "images_superiority", ".2f"), number("images", "images", "d"), number("photos", "photos", "d"),
     ]  # fmt: skip
     some = f"The {COMPARED} best of {len(analysis.methods)} methods. " if len(analysis.methods) > COMPARED else ""
-    some = "Planned comparisons. " if analysis.planned else some
+    some = "Planned comparisons. " if analysis.is_planned else some
     note = (
         f"{analysis.metric.label}. {some}Only runs with the same block and test images are paired. {unit_note(analysis)} A difference is "
-        f"shown if p after Holm's correction for {len(analysis.comparisons)} comparisons is below 0.05 and the interval excludes 0; the "
+        f"shown if p after Holm's correction for {len(analysis.comparisons) + len(analysis.absent)} comparisons is below 0.05 and the interval excludes 0; the "
         "intervals of all comparisons hold together with 95 % (Bonferroni). On images: scores of an image averaged over runs, "
         "jackknife over photos; these intervals do not cover other trainings or folds."
     )

@@ -24,8 +24,8 @@ def summary(analysis: Analysis) -> list[str]:
     best = analysis.methods[0]
     if len(analysis.methods) == 1:
         return [_single_method(analysis, best)]
-    about = [one for one in analysis.comparisons if analysis.planned or best in (one.first, one.second)]
-    alike = [] if analysis.planned else [one for one in about if not one.significant]
+    about = [one for one in analysis.comparisons if analysis.is_planned or best in (one.first, one.second)]
+    alike = [] if analysis.is_planned else [one for one in about if not one.significant]
     listed = [one for one in about if one not in alike[MAX_ALIKE:]]
     lines = [f"{sentence(one, analysis.quantity, analysis.replication)}." for one in listed]
     if len(alike) > MAX_ALIKE:
@@ -35,7 +35,7 @@ def summary(analysis: Analysis) -> list[str]:
         significant = sum(one.significant for one in analysis.comparisons)
         lines.append(f"{significant} of {len(analysis.comparisons)} comparisons show a difference.")
     decided = {frozenset((one.first, one.second)) for one in about if one.significant}
-    images = [one for one in analysis.image_comparisons if analysis.planned or best in (one.first, one.second)]
+    images = [one for one in analysis.image_comparisons if analysis.is_planned or best in (one.first, one.second)]
     images = [one for one in images if frozenset((one.first, one.second)) not in decided]
     return lines + [_on_images(analysis, one) for one in images[:MAX_ALIKE]]
 
@@ -130,6 +130,10 @@ def cautions(analysis: Analysis) -> list[str]:
     """Return sentences on what limits the conclusions."""
     found, table = analysis.collection, analysis.table
     lines = [*_limits(analysis)]
+    if analysis.absent:
+        lines.append(
+            f"Planned comparisons of methods without a run, which count in the corrections: {', '.join(analysis.absent)}."
+        )
     unmatched = [method for method in analysis.methods if table[method].isna().any()]
     if len(analysis.methods) > 1 and unmatched and not table.dropna().size:
         same = ["repeat", "fold", "seed", *([found.setting] if found.setting else []), "test images"]

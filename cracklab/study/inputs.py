@@ -103,6 +103,8 @@ def _pairs(pairs: Any, grid: Mapping[str, Any]) -> Sequence[str]:
     """Check planned comparisons against the labels of the grid; with several axes, methods have longer names."""
     if not isinstance(pairs, list) or not all(isinstance(pair, str) and ":" in pair for pair in pairs):
         raise ConfigError(f"{SECTION}.pairs is {pairs!r}: give a list of two methods each, such as [dice:bce]")
+    if len({frozenset(pair.split(":", 1)) for pair in pairs}) < len(pairs):
+        raise ConfigError(f"{SECTION}.pairs has the same two methods twice, {pairs}: give each pair once")
     axes = [axis for axis in grid if axis not in REPLICATE_AXES]
     if len(axes) == 1:
         labels = [str(label) for label in axes_of(grid)[axes[0]]]

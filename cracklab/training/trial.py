@@ -16,7 +16,6 @@ from cracklab.callbacks import Checkpoints
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.loader import Collate
 from cracklab.errors import ConfigError, DataError
-from cracklab.logits import probabilities
 from cracklab.metrics.aggregate import aggregate
 from cracklab.metrics.evaluator import Evaluator
 from cracklab.module import CrackModule
@@ -70,7 +69,8 @@ def try_fit(
             )
         module.net.eval()
         batch = batch_of(data, positions, augmented=False)
-        scores = probabilities(logits_of(module, data, batch).float())
+        logits_of(module, data, batch)
+        scores = _scores(module, batch)
     always, costly = (_names(module, data, batch, scores, costly) for costly in (False, True))
     for key, callbacks in (("", keyed), ("trainer.callbacks, ", given)):
         for callback in callbacks:
@@ -197,6 +197,22 @@ def logits_of(module: CrackModule, data: CrackDataModule, batch: Batch) -> Tenso
             "has the size of its input"
         )
     return logits  # type: ignore[no-any-return]  # its shape was compared
+
+
+def _scores(module: CrackModule, batch: Batch) -> Tensor:
+    """Return the probabilities of a batch at the scales of the evaluation.
+
+    Raises:
+        ConfigError: if the net fails at one of them.
+    """
+    try:
+        return module.score(batch)[1]
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        said = " ".join(str(error).split())[:300]
+        raise ConfigError(
+            f"model.net {type(module.net).__name__} fails at model.scales {list(module.scales)} of images of shape "
+            f"{tuple(batch['image'].shape)} ({type(error).__name__}: {said}): leave out the smallest or largest"
+        ) from error
 
 
 def _names(module: CrackModule, data: CrackDataModule, batch: Batch, scores: Tensor, costly: bool) -> list[str]:

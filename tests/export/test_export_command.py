@@ -201,7 +201,7 @@ def test_predict_takes_a_bundle_as_its_checkpoint(bundle, tmp_path):
         ({"bytes_per_px": float("inf")}, "cannot be used, bytes_per_px"),
         ({"class_names": []}, "cannot be used, class_names"),
         ({"class_names": ["crack"] * 256}, "cannot be used, class_names"),
-        ({"scales": [16.0, 15.0]}, "cannot be used, scales: .* give different numbers from 0.0625 to 4"),
+        ({"scales": [16.0, 15.0]}, "cannot be used, scales: .* give 1 to 8 different numbers from 0.0625 to 4"),
         ({"channels": 1}, r"maps image to probability, mask, and not image \(B, 1, h, w\) to probability"),
         (
             {"class_names": ["wall", "crack"]},

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from predict_cases import exit_code, load, predict_call
+from predict_cases import exit_code, load, predict_call, restore
 from support import fit
 from torch import nn
 
@@ -17,6 +17,7 @@ from cracklab.cli import main
 from cracklab.data.layouts import LAYOUTS
 from cracklab.data.transform import EvalTransform
 from cracklab.errors import ConfigError, RunError
+from cracklab.logits import probabilities
 from cracklab.multiscale import multiscale_probabilities
 from cracklab.predict.predictor import Predictor
 from cracklab.predict.scales import choose_scales, default_scales, parse_scales
@@ -122,13 +123,38 @@ def test_checkpoints_with_different_defaults_are_scored_at_scale_1():
 
 @pytest.mark.parametrize("classes", [1, 3])
 def test_an_evaluation_fuses_scales_as_predict_does(classes):
-    """But for the rounding of resized photos to 8 bits; 150 x 200 px is no multiple of 32 at any scale."""
-    photo = cv2.GaussianBlur(RNG.integers(0, 256, (150, 200, 3), np.uint8), (0, 0), 1)
-    image = torch.from_numpy((photo.transpose(2, 0, 1)[None] / 255 - 0.5) / 0.5).float()
-    net, scales = Brightness(classes), [2, 1, 0.5]
-    found = multiscale_probabilities(net, image, net(image), scales)[0].amax(0)
-    expected = predictor(classes, scales=scales).predict(photo).probability
-    np.testing.assert_allclose(found.numpy(), expected, atol=5e-3)
+    """But for the rounding of resized photos to 8 bits, in a batch of odd sizes, padded."""
+    scales, sizes, net = [2, 1, 0.5, 0.3], [(150, 200), (321, 97), (5, 31), (150, 200)], Brightness(classes)
+    photos = [cv2.GaussianBlur(RNG.integers(0, 256, (*size, 3), np.uint8), (0, 0), 1) for size in sizes]
+    image = torch.zeros(4, 3, 352, 224)
+    for i, photo in enumerate(photos):
+        image[i, :, : photo.shape[0], : photo.shape[1]] = torch.from_numpy((photo.transpose(2, 0, 1) / 255 - 0.5) / 0.5)
+
+    def score(images):
+        assert {side % 32 for side in images.shape[2:]} == {0}
+        return probabilities(net(images))
+
+    found = multiscale_probabilities(score, image, score(image), torch.tensor(sizes), scales)
+    for one, photo in zip(found, photos, strict=True):
+        expected = predictor(classes, scales=scales).predict(photo).probability
+        inside = one[:, : photo.shape[0], : photo.shape[1]].amax(0)
+        np.testing.assert_allclose(inside.numpy(), expected, atol=5e-3)
+
+
+@pytest.mark.parametrize("size", [(500, 375), (321, 200)])
+def test_the_model_that_ships_is_evaluated_as_it_predicts(size):
+    """Its evaluation, with the padding of a batch, against its prediction: rounding moves hardly any pixel over the threshold."""
+    photo = draw(5, size)[0]
+    model, scales = restore("cracks"), (1.0, 0.5, 0.25)
+    padded = np.pad(photo, ((0, -size[0] % 32), (0, -size[1] % 32), (0, 0)), mode="reflect")
+    image = model.transform.normalise(torch.from_numpy(model.transform.planes(padded)[None]))
+    with torch.inference_mode():
+        once = model.probabilities(image)
+        found = multiscale_probabilities(model.probabilities, image, once, torch.tensor([size]), scales)
+    expected = load("cracks", "cpu", scales=scales).predict(photo).mask > 0
+    differ = (found[0, 0, : size[0], : size[1]].numpy() > model.threshold) != expected
+    assert differ.sum() < 0.01 * expected.sum()
+    assert ((once[0, 0, : size[0], : size[1]].numpy() > model.threshold) != expected).sum() > 0.1 * expected.sum()
 
 
 def test_a_run_is_tested_and_predicts_at_the_scales_it_was_validated_at(tmp_path):
@@ -154,7 +180,7 @@ def test_a_run_is_tested_and_predicts_at_the_scales_it_was_validated_at(tmp_path
 def test_scales_that_cannot_be_used_are_refused_before_anything_is_read(tmp_path, capsys, text):
     assert exit_code(predict_call("missing.ckpt", "/nowhere", tmp_path / "out", f"--scales={text}")) == 2
     said = capsys.readouterr().err
-    assert f"scales is {text}: give different numbers from 0.0625 to 4" in said
+    assert f"scales is {text}: give 1 to 8 different numbers from 0.0625 to 4" in said
     assert len(said.splitlines()) == 1
     with pytest.raises(ConfigError, match="scales is"):
         predictor(scales=[float("nan")])

@@ -441,9 +441,20 @@ def test_the_comparisons_that_a_study_planned_are_made_without_being_asked_for(t
     (row,) = table(folder, "comparisons").itertuples()
     assert (row.better, row.worse) == ("dice", "bce")
     assert row.p_holm == pytest.approx(min(1, 2 * row.p))
+    assert (
+        "methods without a run, which count in the corrections: dice:combo" in (folder / "report/report.md").read_text()
+    )
     assert main(["report", str(folder), "--pairs", "focal:bce"]) == 0
     (row,) = table(folder, "comparisons").itertuples()
     assert (row.better, row.worse, row.p_holm) == ("focal", "bce", row.p)
+
+
+def test_planned_comparisons_without_any_run_are_not_replaced_by_others(tmp_path, capsys):
+    folder = write_study(tmp_path / "s", {"bce": 0.5, "dice": 0.6}, asked={"pairs": ["combo:focal"]})
+    assert main(["report", str(folder)]) == 0
+    assert not (folder / "report/tables/comparisons.csv").exists()
+    assert "beats" not in capsys.readouterr().out
+    assert "without a run, which count in the corrections: combo:focal" in (folder / "report/report.md").read_text()
 
 
 def test_two_losses_whose_parameters_have_the_same_names_are_no_grid(tmp_path):

@@ -46,7 +46,7 @@ def with_groups(
     if rule == "auto":
         prefixes = _prefixes(records)
         by_name = [
-            replace(record, group=record.group or prefix + _photo(record.stem))
+            replace(record, group=record.group or prefix + photo_of(record.stem))
             for record, prefix in zip(records, prefixes, strict=True)
         ]
         joined = _with_duplicates_joined(by_name, duplicates)
@@ -103,7 +103,8 @@ def _prefixes(records: Sequence[Record]) -> list[str]:
     ]
 
 
-def _photo(stem: str) -> str:
+def photo_of(stem: str) -> str:
+    """Return the name of the photo that an image is a crop of, by its stem: `wall` of `wall-3`."""
     crop = CROP.fullmatch(stem)
     return crop[1] if crop else stem
 

@@ -8,6 +8,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from cracklab.bounds import PositiveFloat, bounded
+from cracklab.data.groups import photo_of
 from cracklab.data.images import Array
 from cracklab.data.layouts.base import Index, Layout, require_folders
 from cracklab.data.layouts.shapes import Shape, rasterise
@@ -100,18 +101,24 @@ class AnnotationLayout(Layout):
 
 
 def with_folders(records: Sequence[Record]) -> list[Record]:
-    """Return records with ids that begin with the folders of the photo, if several photos share a stem.
+    """Return records with ids that begin with the folders of the photo, if several photos share a stem; groups then do, too.
 
     Example:
-        >>> photos = ("walls/north/1.jpg", "walls/south/1.jpg", "walls/south/2.jpg")
-        >>> [record.id for record in with_folders([Record(photo, "") for photo in photos])]
-        ['north-1', 'south-1', '']
+        >>> photos = ("walls/north/1.jpg", "walls/south/1.jpg", "walls/south/2-1.jpg")
+        >>> [(record.id, record.group) for record in with_folders([Record(photo, "") for photo in photos])]
+        [('north-1', 'north-1'), ('south-1', 'south-1'), ('', 'south-2')]
     """
     times = Counter(record.stem for record in records)
+    if len(times) == len(records):
+        return list(records)
     parts = [Path(os.path.abspath(record.image)).with_suffix("").parts for record in records]
     levels = zip(*(part[:-1] for part in parts), strict=False)
     common = sum(1 for _ in takewhile(lambda names: len(set(names)) == 1, levels))
     return [
-        replace(record, id="-".join(part[common:])) if times[record.stem] > 1 else record
+        replace(
+            record,
+            id="-".join(part[common:]) if times[record.stem] > 1 else record.id,
+            group="-".join([*part[common:-1], photo_of(record.stem)]),
+        )
         for record, part in zip(records, parts, strict=True)
     ]

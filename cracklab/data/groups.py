@@ -16,9 +16,6 @@ KnownOverlap = Literal["error", "report"]
 NAMED = 5
 """Number of photos that an error message names."""
 
-CROP = re.compile(r"(.+)-\d+")
-"""Names of crops: `NAME-17` is a crop of the photo `NAME`, and an image `NAME` belongs to the same photo."""
-
 
 def with_groups(
     records: Sequence[Record], rule: str, parts: int = 2, duplicates: Sequence[tuple[int, int]] = ()
@@ -46,7 +43,7 @@ def with_groups(
     if rule == "auto":
         prefixes = _prefixes(records)
         by_name = [
-            replace(record, group=record.group or prefix + photo_of(record.stem))
+            replace(record, group=record.group or prefix + record.photo)
             for record, prefix in zip(records, prefixes, strict=True)
         ]
         joined = _with_duplicates_joined(by_name, duplicates)
@@ -101,12 +98,6 @@ def _prefixes(records: Sequence[Record]) -> list[str]:
         "".join(f"{part}/" for part in (r.source * several, (r.split or "") * (r.source in restarted)) if part)
         for r in records
     ]
-
-
-def photo_of(stem: str) -> str:
-    """Return the name of the photo that an image is a crop of, by its stem: `wall` of `wall-3`."""
-    crop = CROP.fullmatch(stem)
-    return crop[1] if crop else stem
 
 
 def _check_plausible(records: Sequence[Record], parts: int) -> None:

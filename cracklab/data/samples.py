@@ -1,5 +1,6 @@
 """The index of a data set: a record for each image, the split into sides, and the problems of the files."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,8 @@ from cracklab.tables import check_utf8
 Side = Literal["train", "val", "test"]
 """A side of a split: training, validation or test."""
 SIDES: tuple[Side, ...] = ("train", "val", "test")
+CROP = re.compile(r"(.+)-\d+")
+"""Names of crops: `NAME-17` is a crop of the photo `NAME`, and an image `NAME` belongs to the same photo."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,12 @@ class Record:
     def stem(self) -> str:
         """The image's file name without its extension."""
         return Path(self.image).stem
+
+    @property
+    def photo(self) -> str:
+        """Name of the photo that the image is a crop of, or its own: `wall` of `wall-3.jpg`."""
+        crop = CROP.fullmatch(self.stem)
+        return crop[1] if crop else self.stem
 
 
 @dataclass(frozen=True)

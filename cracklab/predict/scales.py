@@ -28,7 +28,7 @@ def parse_scales(text: str) -> Scales:
         (1.0, 0.5)
         >>> parse_scales("0,1")
         Traceback (most recent call last):
-        cracklab.errors.ConfigError: scales is 0,1: give 1 to 8 different numbers from 0.0625 to 4, such as 1 or 1,0.5
+        cracklab.errors.ConfigError: scales is 0,1: give 1 to 8 different numbers from 0.0625 to 4, such as 1,0.5
     """
     try:
         scales = tuple(float(part) for part in text.split(","))

@@ -8,7 +8,6 @@ from itertools import takewhile
 from pathlib import Path
 
 from cracklab.bounds import PositiveFloat, bounded
-from cracklab.data.groups import photo_of
 from cracklab.data.images import Array
 from cracklab.data.layouts.base import Index, Layout, require_folders
 from cracklab.data.layouts.shapes import Shape, rasterise
@@ -118,7 +117,7 @@ def with_folders(records: Sequence[Record]) -> list[Record]:
         replace(
             record,
             id="-".join(part[common:]) if times[record.stem] > 1 else record.id,
-            group="-".join([*part[common:-1], photo_of(record.stem)]),
+            group="-".join([*part[common:-1], record.photo]),
         )
         for record, part in zip(records, parts, strict=True)
     ]

@@ -157,9 +157,20 @@ def _quantity(key: MetricKey, better: Better) -> Quantity:
     """Return the name in words and the unit of a column."""
     unit = key.name[-2:] if key.name.endswith(("_px", "_mm")) else "points" if better == "higher" else ""
     name = NAMES.get(key.name, key.name.replace("_", " "))
-    band = "" if key.band is None else f" {key.band.replace('_', ' ')}"
+    band = "" if key.band is None else f" ({_widths(key.band)})"
     of_class = f" of {key.label}" if key.label else ""
     return Quantity(name + band + of_class, better, unit, 100.0 if unit == "points" else 1.0)
+
+
+def _widths(band: str) -> str:
+    """Return the widths of cracks in a band, in words.
+
+    Example:
+        >>> _widths("w1_2"), _widths("w11")
+        ('1-2 px', 'over 10 px')
+    """
+    least, _, most = band.removeprefix("w").partition("_")
+    return f"{least}-{most} px" if most else f"over {int(least) - 1} px"
 
 
 def _description(key: MetricKey) -> str:

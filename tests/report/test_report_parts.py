@@ -51,7 +51,7 @@ OLD_RUNS = Path(__file__).parents[1] / "fixtures/release_0_1"
         ("test/boundary_iou", "Boundary IoU", "higher", "points", ("boundary_iou",), "mean over"),
         ("test/loss", "loss", "lower", "", ("loss",), "mean over"),
         ("test/iou/road", "IoU of road", "higher", "points", ("tp/road", "fp/road", "fn/road", "tn/road"), "pooled"),
-        ("test/recall_w1_2", "recall w1 2", "higher", "points", None, "pooled"),
+        ("test/recall_w1_2", "recall (1-2 px)", "higher", "points", None, "pooled"),
         ("test/average_precision", "average precision", "higher", "points", None, "thresholds"),
         ("scsegamba/iou", "IoU", "higher", "points", None, "Warning"),
         ("native/iou", "IoU", "higher", "points", ("tp", "fp", "fn", "tn"), "size of their files"),

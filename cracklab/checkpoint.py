@@ -243,3 +243,19 @@ def _are_names(names: Any) -> bool:
         and 1 <= len(names) <= MAX_NAMES
         and all(isinstance(name, str) and len(name) <= MAX_NAMES for name in names)
     )
+
+
+def initialise_net(net: nn.Module, path: str | Path, content: Mapping[str, Any]) -> None:
+    """Load a net that was configured from a checkpoint.
+
+    Args:
+        net: the net.
+        path: the file.
+        content: what it holds.
+
+    Raises:
+        RunError: for a checkpoint that is not cracklab's, or that is of another net.
+    """
+    Payload.from_checkpoint(content, path)
+    refusal = f"does not fit {type(net).__name__} as it is configured, set model.net to that of the checkpoint's run"
+    load_net(net, content, path, f"checkpoint {path} {refusal}")

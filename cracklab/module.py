@@ -1,7 +1,6 @@
 """The LightningModule: net, loss, evaluator, optimizer, schedule; nothing about any particular one of them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import lightning.pytorch as pl
@@ -13,7 +12,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from cracklab.batch import Batch
 from cracklab.bounds import NonNegativeFloat, NonNegativeInt, PositiveFloat, bounded
-from cracklab.checkpoint import KEY, Payload, load_net, read_checkpoint
+from cracklab.checkpoint import KEY, Payload, initialise_net, read_checkpoint
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.native import NativeSize
 from cracklab.data.resizing import Interpolation
@@ -22,7 +21,6 @@ from cracklab.finders import has_finder, plan_again
 from cracklab.freezing import Freezing
 from cracklab.logits import probabilities
 from cracklab.losses import External, Loss, build_loss
-from cracklab.metrics.aggregate import aggregate
 from cracklab.metrics.evaluator import Evaluator
 from cracklab.metrics.options import EvaluationOptions
 from cracklab.metrics.result import EvaluationResult
@@ -140,23 +138,7 @@ class CrackModule(pl.LightningModule):
             plan_again(self.trainer)
         if self.weights is None or self.trainer.ckpt_path is not None:
             return
-        self.load_weights(self.weights, read_checkpoint(self.weights))
-
-    def load_weights(self, path: str | Path, content: Mapping[str, Any]) -> None:
-        """Load the net from a checkpoint.
-
-        Args:
-            path: the file.
-            content: what it holds.
-
-        Raises:
-            RunError: for a checkpoint that is not cracklab's, or that is of another net.
-        """
-        Payload.from_checkpoint(content, path)
-        refusal = (
-            f"does not fit {type(self.net).__name__} as it is configured, set model.net to that of the checkpoint's run"
-        )
-        load_net(self.net, content, path, f"checkpoint {path} {refusal}")
+        initialise_net(self.net, self.weights, read_checkpoint(self.weights))
 
     def on_train_start(self) -> None:
         """Refuse to train past the end of the learning-rate schedule in a checkpoint, and start the epoch.
@@ -288,22 +270,8 @@ class CrackModule(pl.LightningModule):
         self._log_rows("test")
 
     def _log_rows(self, stage: Literal["val", "test"]) -> None:
-        rows, threshold = self.evaluator.rows(), self.evaluator.threshold
-        found: dict[str, dict[str, float | None]] = {stage: self.evaluator.compute(rows) | {"threshold": threshold}}
-        native_rows = None
-        if stage == "test" and self._native is not None:
-            native_rows = self.native_evaluator.rows()
-            found["native"] = aggregate(native_rows)
-        metrics = {f"{kind}/{name}": value for kind, values in found.items() for name, value in values.items()}
-        self.result = EvaluationResult(
-            stage,
-            self.current_epoch,
-            rows,
-            dict(sorted(metrics.items())),
-            threshold,
-            complete=self.evaluator.costly,
-            native_rows=native_rows,
-        )
+        native = self.native_evaluator if stage == "test" and self._native is not None else None
+        self.result = EvaluationResult.of(stage, self.current_epoch, self.evaluator, native)
         scores = self.result.scores
         # equal on every process already, since the rows are: nothing to synchronise
         self.log_dict({name: torch.tensor(value, dtype=torch.float64) for name, value in scores.items()})

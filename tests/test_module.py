@@ -10,7 +10,7 @@ from torch import nn
 
 from cracklab.callbacks import Checkpoints, SeedSteps, Tables
 from cracklab.callbacks.checkpoints import AtomicCheckpointIO
-from cracklab.checkpoint import KEY, Payload, read_checkpoint, write_checkpoint
+from cracklab.checkpoint import KEY, Payload, initialise_net, read_checkpoint, write_checkpoint
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.layouts import LAYOUTS
 from cracklab.data.statistics import Statistics
@@ -192,7 +192,7 @@ def test_the_weights_of_the_net_are_read_beside_whatever_a_loss_keeps(name, tmp_
     write_checkpoint(tmp_path / "one.ckpt", {"state_dict": module.state_dict(), KEY: Payload("", 0.5).to_entry()})
     content = read_checkpoint(tmp_path / "one.ckpt")
     other = CrackModule(TinyNet(), "dice")
-    other.load_weights("one.ckpt", content)
+    initialise_net(other.net, "one.ckpt", content)
     for key, value in module.net.state_dict().items():
         assert torch.equal(value, other.net.state_dict()[key])
 

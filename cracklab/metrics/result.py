@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from cracklab.metrics.aggregate import aggregate
+from cracklab.metrics.evaluator import Evaluator
 from cracklab.metrics.rows import Row
 
 
@@ -30,6 +32,26 @@ class EvaluationResult:
     """Whether the costly scores were computed."""
     native_rows: Sequence[Row] | None = None
     """The rows of a test at the size of the files; their metrics are called `native/name`. None if there are no files."""
+
+    @classmethod
+    def of(
+        cls, stage: Literal["val", "test"], epoch: int, evaluator: Evaluator, native: Evaluator | None
+    ) -> "EvaluationResult":
+        """Return the result of the rows of all processes.
+
+        Args:
+            stage: of the evaluation.
+            epoch: the same, from 0.
+            evaluator: of the images as the net sees them.
+            native: of the images at the size of the files, if there are files.
+        """
+        rows, threshold = evaluator.rows(), evaluator.threshold
+        found: dict[str, dict[str, float | None]] = {stage: evaluator.compute(rows) | {"threshold": threshold}}
+        native_rows = None if native is None else native.rows()
+        if native_rows is not None:
+            found["native"] = aggregate(native_rows)
+        metrics = {f"{kind}/{name}": value for kind, values in found.items() for name, value in values.items()}
+        return cls(stage, epoch, rows, dict(sorted(metrics.items())), threshold, evaluator.costly, native_rows)
 
     @property
     def scores(self) -> dict[str, float]:

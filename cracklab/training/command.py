@@ -20,7 +20,7 @@ from cracklab import config_files, config_parser, plugins, run_folder
 from cracklab.bounds import Seed
 from cracklab.callbacks import Checkpoints, Panels, Probabilities
 from cracklab.callbacks.run_ends import RunStart, config_text, next_steps
-from cracklab.checkpoint import Payload, read_checkpoint
+from cracklab.checkpoint import Payload, initialise_net, read_checkpoint
 from cracklab.checkpoint_checks import check_resumable
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.plan import Plan
@@ -223,7 +223,7 @@ class CrackCLI(LightningCLI):
     def try_run(self) -> None:
         """Read the data, and try a training, before anything is written; bad data and what cannot be trained raise here."""
         if self._given is not None:
-            self.model.load_weights(*self._given)
+            initialise_net(self.model.net, *self._given)
         self.datamodule.setup(self.command)
         if self.command == "fit":
             trainer = self._get(self.config_init, "trainer")

@@ -16,6 +16,7 @@ from cracklab.data.layouts.values import (
     items_of,
     load_json,
     number,
+    pair_of,
     photo_path,
     reading,
     size_of,
@@ -195,16 +196,16 @@ class Cvat(AnnotationLayout):
         label = given["label"]
         if not self._is_crack(label):
             return Shape(label)
-        points = tuple(tuple(map(float, point.split(","))) for point in given.get("points", "").split(";") if point)
+        points = tuple(pair_of(point) for point in given.get("points", "").split(";") if point)
         angle = math.radians(float(given.get("rotation", 0)))
         match element.tag:
             case "polygon":
-                return Shape(label, points, entry=entry)  # type: ignore[arg-type]  # `Shape` rejects all but pairs
+                return Shape(label, points, entry=entry)
             case "polyline":
                 attributes = {a.attrib["name"]: a.text for a in element.iter("attribute")}
                 own = attributes.get("width")
                 line_width = width_of(own) if own else self.line_width_px
-                return Shape(label, points, line_width, entry=entry)  # type: ignore[arg-type]  # as above
+                return Shape(label, points, line_width, entry=entry)
             case "box":
                 left, top, right, bottom = (float(given[key]) for key in ("xtl", "ytl", "xbr", "ybr"))
                 return Shape(label, turned(corners((left, top), (right, bottom)), angle), entry=entry)

@@ -110,6 +110,22 @@ def shortened(value: Any) -> str:
     return shown if len(shown) <= 60 else f"{shown[:60]} ..."
 
 
+def pair_of(value: str) -> tuple[float, float]:
+    """Return the point that a text names.
+
+    Raises:
+        ValueError: for anything but two numbers.
+
+    Example:
+        >>> pair_of("1.5,2")
+        (1.5, 2.0)
+    """
+    numbers = [float(part) for part in value.split(",")]
+    if len(numbers) != 2:
+        raise ValueError("a point is not a pair of numbers")
+    return numbers[0], numbers[1]
+
+
 def width_of(value: str) -> float:
     """Return the width of a line, px; a comma may stand for the point.
 

@@ -1,4 +1,4 @@
-"""The analysis of one metric: paired scores, comparisons over runs and over images, ranks, learning curves."""
+"""The analysis of one metric: paired scores, comparisons over runs and over images, ranks."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -15,14 +15,13 @@ from cracklab.replication import ALPHA, Interval, Replication, mean_interval
 from cracklab.report.blocks import Blocks
 from cracklab.report.collection import Collection
 from cracklab.report.comparison import Comparison, compare
+from cracklab.report.learning import LearningCurves, validation_scores
 from cracklab.report.metric import Metric
-from cracklab.report.statistics import Quantity, Ranks, average_ranks, epochs_to, firsts, jackknife_interval
+from cracklab.report.statistics import Quantity, Ranks, average_ranks, jackknife_interval
 from cracklab.report.tested_run import TestedRun
 
 COMPARED = 8
 """Number of methods that are compared pair by pair, best first, if no pairs are planned: 40 methods would be 780 pairs."""
-SHARE_OF_BEST = 0.95
-"""Default target of `epochs to target`: this share of the best mean score of a method."""
 Block = tuple[str, str, str, str, tuple[str, ...]]
 """Repeat, fold, setting, seed and ids of the test images."""
 
@@ -52,29 +51,13 @@ class ImageComparison:
         return ImageComparison(self.second, self.first, difference, self.images, 1 - self.superiority)
 
 
-@dataclass(frozen=True)
-class Convergence:
-    """How fast a method's validation score improves."""
-
-    method: str
-    superiority: float
-    """Share of the epochs of all blocks in which the method is the best one (Guel 2023)."""
-    best: float
-    """Score of the best epoch, mean over runs."""
-    reached: int
-    """Number of runs that reached the target."""
-    runs: int
-    epochs: float
-    """Median number of epochs that these runs needed."""
-
-
 class Analysis:
     """The analysis of one metric of a collection of runs.
 
     Args:
         collection: the runs.
         metric: the metric.
-        target: validation score for `epochs to target`; None: `SHARE_OF_BEST` of the best method's score.
+        target: see `LearningCurves`.
         planned: the pairs of methods to compare, chosen before the runs; none: every pair of the best `COMPARED`.
         absent: further pairs that were planned, `A:B`, of which a method has no run; they count in the corrections.
 
@@ -251,61 +234,10 @@ class Analysis:
         return {str(name): float(value) for name, value in means.items()}
 
     @cached_property
-    def curves(self) -> pd.DataFrame:
-        """Validation scores: index (block, epoch), one column per method; empty if no run has any."""
-        name = self.metric.curve
-        parts: dict[tuple[int, str], pd.Series] = {}
-        for number, runs in enumerate(self.blocks.values()):
-            for method, run in runs.items():
-                if name in run.curve and "epoch" in run.curve:
-                    parts[number, method] = run.curve.set_index("epoch")[name].dropna()
-        if not parts:
-            return pd.DataFrame()
-        long = pd.concat(parts, names=["block", "method", "epoch"])
-        wide: pd.DataFrame = long.unstack("method")
-        return wide.reindex(columns=[name for name in self.methods if name in long.index.unique("method")])
-
-    @cached_property
-    def target(self) -> float:
-        """Validation score of `epochs to target`."""
-        if self._target is not None:
-            return self._target
-        best = self._best_epochs().mean()
-        if self.quantity.better == "higher":
-            return float(SHARE_OF_BEST * best.max())
-        return float(best.min() / SHARE_OF_BEST)
-
-    def _best_epochs(self) -> pd.DataFrame:
-        """Return the score of the best epoch: index block, one column per method."""
-        by_block = self.curves.groupby(level="block")
-        return by_block.max() if self.quantity.better == "higher" else by_block.min()
-
-    def convergence(self) -> list[Convergence]:
-        """Return the convergence of every method with learning curves, best method first."""
-        if self.curves.empty:
-            return []
-        complete = len(self.curves.dropna())
-        shares, best = firsts(self.curves, self.quantity), self._best_epochs()
-        found = []
-        for method in map(str, self.curves.columns):
-            series = [part.dropna() for _, part in self.curves[method].groupby(level="block")]
-            series = [part for part in series if len(part)]
-            needed = [
-                epochs_to(part.to_numpy(float), list(part.index.get_level_values("epoch")), self.target, self.quantity)
-                for part in series
-            ]
-            reached = [epochs for epochs in needed if epochs is not None]
-            found.append(
-                Convergence(
-                    method,
-                    shares[method] / complete if complete else math.nan,
-                    float(best[method].mean()),
-                    len(reached),
-                    len(series),
-                    float(np.median(reached)) if reached else math.nan,
-                )
-            )
-        return found
+    def learning(self) -> LearningCurves:
+        """Validation scores of the metric by epoch."""
+        curves = validation_scores(self.blocks.values(), self.metric.curve, self.methods)
+        return LearningCurves(curves, self.quantity, self._target)
 
     def runs_of(self, method: str) -> Sequence[TestedRun]:
         """Return the runs of a method."""

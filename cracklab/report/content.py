@@ -182,7 +182,7 @@ def _grid(analysis: Analysis) -> tuple[Table | Picture, ...]:
 
 
 def _curves(analysis: Analysis) -> Picture | None:
-    if analysis.curves.empty:
+    if analysis.learning.curves.empty:
         return None
     points = figures.curve_points(analysis)
     drawn = analysis.methods[: figures.MAX_CURVES]

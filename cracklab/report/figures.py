@@ -97,7 +97,7 @@ def paired(analysis: Analysis) -> Figure:
 
 def learning_curves(analysis: Analysis) -> Figure:
     """Draw validation scores by epoch: mean over runs with a band of one standard deviation."""
-    curves = analysis.curves.iloc[:, :MAX_CURVES]
+    curves = analysis.learning.curves.iloc[:, :MAX_CURVES]
     figure, axes = _figure(3.7, "epoch", f"{analysis.quantity.name} of validation images")
     for i, method in enumerate(curves.columns):
         by_epoch = curves[method].groupby(level="epoch")
@@ -109,10 +109,15 @@ def learning_curves(analysis: Analysis) -> Figure:
             low, high = (mean - std).to_numpy(float), (mean + std).to_numpy(float)
             axes.fill_between(epochs, low, high, color=colour, alpha=0.13, linewidth=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    if math.isfinite(analysis.target):
-        axes.axhline(analysis.target, color="0.5", linewidth=0.8, linestyle=(0, (1, 2)))
+    if math.isfinite(analysis.learning.target):
+        axes.axhline(analysis.learning.target, color="0.5", linewidth=0.8, linestyle=(0, (1, 2)))
         axes.annotate(
-            "target", (1, analysis.target), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8
+            "target",
+            (1, analysis.learning.target),
+            xycoords=("axes fraction", "data"),
+            ha="right",
+            va="bottom",
+            fontsize=8,
         )
     figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     return figure
@@ -244,5 +249,5 @@ def _wrapped(name: str, width: int = 26) -> str:
 
 def curve_points(analysis: Analysis) -> pd.DataFrame:
     """Return the numbers of `learning_curves`: mean, standard deviation and n of every method and epoch."""
-    long = analysis.curves.reset_index().melt(id_vars=["block", "epoch"], var_name="method").dropna()
+    long = analysis.learning.curves.reset_index().melt(id_vars=["block", "epoch"], var_name="method").dropna()
     return long.groupby(["method", "epoch"])["value"].agg(mean="mean", std="std", n="count").reset_index()

@@ -155,10 +155,10 @@ def _plus_minus(key: str) -> Column:
 
 def convergence(analysis: Analysis) -> Table | None:
     """Return superiority over epochs and epochs to the target by method; None without learning curves."""
-    found = analysis.convergence()
+    found = analysis.learning.convergence()
     if not found:
         return None
-    rows = [{**vars(one), "target": analysis.target, "reached_share": one.reached / one.runs} for one in found]
+    rows = [{**vars(one), "target": analysis.learning.target, "reached_share": one.reached / one.runs} for one in found]
     columns = [
         words("method", "method"),
         number("superiority", "superiority", ".1%"),
@@ -166,10 +166,10 @@ def convergence(analysis: Analysis) -> Table | None:
         Column("runs that reached it", "reached_share", lambda row: f"{row['reached']} of {row['runs']}"),
         number("best epoch, mean", "best", analysis.number_format),
     ]
-    epochs = len(analysis.curves.dropna())
+    epochs = len(analysis.learning.curves.dropna())
     note = (
         f"{analysis.metric.curve} of validation images. Superiority: share of {epochs} epochs (all blocks) in which the method is the best "
-        f"(Guel 2023). Target: {analysis.metric.text(analysis.target)}; epochs to target: median of the runs that reached it."
+        f"(Guel 2023). Target: {analysis.metric.text(analysis.learning.target)}; epochs to target: median of the runs that reached it."
     )
     return Table("convergence", "Convergence", note, columns, rows)
 

@@ -13,7 +13,7 @@ from cracklab.report.blocks import count
 from cracklab.report.sentences import cautions, in_short, summary
 from cracklab.report.table import Table, number
 
-MAX_MISSING = 50
+MAX_MISSING = 10
 """Number of missing runs that are listed."""
 
 

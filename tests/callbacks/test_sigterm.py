@@ -69,7 +69,7 @@ def test_one_of_two_processes_gets_sigterm(tmp_path, stage):
     folders = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
     program = [sys.executable, __file__, str(tmp_path), stage]
     done = subprocess.run(
-        program, env=os.environ | {"PYTHONPATH": folders}, capture_output=True, text=True, timeout=120
+        program, env=os.environ | {"PYTHONPATH": folders}, capture_output=True, text=True, timeout=300
     )
     assert done.stdout.split()[-2:] == ["143", "143"], done.stderr[-3000:]
     check_notes(tmp_path, stage)

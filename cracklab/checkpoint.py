@@ -226,7 +226,7 @@ def _data_of(text: Any, path: str | Path) -> dict[str, Any]:
         raise damaged(path, "the description of the data", text, "JSON") from None
     if not isinstance(data, dict):
         raise damaged(path, "the description of the data", data, "names and values")
-    kinds = {"layout": str, "images": dict, "seen": str, "scale": list}
+    kinds = {"layout": str, "images": dict, "seen": str, "mean": list, "std": list, "scale": list}
     for name, kind in kinds.items():
         if name in data and not isinstance(data[name], kind):
             raise damaged(path, f"{name!r} of the data", data[name], f"a {kind.__name__}")

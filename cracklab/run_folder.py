@@ -73,6 +73,14 @@ def checkpoint_of(path: str, out: str | None) -> str:
     return (Path(out) / files[path]).as_posix()
 
 
+def checkpoint_to_resume(folder: Path) -> Path | None:
+    """Return the checkpoint from which the run of a folder goes on; None without one.
+
+    It is last.ckpt; best.ckpt in a run that ended between its first validation and the first time that last.ckpt was due.
+    """
+    return next((folder / name for name in (LAST, BEST) if (folder / name).is_file()), None)
+
+
 def probability_file(folder: Path, name: str) -> Path:
     """Return the file of the probabilities of a test image; a long name, which no disk takes, ends with its hash.
 
@@ -159,14 +167,13 @@ def refuse_used(folder: Path, checkpoint: str | None, config: str | None) -> Non
     own = run_of(checkpoint) if checkpoint else None
     if not is_used(folder) or (own and own.resolve() == folder.resolve()):
         return
-    if (folder / LAST).is_file():
+    if (kept := checkpoint_to_resume(folder)) is not None:
         raise RunError(
-            f"--out {folder} already holds a run: choose another folder, or resume that run with --ckpt_path {folder / LAST}"
+            f"--out {folder} already holds a run: choose another folder, or resume that run with --ckpt_path {kept}"
         )
-    written = (folder / BEST).exists() or (folder / TEST_METRICS).exists()
-    path = folder / CONFIG
-    if written or config is None or not path.is_file() or path.read_text(encoding="utf-8", errors="replace") != config:
+    tested, path = (folder / TEST_METRICS).exists(), folder / CONFIG
+    if tested or config is None or not path.is_file() or path.read_text(encoding="utf-8", errors="replace") != config:
         raise RunError(
-            f"--out {folder} already holds a run, of another configuration or without last.ckpt to resume from: choose "
+            f"--out {folder} already holds a run, of another configuration or without a checkpoint to resume from: choose "
             "another folder, or remove it"
         )

@@ -158,7 +158,7 @@ def test_spawned_workers_find_the_file():
 
 def test_kfold_plans_with_the_file_and_hands_it_to_its_runs(capsys):
     assert main(["kfold", *SMALL, "--folds", "2", "--out", "study", "--dry_run"]) == 0
-    assert "2 fold = 2 runs" in capsys.readouterr().out
+    assert "2 folds = 2 runs" in capsys.readouterr().out
     kept = read_inputs("kfold", SMALL, 2).arguments
     assert kept[kept.index("--import") + 1] == "my_parts.py"
 

@@ -17,9 +17,11 @@ from lightning.pytorch.loggers import Logger
 
 from cracklab.checkpoint import Payload, read_checkpoint
 from cracklab.cli import main
+from cracklab.errors import RunError
 from cracklab.losses import Loss, WeightSchedule
 from cracklab.study.aggregate import aggregate
 from cracklab.study.folder import Study
+from cracklab.training.resume import check_scales
 
 OLD = Path(__file__).parent / "fixtures" / "release_0_1"
 
@@ -82,10 +84,61 @@ def test_test_finds_and_prints_the_metrics_that_the_old_release_found(old_run, c
     assert {name.partition("/")[0] for name in found.keys() - before.keys()} == {"native"}  # new since
 
 
-def test_fit_resumes_an_old_run_to_the_same_weights(old_run):
+def test_a_threshold_that_was_chosen_at_other_scales_is_a_warning(old_run):
+    """A checkpoint without the key was evaluated at one scale."""
+    checkpoint = old_run / "checkpoints/best.ckpt"
+    threshold = read_checkpoint(checkpoint)["cracklab"]["threshold"]
+    call = ["validate", "--config", str(old_run / "config.yaml"), "--ckpt_path", str(checkpoint), "--panels.images=0"]
+    with pytest.warns(UserWarning, match="was chosen at") as warned:
+        assert main([*call, "--model.scales=[1.0,0.5]", "--model.evaluation.groups=[]", "--verbose=false"]) == 0
+    (text,) = {str(one.message) for one in warned if "was chosen at" in str(one.message)}
+    assert text.startswith(f"model.scales is [1.0, 0.5], but the threshold {threshold:g} of checkpoint {checkpoint} ")
+    assert "validate with --model.scales=[1.0], or" in text
+
+
+def test_a_threshold_that_was_given_is_right_at_all_scales(recwarn):
+    """So are several classes, the most probable of which needs no threshold."""
+    chosen, given = (
+        f"{{model: {{scales: [0.5, 1.0], evaluation: {{threshold: {threshold}}}}}, data: {{}}}}"
+        for threshold in ("dice", 0.5)
+    )
+    check_scales("test", Payload(given, 0.5), "last.ckpt", (1.0,))
+    check_scales("test", Payload("{model: {}, data: {}}", 0.5, class_names=("wall", "crack")), "last.ckpt", (0.5,))
+    check_scales("test", Payload("", 0.5), "last.ckpt", (0.5,))  # trained in Python
+    for command in ("fit", "test"):
+        check_scales(command, Payload(chosen, 0.5), "last.ckpt", (1, 0.5))
+    assert not recwarn.list
+    check_scales("test", Payload(chosen, 0.5), "last.ckpt", (1.0,))
+    assert len(recwarn.list) == 1
+    with pytest.raises(RunError, match=r"resume with --model\.scales=\[0\.5,1\.0\]"):
+        check_scales("fit", Payload(given, 0.5), "last.ckpt", (1.0,))
+
+
+@pytest.mark.parametrize("scales", ["x", "[x]", "[0]", "{a: 1}", "[.nan]"])
+def test_damaged_scales_in_a_checkpoint_are_named(scales):
+    payload = Payload(f"{{model: {{scales: {scales}}}, data: {{}}}}", 0.5)
+    with pytest.raises(RunError, match=r"checkpoint last\.ckpt is damaged: model\.scales of its configuration is"):
+        check_scales("test", payload, "last.ckpt", (1.0,))
+
+
+def test_a_run_goes_on_at_its_own_scales_alone(old_run, capsys):
+    """The best score of an old run is one at a single scale, and today's configs/finetune.yaml has three."""
+    last = old_run / "checkpoints/last.ckpt"
+    before = last.read_bytes(), (old_run / "config.yaml").read_bytes()
+    call = ["--config", str(old_run / "config.yaml"), "--ckpt_path", str(last), "--out", str(old_run)]
+    with pytest.raises(SystemExit) as end:
+        main(["fit", *call, "--model.scales=[1.0,0.5,0.25]", "--trainer.max_epochs=3", "--model.schedule=Constant"])
+    assert end.value.code == 2
+    error = capsys.readouterr().err
+    assert "model.scales is [1.0, 0.5, 0.25], but the run began with [1.0], whose best score does not compare" in error
+    assert (last.read_bytes(), (old_run / "config.yaml").read_bytes()) == before
+
+
+def test_fit_resumes_an_old_run_to_the_same_weights(old_run, capsys):
     last = old_run / "checkpoints/last.ckpt"
     before = read_checkpoint(last)["state_dict"]
     assert main(["fit", "--config", str(old_run / "config.yaml"), "--ckpt_path", str(last), "--out", str(old_run)]) == 0
+    assert "validated 2 times; nothing is left to do\n" in capsys.readouterr().out
     after = read_checkpoint(last)["state_dict"]
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)  # both epochs had been trained

@@ -79,8 +79,8 @@ class Divergence(pl.Callback):
 def _message(step: _Step, folder: Path) -> str:
     terms = {name: float(value) for name, value in step.terms.items()}
     shown = f" ({', '.join(f'{name} {value:g}' for name, value in terms.items())})" if terms else ""
-    last = folder / run_folder.LAST
-    kept = f"{last} is the last good checkpoint" if last.is_file() else "no checkpoint was written before"
+    good = run_folder.checkpoint_to_resume(folder)
+    kept = "no checkpoint was written before" if good is None else f"{good} is the last good checkpoint"
     return (
         f"training diverged: the loss{shown} is {float(step.loss):g} at step {step.number} in epoch {step.epoch + 1}, with the "
         f"learning rate {step.rate:g}: lower it, or set trainer.gradient_clip_val; {kept}"

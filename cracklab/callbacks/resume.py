@@ -49,7 +49,7 @@ class ExactResume(pl.Callback):
             trainer.callback_metrics.update(restored)
         for stopping in trainer.early_stopping_callbacks:
             check_new_values(stopping, pl_module)
-            if stopping.stopped_epoch or stopping.wait_count >= max(1, stopping.patience):
+            if has_stopped(stopping.state_dict()):
                 trainer.should_stop = trainer.should_stop or bool(trainer.ckpt_path)
 
     def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
@@ -98,6 +98,22 @@ def is_cut_short(loops: Mapping[str, Any]) -> bool:
     epoch = loops["epoch_progress"]["current"]
     ended: bool = epoch["processed"] == epoch["ready"]
     return ended and not loops["epoch_loop.batch_progress"]["is_last_batch"]
+
+
+def has_stopped(state: Mapping[str, Any]) -> bool:
+    """Return whether early stopping has ended a run.
+
+    Args:
+        state: of Lightning's callback; a state without its numbers has not.
+
+    Example:
+        >>> [has_stopped({"stopped_epoch": 0, "wait_count": waited, "patience": 3}) for waited in (2, 3, "x")]
+        [False, True, False]
+    """
+    stopped, waited, patience = (state.get(name) for name in ("stopped_epoch", "wait_count", "patience"))
+    if type(stopped) is not int or type(waited) is not int or type(patience) is not int:
+        return False
+    return stopped > 0 or waited >= max(1, patience)
 
 
 def check_new_values(stopping: EarlyStopping, pl_module: Any) -> None:

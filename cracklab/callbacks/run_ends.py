@@ -120,8 +120,8 @@ def next_steps(trainer: pl.Trainer, net: str, imported: Sequence[str] = ()) -> s
     best, epochs = folder / run_folder.BEST, trainer.fit_loop.epoch_progress.current.ready
     trust = "" if is_known(net) else f" {plugins.trusting(net, imported)}"
     lines = []
-    if _ran_out_of_time(trainer) and (folder / run_folder.LAST).is_file():
-        lines.append(f"trainer.max_time has ended it: go on with {_resuming(folder)} --trainer.max_time null")
+    if _ran_out_of_time(trainer) and (resuming := _resuming(folder)):
+        lines.append(f"trainer.max_time has ended it: go on with {resuming} --trainer.max_time null")
     lines += [
         f"best {checkpoints.monitor}: {checkpoints.best:.4f} in epoch {(checkpoints.best_epoch or 0) + 1} of {epochs}",
         f"checkpoint: {best}",
@@ -144,14 +144,17 @@ def _ran_out_of_time(trainer: pl.Trainer) -> bool:
 def stopped(trainer: Any) -> str:
     """Return the message after Ctrl-C or SIGTERM: what is kept, and how a fit goes on."""
     folder = _relative(Path(trainer.default_root_dir))
-    if trainer.state.fn != "fit" or trainer.fast_dev_run or not (folder / run_folder.LAST).exists():
+    if trainer.state.fn != "fit" or trainer.fast_dev_run or not (resuming := _resuming(folder)):
         return "stopped: finished files are kept"
-    return f"stopped: go on with {_resuming(folder)}"
+    return f"stopped: go on with {resuming}"
 
 
 def _resuming(folder: Path) -> str:
-    """Return the command that goes on with the run of a folder."""
-    return _command("fit", config=folder / run_folder.CONFIG, ckpt_path=folder / run_folder.LAST, out=folder)
+    """Return the command that goes on with the run of a folder; empty without a checkpoint."""
+    checkpoint = run_folder.checkpoint_to_resume(folder)
+    if checkpoint is None:
+        return ""
+    return _command("fit", config=folder / run_folder.CONFIG, ckpt_path=checkpoint, out=folder)
 
 
 def _command(name: str, **files: Path) -> str:

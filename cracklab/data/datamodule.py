@@ -169,9 +169,8 @@ class CrackDataModule(DataLoaders):
             split, val_fraction, test_fraction, fold, folds, fold_by, folds_file, pool, split_seed, train_images
         )
         self.group, self.known_overlap, self.exclude = group, known_overlap, exclude
-        self.crack_rate, self.augment = crack_rate, augment
+        self.crack_rate, self.augment, self.cache, self.cache_gb = crack_rate, augment, cache, cache_gb
         self.maps, self.map_options, self.seed = tuple(maps), map_options, seed
-        self.cache, self.cache_gb = cache, cache_gb
         self.pin_memory = torch.cuda.is_available() if pin_memory is None else pin_memory
         self.transform = EvalTransform(
             crop, resize, channels, mean or MEAN, std or STD, coverage, resize_side, interpolation, pad, padding
@@ -202,11 +201,15 @@ class CrackDataModule(DataLoaders):
             check_overlap(self.records, self.splits, self.accepted_overlap(self.records))
             counts = ", ".join(f"{len(positions)} {side}" for side, positions in self.splits.by_side().items())
             rank_zero_info(f"data: {counts} images")
-            if self.splits.train and self._choice != plan.Choice(self.train_crop, self.batch_size):
-                positions, images = self._planned_images
-                width = self.statistics if positions == self.splits.train else self._measured(positions)
-                self.train_crop, self.batch_size = self.choose(self.sizes, width.width_px_p95, images)
+            self.choose_crop_and_batch()
             self._given_batch_size = self.batch_size
+
+    def choose_crop_and_batch(self) -> None:
+        """Choose crops and batches where they are `auto`, by the images that the plan of this split follows from."""
+        if self.splits.train and self._choice != plan.Choice(self.train_crop, self.batch_size):
+            positions, images = self.split_plan.planned_images(self.records, self.splits)
+            width = self.statistics if positions == self.splits.train else self._measured(positions)
+            self.train_crop, self.batch_size = self.choose(self.sizes, width.width_px_p95, images)
 
     def choose(self, sizes: Sequence[tuple[int, int]], width_px: float, images: int) -> tuple[int | None, int]:
         """Return crops and batches as given, or chosen where they are `auto`; see `cracklab.data.plan.Choice`."""
@@ -216,11 +219,8 @@ class CrackDataModule(DataLoaders):
     @cached_property
     def sizes(self) -> list[tuple[int, int]]:
         """Height and width of the images that the plan follows from as they are prepared, px; of some 300 of them."""
-        return [self.prepared.pairs[i][1].shape[:2] for i in plan.sample(self._planned_images[0])]
-
-    @property
-    def _planned_images(self) -> tuple[Sequence[int], int]:
-        return self.split_plan.planned_images(self.records, self.splits)
+        positions, _ = self.split_plan.planned_images(self.records, self.splits)
+        return [self.prepared.pairs[i][1].shape[:2] for i in plan.sample(positions)]
 
     def index(self) -> tuple[list[Record], list[Problem]]:
         """Return all pairs with their ids, without the excluded ones, and the problems of pairing the files; read no image.

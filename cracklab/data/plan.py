@@ -156,15 +156,17 @@ class Plan:
     """Number of epochs, as far as it is known, as are the next two."""
     steps: int | None = None
     validations: int | None = None
+    done: int = 0
+    """Number of steps that a resumed run has done."""
     seconds: float | None = None
-    """Estimate of the time that the steps take."""
+    """Estimate of the time that the steps to do take."""
 
     def lines(self, title: str = "plan", others: Sequence["Plan"] = ()) -> list[str]:
         r"""Return the plan in a few lines, with its warnings.
 
         Args:
             title: what it is a plan of.
-            others: plans of the other folds of a random division, with images of the same size, and the same crops and batches.
+            others: plans of the other folds.
 
         Example:
             >>> plan = Plan(32, 4, 4, (320, 480), 256, 8, repeat=8, epochs=47, steps=1504, validations=47, seconds=540)
@@ -175,12 +177,17 @@ class Plan:
               only 4 test images to compare runs by: `cracklab kfold` tests on every image
         """
         plans = [self, *others]
-        crop = f"random crops of {self.crop} px, " if self.crop else ""
-        height, width = self.size
         images = counted([plan.train for plan in plans], "training image")
-        lines = [f"{title}: {images} of {width} x {height} px, {crop}batches of {self.batch}"]
+        small, large = (f"{width} x {height}" for height, width in extremes([plan.size for plan in plans]))
+        crops = [plan.crop for plan in plans if plan.crop]
+        crop = f"random crops of {span(crops)} px{'' if len(crops) == len(plans) else ' or none'}, " if crops else ""
+        batch = span([plan.batch for plan in plans])
+        lines = [f"{title}: {images} of {small}{f' to {large}' if large != small else ''} px, {crop}batches of {batch}"]
         if self.steps is not None:
             time = "" if self.seconds is None else f", about {as_minutes(self.seconds)} here"
+            if self.done:
+                left = self.steps - self.done
+                time = f"; {left:,} step{plural(left)} to do{time}" if left else "; nothing is left to do"
             steps, epochs = (counted([getattr(p, f"{one}s") for p in plans], one) for one in ("step", "epoch"))
             repeats = counted([plan.repeat for plan in plans], "time")
             times = "" if repeats == "1 time" else f" of {repeats} each image"
@@ -212,8 +219,18 @@ def counted(numbers: Sequence[int | None], noun: str) -> str:
         ('1 step', '1,504 steps', '3 to 10 steps')
     """
     known = [number for number in numbers if number is not None]
-    least, most = min(known), max(known)
-    return f"{least:,}{f' to {most:,}' if most > least else ''} {noun}{plural(most)}"
+    return f"{span(known)} {noun}{plural(max(known))}"
+
+
+def span(numbers: Sequence[int]) -> str:
+    """Return the range of numbers in words.
+
+    Example:
+        >>> span([1504, 3]), span([2, 2])
+        ('3 to 1,504', '2')
+    """
+    least, most = min(numbers), max(numbers)
+    return f"{least:,}{f' to {most:,}' if most > least else ''}"
 
 
 def plural(number: int | None) -> str:
@@ -235,6 +252,11 @@ def as_minutes(seconds: float) -> str:
     """
     minutes = max(1, round(seconds / 60))
     return f"{minutes} minute{plural(minutes)}" if minutes < 120 else f"{seconds / 3600:.1f} hours"
+
+
+def extremes(sizes: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the sizes with the smallest and the largest area."""
+    return min(sizes, key=math.prod), max(sizes, key=math.prod)
 
 
 def median_size(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:

@@ -47,13 +47,16 @@ class Provenance:
         """What a checkpoint keeps of its training data, as plain values.
 
         `layout` is the layout's name, `images` the number of images on each side of the split, and `seen` the fingerprints
-        of the training images: 16 hexadecimal digits for each, made from its content whatever its name. If whole images of
-        any size are resized, `scale` is the median scale (vertical, horizontal) over some training images.
+        of the training images: 16 hexadecimal digits for each, made from its content whatever its name. `mean` and `std` are
+        those of the normalisation. If whole images of any size are resized, `scale` is the median scale (vertical, horizontal)
+        over some training images.
         """
         facts: dict[str, Any] = {
             "layout": type(self.layout).__qualname__,
             "images": {side: len(positions) for side, positions in self.splits.by_side().items()},
             "seen": " ".join(sorted(self._training_fingerprints())),
+            "mean": list(self.transform.mean),
+            "std": list(self.transform.std),
         }
         if self.transform.resize is not None and self.transform.crop is None:
             facts["scale"] = self._scale()

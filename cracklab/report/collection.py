@@ -16,6 +16,7 @@ from cracklab.report import labels as naming
 from cracklab.report.metric import Metric
 from cracklab.report.tested_run import TestedRun, read_files
 from cracklab.study.folder import REPLICATE_AXES, Study
+from cracklab.study.methods import is_number, label_text, method_names, short
 
 
 @dataclass
@@ -96,7 +97,7 @@ def _find(folder: Path, given: str, missing: dict[str, str], several: bool) -> l
                 lines = f": {status.lines[-1]}" if status.lines else ""
                 missing[head + planned.name] = f"{status.state}{lines}"
                 continue
-            labels = {axis: "-" if label is None else str(label) for axis, label in planned.labels.items()}
+            labels = {axis: label_text(label) for axis, label in planned.labels.items()}
             settings = {key: value for key, value in planned.overrides.items() if key not in naming.REPLICATES}
             numbers = {
                 key: float(value)
@@ -150,7 +151,7 @@ def _with_methods(
     axes = list(dict.fromkeys(axis for run in runs for axis in run.labels))
     if not axes or any(set(run.labels) != set(runs[0].labels) for run in runs) or len(given) > 1:
         axes = _label_by_configs(runs)
-    shorter = naming.short(axes)
+    shorter = short(axes)
     for run in runs:
         run.labels = {shorter[axis]: label for axis, label in run.labels.items() if axis in shorter}
     axes = [shorter[axis] for axis in axes if len({run.labels.get(shorter[axis]) for run in runs}) > 1]
@@ -168,7 +169,7 @@ def _with_methods(
     compared = [axis for axis in axes if axis in compare or not compare]
     rest = [axis for axis in axes if axis not in compared]
     inner = [axis for axis in REPLICATE_AXES if axis != "seed_everything" and _varies(runs, axis)]
-    methods = naming.methods([run.labels for run in runs], compared, given[0])
+    methods = method_names([run.labels for run in runs], compared, given[0])
     for run, method in zip(runs, methods, strict=True):
         run.method = method
         block = [run.labels.get(axis, "-") for axis in rest] + [run.replicate.get(axis, "-") for axis in inner]
@@ -212,7 +213,7 @@ def _label_by_configs(runs: list[TestedRun]) -> list[str]:
         run.numbers = {
             axis: float(label)
             for axis, label in run.labels.items()
-            if axis not in naming.REPLICATES and naming.is_number(label)
+            if axis not in naming.REPLICATES and is_number(label)
         }
         run.texts = {
             axis: label

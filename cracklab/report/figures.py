@@ -19,10 +19,10 @@ from matplotlib.ticker import MaxNLocator
 
 from cracklab.pictures.colours import SERIES, as_hex
 from cracklab.report.analysis import Analysis
-from cracklab.report.labels import short
 from cracklab.report.metric import Metric
 from cracklab.report.statistics import Ranks
 from cracklab.report.tested_run import TestedRun
+from cracklab.study.methods import short
 
 PALETTE = [as_hex(colour) for colour in SERIES]
 DASHES = ("-", "--", "-.", ":")

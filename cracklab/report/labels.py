@@ -76,57 +76,8 @@ def hide_planned(configs: Sequence[Flat], planned: Sequence[Sequence[str]]) -> N
                     config[key] = "auto"
 
 
-def short(keys: Sequence[str]) -> dict[str, str]:
-    """Map each key to its last part, or to itself if two keys have the same last part."""
-    last = [key.rpartition(".")[2] for key in keys]
-    return {key: name if last.count(name) == 1 else key for key, name in zip(keys, last, strict=True)}
-
-
 def text(value: Any) -> str:
     """Return a value as a label; of a path, its last part."""
     if isinstance(value, str) and "/" in value:
         return Path(value).name
     return "-" if value is None else str(value)
-
-
-def is_number(label: str) -> bool:
-    """Return whether a label is a number."""
-    try:
-        float(label)
-    except ValueError:
-        return False
-    return True
-
-
-def methods(labels: Sequence[Mapping[str, str]], axes: Sequence[str], default: str) -> list[str]:
-    """Return the name of the method of every run: its labels, those that are numbers, booleans or `auto` with their axis.
-
-    If two different sets of labels had the same name, all labels are written with their axes.
-
-    Args:
-        labels: of every run, axis -> label.
-        axes: the axes that make methods.
-        default: the name of a method without labels.
-
-    Example:
-        >>> methods([{"loss": "dice", "lr": "0.1"}, {"loss": "bce", "lr": "0.1"}], ["loss", "lr"], "runs")
-        ['dice, lr=0.1', 'bce, lr=0.1']
-        >>> methods([{"net": "a", "loss": "-"}, {"net": "-", "loss": "a"}], ["net", "loss"], "runs")
-        ['net=a, loss=-', 'net=-, loss=a']
-    """
-    sets = [tuple(of.get(axis, "-") for axis in axes) for of in labels]
-    names = {chosen: _short_name(dict(zip(axes, chosen, strict=True))) or default for chosen in sets}
-    if len(set(names.values())) < len(names):
-        names = {
-            chosen: ", ".join(f"{axis}={label}" for axis, label in zip(axes, chosen, strict=True)) for chosen in names
-        }
-    return [names[chosen] for chosen in sets]
-
-
-def _short_name(labels: Mapping[str, str]) -> str:
-    parts = []
-    for axis, label in labels.items():
-        bare = not is_number(label) and label not in ("True", "False", "-", "auto")
-        if bare or label != "-" or len(labels) == 1:
-            parts.append(label if bare else f"{axis}={label}")
-    return ", ".join(parts)

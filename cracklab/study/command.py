@@ -20,7 +20,7 @@ from cracklab.study.execute import execute, median_seconds
 from cracklab.study.executors import Executor
 from cracklab.study.executors.local import LocalExecutor
 from cracklab.study.folder import CONFIGS, PlannedRun, Study, StudyPlan
-from cracklab.study.inputs import Inputs, read_inputs, refuse_changes
+from cracklab.study.inputs import Inputs, check_pairs, read_inputs, refuse_changes
 from cracklab.study.integrity import check_finished, refuse_changed_data, write_data
 from cracklab.study.plan import describe
 from cracklab.study.wandb_summary import log_summary
@@ -154,6 +154,7 @@ def plan_study(command: Command, inputs: Inputs) -> "Planner":
     Raises:
         CracklabError: for an invalid grid, and for everything that fit would refuse.
     """
+    check_pairs(inputs)
     from cracklab.study.planner import Planner
 
     own_options = [name.removeprefix("--") for name in parser(command).option_names()]
@@ -263,5 +264,6 @@ def report(study: Study, failed: Sequence[RunOutcome]) -> int:
             file=sys.stderr,
         )
     elif failed:
-        print(f"error: {len(failed)} runs failed: start the same command again to retry them", file=sys.stderr)
+        runs, them = ("1 run", "it") if len(failed) == 1 else (f"{len(failed)} runs", "them")
+        print(f"error: {runs} failed: start the same command again to retry {them}", file=sys.stderr)
     return int(bool(failed))

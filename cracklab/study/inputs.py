@@ -11,7 +11,8 @@ import yaml
 from cracklab import config_files, plain_yaml
 from cracklab.errors import ConfigError, RunError
 from cracklab.registry import nearest
-from cracklab.study.folder import REPLICATE_AXES, Study
+from cracklab.study.folder import Study
+from cracklab.study.methods import methods_of
 from cracklab.study.plan import axes_of
 
 SECTION = "study"
@@ -92,29 +93,41 @@ def read_inputs(command: str, arguments: Sequence[str], folds: int | str | None 
                 f"no configuration has a `{SECTION}` section: give one with --config, see configs/studies/losses.yaml"
             )
         grid, folds = sections[0].get("grid") or {}, sections[0].get("folds")
-        pairs = _pairs(sections[0].get("pairs") or [], grid)
+        pairs = _pairs(sections[0].get("pairs") or [])
         if not grid and folds is None:
             raise ConfigError(f"{SECTION}.grid is empty: give keys with values, or {SECTION}.folds")
     _refuse_reserved(kept, folds)
     return Inputs(kept, configs, grid, folds, repeats, pairs)
 
 
-def _pairs(pairs: Any, grid: Mapping[str, Any]) -> Sequence[str]:
-    """Check planned comparisons against the labels of the grid; with several axes, methods have longer names."""
+def _pairs(pairs: Any) -> Sequence[str]:
+    """Check the form of planned comparisons; see `check_pairs`."""
     if not isinstance(pairs, list) or not all(isinstance(pair, str) and ":" in pair for pair in pairs):
         raise ConfigError(f"{SECTION}.pairs is {pairs!r}: give a list of two methods each, such as [dice:bce]")
     if len({frozenset(pair.split(":", 1)) for pair in pairs}) < len(pairs):
         raise ConfigError(f"{SECTION}.pairs has the same two methods twice, {pairs}: give each pair once")
-    axes = [axis for axis in grid if axis not in REPLICATE_AXES]
-    if len(axes) == 1:
-        labels = [str(label) for label in axes_of(grid)[axes[0]]]
-        known = {f"{one}:{other}" for one in labels for other in labels if one != other}
-        for pair in pairs:
-            if pair not in known:
-                raise ConfigError(
-                    f"{SECTION}.pairs has {pair!r}, which is no pair of labels of {axes[0]}{nearest(pair, sorted(known))}"
-                )
     return pairs
+
+
+def check_pairs(inputs: Inputs) -> None:
+    """Check that the planned comparisons of a new study name its methods; an old study keeps its pairs.
+
+    Raises:
+        ConfigError: names the nearest method.
+    """
+    if not inputs.pairs:
+        return
+    methods = methods_of({axis: list(labels) for axis, labels in axes_of(inputs.grid).items()})
+    known = {f"{one}:{other}" for one in methods for other in methods if one != other}
+    for pair in inputs.pairs:
+        if pair in known:
+            continue
+        unknown = next((name for name in pair.split(":", 1) if name not in methods), None)
+        if unknown is None:
+            raise ConfigError(f"{SECTION}.pairs has {pair!r}: give two different methods")
+        raise ConfigError(
+            f"{SECTION}.pairs has {pair!r}, but no method of this study is called {unknown!r}{nearest(unknown, methods)}"
+        )
 
 
 def _with_bases(name: str) -> list[tuple[Path, dict[str, Any]]]:

@@ -13,6 +13,8 @@ Overrides = Mapping[str, Any]
 """Dotted key of fit -> value."""
 Axes = Mapping[str, Mapping[Label, Overrides]]
 """Axis -> label -> the keys that it sets."""
+NOUNS = {"data.split_seed": "split", "repeat": "repeat", "seed_everything": "seed", "fold": "fold"}
+"""Axis that repeats a run -> what people call one of its labels."""
 MAX_NAME_BYTES = 200
 """Maximum length of a run's name; file systems allow 255 bytes."""
 
@@ -135,8 +137,7 @@ def title(labels: Mapping[str, Label], axes: Mapping[str, Sequence[Label]]) -> s
         for axis, label in labels.items()
         if axis not in REPLICATE_AXES
     ]
-    words = {"data.split_seed": "split", "repeat": "repeat", "seed_everything": "seed", "fold": "fold"}
-    repetition = [f"{word} {labels[axis]}" for axis, word in words.items() if axis in labels]
+    repetition = [f"{noun} {labels[axis]}" for axis, noun in NOUNS.items() if axis in labels]
     of = f"/{len(axes['fold'])}" if "fold" in labels else ""
     return " ".join([*method, *repetition]) + of
 
@@ -146,7 +147,12 @@ def describe(axes: Mapping[str, Sequence[Label]], runs: int) -> str:
 
     Example:
         >>> describe({"loss": ["bce", "dice"], "fold": [0, 1, 2]}, 6)
-        '2 loss x 3 fold = 6 runs'
+        '2 values of loss x 3 folds = 6 runs'
     """
-    product = " x ".join(f"{len(labels)} {axis}" for axis, labels in axes.items())
+
+    def counted(axis: str, number: int) -> str:
+        noun, of = (NOUNS[axis], "") if axis in NOUNS else ("value", f" of {axis}")
+        return f"{number} {noun}{'s' * (number != 1)}{of}"
+
+    product = " x ".join(counted(axis, len(labels)) for axis, labels in axes.items())
     return f"{product} = {runs} run{'s' * (runs != 1)}"

@@ -137,14 +137,13 @@ class Planner:
         plan = self._cli.plan
         if plan is None:
             return
-        by_source = self._data.split_plan.fold_by == "source"  # each fold has crops and batches of its own
-        folds = [] if by_source else list(self.axes.get("fold", {}))[1:]
+        folds = list(self.axes.get("fold", {}))[1:]
         trainer = self._cli.config_init["fit"].trainer
         plans = [plan, *(plan_of_fold(int(str(fold)), trainer, self._data) for fold in folds)]
         if plans in self._plans:
             return
         self._plans.append(plans)
-        cell = ", ".join(f"{axis}={label}" for axis, label in labels.items() if axis != "fold" or by_source)
+        cell = ", ".join(f"{axis}={label}" for axis, label in labels.items() if axis != "fold")
         print("\n".join(plan.lines(f"plan of {cell}" if cell else "plan", plans[1:])), flush=True)
 
     def _run_gigabytes(self) -> float:

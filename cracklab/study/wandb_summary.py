@@ -25,13 +25,13 @@ def log_summary(study: Study) -> None:
     if config["trainer"].get("logger") is not None:
         return
     # a finished study, which logs nothing, starts faster without this import
-    from cracklab.loggers.identity import VERSION_TAG, Identity
+    from cracklab.loggers.identity import MAX_NAME, MAX_TAG, VERSION_TAG, Identity
     from cracklab.loggers.wandb import WandbSettings, open_run, wandb_logger, wandb_session
 
-    name, job_type = f"{study.folder.name} summary", "summary"
+    name, job_type = f"{study.folder.name} summary"[-MAX_NAME:], "summary"
     settings = dataclasses.replace(WandbSettings(**config["wandb"]), name=name, job_type=job_type, checkpoint=False)
     with wandb_session():
-        default = Identity(name, config["name"], job_type, (VERSION_TAG,))
+        default = Identity(name, config["name"][:MAX_TAG], job_type, (VERSION_TAG,))
         logger = wandb_logger(settings, study.folder, default)
         if logger is False:
             return

@@ -23,6 +23,8 @@ from cracklab.study.plan import as_arguments, title
 
 NUM_LAST_LINES = 12
 """Number of last lines of output that are kept of a failed run."""
+MAX_NAME, MAX_GROUP = 128, 64
+"""Longest name and group of a run that W&B takes."""
 NEVER = threading.Event()
 RANKS = ("SLURM_NTASKS", "SLURM_PROCID", "SLURM_LOCALID", "RANK", "LOCAL_RANK", "WORLD_SIZE")
 HIDDEN_VARIABLES = (*RANKS, "PL_GLOBAL_SEED", "PL_SEED_WORKERS", "WANDB_RUN_ID")
@@ -124,9 +126,10 @@ def _wandb_arguments(study: Study, run: PlannedRun) -> list[str]:
     """Return the group of a run in W&B, and the name of a run of `study`; folds are named as any run on a fold is."""
     folder = study.folder
     if study.plan.command == "kfold":  # folders are often called kfold: the one above tells them apart
-        given = {"group": f"{folder.parent.name}/{folder.name}"[-64:]}  # W&B takes no longer ones
+        given = {"group": f"{folder.parent.name}/{folder.name}"[-MAX_GROUP:]}
     else:
-        given = {"group": folder.name, "name": f"{folder.name} {title(run.labels, study.plan.axes)}"[:128]}
+        name = f"{folder.name} {title(run.labels, study.plan.axes)}"
+        given = {"group": folder.name[-MAX_GROUP:], "name": name[-MAX_NAME:]}
     variables = {"group": "WANDB_RUN_GROUP", "name": "WANDB_NAME"}
     return [f"--wandb.{key}={value}" for key, value in given.items() if not os.environ.get(variables[key])]
 

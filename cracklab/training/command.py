@@ -38,7 +38,7 @@ from cracklab.training.allocator import keep_freed_memory
 from cracklab.training.folder import FolderOfRun
 from cracklab.training.limits import check_interval, check_limits
 from cracklab.training.links import fit_net_to_data, fit_normalisation
-from cracklab.training.planning import plan_run, with_time
+from cracklab.training.planning import plan_run, with_progress, with_time
 from cracklab.training.resume import check_states, resume_errors, seed_of
 from cracklab.training.trainer import as_list, callbacks_of_run, in_run_folder, is_first_process, stops_in_one_line
 from cracklab.training.trial import try_fit
@@ -230,8 +230,11 @@ class CrackCLI(LightningCLI):
             self.plan = plan_run(self.config["fit"], trainer, self.datamodule)
             given = as_list(trainer.callbacks)
             resumed = self._given is not None and self._get_argument("ckpt_path") is not None
-            states = self._given[1]["optimizer_states"] if self._given is not None and resumed else ()
-            try_fit(self.model, self.datamodule, self._keyed_callbacks(), given, states)
+            content = self._given[1] if self._given is not None and resumed else {}
+            keyed = self._keyed_callbacks()
+            try_fit(self.model, self.datamodule, keyed, given, content.get("optimizer_states", ()))
+            if content:
+                self.plan = with_progress(self.plan, content, [*keyed, *given])
         elif self.datamodule.num_classes > 1:
             for name in self._get_argument("protocol") or ():
                 if not find_protocol(name).several_classes:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
-from lightning_utilities.core.rank_zero import rank_zero_info
+from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_warn
 
 from cracklab.checkpoint import Payload
 from cracklab.checkpoint_checks import check_value
@@ -54,7 +54,12 @@ def fit_normalisation(config: Namespace, given: tuple[str, Mapping[str, Any]] | 
     missing = [key for key in values if config[key] is None]
     for key in missing:
         config[key] = values[key]
-    if missing and values != imagenet:
+    if missing and given is not None and source != given[0]:
+        rank_zero_warn(
+            f"checkpoint {given[0]} does not keep how its images were normalised: {' and '.join(missing)} are set to those of "
+            f"{source}; give those of its training if they were others"
+        )
+    elif missing and values != imagenet:
         rank_zero_info(f"{' and '.join(missing)} are set to those of {source}")
     other = [key for key in values if source != "ImageNet" and not np.allclose(config[key], values[key], atol=1e-6)]
     if other:
@@ -62,11 +67,12 @@ def fit_normalisation(config: Namespace, given: tuple[str, Mapping[str, Any]] | 
 
 
 def _stored_normalisation(path: str, content: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:
-    """Return mean and standard deviation in the configuration of a checkpoint; empty if it does not keep both."""
-    data = Payload.from_checkpoint(content, path).read_config(path).get("data", {})
+    """Return mean and standard deviation of a checkpoint, of a training in Python too; empty if it does not keep both."""
+    payload = Payload.from_checkpoint(content, path)
+    data = payload.read_config(path).get("data", payload.data)
     values = {key: data.get(key) for key in ("mean", "std")}
     if None in values.values():
         return {}
     for key, hint in (("mean", Levels), ("std", Deviations)):
-        check_value(values[key], hint, path, f"data.{key} of its configuration")
+        check_value(values[key], hint, path, f"{key} of its data")
     return {f"data.{key}": tuple(value) for key, value in values.items()}

@@ -3,11 +3,14 @@
 import copy
 import dataclasses
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from jsonargparse import Namespace
+from lightning.pytorch.callbacks import EarlyStopping
 
+from cracklab.callbacks.resume import has_stopped
 from cracklab.data import plan
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.planned import planned
@@ -40,7 +43,7 @@ def plan_run(config: Namespace, trainer: Namespace, data: CrackDataModule) -> pl
 
 
 def plan_of_fold(fold: int, trainer: Namespace, data: CrackDataModule) -> plan.Plan:
-    """Return the plan of the run that holds out another fold of the same random division; nothing changes.
+    """Return the plan of the run that holds out another fold of the same division; nothing changes.
 
     Args:
         fold: its number.
@@ -50,15 +53,34 @@ def plan_of_fold(fold: int, trainer: Namespace, data: CrackDataModule) -> plan.P
     other, length = copy.copy(data), copy.copy(trainer)
     other.split_plan = dataclasses.replace(data.split_plan, fold=fold)
     other.splits = other.split_plan.assign(data.records, data.prepared.shares)
+    if other.split_plan.fold_by == "source":  # folds of a random division share what their plans follow from
+        for name in ("sizes", "statistics"):
+            vars(other).pop(name, None)
+        other.choose_crop_and_batch()
     if "data.repeat" in data.chosen:
         other.repeat = 1
     if "trainer.max_epochs" in data.chosen:
         length.max_epochs = None
-    return planned(other, other.records, other.splits, data.sizes, (data.train_crop, data.batch_size), length)
+    return planned(other, other.records, other.splits, other.sizes, (other.train_crop, other.batch_size), length)
+
+
+def with_progress(whole: plan.Plan, content: Mapping[str, Any], callbacks: Sequence[Any]) -> plan.Plan:
+    """Return the plan of a run that is resumed, with the number of steps that it has done; all of them if early stopping ended it.
+
+    Args:
+        whole: the plan of the whole run.
+        content: what the checkpoint holds.
+        callbacks: of the run.
+    """
+    if whole.steps is None:
+        return whole
+    keys = [callback.state_key for callback in callbacks if isinstance(callback, EarlyStopping)]
+    ended = any(has_stopped(content["callbacks"].get(key, {})) for key in keys)
+    return dataclasses.replace(whole, done=whole.steps if ended else min(content["global_step"], whole.steps))
 
 
 def with_time(without: plan.Plan, module: CrackModule, data: CrackDataModule, accelerator: Any) -> plan.Plan:
-    """Return a plan with the time that its steps take, if a processor trains; it is that of the second of two steps.
+    """Return a plan with the time that the steps to do take, if a processor trains; it is that of the second of two steps.
 
     Args:
         without: the plan.
@@ -67,7 +89,7 @@ def with_time(without: plan.Plan, module: CrackModule, data: CrackDataModule, ac
         accelerator: as the configuration gives it.
     """
     on_cpu = accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available())
-    if without.steps is None or not on_cpu:
+    if without.steps is None or without.steps == without.done or not on_cpu:
         return without
     loss, train = copy.deepcopy(module.loss), data.splits.train
     if loss.learns_from_statistics:
@@ -81,4 +103,4 @@ def with_time(without: plan.Plan, module: CrackModule, data: CrackDataModule, ac
             loss(logits_of(module, data, batch), batch["mask"], batch["maps"], batch["valid"]).backward()
             seconds = time.perf_counter() - start
     module.zero_grad()
-    return dataclasses.replace(without, seconds=seconds * without.steps)
+    return dataclasses.replace(without, seconds=seconds * (without.steps - without.done))

@@ -1,15 +1,17 @@
 """Checks of the states that a resumed run restores from a checkpoint."""
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import lightning.pytorch as pl
 from annotated_types import Ge, Le
+from lightning_utilities.core.rank_zero import rank_zero_warn
 
 from cracklab import plain_yaml, run_folder
-from cracklab.bounds import Seed, UnitInterval
+from cracklab.bounds import PositiveFloat, Seed, UnitInterval
 from cracklab.callbacks.resume import ENTRY, is_cut_short
 from cracklab.checkpoint import Payload
 from cracklab.checkpoint_checks import check_form, check_schedule, check_value
@@ -45,6 +47,40 @@ def check_samples(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
                 f"data.{key} is {now[key]}, but the run began with {before[key]}: leave it as in RUN/config.yaml, or start a "
                 "new run with --model.weights CHECKPOINT"
             )
+
+
+def check_scales(command: str, payload: Payload, path: str, now: Sequence[float]) -> None:
+    """Refuse to resume a run at other scales than those of its best score so far, and warn of a threshold chosen at others.
+
+    Args:
+        command: `fit`, `validate` or `test`.
+        payload: of the checkpoint; that of a training in Python keeps no scales.
+        path: its file, for messages.
+        now: `model.scales` of the command.
+
+    Raises:
+        RunError: in a resumed run.
+    """
+    model = payload.read_config(path).get("model")
+    if model is None:
+        return
+    before = model.get("scales", [1.0])  # the only scale before there was such a key
+    check_value(before, list[PositiveFloat], path, "model.scales of its configuration")
+    if sorted(before) == sorted(now):
+        return
+    found, same = f"model.scales is {list(now)}, but", f"--model.scales={json.dumps(before, separators=(',', ':'))}"
+    if command == "fit":
+        raise RunError(
+            f"{found} the run began with {before}, whose best score does not compare: resume with {same}, or start a new run "
+            f"with --model.weights {path}"
+        )
+    evaluation = model.get("evaluation")
+    chosen = not isinstance(evaluation, Mapping) or isinstance(evaluation.get("threshold", "dice"), str)
+    if chosen and len(payload.class_names or ()) <= 1:  # the most probable of several classes has no threshold
+        rank_zero_warn(
+            f"{found} the threshold {payload.threshold:g} of checkpoint {path} was chosen at {before}, and may be too low or too "
+            f"high for these scores: {command} with {same}, or train at the scales that you want"
+        )
 
 
 def check_entry(content: Mapping[str, Any], path: str) -> None:
@@ -93,7 +129,7 @@ def seed_of(content: Mapping[str, Any], path: str) -> Any:
 
 
 def check_states(command: str, content: Mapping[str, Any], path: str, trainer: pl.Trainer, module: CrackModule) -> None:
-    """Check the states that Lightning and PyTorch restore without a look at their form, and that the samples stay the same.
+    """Check the states that Lightning and PyTorch restore without a look at their form, and that samples and scales stay the same.
 
     Args:
         command: `fit`, `validate` or `test`.
@@ -108,10 +144,11 @@ def check_states(command: str, content: Mapping[str, Any], path: str, trainer: p
     loops = {"fit": trainer.fit_loop, "validate": trainer.validate_loop, "test": trainer.test_loop}
     name = f"{command}_loop"
     check_form(content["loops"].get(name), loops[command].state_dict(), path, f"loops.{name}")
+    payload = Payload.from_checkpoint(content, path)
+    check_scales(command, payload, path, module.scales)
     if command == "fit":
         check_entry(content, path)
-        stored = Payload.from_checkpoint(content, path).read_config(path)
-        check_samples(stored.get("data", {}), plain_yaml.load(module.config)["data"])
+        check_samples(payload.read_config(path).get("data", {}), plain_yaml.load(module.config)["data"])
         if is_replaced(trainer):
             return
         schedule = module.schedule(module.build_optimizer(), 1000)  # any number of steps: only the form counts

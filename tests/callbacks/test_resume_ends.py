@@ -41,13 +41,15 @@ def epochs(out: Path) -> list[str]:
     return [row["epoch"] for row in csv.DictReader((out / run_folder.METRICS).open())]
 
 
-def test_resuming_a_run_that_early_stopping_ended_trains_no_further(tmp_path):
+def test_resuming_a_run_that_early_stopping_ended_trains_no_further(tmp_path, capsys):
     """A run killed after its last checkpoint, before fit returned, ends as the uninterrupted one without another epoch."""
     call = [*SMALL, "--trainer.max_epochs=6", "--early_stopping.patience=1", "--early_stopping.min_delta=1"]
     out = fit(tmp_path / "run", *call)
     assert epochs(out) == ["0", "1"]
     weights = torch.load(out / run_folder.LAST, weights_only=True)["state_dict"]
+    capsys.readouterr()
     fit(out, *call, "--ckpt_path", str(out / run_folder.LAST))
+    assert "  18 steps in 6 epochs, validated 6 times; nothing is left to do\n" in capsys.readouterr().out
     assert epochs(out) == ["0", "1"]
     again = torch.load(out / run_folder.LAST, weights_only=True)["state_dict"]
     assert all(torch.equal(weights[name], again[name]) for name in weights)
@@ -144,3 +146,23 @@ def test_sigterm_ends_with_a_failing_exit_code(tmp_path):
         fit(tmp_path / "run", *SMALL, "--trainer.callbacks", *kill)
     assert end.value.code == 143
     assert epochs(tmp_path / "run") == ["0"]
+
+
+def test_a_run_that_ended_before_its_first_last_checkpoint_goes_on_from_the_best(tmp_path, capsys):
+    """It was validated within its first epoch, at whose end last.ckpt is due."""
+    call = [*SMALL, *STEPS, "--trainer.max_epochs=1", "--trainer.val_check_interval=4"]
+    whole = fit(tmp_path / "whole", *call)
+    kill = ["--trainer.callbacks=support.KillAt", "--trainer.callbacks.epoch=0", "--trainer.callbacks.batch=5"]
+    call += [*kill, "--trainer.callbacks.by=15", f"--trainer.callbacks.marker={tmp_path / 'killed'}"]
+    out = tmp_path / "run"
+    with pytest.raises(SystemExit):
+        fit(out, *call)
+    assert [path.name for path in (out / run_folder.CHECKPOINTS).iterdir()] == ["best.ckpt"]
+    program, *resuming = shlex.split(capsys.readouterr().err.partition("stopped: go on with ")[2])
+    assert program == "cracklab"
+    with pytest.raises(SystemExit):
+        fit(out, *call)
+    assert f"resume that run with --ckpt_path {out / run_folder.BEST}" in capsys.readouterr().err
+    assert main(resuming) == 0
+    assert "  12 steps in 1 epoch; 8 steps to do, about 1 minute here\n" in capsys.readouterr().out
+    assert all(torch.equal(one, other) for one, other in zip(trained(out), trained(whole), strict=True))

@@ -121,7 +121,12 @@ def test_the_provenance_of_a_checkpoint_names_version_epoch_and_data(small_run, 
     restored = restore(small_run / run_folder.BEST)
     assert restored.provenance["cracklab"] == "0.1.0"
     assert restored.provenance["epoch"] == 0
-    assert restored.provenance["data"] == {"layout": "synthetic", "images": {"train": 24, "val": 5, "test": 7}}
+    assert restored.provenance["data"] == {
+        "layout": "synthetic",
+        "images": {"train": 24, "val": 5, "test": 7},
+        "mean": [0.485, 0.456, 0.406],
+        "std": [0.229, 0.224, 0.225],
+    }
     assert len(restored.payload.data["seen"].split()) == 24
 
 

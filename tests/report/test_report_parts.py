@@ -25,7 +25,7 @@ from cracklab.report.analysis import Analysis
 from cracklab.report.collection import collect
 from cracklab.report.content import _drawn
 from cracklab.report.figures import CJK_FONTS, cliques, font_family, grid_of, paired
-from cracklab.report.labels import differing, flat, methods, short
+from cracklab.report.labels import differing, flat
 from cracklab.report.method_tables import ranking
 from cracklab.report.metric import parse_metric
 from cracklab.report.run_tables import worst_images
@@ -33,6 +33,7 @@ from cracklab.report.sentences import cautions, summary
 from cracklab.report.table import Table, number, spread, words
 from cracklab.study.aggregate import replication_of
 from cracklab.study.folder import PlannedRun, Study, StudyPlan
+from cracklab.study.methods import method_names, short
 from cracklab.tables import read_csv, write_csv
 
 OLD_RUNS = Path(__file__).parents[1] / "fixtures/release_0_1"
@@ -167,7 +168,7 @@ def test_an_argument_makes_methods_only_among_runs_of_its_class():
 
 def test_a_method_is_named_by_its_labels():
     def method(**labels: str) -> str:
-        return methods([labels], list(labels), "runs")[0]
+        return method_names([labels], list(labels), "runs")[0]
 
     assert short(["model.loss", "a.lr", "b.lr"]) == {"model.loss": "loss", "a.lr": "a.lr", "b.lr": "b.lr"}
     assert method(loss="dice") == "dice"

@@ -172,7 +172,7 @@ def test_each_source_is_held_out_once(capsys, tmp_path, monkeypatch):
     own = [argument for argument in TINY if not argument.startswith("--data.layout")]
     call = ["kfold", *own, "--config", str(config), "--folds=sources", "--out", str(tmp_path / "out"), "--dry-run"]
     assert main(call) == 0
-    assert "3 fold = 3 runs" in capsys.readouterr().out
+    assert "3 folds = 3 runs" in capsys.readouterr().out
     planner = plan_study("kfold", read_inputs("kfold", call[1:-4], "sources"))
     planner.fold_writers["folds.json"](tmp_path / "folds.json")
     images = json.loads((tmp_path / "folds.json").read_text())["images"]
@@ -295,7 +295,7 @@ def test_the_printed_plan_of_uneven_folds_holds_for_each_of_them(tmp_path, capsy
     )
 
 
-def test_folds_by_source_follow_from_their_own_data(tmp_path):
+def test_folds_by_source_follow_from_their_own_data(tmp_path, capsys):
     """With fold 0, the net is trained on the large photos alone, with fold 1 on the small ones."""
     write_photos(tmp_path / "small", "s")
     for number in range(3):
@@ -307,11 +307,18 @@ def test_folds_by_source_follow_from_their_own_data(tmp_path):
     (batch, crop, *_), small = planned_settings(call, runs)
     assert (batch, crop) == (2, 256)
     assert small == (4, None, 30, 50)
+    lines = capsys.readouterr().out.splitlines()
+    few = "only 1 to 2 validation images to choose the epoch and the threshold by: raise data.val_fraction for more"
+    assert [line for line in lines if line.startswith(("plan", "  "))] == [
+        "plan: 2 to 4 training images of 32 x 32 to 352 x 384 px, random crops of 256 px or none, batches of 2 to 4",
+        "  1,500 steps in 50 epochs of 30 times each image, validated 50 times",
+        f"  {few}",
+    ]
 
 
 def test_a_dry_run_prints_the_plan_and_writes_nothing(capsys, tmp_path):
     assert main(["kfold", *TINY, "--folds=3", "--repeats=2", "--out", str(tmp_path / "out"), "--dry-run"]) == 0
     shown = capsys.readouterr().out
-    assert "2 repeat x 3 fold = 6 runs; 0 finished, 6 to do" in shown
+    assert "2 repeats x 3 folds = 6 runs; 0 finished, 6 to do" in shown
     assert "repeat_1/fold_2 new" in shown
     assert not list(tmp_path.iterdir())

@@ -6,9 +6,9 @@ import pytest
 import yaml
 
 from cracklab.errors import ConfigError, RunError
-from cracklab.study.command import parser, select_shard
+from cracklab.study.command import parser, plan_study, select_shard
 from cracklab.study.folder import PlannedRun, Study, StudyPlan
-from cracklab.study.inputs import read_inputs, refuse_changes
+from cracklab.study.inputs import check_pairs, read_inputs, refuse_changes
 from cracklab.study.plan import as_arguments, axes_of, cells_of, fold_axis, runs_of
 
 GRID = {
@@ -132,13 +132,7 @@ def test_configurations_are_copied_in_order_without_the_study_section(tmp_path):
         ({"study": {"grid": GRID, "base": ["missing.yaml"]}}, r"missing\.yaml does not exist"),
         ({"study": {"grid": LOSSES, "pairs": "dice:bce"}}, r"study\.pairs is 'dice:bce': give a list"),
         ({"study": {"grid": LOSSES, "pairs": ["dice"]}}, r"study\.pairs is \['dice'\]: give a list"),
-        (
-            {"study": {"grid": LOSSES, "pairs": ["dice:bec"]}},
-            r"'dice:bec', which is no pair of labels of model\.loss; did you mean 'dice:bce'",
-        ),
         ({"study": {"grid": LOSSES, "pairs": ["bce:dice", "dice:bce"]}}, "the same two methods twice"),
-        ({"study": {"grid": LOSSES, "pairs": ["bce:bce"]}}, "'bce:bce', which is no pair of labels"),
-        ({"study": {"grid": {"model.loss": 3}, "pairs": ["bce:bce"]}}, r"study\.grid\.model\.loss is 3"),
         ({"trainer": {}}, "no configuration has a `study` section"),
         ({"study": {"grid": {}}}, r"study\.grid is empty"),
         ({"study": {"grid": None}}, r"study\.grid is empty"),
@@ -148,6 +142,43 @@ def test_configurations_are_copied_in_order_without_the_study_section(tmp_path):
 def test_an_invalid_study_file_is_refused(tmp_path, content, message):
     with pytest.raises(ConfigError, match=message):
         read_inputs("study", ["--config", write(tmp_path / "x.yaml", **content)])
+
+
+TWO = {**LOSSES, "model.net.encoder_name": ["resnet18", "resnet34"]}  # `write` sorts the keys
+RATES = {"model.optimizer.lr": [0.1, 0.01], "data.channels": [3]}
+
+
+@pytest.mark.parametrize(
+    ("grid", "pair", "message"),
+    [
+        (LOSSES, "dice:bec", "'dice:bec', but no method of this study is called 'bec'; did you mean 'bce'"),
+        (LOSSES, "bce:bce", "has 'bce:bce': give two different methods"),
+        ({"model.loss": 3}, "bce:bce", r"study\.grid\.model\.loss is 3"),
+        (
+            TWO,
+            "dice:bce",
+            "no method of this study is called 'dice'; known are bce, resnet18, bce, resnet34, dice, resnet18",
+        ),
+        (TWO, "bce, resnet18:dise, resnet18", "is called 'dise, resnet18'; did you mean 'dice, resnet18'"),
+        (RATES, "0.1:0.01", "no method of this study is called '0.1'; did you mean 'lr=0.1'"),
+    ],
+)
+def test_a_comparison_of_methods_that_a_new_study_lacks_is_refused_before_its_plan(tmp_path, grid, pair, message):
+    config = write(tmp_path / "x.yaml", study={"grid": grid, "pairs": [pair]})
+    with pytest.raises(ConfigError, match=message):
+        plan_study("study", read_inputs("study", ["--config", config]))
+
+
+@pytest.mark.parametrize(
+    ("grid", "pair"),
+    [
+        (TWO, "dice, resnet34:dice, resnet18"),
+        (RATES, "lr=0.1:lr=0.01"),
+        ({"weights": {"cracklab:cracks": {}, "random": {}}}, "cracklab:cracks:random"),
+    ],
+)
+def test_a_comparison_by_the_names_of_the_report_is_accepted(tmp_path, grid, pair):
+    check_pairs(read_inputs("study", ["--config", write(tmp_path / "x.yaml", study={"grid": grid, "pairs": [pair]})]))
 
 
 def test_planned_comparisons_are_kept_in_the_plan_and_are_part_of_the_study(tmp_path):

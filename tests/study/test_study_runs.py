@@ -177,6 +177,21 @@ def test_kfolds_of_one_configuration_have_groups_of_their_own_in_wandb(tmp_path,
     assert first_arguments() == ["--name=facade"] * 3
 
 
+@pytest.mark.parametrize("command", ["kfold", "study"])
+def test_long_names_of_folders_are_cut_to_what_wandb_takes(tmp_path, monkeypatch, command):
+    """It takes groups of 64 characters and names of 128, whose ends tell runs apart."""
+    for variable in ("WANDB_RUN_GROUP", "WANDB_NAME"):
+        monkeypatch.delenv(variable, raising=False)
+    run = PlannedRun("fold_0", "fold_0", {"loss": "dice", "fold": 0}, {"data.fold": 0})
+    study = Study(tmp_path / ("walls-" * 30))
+    study.write_plan(StudyPlan(command, {"arguments": []}, {"loss": ["dice"], "fold": [0]}, [run]), {})
+    given = dict(argument.split("=", 1) for argument in arguments_of(study, run) if argument.startswith("--wandb."))
+    assert given["--wandb.group"] == ("walls-" * 30)[-64:]
+    if command == "study":
+        assert len(given["--wandb.name"]) == 128
+        assert given["--wandb.name"].endswith("walls- dice fold 0/1")
+
+
 def test_a_run_that_another_process_has_locked_is_skipped(study):
     with study.lock("bce") as first:
         assert first is not None

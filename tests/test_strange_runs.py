@@ -1,5 +1,6 @@
 """Run folders of somebody else: their configurations name code, and no command that reads them runs it."""
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import yaml
 
 from cracklab import plugins
 from cracklab.cli import main
+from cracklab.study.integrity import kept_files
 
 OLD = Path(__file__).parent / "fixtures" / "release_0_1"
 PART = {"class_path": "strange_parts.Part"}
@@ -35,6 +37,9 @@ def marker(tmp_path, monkeypatch):
         config.write_text(strange(config.read_text()))
         (config.parent / "strange_parts.py").write_text(code)
     (tmp_path / "strange_parts.py").write_text(code)
+    for job in (tmp_path / "kfold" / "jobs").glob("*.json"):  # as if the runs had left these files
+        files = kept_files(tmp_path / "kfold" / job.stem)
+        job.write_text(json.dumps(json.loads(job.read_text()) | {"files": files}))
     checkpoint = tmp_path / "run" / "checkpoints" / "best.ckpt"
     content = torch.load(checkpoint, weights_only=True)
     content["cracklab"]["config"] = strange(content["cracklab"]["config"])

@@ -17,7 +17,8 @@ from cracklab.version import __version__
 if TYPE_CHECKING:
     from cracklab.data.datamodule import CrackDataModule
     from cracklab.module import CrackModule
-    from cracklab.predict.predictor import Predictor, load
+    from cracklab.predict.load import load
+    from cracklab.predict.predictor import Predictor
 
 __all__ = ["CrackDataModule", "CrackModule", "Predictor", "__version__", "load"]
 
@@ -25,7 +26,7 @@ _MODULES = {
     "CrackDataModule": "cracklab.data.datamodule",
     "CrackModule": "cracklab.module",
     "Predictor": "cracklab.predict.predictor",
-    "load": "cracklab.predict.predictor",
+    "load": "cracklab.predict.load",
 }
 
 if not TYPE_CHECKING:  # a type checker reports unknown names itself

@@ -7,6 +7,9 @@ from typing import TypedDict
 
 from torch import Tensor
 
+GRID = 32
+"""Heights and widths of what a net sees are padded to multiples of this, px, so that it may halve them five times."""
+
 
 class Sample(TypedDict):
     """One image as a worker returns it, after every operation that moves pixels."""

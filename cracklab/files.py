@@ -6,7 +6,9 @@ import math
 import os
 import re
 import shutil
+import struct
 import sys
+import zlib
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -144,13 +146,24 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
     write_text(path, json.dumps(finite(values), indent=2, allow_nan=False) + "\n")
 
 
-def write_image(path: Path, image: NDArray[np.uint8] | NDArray[np.uint16], quality: int = 95) -> None:
+PNG_HEAD = 33
+"""Number of bytes of a PNG's signature and header."""
+PNG_TEXT = b"tEXtcracklab\0"
+"""Type and keyword of the chunk of a PNG that holds a text of cracklab."""
+TEXT_BYTES = 1000
+"""Largest length of such a text."""
+
+
+def write_image(
+    path: Path, image: NDArray[np.uint8] | NDArray[np.uint16], quality: int = 95, png_text: str = ""
+) -> None:
     """Write an image whole or not at all; the suffix decides the format.
 
     Args:
         path: the file.
         image: (H, W) grey or (H, W, 3) RGB.
         quality: of a JPEG, 0 to 100.
+        png_text: ASCII, kept in a PNG in front of its pixels; `read_png_text` returns it.
 
     Raises:
         DataError: if the image has no form in this format, or is too large for it: a JPEG has at most 65,500 px a side.
@@ -170,7 +183,31 @@ def write_image(path: Path, image: NDArray[np.uint8] | NDArray[np.uint16], quali
             f"{path} cannot be written as {path.suffix} ({size} may be too large for it): choose another format"
         )
     with atomic_write(path) as temporary:  # OpenCV's own writer does not notice a full disk when it closes a file
-        temporary.write_bytes(encoded.data)
+        temporary.write_bytes(_with_text(encoded.tobytes(), png_text) if png_text else encoded.data)
+
+
+def _with_text(png: bytes, text: str) -> bytes:
+    chunk = PNG_TEXT + text.encode("ascii")
+    size, checksum = struct.pack(">I", len(chunk) - 4), struct.pack(">I", zlib.crc32(chunk))
+    return png[:PNG_HEAD] + size + chunk + checksum + png[PNG_HEAD:]
+
+
+def read_png_text(path: Path) -> str:
+    """Return the text that `write_image` kept in a PNG; an empty one if there is none.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for name in ("made", ""):
+        ...         write_image(Path(folder) / "a.png", np.zeros((2, 3), np.uint8), png_text=name)
+        ...         print(repr(read_png_text(Path(folder) / "a.png")))
+        'made'
+        ''
+    """
+    with path.open("rb") as file:
+        head = file.read(PNG_HEAD + TEXT_BYTES)
+    size, chunk = int.from_bytes(head[PNG_HEAD : PNG_HEAD + 4], "big"), head[PNG_HEAD + 4 :]
+    return chunk[len(PNG_TEXT) : 4 + size].decode("ascii", "replace") if chunk.startswith(PNG_TEXT) else ""
 
 
 def sha256(path: str | Path) -> str:

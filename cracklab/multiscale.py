@@ -8,10 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from cracklab.batch import GRID
 from cracklab.data.resizing import Interpolation, flags_of
-
-MULTIPLE = 32
-"""Heights and widths of what a net sees are padded to a multiple of this, px."""
 
 
 def multiscale_probabilities(
@@ -64,7 +62,7 @@ def _at_scale(score: Callable[[Tensor], Tensor], image: Tensor, scale: float, in
     flags = flags_of(size, (height, width), interpolation)
     planes = image.float().cpu().numpy().reshape(-1, *size)  # OpenCV's mean over areas is exact for every ratio
     resized = np.stack([cv2.resize(plane, (width, height), interpolation=flags) for plane in planes])
-    margins = (0, 0), (0, -height % MULTIPLE), (0, -width % MULTIPLE)
+    margins = (0, 0), (0, -height % GRID), (0, -width % GRID)
     padded = torch.from_numpy(np.pad(resized, margins, mode="reflect")).to(image)
     found = score(padded.reshape(*image.shape[:2], *padded.shape[1:]))
     return functional.interpolate(found[..., :height, :width], size, mode="bilinear")

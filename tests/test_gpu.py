@@ -10,7 +10,7 @@ from cracklab import run_folder
 from cracklab.cli import main
 from cracklab.data.maps import compute_maps
 from cracklab.losses import LOSSES, build_loss
-from cracklab.predict.predictor import load
+from cracklab.predict.load import load
 from cracklab.synthetic.draw import draw
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")]

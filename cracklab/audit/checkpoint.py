@@ -19,8 +19,9 @@ from cracklab.data.samples import Record, raise_faults
 from cracklab.errors import DataError, RunError
 from cracklab.files import output_folder, remove_leftovers, write_image, write_json
 from cracklab.predict import settings
+from cracklab.predict.load import load
 from cracklab.predict.prediction import is_done
-from cracklab.predict.predictor import Predictor, load
+from cracklab.predict.predictor import Predictor
 from cracklab.predict.tiles import Tiling
 from cracklab.progress import Progress
 from cracklab.weights import checkpoint_file

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.duplicates import near_duplicates, thumbnail
+from cracklab.data.encodings import binarise
 from cracklab.data.groups import overlaps, with_groups
-from cracklab.data.images import IGNORE, Array, binarise, crack_pixels, orientation, read_values
+from cracklab.data.images import IGNORE, Array, crack_pixels, orientation, read_values
 from cracklab.data.parallel import parallel_map
 from cracklab.data.samples import Problem, Record, Splits
 from cracklab.errors import ConfigError, CracklabError, DataError

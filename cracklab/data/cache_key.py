@@ -26,6 +26,7 @@ from cracklab.data.transform import EvalTransform
 PACKAGE = Path(__file__).parents[1]
 READING = (
     "data/duplicates.py",
+    "data/encodings.py",
     "data/image_files.py",
     "data/images.py",
     "data/resizing.py",

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader, default_collate
 
-from cracklab.batch import Sample
+from cracklab.batch import GRID, Sample
 from cracklab.data.dataset import CrackDataset
 from cracklab.data.sampler import EpochSampler
 
@@ -36,7 +36,7 @@ def data_loader(
         num_workers=workers,
         persistent_workers=workers > 0,
         pin_memory=pin_memory,
-        collate_fn=Collate(),
+        collate_fn=collate,
         worker_init_fn=_one_thread,
         generator=torch.Generator().manual_seed(
             sampler.seed
@@ -44,40 +44,29 @@ def data_loader(
     )
 
 
-class Collate:
-    """Collates samples to a batch on the CPU, still of integers; images are padded to a common size.
+def collate(samples: Sequence[Sample]) -> dict[str, Any]:
+    """Return samples as a batch on the CPU, still of integers; images are padded to a common size, multiples of `GRID`.
 
     Padding is added at the bottom and the right: images are reflected, masks and maps are filled with 0, and padding pixels
     are not valid.
 
-    Args:
-        multiple: heights and widths are padded to a multiple of this, px.
-    """
-
-    def __init__(self, multiple: int = 32) -> None:
-        self.multiple = multiple
-
-    def __call__(self, samples: Sequence[Sample]) -> dict[str, Any]:
-        """Return a batch.
-
+    Returns:
         Image (B, C_in, H, W) uint8, mask (B, 1, H, W) uint8, valid (B, 1, H, W) bool or None if every pixel is valid, maps,
         and sizes.
-        """
-        sizes = [sample["size"] for sample in samples]
-        height, width = (-(-max(side) // self.multiple) * self.multiple for side in zip(*sizes, strict=True))
-        if any(size != (height, width) for size in sizes):
-            samples = [_padded(sample, height, width) for sample in samples]
-        valid = default_collate([sample["valid"] for sample in samples])
-        return {
-            "id": [sample["id"] for sample in samples],
-            "image": default_collate([sample["image"] for sample in samples]),
-            "mask": default_collate([sample["mask"] for sample in samples]),
-            "valid": None if valid.all() else valid,
-            "maps": {
-                name: default_collate([sample["maps"][name] for sample in samples]) for name in samples[0]["maps"]
-            },
-            "size": torch.tensor(sizes),
-        }
+    """
+    sizes = [sample["size"] for sample in samples]
+    height, width = (-(-max(side) // GRID) * GRID for side in zip(*sizes, strict=True))
+    if any(size != (height, width) for size in sizes):
+        samples = [_padded(sample, height, width) for sample in samples]
+    valid = default_collate([sample["valid"] for sample in samples])
+    return {
+        "id": [sample["id"] for sample in samples],
+        "image": default_collate([sample["image"] for sample in samples]),
+        "mask": default_collate([sample["mask"] for sample in samples]),
+        "valid": None if valid.all() else valid,
+        "maps": {name: default_collate([sample["maps"][name] for sample in samples]) for name in samples[0]["maps"]},
+        "size": torch.tensor(sizes),
+    }
 
 
 def _padded(sample: Sample, height: int, width: int) -> Sample:

@@ -120,7 +120,10 @@ def _below(place: str, out: Path | None, option: str) -> tuple[Path, list[Path]]
     base = Path(*_before_wildcard(path.parts))
     if ".." in path.parts[len(base.parts) :]:
         raise DataError(f"{option} {place} goes up again after a wildcard: remove '..'")
-    return base, [Path(name) for name in sorted(glob(place, recursive=True))]
+    paths = [Path(name) for name in sorted(glob(place, recursive=True))]
+    if out is None or base.resolve().is_relative_to(out.resolve()):
+        return base, paths
+    return base, [path for path in paths if not path.parent.resolve().is_relative_to(out.resolve())]
 
 
 def _before_wildcard(parts: Sequence[str]) -> Iterator[str]:

@@ -10,6 +10,8 @@ from typing import Literal
 
 import numpy as np
 
+from cracklab.batch import GRID
+
 SMALLEST_CROP, LARGEST_CROP = 256, 768
 """Bounds of the side of a random crop, px."""
 WIDTHS = 32
@@ -62,7 +64,7 @@ def crop_side(side: float, width_px: float) -> int | None:
         (256, 640, None)
     """
     wanted = np.clip(WIDTHS * width_px, SMALLEST_CROP, LARGEST_CROP)
-    crop = 32 * int(min(wanted, side / ROOM) // 32)
+    crop = GRID * int(min(wanted, side / ROOM) // GRID)
     return crop if crop >= SMALLEST_CROP else None
 
 

@@ -21,29 +21,10 @@ import numpy as np
 import onnxruntime
 
 if TYPE_CHECKING:
-    from cracklab.predict.masks import mask_of
-    from cracklab.predict.tiles import (
-        Floats,
-        Photo,
-        Tiling,
-        affordable_overlap,
-        fused_rows,
-        largest_tile,
-        seam_warning,
-        tiled_probabilities,
-    )
-else:  # this file runs only as BUNDLE/run.py, beside the copies of masks.py and tiles.py that `cracklab export` puts there
-    from masks import mask_of
-    from tiles import (
-        Floats,
-        Photo,
-        Tiling,
-        affordable_overlap,
-        fused_rows,
-        largest_tile,
-        seam_warning,
-        tiled_probabilities,
-    )
+    from cracklab.predict import masks, tiles
+else:  # this file runs only as BUNDLE/run.py, beside the copies of both that `cracklab export` puts there
+    import masks
+    import tiles
 
 SUMS = "SHA256SUMS"
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
@@ -72,11 +53,11 @@ class Model:
         self.scale, self.scales, self.interpolation = settings["scale"], settings["scales"], settings["interpolation"]
         tile, overlap, self.reach = settings["tile"], settings["overlap"], settings["reach"]
         if memory_gb is not None and self.reach is not None:  # a net without one has tiles of a fixed size
-            tile = largest_tile(memory_gb, settings["bytes_per_px"])
-            overlap = affordable_overlap(2 * self.reach, tile)
-        self.tiling = Tiling(tile, overlap)
+            tile = tiles.largest_tile(memory_gb, settings["bytes_per_px"])
+            overlap = tiles.affordable_overlap(2 * self.reach, tile)
+        self.tiling = tiles.Tiling(tile, overlap)
 
-    def at_net_scale(self, photo: Photo, scale: float) -> Photo:
+    def at_net_scale(self, photo: tiles.Photo, scale: float) -> tiles.Photo:
         """Return a photo (H, W, 3) RGB as the net sees it, at one of `scales`."""
         height, width = photo.shape[:2]
         size = max(1, round(width * self.scale[1] * scale)), max(1, round(height * self.scale[0] * scale))
@@ -88,24 +69,25 @@ class Model:
         how = cv2.INTER_CUBIC if self.interpolation == "bicubic" else how
         return np.asarray(cv2.resize(photo, size, interpolation=how), np.uint8)
 
-    def score(self, tiles: Photo) -> Floats:
+    def score(self, batch: tiles.Photo) -> tiles.Floats:
         """Return the probabilities (B, C, h, w) of tiles (B, h, w, 3) uint8 RGB."""
         if self.channels == 1:
-            planes = np.stack([cv2.cvtColor(tile, cv2.COLOR_RGB2GRAY)[None] for tile in tiles])
+            planes = np.stack([cv2.cvtColor(tile, cv2.COLOR_RGB2GRAY)[None] for tile in batch])
         else:
-            planes = np.ascontiguousarray(tiles.transpose(0, 3, 1, 2))
-        scores: Floats = self.session.run(["probability"], {"image": planes}, self.run_options)[0]
+            planes = np.ascontiguousarray(batch.transpose(0, 3, 1, 2))
+        scores: tiles.Floats = self.session.run(["probability"], {"image": planes}, self.run_options)[0]
         return scores
 
-    def mask(self, photo: Photo) -> Photo:
+    def mask(self, photo: tiles.Photo) -> tiles.Photo:
         """Return the mask (H, W) uint8 of a photo (H, W, 3) RGB."""
         mask = np.empty(photo.shape[:2], np.uint8)
         size = (photo.shape[0], photo.shape[1])
         passes = [
-            tiled_probabilities(self.score, self.at_net_scale(photo, one), size, self.tiling) for one in self.scales
+            tiles.tiled_probabilities(self.score, self.at_net_scale(photo, one), size, self.tiling)
+            for one in self.scales
         ]
-        for rows, scores in fused_rows(passes, size[0]):
-            mask[rows] = mask_of(scores, self.threshold)
+        for rows, scores in tiles.fused_rows(passes, size[0]):
+            mask[rows] = masks.mask_of(scores, self.threshold)
         return mask
 
 
@@ -144,7 +126,7 @@ def _is_below(file: Path, folder: Path) -> bool:
     return file.resolve().is_relative_to(folder.resolve())
 
 
-def read_photo(path: Path) -> Photo:
+def read_photo(path: Path) -> tiles.Photo:
     """Return a photo (H, W, 3) uint8 RGB, upright.
 
     Raises:
@@ -180,7 +162,7 @@ def damaged(folder: Path) -> list[str]:
     return [name for name, digest in found.items() if sums.get(name) != digest]
 
 
-def write_whole(path: Path, mask: Photo) -> None:
+def write_whole(path: Path, mask: tiles.Photo) -> None:
     """Write a PNG whole or not at all."""
     temporary = path.with_name(f".{os.getpid()}.png")
     try:
@@ -215,7 +197,7 @@ def main() -> int:
         print(f"error: {', '.join(wrong)} differ from {folder / SUMS}: copy the bundle again", file=sys.stderr)
         return 1
     model = Model(folder / "model.onnx", options.memory_gb)
-    if text := seam_warning(model.tiling, model.reach):
+    if text := tiles.seam_warning(model.tiling, model.reach):
         print(f"warning: {text}: give a larger --memory_gb", file=sys.stderr)
     options.out.mkdir(parents=True, exist_ok=True)
     failed = 0

@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from glob import escape
+from pathlib import Path
 
 from cracklab.command_parser import CommandParser
 from cracklab.errors import RunError
@@ -34,22 +35,27 @@ def run(command: str, args: Sequence[str]) -> int:
     """Write a bundle whole or not at all; return 1 if the net cannot be exported or predicts differently in ONNX."""
     filter_warnings()
     options = parser().parse(args)
-    if options.out.exists() and not (options.out.is_dir() and not any(options.out.iterdir())):
+    out = options.out.resolve()  # the bundle takes its place, which it cannot take of a link
+    if out == Path.cwd():
+        raise RunError(
+            f"--out {options.out} is the folder in which the command runs: give another, or one inside of it"
+        )
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise RunError(f"--out {options.out} exists and is not an empty folder: choose another folder")
     from cracklab.export.bundle_files import FILES, write_bundle  # imports PyTorch, for which --help does not wait
     from cracklab.export.model import OPSET, ExportError
     from cracklab.predict.trained_model import restore
 
     model = restore(options.ckpt_path, trusted(options))
-    temporary = options.out.absolute().with_name(f".{options.out.name}.{os.getpid()}")
-    remove_leftovers(temporary.parent, escape(options.out.name), FILES)
+    temporary = out.with_name(f".{out.name}.{os.getpid()}")
+    remove_leftovers(temporary.parent, escape(out.name), FILES)
     try:
         with naming(options.out):
             temporary.mkdir(parents=True)
             difference = write_bundle(temporary, model)
-            if options.out.is_dir():
-                options.out.rmdir()
-            temporary.rename(options.out)
+            if out.is_dir():
+                out.rmdir()
+            temporary.rename(out)
     except ExportError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cracklab.batch import Batch
-from cracklab.data.loader import Collate
+from cracklab.data.loader import collate
 from cracklab.geometry.masks import Mask
 from cracklab.losses.distance import WeightedLoss
 from cracklab.pictures.compose import Image, as_rgb, error_overlay, heatmap, mask_image, side_by_side
@@ -106,7 +106,7 @@ def predict_examples(trainer: Any, pl_module: Any, ids: Iterable[str]) -> list[E
     place = {record.id: i for i, record in enumerate(data.records)}
     found = []
     for name in ids:
-        batch = Collate()(list(data.dataset([place[name]])))
+        batch = collate(list(data.dataset([place[name]])))
         batch = trainer.strategy.batch_to_device(batch, dataloader_idx=0)
         with trainer.precision_plugin.forward_context():
             _, predicted = pl_module.score(batch)

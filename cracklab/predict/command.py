@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,10 @@ from cracklab.files import output_folder, remove_leftovers
 from cracklab.predict import settings as folder_settings
 from cracklab.predict.annotation_files import WRITERS
 from cracklab.predict.annotations import FORMS, Annotations
+from cracklab.predict.load import load
 from cracklab.predict.options import add_model_options, trusted
-from cracklab.predict.prediction import SUFFIXES, Kind, is_done, output_files
-from cracklab.predict.predictor import Predictor, load
+from cracklab.predict.prediction import SUFFIXES, Kind, checksum_of, is_done, output_files
+from cracklab.predict.predictor import Predictor
 from cracklab.predict.scales import parse_scales
 from cracklab.predict.tiles import Tiling
 from cracklab.progress import Progress
@@ -132,7 +134,7 @@ def run(command: str, args: Sequence[str]) -> int:
     print(folder_settings.as_text(settings), flush=True)
     for place in {options.out, *(path.parent for paths in files.values() for path in paths)}:
         remove_leftovers(place)
-    missing = [photo for photo in photos if not is_done(photo.path, files[photo.name])]
+    missing = [photo for photo in photos if not is_done(photo.path, files[photo.name], kinds)]
     if len(missing) < len(photos):
         print(f"{len(photos) - len(missing)} of {len(photos)} photos are done already", flush=True)
     failed = predict(missing, predictor, options.out, kinds, options.max_megapixels)
@@ -166,26 +168,27 @@ def predict(
     sizes = [photo.size() for photo in photos]
     work = [predictor.count_pixels(*size) if all(size) else 0 for size in sizes]
     pixels = [height * width or MAX_PIXELS_AT_ONCE + 1 for height, width in sizes]  # an unknown size may be large
-    read = partial(read_image, max_megapixels=max_megapixels)
+    read = partial(_read, max_megapixels=max_megapixels)
     with (
         Progress(work, "photos") as progress,
         ThreadPoolExecutor(1) as reader,
         ThreadPoolExecutor(1) as writer,
     ):
-        reading: Future[Array] | None = None
+        reading: Future[tuple[Array, str | None]] | None = None
         writing: Future[None] | None = None
         for i, photo in enumerate(photos):
-            reading = reading or reader.submit(read, str(photo.path))
+            reading = reading or reader.submit(read, photo.path)
             try:
-                image = reading.result()
+                image, checksum = reading.result()
                 reading = None
                 if i + 1 < len(photos) and sum(pixels[max(i - 1, 0) : i + 2]) <= MAX_PIXELS_AT_ONCE:
-                    reading = reader.submit(read, str(photos[i + 1].path))
+                    reading = reader.submit(read, photos[i + 1].path)
                 prediction = predictor.predict(
                     image, keep_probability="uint16" if "probability" in kinds else None, on_pixels=progress.advance
                 )
                 if writing is not None:
                     writing.result()
+                prediction = replace(prediction, photo_sha256=checksum)
                 save = partial(prediction.save, out, kinds, photo.name, reuse_photo=True)
                 writing = writer.submit(_guarded, failed, photo, save)
                 del image, prediction, save
@@ -196,6 +199,12 @@ def predict(
                 writing.result()
             progress.finish_item(skipped=photo in failed)
     return failed
+
+
+def _read(photo: Path, max_megapixels: float) -> tuple[Array, str | None]:
+    """Return a photo and its checksum, which is taken first: a later start notices a change in between."""
+    checksum = checksum_of(photo)
+    return read_image(str(photo), max_megapixels), checksum
 
 
 def _guarded(failed: dict[Photo, str], photo: Photo, work: Callable[[], Any]) -> None:

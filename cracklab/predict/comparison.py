@@ -20,7 +20,7 @@ from cracklab import config_files, pictures, run_folder
 from cracklab.command_parser import CommandParser
 from cracklab.config_parser import as_config_error
 from cracklab.data.datamodule import CrackDataModule
-from cracklab.data.loader import Collate
+from cracklab.data.loader import collate
 from cracklab.errors import ConfigError, CracklabError
 from cracklab.files import output_folder, write_image
 from cracklab.losses import build_loss
@@ -101,7 +101,7 @@ def predicted_examples(
     for name in ids:
         if name not in position:
             raise ConfigError(f"the runs have different test images, one lacks {name!r}: give runs on the same data")
-        batch = data.on_after_batch_transfer(Collate()([data.dataset([position[name]])[0, 0]]), 0)
+        batch = data.on_after_batch_transfer(collate([data.dataset([position[name]])[0, 0]]), 0)
         with torch.inference_mode():
             once = model.probabilities(batch["image"])
             probabilities = multiscale_probabilities(

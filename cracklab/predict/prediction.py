@@ -1,5 +1,6 @@
 """The prediction of one photo: probability, mask, overlay and cracks, and the files that they become."""
 
+import json
 import math
 import os
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from cracklab import pictures
 from cracklab.data.images import Array
 from cracklab.data.resizing import fit_jpeg
 from cracklab.errors import ConfigError, DataError
-from cracklab.files import write_image
+from cracklab.files import read_png_text, sha256, write_image
 from cracklab.pictures.colours import CLASSES, CRACK
 from cracklab.registry import nearest
 
@@ -49,6 +50,7 @@ class Prediction:
         num_classes: number of classes; 1 for crack or not.
         path: file of the photo; None for an array.
         mm_per_px: scale of the photo; None if unknown.
+        photo_sha256: checksum of the file of the photo, which the mask keeps for later starts of `cracklab predict`; None: nothing is kept.
 
     Example:
         >>> photo, mask = np.full((40, 60, 3), 200, np.uint8), np.zeros((40, 60), np.uint8)
@@ -68,6 +70,7 @@ class Prediction:
     num_classes: int = 1
     path: Path | None = None
     mm_per_px: float | None = None
+    photo_sha256: str | None = None
 
     @property
     def name(self) -> str:
@@ -147,7 +150,9 @@ class Prediction:
         files = output_files(Path(folder), self.name if name is None else name, ordered)
         self._check_files(Path(folder), files)
         for kind, file in zip(ordered, files, strict=True):
-            self._write(kind, file, reuse_photo)
+            self._write(
+                kind, file, reuse_photo, "" if self.photo_sha256 is None else _record(self.photo_sha256, ordered)
+            )
         return files
 
     def _check_files(self, folder: Path, files: Sequence[Path]) -> None:
@@ -157,9 +162,9 @@ class Prediction:
             if self.path is not None and os.path.realpath(file) == os.path.realpath(self.path):
                 raise DataError(f"{file} is the photo, and would be overwritten: choose another folder")
 
-    def _write(self, kind: Kind, file: Path, reuse_photo: bool) -> None:
+    def _write(self, kind: Kind, file: Path, reuse_photo: bool, record: str) -> None:
         if kind == "mask":
-            write_image(file, self.mask)
+            write_image(file, self.mask, png_text=record)
         elif kind == "probability":
             write_image(file, self._probability_16_bit())
         elif kind == "overlay":
@@ -200,17 +205,43 @@ def output_files(folder: Path, name: str, kinds: Sequence[Kind]) -> list[Path]:
     return [folder / f"{name}{SUFFIXES[kind]}" for kind in kinds]
 
 
-def is_done(photo: Path, files: Sequence[Path]) -> bool:
-    """Return whether all files of a photo exist and none is older than the photo; False if one cannot have its name.
+def _record(photo_sha256: str, kinds: Sequence[Kind]) -> str:
+    """Return what a mask keeps for later starts: the checksum of its photo, and the kinds of files that were made with it."""
+    return json.dumps({"photo_sha256": photo_sha256, "files": list(kinds)})
+
+
+def checksum_of(photo: Path) -> str | None:
+    """Return the checksum of a photo; None if it cannot be read, or is no file."""
+    try:
+        return sha256(photo) if photo.is_file() else None  # reading a pipe would wait forever
+    except OSError:
+        return None
+
+
+def is_done(photo: Path, files: Sequence[Path], kinds: Sequence[Kind] = ()) -> bool:
+    """Return whether all files of a photo exist and were made from it; False if one cannot have its name.
+
+    The mask says so by its record, whatever the times of the files. Without a record, in a mask of an earlier version or one
+    that was saved by another program, no file may be older than the photo.
+
+    Args:
+        photo: its file.
+        files: of the results, the mask last.
+        kinds: of these files.
 
     Example:
         >>> is_done(Path(__file__), [Path(__file__)]), is_done(Path(__file__), [Path("missing.png")])
         (True, False)
     """
     try:
+        if not all(file.is_file() for file in files):
+            return False
+        if record := read_png_text(files[-1]):
+            known = json.loads(record)
+            return {*kinds} <= {*known["files"]} and known["photo_sha256"] == checksum_of(photo)
         changed = photo.stat().st_mtime_ns
-        return all(file.is_file() and file.stat().st_mtime_ns >= changed for file in files)
-    except OSError:
+        return all(file.stat().st_mtime_ns >= changed for file in files)
+    except (OSError, ValueError, LookupError, TypeError):  # a damaged record too
         return False
 
 

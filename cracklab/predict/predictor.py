@@ -1,28 +1,25 @@
 """The predictor: cracks in photos of any size, from one checkpoint or the mean of several."""
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from cracklab.data.image_files import OPENCV_MEGAPIXELS
-from cracklab.data.images import Array, read_image
+from cracklab.data.images import Array, read_image, rgb_photo
 from cracklab.data.resizing import resize_image
-from cracklab.errors import ConfigError, DataError, RunError
-from cracklab.predict.deployed_model import DeployedModel, gpu_may_be_there
+from cracklab.errors import DataError, RunError
 from cracklab.predict.masks import connected, mask_of
 from cracklab.predict.model import Model
-from cracklab.predict.prediction import Prediction, check_scale
+from cracklab.predict.prediction import Prediction, check_scale, checksum_of
 from cracklab.predict.reach import check_tiling, choose_tiling
 from cracklab.predict.scales import choose_high_threshold, choose_scales
 from cracklab.predict.tiles import Floats, Tiling, fused_rows, tiled_probabilities
-from cracklab.weights import checkpoint_file, ships
 
 FLIPS: tuple[tuple[int, ...], ...] = ((), (-1,), (-2,), (-2, -1))
 """Axes of (..., H, W) to flip: none, left to right, upside down, both."""
@@ -53,6 +50,7 @@ class Predictor:
         high_threshold: probability that a piece of crack reaches somewhere; 0 for any.
         scale: (vertical, horizontal) scale at which the nets saw the training images, px in the net over px in the photo.
         scales: the scales relative to it at which a photo is scored.
+        memory_gb: memory for the tiles that was asked for; None for the default.
         num_classes: number of classes; 1 for crack or not.
         class_names: their names.
 
@@ -96,7 +94,7 @@ class Predictor:
         self.scales = choose_scales(scales, [model.scales for model in models])
         _check_agreement(models)
         self.models, self.flips, self.mm_per_px = list(models), flips, mm_per_px
-        self._tile, self._overlap, self._batch_size, self._memory_gb = tile, overlap, batch_size, memory_gb
+        self._tile, self._overlap, self._batch_size, self.memory_gb = tile, overlap, batch_size, memory_gb
         self._on_cpu = {model.to(device) for model in self.models} == {"cpu"}
         first = self.models[0]
         self.scale, self._interpolation = first.scale, first.interpolation
@@ -116,7 +114,7 @@ class Predictor:
         reach = self.reach if self._overlap is None or self._tile is None else None
         by_memory = self._tile is None and reach is not None
         bytes_per_px = max(model.bytes_per_px for model in self.models) if by_memory else math.nan
-        return choose_tiling(reach, bytes_per_px, self._tile, self._overlap, self.batch_size, self._memory_gb)
+        return choose_tiling(reach, bytes_per_px, self._tile, self._overlap, self.batch_size, self.memory_gb)
 
     @cached_property
     def batch_size(self) -> int:
@@ -148,6 +146,7 @@ class Predictor:
         scale = self.mm_per_px if mm_per_px is None else mm_per_px
         check_scale(scale)
         path = Path(photo) if isinstance(photo, str | Path) else None
+        checksum = None if path is None else checksum_of(path)
         image = rgb_photo(photo) if path is None else read_image(str(path))
         size = (image.shape[0], image.shape[1])
         mask = np.empty(size, np.uint8)
@@ -164,7 +163,7 @@ class Predictor:
             if kept is not None:
                 kept[rows] = np.rint(scores.max(0) * 65535) if keep_probability == "uint16" else scores.max(0)
         mask = mask if self.num_classes > 1 else connected(mask)
-        return Prediction(image, mask, kept, self.num_classes, path, scale)
+        return Prediction(image, mask, kept, self.num_classes, path, scale, checksum)
 
     def count_pixels(self, height: int, width: int) -> int:
         """Return the number of pixels in all tiles of a photo of this size, px, over all scales."""
@@ -199,102 +198,6 @@ class Predictor:
                 total = scores if total is None else total + scores
         assert total is not None
         return np.asarray(total / np.float32(len(self.models) * len(flips)), np.float32)
-
-
-def load(
-    model: str | Path | Sequence[str | Path],
-    device: str | None = None,
-    *,
-    flips: bool = False,
-    tile: int | None = None,
-    overlap: int | None = None,
-    batch_size: int | None = None,
-    memory_gb: float | None = None,
-    mm_per_px: float | None = None,
-    scales: Sequence[float] | None = None,
-    high_threshold: float | None = None,
-    trust: Collection[str] = (),
-) -> Predictor:
-    """Load a predictor from checkpoints alone; neither the run folder nor its data is needed.
-
-    Args:
-        model: path of a checkpoint, for instance RUN/checkpoints/best.ckpt, or `cracks` for the model that ships, or BUNDLE/model.onnx of
-            `cracklab export`, or several of them, whose probabilities are averaged.
-        device: see `Predictor`, as are all further arguments.
-        flips: score mirrored forms too.
-        tile: side of the tiles, px.
-        overlap: of neighbouring tiles, px.
-        batch_size: number of tiles at a time.
-        memory_gb: memory for the tiles.
-        mm_per_px: scale of the photos.
-        scales: sizes of the photo whose probabilities are fused.
-        high_threshold: probability that a piece of crack has to reach somewhere.
-        trust: class paths of nets of your own that a checkpoint may name; those of known libraries need none.
-
-    Raises:
-        ConfigError: for an option that cannot work.
-        RunError: for a checkpoint that cannot be restored, or several that cannot be averaged.
-
-    Example:
-        >>> load("missing.ckpt")
-        Traceback (most recent call last):
-        cracklab.errors.RunError: checkpoint missing.ckpt does not exist: give the path of a file, for instance RUN/checkpoints/best.ckpt
-    """
-    paths = [model] if isinstance(model, str | Path) else list(model)
-    if not paths:
-        raise ConfigError("no checkpoint is given: give at least one, for instance RUN/checkpoints/best.ckpt")
-    return Predictor(
-        _models(paths, device, trust),
-        device,
-        flips=flips,
-        tile=tile,
-        overlap=overlap,
-        batch_size=batch_size,
-        memory_gb=memory_gb,
-        mm_per_px=mm_per_px,
-        scales=scales,
-        high_threshold=high_threshold,
-    )
-
-
-def _models(paths: Sequence[str | Path], device: str | None, trust: Collection[str]) -> list[Model]:
-    """Return the models of checkpoints and bundles; on a processor, a model that ships is run by ONNX Runtime too."""
-    on_cpu = device == "cpu" or (device is None and not gpu_may_be_there())
-    files = [checkpoint_file(path) for path in paths]
-    if on_cpu and len(files) == 1 and ships(files[0]):
-        return [DeployedModel(files[0])]
-    models = list[Model]()
-    for file in files:
-        if file.suffix == ".onnx":
-            models.append(DeployedModel(file))
-        else:
-            from cracklab.predict.trained_model import restore  # imports PyTorch
-
-            models.append(restore(file, trust))
-    return models
-
-
-def rgb_photo(photo: Any) -> Array:
-    """Return an array of a photo as (H, W, 3) uint8 RGB.
-
-    Raises:
-        DataError: for anything but uint8 of shape (H, W, 3), or of shape (H, W), which is grey.
-
-    Example:
-        >>> rgb_photo(np.zeros((4, 5), np.uint8)).shape
-        (4, 5, 3)
-        >>> rgb_photo(np.zeros((4, 5, 3), np.float32))
-        Traceback (most recent call last):
-        cracklab.errors.DataError: the photo is float32 of shape (4, 5, 3): give uint8, 0 to 255, of shape (height, width, 3) for RGB or (height, width) for grey
-    """
-    expected = "uint8, 0 to 255, of shape (height, width, 3) for RGB or (height, width) for grey"
-    if not isinstance(photo, np.ndarray):
-        raise DataError(f"the photo is a {type(photo).__name__}: give a path, or a NumPy array of {expected}")
-    if photo.dtype != np.uint8 or photo.ndim not in (2, 3) or photo.shape[2:] not in ((), (3,)) or not photo.size:
-        raise DataError(f"the photo is {photo.dtype} of shape {photo.shape}: give {expected}")
-    if photo.ndim == 2:
-        return np.asarray(cv2.cvtColor(photo, cv2.COLOR_GRAY2RGB), np.uint8)
-    return np.ascontiguousarray(photo)
 
 
 def _check_agreement(models: Sequence[Model]) -> None:

@@ -1,24 +1,50 @@
 """predict.json: the settings that the masks of a folder were made with, so that a second start uses the same ones."""
 
-import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cracklab.errors import ConfigError, RunError
-from cracklab.files import sha256, write_json
+from cracklab.files import naming, sha256, write_json
 from cracklab.predict.predictor import Predictor
 from cracklab.predict.reach import check_tiling
 from cracklab.version import __version__
 
 NAME = "predict.json"
-OPTIONS: dict[str, Callable[[Any], str]] = {
-    "tile": str,
-    "overlap": str,
-    "scales": lambda scales: ",".join(f"{scale:g}" for scale in scales),
-    "high_threshold": "{:g}".format,
+OPTIONS: dict[str, tuple[str, Callable[[Any], str]]] = {
+    "tile": ("tile", str),
+    "overlap": ("overlap", str),
+    "flips": ("tta", lambda flips: "flips" if flips else "none"),
+    "scales": ("scales", lambda scales: ",".join(f"{scale:g}" for scale in scales)),
+    "high_threshold": ("high_threshold", "{:g}".format),
 }
-"""Setting -> how its option of the command is written."""
+"""Setting -> its option of the command, and how the value of the option is written."""
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Checkpoint(BaseModel):
+    """A checkpoint in predict.json, as far as a later start needs it."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+    sha256: str
+
+
+class FolderSettings(BaseModel):
+    """The content of predict.json that a later start needs; earlier versions lack what has a default."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+    checkpoints: list[Checkpoint] = Field(min_length=1)
+    threshold: float | None
+    high_threshold: float = 0.0
+    scale: list[Positive] = Field(min_length=2, max_length=2)
+    scales: list[Positive] = Field([1.0], min_length=1)
+    flips: bool
+    tile: int
+    overlap: int
+    reach: int | None = None
 
 
 def settings_of(folder: Path, predictor: Predictor, tile: int | None, overlap: int | None) -> dict[str, Any]:
@@ -35,26 +61,36 @@ def settings_of(folder: Path, predictor: Predictor, tile: int | None, overlap: i
     """
     path = folder / NAME
     checksums = [sha256(model.path) for model in predictor.models]
-    if path.is_file():
-        settings = _read(path)
-        before = {
-            "scales": [1.0],
-            "high_threshold": 0.0,
-            **settings,
-            "sha256": sorted(entry["sha256"] for entry in settings["checkpoints"]),
-        }
-        now = {"sha256": sorted(checksums), "flips": predictor.flips, "tile": tile, "overlap": overlap}
-        now |= {"scales": list(predictor.scales), "high_threshold": predictor.high_threshold}
-        for name, value in now.items():
-            if value is not None and before[name] != value:
-                what, again = f"{name} {before[name]} instead of {value}", ""
-                if name == "sha256":
-                    what = "other checkpoints"
-                elif name in OPTIONS:
-                    again = f", or go on with --{name} {OPTIONS[name](before[name])}"
-                raise RunError(f"the masks in {folder} were made with {what} ({path}): choose another --out{again}")
-        return settings
-    settings = {
+    if not path.is_file():
+        settings = _settings(predictor, checksums, overlap)
+        if _write_first(path, settings):
+            return settings
+    settings = _read(path)
+    before = {**settings, "sha256": sorted(checkpoint["sha256"] for checkpoint in settings["checkpoints"])}
+    now = {
+        "sha256": sorted(checksums),
+        "flips": predictor.flips,
+        "tile": tile if predictor.memory_gb is None else predictor.tiling.tile,
+        "overlap": overlap,
+        "scales": list(predictor.scales),
+        "high_threshold": predictor.high_threshold,
+    }
+    for name, value in now.items():
+        if value is not None and before[name] != value:
+            made_with, remedy = "other checkpoints", ""
+            if name in OPTIONS:
+                option, text = OPTIONS[name]
+                made_with = f"--{option} {text(before[name])} instead of {text(value)}"
+                remedy = f", or go on with --{option} {text(before[name])}"
+            if name == "tile" and predictor.memory_gb is not None:
+                remedy += f" and without --memory_gb {predictor.memory_gb:g}"
+            raise RunError(f"the masks in {folder} were made with {made_with} ({path}): choose another --out{remedy}")
+    return settings
+
+
+def _settings(predictor: Predictor, checksums: Sequence[str], overlap: int | None) -> dict[str, Any]:
+    """Return the settings of a predictor, for predict.json."""
+    return {
         "cracklab": __version__,
         "checkpoints": [
             {**model.provenance, "path": str(model.path), "sha256": checksum, "threshold": model.threshold}
@@ -68,8 +104,24 @@ def settings_of(folder: Path, predictor: Predictor, tile: int | None, overlap: i
         "flips": predictor.flips,
         **tiling_settings(predictor, overlap),
     }
-    write_json(path, settings)
-    return settings
+
+
+def _write_first(path: Path, settings: Mapping[str, Any]) -> bool:
+    """Write the settings, unless a command that started at the same time was faster; return whether they were written."""
+    beside = path.with_name(f".{path.stem}_first.{os.getpid()}{path.suffix}")
+    with naming(path):
+        try:
+            write_json(beside, settings)
+            os.link(beside, path)  # which never replaces a file
+        except FileExistsError:
+            return False
+        except OSError:
+            if not beside.is_file():
+                raise
+            beside.replace(path)  # the file system has no links
+        finally:
+            beside.unlink(missing_ok=True)
+    return True
 
 
 def tiling_settings(predictor: Predictor, overlap: int | None = None) -> dict[str, int | None]:
@@ -120,9 +172,14 @@ def as_text(settings: dict[str, Any]) -> str:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        _ = settings["tile"], settings["overlap"], settings["flips"], [one["sha256"] for one in settings["checkpoints"]]
+        settings = FolderSettings.model_validate_json(path.read_bytes()).model_dump()
         check_tiling(settings["tile"], settings["overlap"], None)
-    except (ConfigError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{path} cannot be read ({error}): choose another --out, or remove it with its masks") from error
+    except (ConfigError, ValidationError) as error:
+        reason = str(error)
+        if isinstance(error, ValidationError):
+            first = error.errors()[0]
+            reason = ": ".join([".".join(map(str, first["loc"])), first["msg"]]).lstrip(": ")
+        raise RunError(
+            f"{path} cannot be read ({reason}): choose another --out, or remove it with its masks"
+        ) from error
     return settings

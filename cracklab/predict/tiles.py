@@ -19,7 +19,9 @@ Score = Callable[[Photo], Floats]
 """A function from tiles (B, h, w, 3) uint8 RGB to probabilities (B, C, h, w)."""
 
 GRID = 32
-"""Tiles begin and end at multiples of this, px, so that a net which halves five times sees every pixel in the same phase."""
+"""Tiles begin and end at multiples of this, px, so that a net which halves five times sees every pixel in the same phase.
+
+It is `cracklab.batch.GRID`, which a bundle does not have."""
 LARGEST_TILE = 4096
 """Largest side of a tile that is chosen automatically, px."""
 SMALLEST_STEP = 128

@@ -16,8 +16,9 @@ from cracklab.error_handler import one_line
 from cracklab.errors import DataError
 from cracklab.files import output_folder, remove_leftovers, write_image
 from cracklab.pictures import side_by_side, stack_rows
+from cracklab.predict.load import load
 from cracklab.predict.options import add_model_options, trusted
-from cracklab.predict.predictor import Predictor, load
+from cracklab.predict.predictor import Predictor
 from cracklab.progress import Progress
 from cracklab.rank.score import Floats, by_gain, crack_weight, look
 from cracklab.tables import write_csv

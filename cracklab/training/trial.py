@@ -14,7 +14,7 @@ from cracklab.batch import Batch
 from cracklab.bounds import NonNegativeInt, check
 from cracklab.callbacks import Checkpoints
 from cracklab.data.datamodule import CrackDataModule
-from cracklab.data.loader import Collate
+from cracklab.data.loader import collate
 from cracklab.errors import ConfigError, DataError
 from cracklab.metrics.aggregate import aggregate
 from cracklab.metrics.evaluator import Evaluator
@@ -170,7 +170,7 @@ def check_monitor(callback: Any, always: Sequence[str], costly: Sequence[str], e
 def batch_of(data: CrackDataModule, positions: Sequence[int], augmented: bool) -> Batch:
     """Return images at some positions of the index as a batch, on the processor."""
     samples = data.dataset(positions, data.augment if augmented else None)
-    collated: Any = Collate()([samples[(0, i)] for i in range(len(positions))])
+    collated: Any = collate([samples[(0, i)] for i in range(len(positions))])
     return data.on_after_batch_transfer(collated, 0)
 
 

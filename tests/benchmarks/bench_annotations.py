@@ -19,8 +19,8 @@ from cracklab.data.layouts import LAYOUTS
 from cracklab.data.layouts.shapes import rasterise
 from cracklab.data.photos import Photo
 from cracklab.predict.annotations import Annotations, Form
+from cracklab.predict.load import load
 from cracklab.predict.outlines import crack_polygons
-from cracklab.predict.predictor import load
 
 FILES: tuple[tuple[str, Form], ...] = (
     ("coco", "polygons"),

@@ -46,7 +46,8 @@ def child(way: str, model: str, photo: str, out: str, cores: int) -> dict[str, f
         start = time.perf_counter(), time.process_time()
         mask = bundle.mask(cv2.imread(photo, cv2.IMREAD_COLOR)[..., ::-1].copy())
     else:
-        from cracklab.predict.predictor import Predictor, load
+        from cracklab.predict.load import load
+        from cracklab.predict.predictor import Predictor
 
         if way == "PyTorch":
             from cracklab.predict.trained_model import restore

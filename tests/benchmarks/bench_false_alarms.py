@@ -21,7 +21,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from cracklab import pictures
-from cracklab.predict.predictor import Predictor, load
+from cracklab.predict.load import load
+from cracklab.predict.predictor import Predictor
 from cracklab.predict.scales import parse_scales
 from cracklab.synthetic.randomized import objects, surfaces
 from cracklab.synthetic.randomized.camera import random_focus, take

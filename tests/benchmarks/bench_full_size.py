@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.images import read_image, read_mask
-from cracklab.predict.predictor import Predictor, load
+from cracklab.predict.load import load
+from cracklab.predict.predictor import Predictor
 from cracklab.predict.trained_model import restore
 
 BINS = 1000

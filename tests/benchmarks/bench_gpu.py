@@ -136,7 +136,7 @@ def predict(checkpoint: str, megapixels: float) -> list[str]:
     import cv2
     from bench_predict import picture
 
-    from cracklab.predict.predictor import load
+    from cracklab.predict.load import load
 
     with tempfile.TemporaryDirectory() as folder:
         picture(Path(folder) / "photo.jpg", megapixels)

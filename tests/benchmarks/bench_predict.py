@@ -56,7 +56,7 @@ def child(job: dict) -> dict:
 
     from cracklab.data.photos import Photo
     from cracklab.predict.command import predict
-    from cracklab.predict.predictor import load
+    from cracklab.predict.load import load
     from cracklab.predict.tiles import Tiling
 
     torch.set_num_threads(job["threads"])

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from cracklab.data.images import read_image, read_mask
 from cracklab.metrics import Evaluator
 from cracklab.metrics.options import EvaluationOptions
-from cracklab.predict.predictor import Predictor, load
+from cracklab.predict.load import load
+from cracklab.predict.predictor import Predictor
 from cracklab.predict.scales import parse_scales
 
 NEAR, FAR = 2, 20

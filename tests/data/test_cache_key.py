@@ -60,6 +60,7 @@ def test_comments_docstrings_and_unrelated_code_keep_the_keys(keys):
     [
         ("data/resizing.py", "COVERAGE = 0.45", "COVERAGE = 0.5"),
         ("data/images.py", "IMREAD_COLOR", "IMREAD_GRAYSCALE"),
+        ("data/encodings.py", "grey >= 128", "grey >= 127"),
         ("data/transform.py", "// 2", "// 3"),
         ("data/duplicates.py", "SIDE = 32", "SIDE = 16"),
         ("data/layouts/base.py", "return read_mask(record.mask)", "return 1 - read_mask(record.mask)"),

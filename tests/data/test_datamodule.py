@@ -14,7 +14,7 @@ from cracklab.data import cache, dataset
 from cracklab.data.augment import POLICIES, Flips, Policy
 from cracklab.data.datamodule import CrackDataModule
 from cracklab.data.layouts import LAYOUTS, Layout
-from cracklab.data.loader import Collate
+from cracklab.data.loader import collate
 from cracklab.data.sampler import EpochSampler
 from cracklab.errors import ConfigError, DataError
 
@@ -68,7 +68,7 @@ def samples_by_step(data, batch_size, processes=1, rank=0):
     samples = data.dataset(data.splits.train, data.augment)
     sampler = EpochSampler(samples, data.seed, num_replicas=processes, rank=rank)
     sampler.set_epoch(3)
-    loader = DataLoader(samples, batch_size, sampler=sampler, collate_fn=Collate(), drop_last=True)
+    loader = DataLoader(samples, batch_size, sampler=sampler, collate_fn=collate, drop_last=True)
     return [{batch["image"][i].numpy().tobytes() for i in range(len(batch["id"]))} for batch in loader]
 
 

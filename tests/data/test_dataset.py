@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from cracklab.data.augment import POLICIES
 from cracklab.data.dataset import CrackDataset, random_window
-from cracklab.data.loader import Collate
+from cracklab.data.loader import collate
 from cracklab.data.maps import compute_maps
 from cracklab.data.transform import EvalTransform
 
@@ -144,7 +144,7 @@ def test_the_crack_pixel_is_uniformly_distributed_in_windows_around_cracks():
 
 def test_a_batch_of_one_size_is_not_padded():
     data = dataset(pairs(3, 32, 64), policy=None, maps=["distance"])
-    batch = Collate()([data[i] for i in range(3)])
+    batch = collate([data[i] for i in range(3)])
     assert batch["image"].shape == (3, 3, 32, 64)
     assert batch["valid"] is None
     assert batch["size"].tolist() == [[32, 64]] * 3
@@ -153,7 +153,7 @@ def test_a_batch_of_one_size_is_not_padded():
 
 def test_a_batch_of_several_sizes_is_padded_at_the_bottom_and_the_right():
     samples = [dataset(pairs(1, h, w), None, maps=["distance"])[0] for h, w in ((20, 70), (33, 40))]
-    batch = Collate(32)(samples)
+    batch = collate(samples)
     assert batch["image"].shape == (2, 3, 64, 96)  # the next multiples of 32 of 33 and 70
     assert batch["size"].tolist() == [[20, 70], [33, 40]]
     for i, (height, width) in enumerate(batch["size"].tolist()):

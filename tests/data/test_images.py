@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from cracklab.data.encodings import binarise
 from cracklab.data.images import (
     IGNORE,
-    binarise,
     orientation,
     read_classes,
     read_image,

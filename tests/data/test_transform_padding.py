@@ -4,7 +4,7 @@ import pytest
 from data_cases import pair, write
 
 from cracklab.data.images import IGNORE
-from cracklab.data.loader import Collate
+from cracklab.data.loader import collate
 from cracklab.data.transform import EvalTransform
 from cracklab.errors import ConfigError
 
@@ -38,7 +38,7 @@ def test_ignored_padding_is_not_valid_in_the_batch(tmp_path, make_data):
     for padding, share in (("ignored", 46 / 64), ("background", 1)):
         data = make_data("folders", padding=padding, **options)
         data.setup("fit")
-        batch = Collate()([data.dataset(data.splits.train)[0, 0]])
+        batch = collate([data.dataset(data.splits.train)[0, 0]])
         assert batch["image"].shape == (1, 3, 64, 64)
         assert (1 if batch["valid"] is None else batch["valid"].float().mean().item()) == share
 

@@ -23,7 +23,7 @@ from cracklab.errors import DataError, RunError
 from cracklab.export import model as export_model
 from cracklab.files import sha256
 from cracklab.predict.deployed_model import DeployedModel
-from cracklab.predict.predictor import load
+from cracklab.predict.load import load
 from cracklab.predict.trained_model import restore
 from cracklab.synthetic.draw import draw
 
@@ -357,8 +357,9 @@ def test_a_difference_just_above_the_tolerance_fails(bundle):
 @pytest.mark.slow
 def test_nets_of_one_channel_and_untested_ones_are_exported(tmp_path):
     out = fit(tmp_path / "run", "--model.net=support.TinyNet", "--trainer.max_epochs=1", "--data.channels=1")
-    folder = tmp_path / "empty"
-    folder.mkdir()
+    folder = tmp_path / "link"
+    folder.symlink_to(tmp_path / "empty")
+    (tmp_path / "empty").mkdir()
     assert main(["export", TRUST, "--ckpt_path", str(out / run_folder.BEST), "--out", str(folder)]) == 0
     assert "Not tested" in (folder / "README.md").read_text()
     cv2.imwrite(str(tmp_path / "a.png"), draw(3, (40, 40))[0])
@@ -381,6 +382,10 @@ def test_a_folder_that_is_not_empty_is_refused_and_stays_as_it_was(bundle, capsy
         (["--ckpt-path", "a.ckpt", "--out", "b", "c"], "no option is called 'c'"),
         (["--ckpt-path", "a.ckpt"], "arguments are required: --out"),
         (["--ckpt-path", "/nowhere/a.ckpt", "--out", "b"], "checkpoint /nowhere/a.ckpt does not exist"),
+        (
+            ["--ckpt-path", "cracklab:cracks", "--out", "."],
+            "--out . is the folder in which the command runs: give another",
+        ),
     ],
 )
 def test_a_wrong_call_ends_in_one_message_and_writes_nothing(tmp_path, monkeypatch, capsys, arguments, expected):

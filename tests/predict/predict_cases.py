@@ -6,12 +6,13 @@ import cv2
 from support import ROOT
 
 from cracklab.cli import main
-from cracklab.predict import predictor, trained_model
+from cracklab.predict import load as loading
+from cracklab.predict import trained_model
 from cracklab.synthetic.draw import draw
 
 OWN = ["support.TinyNet"]
 """The net of the tests' own that `predict_call`, `load` and `restore` trust."""
-load = partial(predictor.load, trust=OWN)
+load = partial(loading.load, trust=OWN)
 restore = partial(trained_model.restore, trust=OWN)
 
 

@@ -195,8 +195,9 @@ def test_a_second_start_predicts_missing_and_changed_photos_alone(small_run, pho
     (out / "wall.png").unlink()
     image, _ = draw(9, (50, 60))
     cv2.imwrite(str(photos / "new.png"), image)
-    later = (photos / "tiny.png").stat().st_mtime_ns + 60 * 10**9
-    os.utime(photos / "tiny.png", ns=(later, later))
+    earlier = (photos / "tiny.png").stat().st_mtime_ns - 60 * 10**9
+    cv2.imwrite(str(photos / "tiny.png"), draw(8, SIZES["tiny"])[0])
+    os.utime(photos / "tiny.png", ns=(earlier, earlier))
     assert predict(small_run, photos, out) == 0
     said = capsys.readouterr().out
     assert "1 of 4 photos are done already" in said

@@ -72,7 +72,7 @@ def test_a_folder_keeps_its_high_threshold(tmp_path, capsys):
     assert exit_code(predict_call("cracklab:cracks", photo, tmp_path / "out", "--high_threshold=0.85")) == 0
     assert "threshold 0.578, 0.85 somewhere in each crack" in capsys.readouterr().out
     assert exit_code(predict_call("cracklab:cracks", photo, tmp_path / "out")) == 2
-    assert "high_threshold 0.85 instead of 0.0" in (said := capsys.readouterr().err)
+    assert "--high_threshold 0.85 instead of 0 (" in (said := capsys.readouterr().err)
     assert "or go on with --high_threshold 0.85" in said
 
 

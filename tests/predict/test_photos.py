@@ -30,6 +30,17 @@ def test_folders_are_searched_recursively_without_hidden_files_and_results(tmp_p
     assert names([photos], out) == {"a.JPG": "a", "b.png": "east/b"}
 
 
+def test_patterns_leave_out_the_results_below_the_photos(tmp_path):
+    """Results above them, or beside them, are no reason to leave photos out."""
+    photos, out = tmp_path / "photos", tmp_path / "photos" / "masks"
+    save(
+        photos / "a.jpg", photos / "masks.jpg", photos / "east" / "b.png", out / "a_overlay.jpg", out / "east" / "b.png"
+    )
+    everything = {"a.jpg": "a", "masks.jpg": "masks", "b.png": "east/b"}
+    assert names([photos / "**" / "*.*"], out) == everything
+    assert names([out / "**" / "*.jpg"], photos) == {"a_overlay.jpg": "a_overlay"}
+
+
 def test_photos_that_differ_in_their_ending_alone_keep_it(tmp_path):
     save(tmp_path / "a.jpg", tmp_path / "a.png", tmp_path / "b.jpg", tmp_path / "east" / "a.jpg", tmp_path / "c.1.png")
     found = {

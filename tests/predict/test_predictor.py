@@ -15,10 +15,11 @@ from support import ROOT, fit
 import cracklab
 from cracklab import run_folder
 from cracklab.cli import main
+from cracklab.data.images import rgb_photo
 from cracklab.errors import ConfigError, DataError, RunError
 from cracklab.files import write_image
 from cracklab.predict.prediction import Prediction
-from cracklab.predict.predictor import Predictor, rgb_photo
+from cracklab.predict.predictor import Predictor
 from cracklab.synthetic.draw import draw
 
 KINDS = ["mask", "overlay", "probability", "centre_lines"]

@@ -196,7 +196,7 @@ def test_the_scales_of_a_folder_are_kept_and_others_are_refused(small_run, tmp_p
     mask = load(small_run / run_folder.BEST, "cpu", scales=[1, 0.5]).predict(tmp_path / "a.png").mask
     np.testing.assert_array_equal(cv2.imread(str(out / "a.png"), cv2.IMREAD_UNCHANGED), mask)
     assert exit_code(call) == 2
-    assert "scales [1.0, 0.5] instead of [1.0]" in capsys.readouterr().err
+    assert "--scales 1,0.5 instead of 1 (" in capsys.readouterr().err
 
 
 def test_progress_counts_the_pixels_of_every_scale(small_run):

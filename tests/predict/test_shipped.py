@@ -15,7 +15,7 @@ import cracklab
 from cracklab.checkpoint import read_checkpoint
 from cracklab.cli import main
 from cracklab.errors import ConfigError, RunError
-from cracklab.predict import predictor
+from cracklab.predict import load as loading
 from cracklab.predict.deployed_model import DeployedModel
 from cracklab.predict.trained_model import TrainedModel, restore
 from cracklab.synthetic.draw import draw
@@ -112,7 +112,7 @@ def test_a_missing_graph_and_a_cut_checkpoint_are_one_message(tmp_path):
 def test_pytorch_is_imported_only_where_there_may_be_a_gpu(monkeypatch):
     assert isinstance(cracklab.load("cracks", "cpu").models[0], DeployedModel)
     for there, kind in ((True, TrainedModel), (False, DeployedModel)):
-        monkeypatch.setattr(predictor, "gpu_may_be_there", lambda there=there: there)
+        monkeypatch.setattr(loading, "gpu_may_be_there", lambda there=there: there)
         assert isinstance(cracklab.load("cracks").models[0], kind)
 
 

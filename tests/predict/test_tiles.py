@@ -13,6 +13,7 @@ from monai.inferers import sliding_window_inference
 from scipy import ndimage
 from torch import nn
 
+from cracklab import batch
 from cracklab.predict.reach import choose_tiling, measure_reach
 from cracklab.predict.tiles import GRID, Tiling, largest_tile, reflected, resize_rows, score_bands, tiled_probabilities
 
@@ -38,6 +39,11 @@ def whole(score, photo, tiling):
         seen[rows] += 1
     assert (seen == 1).all()
     return found
+
+
+def test_tiles_have_the_grid_of_batches():
+    """The file of tiles is copied into bundles, and imports nothing of cracklab."""
+    assert batch.GRID == GRID
 
 
 @settings(max_examples=60, deadline=None)

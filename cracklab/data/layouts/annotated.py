@@ -9,7 +9,8 @@ from pathlib import Path
 
 from cracklab.bounds import PositiveFloat, bounded
 from cracklab.data.images import Array
-from cracklab.data.layouts.base import Index, Layout, require_folders
+from cracklab.data.layouts.base import Index, Layout
+from cracklab.data.layouts.pairing import require_folders
 from cracklab.data.layouts.shapes import Shape, rasterise
 from cracklab.data.samples import Problem, Record
 from cracklab.errors import DataError

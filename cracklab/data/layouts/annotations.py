@@ -9,7 +9,8 @@ from xml.etree import ElementTree
 
 from cracklab.bounds import PositiveFloat
 from cracklab.data.layouts.annotated import Annotated, AnnotationLayout, Size
-from cracklab.data.layouts.base import find_files, register
+from cracklab.data.layouts.base import register
+from cracklab.data.layouts.pairing import find_files
 from cracklab.data.layouts.shapes import Shape, corners, ellipse, turned
 from cracklab.data.layouts.stored_masks import CocoRunLengths, CvatRunLengths, LabelMePicture
 from cracklab.data.layouts.values import (

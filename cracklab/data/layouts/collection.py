@@ -5,15 +5,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from cracklab.data.layouts.base import (
-    SIDE_NAMES,
-    Index,
-    Layout,
-    join,
-    pair_folders,
-    register,
-    require_folders,
-)
+from cracklab.data.layouts.base import Index, Layout, register
+from cracklab.data.layouts.pairing import SIDE_NAMES, join, pair_folders, require_folders
 from cracklab.data.samples import Record
 
 SOURCES: Mapping[str, int] = {

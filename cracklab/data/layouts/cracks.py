@@ -9,15 +9,13 @@ import numpy as np
 from scipy.io import loadmat
 
 from cracklab.data.images import Array
-from cracklab.data.layouts.base import (
-    Index,
-    Layout,
+from cracklab.data.layouts.base import Index, Layout, register
+from cracklab.data.layouts.pairing import (
     ValidationUse,
     files_by_key,
     join,
     pair_files,
     pair_folders,
-    register,
     require_folders,
     use_validation,
 )

@@ -6,18 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from cracklab.bounds import GreyLevel
-from cracklab.data.layouts.base import (
-    SIDE_NAMES,
-    Index,
-    Layout,
-    MaskFiles,
-    files_by_key,
-    join,
-    pair_files,
-    pair_folders,
-    register,
-    require_folders,
-)
+from cracklab.data.layouts.base import Index, Layout, MaskFiles, register
+from cracklab.data.layouts.pairing import SIDE_NAMES, files_by_key, join, pair_files, pair_folders, require_folders
 from cracklab.data.samples import SIDES, Problem
 from cracklab.errors import ConfigError, DataError
 

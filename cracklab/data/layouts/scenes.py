@@ -7,18 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from cracklab.data.images import IGNORE, Array, read_classes, read_mask
-from cracklab.data.layouts.base import (
+from cracklab.data.layouts.base import Index, Layout, class_names_for, register
+from cracklab.data.layouts.pairing import (
     SIDE_NAMES,
-    Index,
-    Layout,
     ValidationUse,
-    class_names_for,
     files_by_key,
     find_files,
     join,
     pair_files,
     pair_folders,
-    register,
     require_folders,
     use_validation,
 )

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from cracklab.bounds import PositiveInt, bounded
 from cracklab.data.images import Array
-from cracklab.data.layouts.base import Index, Layout, join, register
+from cracklab.data.layouts.base import Index, Layout, register
+from cracklab.data.layouts.pairing import join
 from cracklab.data.samples import Record
 from cracklab.errors import ConfigError
 

@@ -5,7 +5,8 @@ from csv import DictReader, Error
 from pathlib import Path
 
 from cracklab.bounds import GreyLevel
-from cracklab.data.layouts.base import SIDE_NAMES, Index, MaskFiles, register
+from cracklab.data.layouts.base import Index, MaskFiles, register
+from cracklab.data.layouts.pairing import SIDE_NAMES
 from cracklab.data.samples import Problem, Record
 from cracklab.errors import DataError
 

@@ -25,7 +25,7 @@ from cracklab.study.inputs import read_inputs
 from cracklab.training.command import CrackCLI
 
 ROOT = Path(__file__).resolve().parents[1]
-SECTION = (ROOT / "CONTRIBUTING.md").read_text().split("## Parts of your own")[1].split("\n## ")[0]
+SECTION = (ROOT / "CONTRIBUTING.md").read_text().split("## Your own components")[1].split("\n## ")[0]
 BLOCKS = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
 SMALL = [
     f"--config={QUICKSTART}", "--import", "my_parts.py", "--model.net=my_parts.Net", "--model.loss=brier", "--data.layout=beside",

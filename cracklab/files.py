@@ -93,7 +93,7 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def is_running(pid: int) -> bool:
-    """Return whether a process of this machine is running; True if that cannot be told."""
+    """Return whether a process of this machine is running; True if that is unknown."""
     if sys.platform == "win32":  # where `kill` ends the process
         return True
     try:
@@ -106,7 +106,7 @@ def is_running(pid: int) -> bool:
 
 
 def remove_leftovers(folder: Path, name: str = "*", contents: Collection[str] = ()) -> None:
-    """Remove what killed processes left of their atomic writes into a folder.
+    """Remove temporary files that atomic writes of killed processes left in a folder.
 
     Only call it where no process of another machine writes: whether a process has ended is known on its own machine alone.
 
@@ -153,7 +153,7 @@ def write_image(path: Path, image: NDArray[np.uint8] | NDArray[np.uint16], quali
         quality: of a JPEG, 0 to 100.
 
     Raises:
-        DataError: if the image has no form in this format, or is too large for it: a JPEG has at most 65,500 px a side.
+        DataError: if the format cannot store the image, or the image is too large for it: a JPEG has at most 65,500 px a side.
         OSError: if the file cannot be written.
     """
     import cv2  # not needed by those who write tables only
@@ -179,7 +179,7 @@ def sha256(path: str | Path) -> str:
     Example:
         >>> import tempfile
         >>> with tempfile.NamedTemporaryFile() as file:
-        ...     sha256(file.name)[:8]  # of no bytes
+        ...     sha256(file.name)[:8]  # of an empty file
         'e3b0c442'
     """
     with Path(path).open("rb") as file:

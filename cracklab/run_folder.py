@@ -57,7 +57,7 @@ def checkpoint_of(path: str, out: str | None) -> str:
     """Return the checkpoint that a command reads; `last` and `best` are those of the run folder `out`, as in Lightning's trainer.
 
     Raises:
-        ConfigError: for one of the two words without `out`.
+        ConfigError: for `last` or `best` without `out`.
 
     Example:
         >>> checkpoint_of("last", "runs/walls")
@@ -112,7 +112,7 @@ def check_name(name: str) -> None:
         ConfigError: if it is not.
     """
     if not name.strip() or Path(name).is_absolute() or ".." in Path(name).parts:
-        raise ConfigError(f"--name {name!r} names no folder below runs: give a name such as 'facade'")
+        raise ConfigError(f"--name {name!r} is not a folder name below runs: give a name such as 'facade'")
 
 
 def folder_for(command: str, out: str | None, checkpoint: str | None, name: str) -> Path:
@@ -154,7 +154,7 @@ def refuse_used(folder: Path, checkpoint: str | None, config: str | None) -> Non
             for a run without checkpoints: its tables are its result.
 
     Raises:
-        RunError: tells how to go on.
+        RunError: states how to proceed.
     """
     own = run_of(checkpoint) if checkpoint else None
     if not is_used(folder) or (own and own.resolve() == folder.resolve()):

@@ -51,7 +51,7 @@ def settings_of(folder: Path, predictor: Predictor, tile: int | None, overlap: i
                 if name == "sha256":
                     what = "other checkpoints"
                 elif name in OPTIONS:
-                    again = f", or go on with --{name} {OPTIONS[name](before[name])}"
+                    again = f", or keep --{name} {OPTIONS[name](before[name])}"
                 raise RunError(f"the masks in {folder} were made with {what} ({path}): choose another --out{again}")
         return settings
     settings = {

@@ -18,7 +18,7 @@ SECTION = "study"
 SECTION_KEYS = ("base", "grid", "folds", "pairs")
 RESERVED = {
     "trainer.fast_dev_run": "it keeps no checkpoint to test: try the configuration with `cracklab fit`",
-    "ckpt_path": "kfold and study resume their runs by themselves",
+    "ckpt_path": "kfold and study resume their runs automatically",
     "data.folds_file": "name the file in a configuration; the runs read the study's own copy, folds.json",
 }
 """Arguments of fit that cannot be typed for a study -> the reason."""
@@ -112,7 +112,7 @@ def _pairs(pairs: Any, grid: Mapping[str, Any]) -> Sequence[str]:
         for pair in pairs:
             if pair not in known:
                 raise ConfigError(
-                    f"{SECTION}.pairs has {pair!r}, which is no pair of labels of {axes[0]}{nearest(pair, sorted(known))}"
+                    f"{SECTION}.pairs has {pair!r}, which is not a pair of labels of {axes[0]}{nearest(pair, sorted(known))}"
                 )
     return pairs
 

@@ -129,7 +129,7 @@ def test_a_run_that_ran_out_of_time_names_the_command_that_goes_on_to_the_same_w
         line for line in capsys.readouterr().out.splitlines() if line.startswith("trainer.max_time has ended it")
     ]
     assert torch.load(out / run_folder.LAST, weights_only=True)["global_step"] < 24
-    program, *call = shlex.split(line.partition("go on with ")[2])
+    program, *call = shlex.split(line.partition("resume with ")[2])
     assert program == "cracklab"
     assert main(call) == 0
     assert epochs(out) == epochs(whole) == ["0", "1"]

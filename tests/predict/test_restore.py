@@ -74,7 +74,7 @@ def test_a_hostile_file_is_refused_and_none_of_its_code_runs(tmp_path, capsys, c
         (lambda c: c.pop("state_dict"), "does not fit the net"),
         (
             lambda c: _in_config(c, "support.TinyNet", "elsewhere.Net"),
-            "cannot be rebuilt here: the class elsewhere.Net is none of the nets",
+            "cannot be rebuilt here: the class elsewhere.Net is not one of the nets",
         ),
     ],
 )

@@ -134,10 +134,10 @@ def test_configurations_are_copied_in_order_without_the_study_section(tmp_path):
         ({"study": {"grid": LOSSES, "pairs": ["dice"]}}, r"study\.pairs is \['dice'\]: give a list"),
         (
             {"study": {"grid": LOSSES, "pairs": ["dice:bec"]}},
-            r"'dice:bec', which is no pair of labels of model\.loss; did you mean 'dice:bce'",
+            r"'dice:bec', which is not a pair of labels of model\.loss; did you mean 'dice:bce'",
         ),
         ({"study": {"grid": LOSSES, "pairs": ["bce:dice", "dice:bce"]}}, "the same two methods twice"),
-        ({"study": {"grid": LOSSES, "pairs": ["bce:bce"]}}, "'bce:bce', which is no pair of labels"),
+        ({"study": {"grid": LOSSES, "pairs": ["bce:bce"]}}, "'bce:bce', which is not a pair of labels"),
         ({"study": {"grid": {"model.loss": 3}, "pairs": ["bce:bce"]}}, r"study\.grid\.model\.loss is 3"),
         ({"trainer": {}}, "no configuration has a `study` section"),
         ({"study": {"grid": {}}}, r"study\.grid is empty"),

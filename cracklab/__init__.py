@@ -1,4 +1,4 @@
-"""Segmentation of thin cracks on PyTorch Lightning: losses, distance maps, folds and metrics that can be believed.
+"""Segmentation of thin cracks on PyTorch Lightning: losses, distance maps, leak-free folds and reliable metrics.
 
     import cracklab
 
@@ -6,7 +6,7 @@
     result = model.predict("wall.jpg")
     result.mask, result.probability, result.overlay(), result.cracks, result.save("masks")
 
-`import cracklab` imports nothing else: a name is imported when it is first used.
+`import cracklab` imports nothing else: names are imported on first use.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""Types of numbers within bounds, for signatures: the command line and Python refuse other values by the same message."""
+"""Types of numbers within bounds, for signatures: the command line and Python refuse other values with the same message."""
 
 import functools
 import inspect

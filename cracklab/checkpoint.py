@@ -108,7 +108,7 @@ class Payload:
         Example:
             >>> Payload("{model: {}, data: [1]}", 0.5).read_config("last.ckpt")
             Traceback (most recent call last):
-            cracklab.errors.RunError: checkpoint last.ckpt is damaged: the group 'data' of the configuration is a list, and keys and values was expected: give one that `cracklab fit` wrote
+            cracklab.errors.RunError: checkpoint last.ckpt is damaged: the group 'data' of the configuration is a list, expected keys and values: give one that `cracklab fit` wrote
         """
         if not self.config:
             return {}
@@ -152,7 +152,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise RunError(f"checkpoint {path} is damaged or needs unpickling, which could run code: {reason}") from error
     if not isinstance(content, dict):
-        raise RunError(f"checkpoint {path} holds a {type(content).__name__} alone: give one that `cracklab fit` wrote")
+        raise RunError(f"checkpoint {path} holds only a {type(content).__name__}: give one that `cracklab fit` wrote")
     return content
 
 
@@ -251,7 +251,7 @@ def initialise_net(net: nn.Module, path: str | Path, content: Mapping[str, Any])
     Args:
         net: the net.
         path: the file.
-        content: what it holds.
+        content: of the file.
 
     Raises:
         RunError: for a checkpoint that is not cracklab's, or that is of another net.

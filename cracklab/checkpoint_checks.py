@@ -1,4 +1,4 @@
-"""Checks of what a file claims to be a checkpoint, before anything of it is used."""
+"""Checks of an untrusted checkpoint before any of it is used."""
 
 import math
 import re
@@ -39,7 +39,7 @@ def check_resumable(content: Mapping[str, Any], path: str | Path, command: str) 
         value: Any = content.get(name)
         negative = isinstance(value, int) and value < 0
         if not isinstance(value, kind) or isinstance(value, bool) or negative:
-            raise damaged(path, f"the entry {name!r}", value, f"what Lightning writes, a {kind.__name__}")
+            raise damaged(path, f"the entry {name!r}", value, f"a {kind.__name__}, as Lightning writes")
     version = content["pytorch-lightning_version"]
     if not VERSION.fullmatch(version) or release(version) < (2, 0):
         raise damaged(path, "the version of Lightning", version, "2.0 or newer")
@@ -61,7 +61,7 @@ def check_value(value: Any, hint: Any, path: str | Path, name: str) -> None:
         >>> check_value(-4, bool | int, "last.ckpt", "seed_everything")
         >>> check_value([1], bool | int, "last.ckpt", "seed_everything")
         Traceback (most recent call last):
-        cracklab.errors.RunError: checkpoint last.ckpt is damaged: seed_everything is a list, and true or false or a whole number was expected: give one that `cracklab fit` wrote
+        cracklab.errors.RunError: checkpoint last.ckpt is damaged: seed_everything is a list, expected true or false or a whole number: give one that `cracklab fit` wrote
     """
     try:
         check(name, value, hint)
@@ -78,7 +78,7 @@ def check_form(given: Any, expected: Any, path: str | Path, name: str = "loops")
     Example:
         >>> check_form({"ready": "x"}, {"ready": 0}, "last.ckpt")
         Traceback (most recent call last):
-        cracklab.errors.RunError: checkpoint last.ckpt is damaged: loops.ready is 'x', and an int was expected: give one that `cracklab fit` wrote
+        cracklab.errors.RunError: checkpoint last.ckpt is damaged: loops.ready is 'x', expected an int: give one that `cracklab fit` wrote
     """
     if isinstance(expected, Mapping):
         if not isinstance(given, Mapping):
@@ -90,7 +90,7 @@ def check_form(given: Any, expected: Any, path: str | Path, name: str = "loops")
 
 
 def check_schedule(given: Any, expected: Any, path: str | Path, name: str) -> None:
-    """Check the state of a learning-rate schedule, which PyTorch restores without a look at its names and types.
+    """Check the state of a learning-rate schedule, which PyTorch restores without checking names and types.
 
     Args:
         given: the state in the checkpoint, or a value in it; it may lack names that newer versions of PyTorch have.
@@ -105,7 +105,7 @@ def check_schedule(given: Any, expected: Any, path: str | Path, name: str) -> No
         >>> check_schedule({"last_epoch": 3}, {"last_epoch": 0, "base_lrs": [0.1]}, "last.ckpt", "lr_schedulers.0")
         >>> check_schedule({"step": 3}, {"last_epoch": 0}, "last.ckpt", "lr_schedulers.0")
         Traceback (most recent call last):
-        cracklab.errors.RunError: checkpoint last.ckpt is damaged: lr_schedulers.0.step is 3, and no such name was expected: give one that `cracklab fit` wrote
+        cracklab.errors.RunError: checkpoint last.ckpt is damaged: lr_schedulers.0.step is 3, expected no such name: give one that `cracklab fit` wrote
     """
     if isinstance(expected, Mapping):
         check_form(given, {}, path, name)
@@ -127,10 +127,10 @@ def check_schedule(given: Any, expected: Any, path: str | Path, name: str) -> No
 
 
 def check_archive(path: str | Path) -> None:
-    """Refuse a file that is no archive, an archive that is larger in memory than on disk, and one with a wrong checksum.
+    """Refuse a file that is not an archive, an archive that is larger in memory than on disk, and one with a wrong checksum.
 
-    The format of PyTorch before 1.6 is no archive; nothing bounds the memory that reading it takes. PyTorch writes checksums,
-    and does not look at them when it reads.
+    The format of PyTorch before 1.6 is not an archive; nothing bounds the memory that reading it takes. PyTorch writes
+    checksums, but does not verify them when it reads.
 
     Raises:
         RunError: if the file is refused.
@@ -154,7 +154,7 @@ def check_archive(path: str | Path) -> None:
 
 
 def check_finite(content: Mapping[str, Any], path: str | Path) -> None:
-    """Refuse weights of a net that are not finite; entries that are no plain tensors are left to `net_weights`."""
+    """Refuse weights of a net that are not finite; entries that are not plain tensors are left to `net_weights`."""
     state = content.get("state_dict")
     name = first_not_finite(state) if isinstance(state, Mapping) else None
     if name is not None:
@@ -187,7 +187,7 @@ def damaged(path: str | Path, what: str, value: Any, expected: str) -> RunError:
     plain = isinstance(value, str | float | None) or (isinstance(value, int) and abs(value) < 1e18)
     shown = repr(value)[:80] if plain else f"a {type(value).__name__}"
     return RunError(
-        f"checkpoint {path} is damaged: {what} is {shown}, and {expected} was expected: give one that `cracklab fit` wrote"
+        f"checkpoint {path} is damaged: {what} is {shown}, expected {expected}: give one that `cracklab fit` wrote"
     )
 
 

@@ -19,8 +19,11 @@ COMMANDS = {
     "validate": ("cracklab.training.command", "score a checkpoint on the validation images"),
     "test": ("cracklab.training.command", "score a checkpoint on the test images"),
     "predict": ("cracklab.predict.command", "predict masks and overlays for photos, from a checkpoint alone"),
-    "kfold": ("cracklab.study.command", "cross-validate: the arguments of fit, --folds 5 --out DIR; resumes by itself"),
-    "study": ("cracklab.study.command", "run a grid over any keys: --config STUDY --out DIR; resumes by itself"),
+    "kfold": (
+        "cracklab.study.command",
+        "cross-validate: the arguments of fit, --folds 5 --out DIR; resumes automatically",
+    ),
+    "study": ("cracklab.study.command", "run a grid over any keys: --config STUDY --out DIR; resumes automatically"),
     "report": (
         "cracklab.report.command",
         "write tables, figures and one page from runs, kfold and study folders: DIR [DIR ...]",
@@ -31,7 +34,7 @@ COMMANDS = {
     ),
     "rank": (
         "cracklab.rank.command",
-        "rank photos by what their labels would gain: PHOTOS --out DIR [--ckpt_path CKPT]",
+        "rank photos by the expected gain of labelling them: PHOTOS --out DIR [--ckpt_path CKPT]",
     ),
     "measure": (
         "cracklab.measure.command",
@@ -60,7 +63,7 @@ HELP = "\n".join(
         *(f"  {name:10}{text}" for name, (_, text) in COMMANDS.items()),
         "",
         "`cracklab COMMAND --help` lists the arguments of a command, `cracklab fit --model.loss.help NAME` those of a class.",
-        "Options take `-` and `_` alike.",
+        "`-` and `_` are interchangeable in options.",
         "`cracklab --print_completion bash` (or zsh) prints a script for the completion of commands and options.",
         "`--config cracklab:quickstart` names a configuration that is installed with cracklab.",
     ]

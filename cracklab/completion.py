@@ -53,7 +53,7 @@ ZSH = "autoload -Uz compinit bashcompinit && compinit && bashcompinit"
 
 
 def completion_script(shell: str, modules: Mapping[str, str]) -> str:
-    """Return the script that completes commands, options and their values; files where there are none of these.
+    """Return the script that completes commands, options and their values, and file names elsewhere.
 
     Args:
         shell: one of `SHELLS`.

@@ -21,7 +21,7 @@ INTERRUPTED = 130
 """Exit code after Ctrl-C, 128 + SIGINT, as shells have it."""
 PACKAGE = Path(__file__).parent
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-"""Numbers of errors after which no further file can be written."""
+"""Error numbers after which no further file can be written."""
 KILLED_WORKER = "DataLoader worker (pid"
 """Beginning of PyTorch's message about a worker that was killed."""
 IN_WORKER = re.compile(r"Caught (\w+) in DataLoader worker process \d+\.\n")
@@ -41,7 +41,7 @@ REMEDIES = {
     errno.EFBIG: "raise the limit of the size of files (`ulimit -f`), or choose a path on another disk",
     errno.EIO: "check the disk",
 }
-"""Number of an error of the operating system -> what to do."""
+"""Error number of the operating system -> remedy."""
 
 
 @contextmanager
@@ -97,7 +97,7 @@ def message_of(error: Exception, arguments: Sequence[str] = ()) -> str:
         return said
     if isinstance(error, MemoryError) or kind == "OutOfMemoryError":  # PyTorch's own, which is not imported here
         return (
-            f"the memory does not suffice ({said[:200] or kind}): make data.batch_size, data.eval_batch_size, data.train_crop "
+            f"out of memory ({said[:200] or kind}): make data.batch_size, data.eval_batch_size, data.train_crop "
             "or data.resize smaller, or --tile and --batch_size of predict"
         )
     if isinstance(error, RuntimeError) and said.startswith(KILLED_WORKER):

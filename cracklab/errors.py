@@ -21,6 +21,6 @@ class RunError(CracklabError):
 
 
 class RunFailure(RunError):
-    """A run that began well and cannot go on."""
+    """A run that started and cannot continue."""
 
     exit_code = 1

@@ -95,7 +95,7 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def is_running(pid: int) -> bool:
-    """Return whether a process of this machine is running; True if that cannot be told."""
+    """Return whether a process of this machine is running; True if that is unknown."""
     if sys.platform == "win32":  # where `kill` ends the process
         return True
     try:
@@ -108,7 +108,7 @@ def is_running(pid: int) -> bool:
 
 
 def remove_leftovers(folder: Path, name: str = "*", contents: Collection[str] = ()) -> None:
-    """Remove what killed processes left of their atomic writes into a folder.
+    """Remove temporary files that atomic writes of killed processes left in a folder.
 
     Only call it where no process of another machine writes: whether a process has ended is known on its own machine alone.
 
@@ -166,7 +166,7 @@ def write_image(
         png_text: ASCII, kept in a PNG in front of its pixels; `read_png_text` returns it.
 
     Raises:
-        DataError: if the image has no form in this format, or is too large for it: a JPEG has at most 65,500 px a side.
+        DataError: if the format cannot store the image, or the image is too large for it: a JPEG has at most 65,500 px a side.
         OSError: if the file cannot be written.
     """
     import cv2  # not needed by those who write tables only
@@ -216,7 +216,7 @@ def sha256(path: str | Path) -> str:
     Example:
         >>> import tempfile
         >>> with tempfile.NamedTemporaryFile() as file:
-        ...     sha256(file.name)[:8]  # of no bytes
+        ...     sha256(file.name)[:8]  # of an empty file
         'e3b0c442'
     """
     with Path(path).open("rb") as file:

@@ -18,10 +18,10 @@ class Freezing:
         encoder_lr_factor: learning rate of the encoder relative to the rest; 0 freezes it always.
         encoder_epochs: number of first epochs in which the encoder is frozen, its normalisation statistics included.
         norm: keep the statistics of all batch normalisation.
-        weights: what the net is initialised from.
+        weights: the checkpoint that the net is initialised from.
 
     Raises:
-        ConfigError: for a net without an `encoder`, or statistics that nothing was trained with.
+        ConfigError: for a net without an `encoder`, or `norm` without `weights`.
 
     Example:
         >>> net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8))
@@ -54,7 +54,7 @@ class Freezing:
             encoder.requires_grad_(False)
 
     def start_epoch(self, epoch: int) -> None:
-        """Keep what is frozen in an epoch, from 0, in evaluation mode."""
+        """Keep the frozen parts in evaluation mode in an epoch, counted from 0."""
         if self._encoder is not None and epoch <= self._encoder_epochs > 0:
             self._encoder.train(epoch == self._encoder_epochs)  # unfrozen
         if self._norm:

@@ -77,7 +77,7 @@ class CrackModule(pl.LightningModule):
         self.optimizer_factory, self.schedule = optimizer, schedule
         self.encoder_lr_factor = encoder_lr_factor
         self.lr: float | None = None
-        """Learning rate that takes the place of the optimizer's, and is the highest of the schedule; Lightning's
+        """Learning rate that replaces the optimizer's, and is the maximum of the schedule; Lightning's
         `LearningRateFinder` sets it."""
         self._searched = False
         self.freezing = Freezing(net, encoder_lr_factor, freeze_encoder_epochs, freeze_norm, weights)
@@ -150,12 +150,12 @@ class CrackModule(pl.LightningModule):
         self._start_epoch()
 
     def on_train_epoch_start(self) -> None:
-        """Forget the validation of the epoch before, and start the epoch."""
+        """Forget the validation of the previous epoch, and start the epoch."""
         self.result = None
         self._start_epoch()
 
     def _start_epoch(self) -> None:
-        """Tell the loss the epoch, and keep what is frozen in evaluation mode."""
+        """Pass the epoch to the loss, and keep the frozen parts in evaluation mode."""
         self.loss.set_epoch(self.current_epoch)
         self.freezing.start_epoch(self.current_epoch)
 

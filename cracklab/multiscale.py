@@ -1,4 +1,4 @@
-"""Probabilities of images at several sizes, fused: of every evaluation, as `cracklab predict` fuses those of photos."""
+"""Probabilities of images at several scales, fused in every evaluation as `cracklab predict` fuses those of photos."""
 
 from collections.abc import Callable, Sequence
 
@@ -22,8 +22,8 @@ def multiscale_probabilities(
 ) -> Tensor:
     """Return the quadratic mean of the probabilities of images at several scales, sqrt(mean p^2), (B, C, H, W).
 
-    Each image is resized without its padding, as a photo is, and what the net finds in it is brought back to its size by linear
-    interpolation. Of several classes the mean is divided by its sum over the classes. Padding keeps the probabilities of scale 1.
+    Each image is resized without its padding, as a photo is, and its probabilities are resized back by linear interpolation.
+    With several classes, the mean is divided by its sum over the classes. Padding keeps the probabilities of scale 1.
 
     Args:
         score: from normalised images (B, C_in, h, w) to probabilities (B, C, h, w), for h and w that are multiples of 32.

@@ -1,4 +1,4 @@
-"""YAML from files of unknown origin: plain values only, within bounds that no text of a few bytes can exceed."""
+"""YAML from untrusted files: plain values only, within bounds, so that a short text cannot fill the memory."""
 
 from typing import Any
 

@@ -1,7 +1,7 @@
-"""Code of your own: the files and modules that `--import` names, and the folder in which a command was started.
+"""Your own code: the files and modules that `--import` names, and the folder in which a command was started.
 
-They are imported before the configuration is parsed, so that the names that they register can be used in it. Nothing that
-a checkpoint or a run folder holds is imported here: only what the command line, or a configuration that it names, gives.
+They are imported before the configuration is parsed, so that the names that they register can be used in it. Only
+names from the command line, or from a configuration that it names, are imported; never those in a checkpoint or run folder.
 """
 
 import sys
@@ -21,19 +21,19 @@ HELP = "file or module of your own to import, such as my_parts.py; repeat for se
 
 
 def search_start_folder() -> None:
-    """Let modules be found in the working folder, after those that are installed, as `python -m cracklab` does."""
+    """Append the working folder to the module search path, after installed packages, as `python -m cracklab` does."""
     _search(Path.cwd())
 
 
 def take(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return what is to be imported, and the other arguments.
+    """Return the names to import, and the other arguments.
 
     Args:
         arguments: of a command; `--import NAME` may be repeated, and the key `import` of a configuration holds a name or a
             list. All of them count: an overlay adds to the names, and replaces none.
 
     Raises:
-        ConfigError: if an option has no value, a configuration cannot be read, or a name is no text.
+        ConfigError: if an option has no value, a configuration cannot be read, or a name is not text.
 
     Example:
         >>> take(["--import", "my_nets.py", "--name=x", "--import=my_losses"])
@@ -99,7 +99,7 @@ def import_nets(names: Sequence[str]) -> list[str]:
 
 
 def trusting(net: str, names: Iterable[str]) -> str:
-    """Return the option by which `predict` and the like accept a net of your own, with its value.
+    """Return the option with which `predict` and similar commands accept your own net, with its value.
 
     Args:
         net: its class path.
@@ -133,7 +133,7 @@ def _module_name(name: str) -> str:
 
 
 def _search(folder: Path) -> None:
-    """Let modules be found in a folder; at the end of the path, so that no file in it hides an installed package."""
+    """Append a folder to the module search path; at its end, so that no file in the folder hides an installed package."""
     if str(folder.absolute()) not in sys.path:
         sys.path.append(str(folder.absolute()))
 
@@ -144,7 +144,7 @@ def _import(name: str) -> ModuleType:
         raise ConfigError(f"--{KEY} {name}: there is no such file in {Path.cwd()}: check the path")
     if not all(part.isidentifier() for part in module_name.split(".")) or (file and "." in module_name):
         raise ConfigError(
-            f"--{KEY} {name}: {module_name!r} is no name of a Python module: give a file such as my_parts.py, or a module"
+            f"--{KEY} {name}: {module_name!r} is not the name of a Python module: give a file such as my_parts.py, or a module"
         )
     if file is not None:
         _search(file.parent)

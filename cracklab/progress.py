@@ -37,7 +37,7 @@ class Progress:
 
     Args:
         work: of each item, in any unit that time is proportional to: pixels, tiles.
-        noun: what an item is, in the plural: `photos`.
+        noun: plural noun for the items: `photos`.
         done: number of items that were done before.
         log_items: whether every item prints its line on a terminal too.
         at_once: whether several items may be done at once; the pace is then that of all work.
@@ -79,7 +79,7 @@ class Progress:
         """Count an item that has ended, and print its line.
 
         Args:
-            message: what to say of the item.
+            message: text for the item.
             skipped: whether the rest of its work was not done, since it has failed or was done before.
         """
         end = self._before_item + self.work[self.done]

@@ -1,7 +1,7 @@
 """Replicated runs: which of them are independent, and tests and intervals that follow.
 
 Runs that share their test images (seeds, nets) are averaged first: the unit is the fold. Runs on a single split have the
-seed as unit, and what they show holds for the images of that split.
+seed as unit, and their results hold for the images of that split.
 
 Folds share training images, and repeats of the folds share test images too. That makes the variance of the mean over units
 larger than 1 / n of the variance between units, by an amount that the scores do not reveal (Bengio and Grandvalet 2004).
@@ -36,7 +36,7 @@ class Interval:
     """Number of independent units."""
 
     def cut(self, ends: tuple[float, float]) -> "Interval":
-        """Return what lies between two ends.
+        """Return the interval clipped to two ends.
 
         Example:
             >>> Interval(0.1, -0.3, 0.5, 2).cut((0.0, 1.0))
@@ -106,7 +106,7 @@ def _codes(labels: Sequence[Hashable]) -> NDArray[np.intp]:
 
 
 def _ratio(tests: Sequence[Collection[str]]) -> float:
-    """Return the ratio of test to other images; all test images together are taken for all images, which is too few."""
+    """Return the ratio of test to other images; the test images together stand for all images, which underestimates their number."""
     different = {frozenset(ids) for ids in tests}
     everything = len(frozenset().union(*different))
     if not everything:

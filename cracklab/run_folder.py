@@ -57,7 +57,7 @@ def checkpoint_of(path: str, out: str | None) -> str:
     """Return the checkpoint that a command reads; `last` and `best` are those of the run folder `out`, as in Lightning's trainer.
 
     Raises:
-        ConfigError: for one of the two words without `out`.
+        ConfigError: for `last` or `best` without `out`.
 
     Example:
         >>> checkpoint_of("last", "runs/walls")
@@ -74,7 +74,7 @@ def checkpoint_of(path: str, out: str | None) -> str:
 
 
 def checkpoint_to_resume(folder: Path) -> Path | None:
-    """Return the checkpoint from which the run of a folder goes on; None without one.
+    """Return the checkpoint from which the run of a folder is resumed; None without one.
 
     It is last.ckpt; best.ckpt in a run that ended between its first validation and the first time that last.ckpt was due.
     """
@@ -120,7 +120,7 @@ def check_name(name: str) -> None:
         ConfigError: if it is not.
     """
     if not name.strip() or Path(name).is_absolute() or ".." in Path(name).parts:
-        raise ConfigError(f"--name {name!r} names no folder below runs: give a name such as 'facade'")
+        raise ConfigError(f"--name {name!r} is not a folder name below runs: give a name such as 'facade'")
 
 
 def folder_for(command: str, out: str | None, checkpoint: str | None, name: str) -> Path:
@@ -162,7 +162,7 @@ def refuse_used(folder: Path, checkpoint: str | None, config: str | None) -> Non
             for a run without checkpoints: its tables are its result.
 
     Raises:
-        RunError: tells how to go on.
+        RunError: states how to proceed.
     """
     own = run_of(checkpoint) if checkpoint else None
     if not is_used(folder) or (own and own.resolve() == folder.resolve()):

@@ -16,7 +16,7 @@ GONE = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE)
 
 
 class RunLock:
-    """The lock of a run folder, held until `release` or the end of the process, for whatever reason it ends.
+    """The lock of a run folder, held until `release` or the end of the process, however it ends.
 
     It is a record lock (lockf), which belongs to this process alone: neither data workers nor the processes that Lightning
     starts inherit it, so that it does not outlive a killed run. A file system without locks, and Windows, grant it always.

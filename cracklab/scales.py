@@ -1,4 +1,4 @@
-"""Sizes of an image, relative to it, at which a net scores it."""
+"""Scales at which a net scores an image, relative to its size."""
 
 from collections.abc import Sequence
 from textwrap import shorten

@@ -163,7 +163,7 @@ def is_replaced(trainer: Any) -> bool:
 
 
 def check_length(scheduler: Any, steps: float) -> None:
-    """Refuse to train longer than a schedule knows, as a resumed run would with another `trainer.max_epochs`.
+    """Refuse to train past the end of a schedule, as a resumed run would with another `trainer.max_epochs`.
 
     Args:
         scheduler: one that may know its number of steps, `total_steps`, such as that of `OneCycle`.

@@ -1,7 +1,7 @@
-"""Tables as CSV and Markdown: texts that a spreadsheet would run, or a page would format, stay texts.
+"""Tables as CSV and Markdown: texts that a spreadsheet would execute, or a page would format, stay plain text.
 
-A spreadsheet runs a cell that starts with `=`, `+`, `-`, `@`, a tab or a carriage return. As usual, such a text is written with an
-apostrophe before it; plain numbers are not. Read a table with `read_csv`, or single texts with `from_cell`, to get them back.
+A spreadsheet executes a cell that starts with `=`, `+`, `-`, `@`, a tab or a carriage return. Such a text is written with a
+leading apostrophe; plain numbers are not. Read a table with `read_csv`, or single texts with `from_cell`, to get them back.
 """
 
 import csv
@@ -15,17 +15,17 @@ from cracklab.errors import DataError
 from cracklab.files import write_text
 
 RUNS = re.compile(r"'*[=+\-@\t\r].", re.DOTALL)
-"""Begin of a cell that a spreadsheet runs, or that was written with an apostrophe; a sign alone is neither."""
+"""Start of a cell that a spreadsheet executes, or that was written with an apostrophe; a sign alone is neither."""
 NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf|nan)", re.IGNORECASE)
 FORMATS = re.compile(r"[\\`*|~$]|(?<![^\W_])_|_(?![^\W_])")
 """Characters that Markdown reads; an underscore between letters or digits is itself."""
 STARTS = re.compile(r"(#{1,6}|[-+=]+|\d+[.)])(?=[ \t]|$)")
-"""Begin of a line that Markdown reads as a heading or a list."""
+"""Start of a line that Markdown reads as a heading or a list."""
 BREAKS = re.compile(r"[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+")
 
 
 def as_cell(value: Any) -> Any:
-    """Return a value of a table, a text that a spreadsheet would run with an apostrophe before it.
+    """Return a value of a table; a text that a spreadsheet would execute gets a leading apostrophe.
 
     Example:
         >>> [as_cell(value) for value in ("=1+1", "-0.5", "-", "wall", -0.5, "'=1")]
@@ -36,7 +36,7 @@ def as_cell(value: Any) -> Any:
 
 
 def from_cell(text: str) -> str:
-    """Return the text of which `as_cell` made a cell.
+    """Return the text from which `as_cell` made a cell.
 
     Example:
         >>> [from_cell(cell) for cell in ("'=1+1", "-0.5", "'tis", "''=1")]
@@ -46,7 +46,7 @@ def from_cell(text: str) -> str:
 
 
 def check_utf8(id: str, path: str | Path) -> None:
-    r"""Check that the id of a file can be written to a table; file systems allow names that are no text.
+    r"""Check that the id of a file can be written to a table; file systems allow names that are not text.
 
     Raises:
         DataError: names the file.
@@ -98,8 +98,8 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 
     Raises:
         OSError: if the file cannot be read.
-        ValueError: if it is no UTF-8.
-        csv.Error: if it is no CSV.
+        ValueError: if it is not UTF-8.
+        csv.Error: if it is not CSV.
     """
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))

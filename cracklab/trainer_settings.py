@@ -31,7 +31,7 @@ TRAINER: Mapping[str, Any] = {
 }
 """Setting -> its bounds; -1 means no limit where it can."""
 DURATIONS = {"max_time": r"(\d+):(\d\d):(\d\d):(\d\d)", "val_check_interval": r"(\d+):(\d+):(\d+):(\d+)"}
-"""Setting -> the pattern of a time that Lightning takes: days, hours, minutes and seconds."""
+"""Setting -> the pattern of a time that Lightning accepts: days, hours, minutes and seconds."""
 
 
 def check_trainer(settings: Mapping[str, Any]) -> None:
@@ -60,7 +60,7 @@ def check_duration(name: str, value: Any, pattern: str) -> None:
         pattern: of a text, with days, hours, minutes and seconds as groups.
 
     Raises:
-        ConfigError: if it is no time above 0.
+        ConfigError: if it is not a time above 0.
 
     Example:
         >>> check_duration("trainer.max_time", "12 h", DURATIONS["max_time"])

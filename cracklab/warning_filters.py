@@ -1,4 +1,4 @@
-"""Warnings of libraries that tell the user nothing; each with the reason why it is filtered."""
+"""Warnings of libraries that do not help the user; each with the reason why it is filtered."""
 
 import logging
 import os
@@ -29,7 +29,7 @@ MESSAGES = (
 
 
 def filter_warnings() -> None:
-    """Filter the warnings above, in worker processes too, and Lightning's hints about its own products; show others in a line."""
+    """Filter the warnings above, in worker processes too, and Lightning's hints about its own products; show others on one line."""
     warnings.formatwarning = _as_line
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
     for message in MESSAGES:
@@ -42,7 +42,7 @@ def filter_warnings() -> None:
 
 
 def _is_no_sigterm(record: logging.LogRecord) -> bool:
-    """Return whether a line of Lightning is about anything but SIGTERM, after which fit says itself how it goes on."""
+    """Return whether a line of Lightning is about anything but SIGTERM, after which fit itself prints how to resume."""
     return "SIGTERM" not in record.getMessage()
 
 

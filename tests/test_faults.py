@@ -102,7 +102,7 @@ def test_ctrl_c_ends_fit_with_the_command_that_goes_on(tmp_path):
     config, last = out / run_folder.CONFIG, out / run_folder.LAST
     assert (
         one_error(said.read_text())
-        == f"stopped: go on with cracklab fit --config {config} --ckpt_path {last} --out {out}"
+        == f"stopped: resume with cracklab fit --config {config} --ckpt_path {last} --out {out}"
     )
     assert torch.load(last, weights_only=True)["epoch"] == 0
     assert not hidden(out)

@@ -188,7 +188,7 @@ def test_a_second_early_stopping_has_its_own_monitor(tmp_path, capsys):
     same = callbacks(tmp_path, EarlyStopping={"monitor": "val/loss", "mode": "max"})
     assert "trainer.callbacks has a second EarlyStopping{'monitor': 'val/loss'" in refusal(capsys, same)
     misspelt = callbacks(tmp_path, EarlyStopping={"monitor": "val/iuo"})
-    assert "trainer.callbacks, EarlyStopping.monitor 'val/iuo' is no metric" in refusal(capsys, misspelt)
+    assert "trainer.callbacks, EarlyStopping.monitor 'val/iuo' is not a metric" in refusal(capsys, misspelt)
 
 
 @pytest.mark.parametrize("kind", ["support.KillAt", "test_lightning_habits.Terminated"])
@@ -201,7 +201,7 @@ def test_sigterm_ends_in_one_line_that_names_the_command_that_goes_on(tmp_path, 
         main(["fit", *QUICK, *stop, f"--out={out}"])
     assert end.value.code == 128 + signal.SIGTERM
     again = f"cracklab fit --config {out / 'config.yaml'} --ckpt_path {out / run_folder.LAST} --out {out}"
-    assert capsys.readouterr().err.strip() == f"stopped: go on with {again}"
+    assert capsys.readouterr().err.strip() == f"stopped: resume with {again}"
     assert last(out)["global_step"] == 10
     assert pd.read_csv(out / run_folder.METRICS)["epoch"].tolist() == [0]
 

@@ -25,7 +25,7 @@ from cracklab.study.inputs import read_inputs
 from cracklab.training.command import CrackCLI
 
 ROOT = Path(__file__).resolve().parents[1]
-SECTION = (ROOT / "CONTRIBUTING.md").read_text().split("## Parts of your own")[1].split("\n## ")[0]
+SECTION = (ROOT / "CONTRIBUTING.md").read_text().split("## Your own components")[1].split("\n## ")[0]
 BLOCKS = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
 SMALL = [
     f"--config={QUICKSTART}", "--import", "my_parts.py", "--model.net=my_parts.Net", "--model.loss=brier", "--data.layout=beside",
@@ -114,7 +114,7 @@ def test_test_resume_and_predict_follow_the_run(fitted, capsys):
     assert "--images PHOTOS --out MASKS --import my_parts.py" in said
     predict = ["predict", "--ckpt_path", best, "--images", "photos/0_photo.png", "--out", "masks", "--device=cpu"]
     message = refusal(capsys, *predict)
-    assert "my_parts.Net is none of the nets" in message
+    assert "my_parts.Net is not one of the nets" in message
     assert "give --import with the file that defines it" in message
     assert main([*predict, "--import", "my_parts.py"]) == 0
     assert (fitted.parent / "masks/0_photo.png").is_file()

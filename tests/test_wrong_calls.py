@@ -101,7 +101,7 @@ def test_wrong_calls_by_hand_are_one_message_and_write_nothing(line, places, tmp
         ),
         (["--trainer.devices=0"], "devices"),
         (["--trainer.precision=16-true"], "trainer.precision is '16-true': give '32-true'"),
-        (["--name=../x"], "names no folder below runs"),
+        (["--name=../x"], "is not a folder name below runs"),
         (["--data.batch_size=0"], "data.batch_size is 0: give a whole number of at least 1"),
         (["--data.layout.size=[1,64]"], "data.layout.size is 1: give a list of 2, each a whole number from 16"),
     ],

@@ -35,7 +35,9 @@ def parse(args: Sequence[str], description: str) -> tuple[Labelled, Path, AuditO
     imported, others = plugins.take(args)
     nets = plugins.import_nets(imported)
     parser = ConfigParser(prog="cracklab audit", description=description, allow_abbrev=False)
-    parser.add_argument("-c", "--config", action=ActionConfigFile, help="a configuration; its data section counts")
+    parser.add_argument(
+        "-c", "--config", action=ActionConfigFile, help="a configuration; only its data section is used"
+    )
     parser.add_class_arguments(CrackDataModule, "data")
     parser.add_argument("--ckpt_path", nargs="+", type=str, required=True, help="checkpoints that are averaged")
     parser.add_argument("--out", type=str, required=True, help="folder of the results")
@@ -73,7 +75,7 @@ def labelled_by_checkpoint(data: CrackDataModule, predictor: Predictor, out: Pat
     raise_faults(problems)
     seen = {
         mark for model in predictor.models for mark in model.seen
-    }  # before anything is written: bundles do not tell
+    }  # before anything is written: bundles do not keep it
     folder = out / run_folder.PROBABILITIES
     kept = settings.settings_of(folder, predictor, None, None)
     _claim(out, records)
@@ -90,10 +92,10 @@ def labelled_by_checkpoint(data: CrackDataModule, predictor: Predictor, out: Pat
 
 
 def _claim(out: Path, records: Sequence[Record]) -> None:
-    """Write down of which image file each id is, and remove probabilities of images that were replaced since.
+    """Record the image file of each id, and remove probabilities of images that have been replaced.
 
     Raises:
-        RunError: if an earlier start meant other files by the same ids.
+        RunError: if an earlier run used the same ids for other files.
     """
     path = out / run_folder.PROBABILITIES / IMAGES
     images = {record.id: _state(Path(record.image).absolute()) for record in records}
@@ -117,7 +119,7 @@ def _claim(out: Path, records: Sequence[Record]) -> None:
 
 
 def _state(image: Path) -> list[str | int]:
-    """Return path, size and time of change of an image; zeros if it is no file."""
+    """Return path, size and time of change of an image; zeros if it is not a file."""
     found = image.stat() if image.is_file() else None
     return [str(image), found.st_size if found else 0, found.st_mtime_ns if found else 0]
 

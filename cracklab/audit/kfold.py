@@ -17,14 +17,14 @@ from cracklab.errors import CracklabError, RunError
 from cracklab.study.folder import PlannedRun, Study
 from cracklab.study.integrity import check_finished, refuse_changed_data
 
-KEEP = "start kfold with --keep_probabilities, in a new --out"
+KEEP = "run kfold with --keep_probabilities, in a new --out"
 
 
 def labelled_of_kfold(folder: str | Path) -> Labelled:
     """Return the data of a kfold, with the files of its out-of-fold probabilities; with repeats, several for each image.
 
     Raises:
-        RunError: if the folder is no kfold, unfinished or damaged, or kept no probabilities.
+        RunError: if the folder is not a kfold, is unfinished or damaged, or has no probabilities.
         DataError: if the images or masks were changed since.
     """
     study = Study(folder)
@@ -33,7 +33,7 @@ def labelled_of_kfold(folder: str | Path) -> Labelled:
     runs, finished = study.plan.runs, study.finished()
     if len(finished) < max(1, len(runs)):
         raise RunError(
-            f"the kfold in {folder} is unfinished, {len(finished)} of {len(runs)} runs are done: start the same command again"
+            f"the kfold in {folder} is unfinished, {len(finished)} of {len(runs)} runs are done: run the same command again"
         )
     refuse_changed_data(study)
     check_finished(study, runs, redo=False)
@@ -66,7 +66,7 @@ def _data(study: Study, run: PlannedRun) -> Any:
     path = study.path(run) / run_folder.CONFIG
     try:
         if not path.is_file():  # a device would never end
-            raise RunError("it is no file")
+            raise RunError("it is not a file")
         data = plain_yaml.load(path.read_text(encoding="utf-8"))["data"]
         layout, root, exclude, crop = (data.get(key) for key in ("layout", "root", "exclude", "crop"))
         texts = all(value is None or isinstance(value, str) for value in (root, exclude))
@@ -85,7 +85,7 @@ def _held_out(study: Study, run: PlannedRun) -> list[str]:
     try:
         return [row["id"] for row in tables.read_csv(path)]
     except (OSError, ValueError, KeyError, csv.Error) as error:
-        raise RunError(f"{path} cannot be read ({error}): start the kfold again with --redo") from error
+        raise RunError(f"{path} cannot be read ({error}): run the kfold again with --redo") from error
 
 
 def _threshold(folder: Path) -> float:
@@ -95,5 +95,5 @@ def _threshold(folder: Path) -> float:
         if not 0 < threshold < 1 or not math.isfinite(threshold):
             raise ValueError(f"the threshold is {threshold}")
     except (ArithmeticError, OSError, ValueError, TypeError, KeyError) as error:
-        raise RunError(f"{path} cannot be read ({error}): start the kfold again with --redo") from error
+        raise RunError(f"{path} cannot be read ({error}): run the kfold again with --redo") from error
     return threshold

@@ -70,7 +70,7 @@ class Labelled:
             if stored is None or stored.dtype != np.uint8 or stored.shape != shape:
                 raise DataError(
                     f"the probabilities {str(file)!r} are {found} instead of uint8 of shape {shape}: remove {run_folder.TEST_METRICS} "
-                    "beside them and start kfold again with --redo, or audit into another --out"
+                    "beside them and run kfold again with --redo, or audit into another --out"
                 )
             total += stored
         return total / np.float32(255 * len(self.files[record.id]))

@@ -10,7 +10,7 @@ from cracklab.errors import ConfigError
 
 TABLE, PAGE, EXCLUDE = "audit.csv", "audit.html", "exclude.txt"
 DEFAULT_FOLDER = "audit"
-"""Folder in that of a kfold."""
+"""Folder inside that of a kfold."""
 
 
 @bounded
@@ -35,7 +35,7 @@ class AuditOptions:
             "--tolerance_px",
             type=float,
             default=cls.tolerance_px,
-            help="largest distance along an edge that does not count, px (default: 4)",
+            help="largest ignored distance along an edge, px (default: 4)",
         )
         add(
             "--exclude_from",

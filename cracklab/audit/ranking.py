@@ -36,7 +36,7 @@ WHOLE = 0.5
 
 
 def rank(evidence: Sequence[Evidence]) -> list[Suspect]:
-    """Return what is probably wrong with the masks of a data set, most suspicious first.
+    """Return the suspects of a data set, most suspicious first.
 
     A score is 1 / (1 + exp(-(r - m) / w)), where r is the raw measure of its kind, and m and w are in `CALIBRATION`.
 
@@ -94,7 +94,7 @@ def _whole(one: Evidence, usual: float) -> Iterator[Suspect]:
 
 
 def _whole_measures(one: Evidence, usual: float) -> Iterator[tuple[Kind, float, str]]:
-    """Yield kind, raw measure and note of the faults of a whole mask; a measure of at most 0 is no suspicion."""
+    """Yield kind, raw measure and note of the faults of a whole mask; a measure of at most 0 is not suspicious."""
     yield "inverted", one.inverted, ""
     if not one.has_crack:
         return

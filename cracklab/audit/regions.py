@@ -10,7 +10,7 @@ from cracklab.audit.agreement import Floats
 from cracklab.geometry.masks import Mask
 
 MIN_AREA_PX = 12
-"""Smaller regions are ignored: a speck is neither a crack nor a fault worth a look."""
+"""Smaller regions are ignored: a speck is neither a crack nor a fault worth reviewing."""
 TYPICAL_LENGTH_PX = 25.0
 """Length at which a region gets half of the score of a very long one, px."""
 

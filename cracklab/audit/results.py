@@ -1,4 +1,4 @@
-"""The results of an audit: the table, the page, the list of images to leave out, and what is printed."""
+"""The results of an audit: the table, the page, the list of images to leave out, and the printed summary."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from cracklab.tables import write_csv
 
 
 def write_results(labelled: Labelled, out: Path, options: AuditOptions) -> str:
-    """Compare masks and probabilities, write what is suspicious, and return the summary to print."""
+    """Compare masks and probabilities, write the suspects, and return the summary to print."""
     evidence = examine(labelled, options.tolerance_px)
     suspects = rank(evidence)
     remove_leftovers(out)
@@ -66,8 +66,8 @@ def as_text(suspects: Sequence[Suspect], images: int, out: Path) -> str:
     lines = [f"{images} masks: {wrong} with a score of at least 0.5 ({counts or 'none'})"]
     if wrong > images / 2:
         lines.append(
-            "  these are most masks: either all were made wrongly, or the net does not fit this data, and the scores tell nothing; "
+            "  these are most masks: either all were made wrongly, or the net does not fit this data, and the scores are meaningless; "
             "then audit a kfold, or set --tolerance_px to the difference in width"
         )
     lines += [f"  {one.score:.2f}  {one.kind:9}  {one.id}  {one.note}".rstrip() for one in suspects[:10]]
-    return "\n".join([*lines, f"look at {out / PAGE}; {TABLE} and {EXCLUDE} are beside it"])
+    return "\n".join([*lines, f"open {out / PAGE}; {TABLE} and {EXCLUDE} are beside it"])

@@ -1,4 +1,4 @@
-"""A suspect: one reason to look at a mask again."""
+"""A suspect: one reason to re-check a mask."""
 
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self
@@ -23,13 +23,13 @@ class Suspect:
 
     Attributes:
         id: of the image.
-        kind: what may be wrong, see `KINDS`.
+        kind: kind of fault, see `KINDS`.
         score: 0 to 1; how far the region stands out from what is usual in the data set, see `README.md`.
         x: left edge of the region, px of the image's own size.
         y: top edge, px.
         width: of the region, px.
         height: of the region, px.
-        note: more about it, for people.
+        note: details, for readers.
     """
 
     id: str

@@ -17,7 +17,7 @@ MAX_SKIPPED = 10
 
 @dataclass(frozen=True)
 class _Step:
-    """The values of a step for its message; tensors stay on their device until they are looked at."""
+    """The values of a step for its message; tensors stay on their device until they are read."""
 
     number: int
     epoch: int
@@ -29,7 +29,7 @@ class _Step:
 class Divergence(pl.Callback):
     """Stops training at the first step whose loss is NaN or infinite.
 
-    The loss of a step is looked at when the next step begins, or the validation, so that a GPU does not wait for it; on all
+    The loss of a step is checked when the next step begins, or the validation, so that a GPU does not wait for it; on all
     processes together, so that none waits for another one. No checkpoint is written in between.
     """
 
@@ -50,15 +50,15 @@ class Divergence(pl.Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Look at the loss of the step before."""
+        """Check the loss of the previous step."""
         self._look(trainer)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Look at the loss of the step before."""
+        """Check the loss of the previous step."""
         self._look(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Look at the loss of the last step, before checkpoints are written."""
+        """Check the loss of the last step, before checkpoints are written."""
         self._look(trainer)
 
     def _look(self, trainer: pl.Trainer) -> None:

@@ -28,7 +28,7 @@ PACKAGES = (
 def write_environment(
     path: Path, trainer: pl.Trainer, seed: int, loss: dict[str, float], planned: Sequence[str] = ()
 ) -> None:
-    """Write versions, seeds, device, git revision and determinism tier, and what followed from the data.
+    """Write versions, seeds, device, git revision and determinism tier, and the settings derived from the data.
 
     Args:
         path: the file.

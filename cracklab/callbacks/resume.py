@@ -15,7 +15,7 @@ ENTRY = "cracklab_resume"
 a step that has not ended; a checkpoint does not keep their gradients."""
 
 AT_EPOCH_START = (GradientAccumulationScheduler, StochasticWeightAveraging)
-"""Callbacks of Lightning that set what holds for an epoch at its start, and do not keep it in a checkpoint."""
+"""Callbacks of Lightning that set their state at the start of an epoch, and do not keep it in a checkpoint."""
 
 
 class ExactResume(pl.Callback):
@@ -23,7 +23,7 @@ class ExactResume(pl.Callback):
 
     Lightning restores its counters but restarts the data at batch 0, and with prefetching workers at epoch 0. This
     callback therefore sets the position before the loader is made: the next epoch if the last batch was done, else the
-    first batch after the last step. An epoch that a stop or the limit of steps has cut short therefore goes on. Within an
+    first batch after the last step. An epoch that a stop or the limit of steps has cut short therefore continues. Within an
     epoch, it restores the result of the epoch's last validation too, which tables and early stopping read at the end of the
     epoch. A run that early stopping has ended stays ended. Statistics of batch normalisation see the batches of an
     unfinished step twice; everything else is as without the stop.
@@ -41,7 +41,7 @@ class ExactResume(pl.Callback):
             loop.reset_restart_stage()
             loop.epoch_loop.reset_restart_stage()
         for callback in trainer.callbacks if loop.restarted_mid_epoch else ():  # type: ignore[attr-defined]  # set by Lightning's callback connector
-            if isinstance(callback, AT_EPOCH_START):  # Lightning does not tell them that the epoch goes on
+            if isinstance(callback, AT_EPOCH_START):  # Lightning does not tell them that the epoch continues
                 callback.on_train_epoch_start(trainer, pl_module)
         result: EvaluationResult | None = getattr(pl_module, "result", None)
         if loop.restarting and result is not None:
@@ -71,7 +71,7 @@ class ExactResume(pl.Callback):
         loops = checkpoint["loops"]["fit_loop"]
         epochs, batches = loops["epoch_progress"], loops["epoch_loop.batch_progress"]
         epochs_begun = epochs["current"]["ready"]
-        if not epochs_begun:  # what a search of a learning rate or a batch size keeps before the first epoch
+        if not epochs_begun:  # the checkpoint of a search for a learning rate or a batch size, before the first epoch
             return
         if batches["is_last_batch"]:
             resume(epoch=epochs_begun, batches=0)

@@ -1,4 +1,4 @@
-"""The two ends of a run: what fit writes and prints first, and what it prints last."""
+"""The start and the end of a run: config.yaml, environment.json, and the messages that fit prints."""
 
 import shlex
 from collections.abc import Sequence
@@ -86,7 +86,7 @@ class RunStart(SaveConfigCallback):
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Remember what followed from the data when the run began; its config.yaml gives these settings."""
+        """Remember the settings that were derived from the data when the run began; its config.yaml has their values."""
         if trainer.state.fn == "fit" and trainer.ckpt_path:
             before = Payload.from_checkpoint(checkpoint).read_config()
             self.planned = planned_before(trainer.ckpt_path, before, self.config)
@@ -107,7 +107,7 @@ def next_steps(trainer: pl.Trainer, net: str, imported: Sequence[str] = ()) -> s
 
     Args:
         trainer: after fit.
-        net: class path of the net; predict has to be told to trust one of your own.
+        net: class path of the net; predict needs an option to trust your own net.
         imported: files and modules of your own that the run imported.
     """
     folder = _relative(Path(trainer.default_root_dir))
@@ -121,7 +121,7 @@ def next_steps(trainer: pl.Trainer, net: str, imported: Sequence[str] = ()) -> s
     trust = "" if is_known(net) else f" {plugins.trusting(net, imported)}"
     lines = []
     if _ran_out_of_time(trainer) and (resuming := _resuming(folder)):
-        lines.append(f"trainer.max_time has ended it: go on with {resuming} --trainer.max_time null")
+        lines.append(f"trainer.max_time ended the run: resume with {resuming} --trainer.max_time null")
     lines += [
         f"best {checkpoints.monitor}: {checkpoints.best:.4f} in epoch {(checkpoints.best_epoch or 0) + 1} of {epochs}",
         f"checkpoint: {best}",
@@ -142,15 +142,15 @@ def _ran_out_of_time(trainer: pl.Trainer) -> bool:
 
 
 def stopped(trainer: Any) -> str:
-    """Return the message after Ctrl-C or SIGTERM: what is kept, and how a fit goes on."""
+    """Return the message after Ctrl-C or SIGTERM: what is kept, and how to resume a fit."""
     folder = _relative(Path(trainer.default_root_dir))
     if trainer.state.fn != "fit" or trainer.fast_dev_run or not (resuming := _resuming(folder)):
         return "stopped: finished files are kept"
-    return f"stopped: go on with {resuming}"
+    return f"stopped: resume with {resuming}"
 
 
 def _resuming(folder: Path) -> str:
-    """Return the command that goes on with the run of a folder; empty without a checkpoint."""
+    """Return the command that resumes the run of a folder; empty without a checkpoint."""
     checkpoint = run_folder.checkpoint_to_resume(folder)
     if checkpoint is None:
         return ""

@@ -27,7 +27,7 @@ TILE_WIDTH = 256
 NOTES = {
     "label_noise_1px": "each mask against itself moved by one pixel: the score to expect at best if labels are a pixel off",
 }
-"""Entry of the summary -> what it says, printed beside it."""
+"""Entry of the summary -> its meaning, printed beside it."""
 
 
 def run(command: str, args: Sequence[str]) -> int:
@@ -69,7 +69,7 @@ def run(command: str, args: Sequence[str]) -> int:
 
 
 def _sections(value: str) -> list[str]:
-    """Return what a plan follows from in the configuration that a value of `--config` names, as a value of `--config`."""
+    """Return the sections that a plan depends on, of the configuration that a value of `--config` names, as such a value."""
     content = config_files.read(config_files.find(value))
     trainer, names = content.get("trainer"), {field.name for field in fields(Length)}
     kept = {key: content[key] for key in ("data",) if key in content}

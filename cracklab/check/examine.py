@@ -165,7 +165,7 @@ def _exif_problems(data: CrackDataModule, record: Record, mask: Array) -> list[P
     if tag == 1:  # upright
         return []
     if mask.shape[0] == mask.shape[1]:
-        fact = f"its EXIF tag ({tag}) rotates a square photo, and nothing tells whether its mask is rotated too: save both upright"
+        fact = f"its EXIF tag ({tag}) rotates a square photo, and it is unknown whether its mask is rotated too: save both upright"
         return [Problem("exif", (record.image, record.mask), fact)]
     return [Problem("exif", (record.image,), f"is rotated by its EXIF tag ({tag}) to the shape of its mask", "note")]
 

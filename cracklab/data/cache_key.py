@@ -1,7 +1,7 @@
 """Keys of caches: a hash of everything that the cached arrays are made from.
 
-Code counts by its syntax tree without docstrings, so that a comment or a docstring discards no cache, and no version has to
-be raised by hand. So does the file of a layout outside of cracklab, but nothing that it imports.
+Code is hashed as a syntax tree without docstrings, so that a changed comment or docstring keeps the cache, and no version has
+to be raised by hand. The file of a layout outside of cracklab is hashed too, but nothing that it imports.
 """
 
 import ast

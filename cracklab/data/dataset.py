@@ -37,7 +37,7 @@ class CrackDataset(Dataset[Sample]):
         maps: names of the target maps to compute.
         map_options: see `cracklab.data.maps.OPTIONS`.
         cached_maps: the target maps of each sample, in the order of `maps`, if they were computed before.
-        redrawn: returns the pair of (position, epoch) that is drawn anew for the epoch, or None for the pair of `pairs`.
+        redrawn: returns the pair of (position, epoch) that is redrawn for the epoch, or None for the pair of `pairs`.
     """
 
     def __init__(

@@ -110,7 +110,7 @@ def _check_plausible(records: Sequence[Record], parts: int) -> None:
     name, size = sizes.most_common(1)[0]
     if size > 1 and size > len(records) / 2:
         raise DataError(
-            f"data.group 'auto' takes {size} of {len(records)} images for crops or copies of one photo {name!r}: if each is a photo of "
+            f"data.group 'auto' treats {size} of {len(records)} images as crops or copies of one photo, {name!r}: if each is a photo of "
             "its own, set data.group to '(.+)', else to a regular expression whose group in brackets names the photo"
         )
     if len(sizes) < min(parts, len(records)):

@@ -44,8 +44,8 @@ def read_bytes(path: str) -> bytes:
     """Read an image file.
 
     Raises:
-        DataError: if the file is missing, empty, truncated or no file. Decoders fill a truncated image with grey and do not
-            complain.
+        DataError: if the file is missing, empty, truncated or not a file. Decoders fill a truncated image with grey
+            without an error.
     """
     try:
         mode = os.stat(path).st_mode
@@ -104,7 +104,7 @@ def stored_size(file: BinaryIO) -> tuple[int, int]:
     """
     try:
         head = file.read(24)
-        if head.startswith(PNG) and head[12:16] == b"IHDR":  # Pillow refuses some sound ones, with long texts
+        if head.startswith(PNG) and head[12:16] == b"IHDR":  # Pillow refuses some valid ones, with long texts
             return int.from_bytes(head[20:24], "big"), int.from_bytes(head[16:20], "big")
         file.seek(0)
         if head.startswith(TIFF):  # of any type of pixels, also one that Pillow cannot decode
@@ -145,7 +145,7 @@ def check_size(data: bytes, path: str, max_megapixels: float) -> None:
         height, width = int.from_bytes(head[1:3], "big"), int.from_bytes(head[3:5], "big")
     if not height * width:
         raise DataError(
-            f"{path!r} cannot be decoded as an image (its header is damaged, or is none of JPEG, PNG, BMP, TIFF and WebP): "
+            f"{path!r} cannot be decoded as an image (its header is damaged, or not that of a JPEG, PNG, BMP, TIFF or WebP): "
             "remove it or convert it to PNG"
         )
     if height * width > round(max_megapixels * 1e6):  # 16.036032 * 1e6 is less than 4624 * 3468
@@ -158,7 +158,7 @@ def check_size(data: bytes, path: str, max_megapixels: float) -> None:
 def is_cut(data: bytes, pixels: NDArray[Any]) -> bool:
     """Return whether a JPEG ends before its picture is complete, though it has an end marker.
 
-    Decoders fill the rest with grey, or with less detail in a progressive file, and do not complain.
+    Decoders fill the rest with grey, or with less detail in a progressive file, without an error.
 
     Args:
         data: the file.

@@ -63,7 +63,7 @@ class DataLoaders(pl.LightningDataModule):
         """Restore a batch size that was searched; a resumed run keeps it.
 
         Raises:
-            RunError: if it is no positive number.
+            RunError: if it is not a positive number.
         """
         size = state_dict.get("batch_size")
         if type(size) is not int or size < 1:

@@ -1,4 +1,4 @@
-"""The files' own size: masks as they are on disk, and probabilities brought back to them."""
+"""The files' own size: masks as they are on disk, and probabilities resized to them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class NativeImage:
 
 
 class NativeSize:
-    """Brings the probabilities of prepared images back to the size of their files.
+    """Resizes the probabilities of prepared images to the size of their files.
 
     Padding is dropped, and the rest is resized (bilinear), as `cracklab predict` does. With `data.crop`, only the centre of a
     file is compared, since the net saw nothing else of it. An image is a record of the index; with the layout `tiles` it is

@@ -28,6 +28,6 @@ class PairReader:
         return *self.transform.prepare(image, mask, self.layout.num_classes), share, thumbnail(image)
 
     def redrawn(self, position: int, epoch: int) -> tuple[Array, Array] | None:
-        """Return the prepared image and mask that the layout draws anew for an epoch; None if it does not."""
+        """Return the prepared image and mask that the layout redraws for an epoch; None if it does not."""
         pair = self.layout.redrawn(self.records[position], epoch)
         return None if pair is None else self.transform.prepare(*pair, self.layout.num_classes)

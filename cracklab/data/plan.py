@@ -1,6 +1,6 @@
 """A plan: the settings of a training that follow from its data, where the configuration says `auto`.
 
-Each setting stays what the configuration says if it says anything else.
+A setting with any other value is kept.
 """
 
 import math
@@ -25,7 +25,7 @@ SMALLEST_BATCH, LARGEST_BATCH = 2, 16
 STEPS, EPOCHS = 1500, 40
 """A training takes at least this number of steps, and sees each image at least this number of times."""
 STEPS_PER_EPOCH = 30
-"""An epoch is at least as long: each ends with a validation and a checkpoint. So a training has at most 50 epochs of few images."""
+"""An epoch has at least this number of steps, since each ends with a validation and a checkpoint. So few images take at most 50 epochs."""
 SAMPLED = 300
 """Number of images, evenly spread, beyond which sizes and crack widths are measured on a part of them."""
 FEW_STEPS, FEW_VALIDATION, FEW_TEST = 500, 10, 20
@@ -83,7 +83,7 @@ def repeats(samples: int, batch: int) -> int:
     """Return how often each image is drawn in an epoch.
 
     Args:
-        samples: number of training samples if each image is drawn once; an image of a source with a weight counts as often.
+        samples: number of training samples if each image is drawn once; an image of a source with a weight counts that many times.
         batch: number of images in a batch.
 
     Example:
@@ -155,7 +155,7 @@ class Plan:
     repeat: int = 1
     """How often each image is drawn in an epoch."""
     epochs: int | None = None
-    """Number of epochs, as far as it is known, as are the next two."""
+    """Number of epochs; None if unknown, as are the next two."""
     steps: int | None = None
     validations: int | None = None
     done: int = 0
@@ -167,7 +167,7 @@ class Plan:
         r"""Return the plan in a few lines, with its warnings.
 
         Args:
-            title: what it is a plan of.
+            title: subject of the plan.
             others: plans of the other folds.
 
         Example:
@@ -214,7 +214,7 @@ class Plan:
 
 
 def counted(numbers: Sequence[int | None], noun: str) -> str:
-    """Return numbers of things in words; several that differ as a range.
+    """Return a count with its noun; different counts become a range.
 
     Example:
         >>> counted([1], "step"), counted([1504, 1504], "step"), counted([10, 3], "step")

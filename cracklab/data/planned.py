@@ -96,7 +96,7 @@ def processes(trainer: Any) -> int:
         trainer: has the settings of `Length`.
 
     Raises:
-        ConfigError: if `devices` is no number of devices.
+        ConfigError: if `devices` does not give a number of devices.
 
     Example:
         >>> [processes(Length(accelerator="cpu", devices=devices)) for devices in ("auto", 3, "2", [0, 1], "0,1")]
@@ -156,7 +156,7 @@ def choose_length(samples: int, own: int, batch: int, repeat: int, trainer: Any)
 
     Args:
         samples: number of training samples that the plan is for, if each image is drawn once.
-        own: this number of the training itself, which may be one of several folds.
+        own: the same number for this run, which may be one of several folds.
         batch: number of samples in a batch.
         repeat: how often each image is drawn; it may be chosen if it is 1.
         trainer: has the settings of `Length`.
@@ -180,7 +180,7 @@ def choose_length(samples: int, own: int, batch: int, repeat: int, trainer: Any)
 
 
 def length(per_epoch: int, trainer: Any) -> dict[str, Any]:
-    """Return epochs, steps and validations of a plan as far as the settings of the trainer tell them.
+    """Return epochs, steps and validations of a plan as far as the settings of the trainer determine them.
 
     Args:
         per_epoch: number of steps of an epoch.

@@ -43,7 +43,7 @@ class PreparedData:
         self._stores: dict[str, cache.Store] = {}
         reader, number = PairReader(records, layout, transform), len(records)
         self.reader = reader
-        """Reads pairs without the cache, and draws pairs anew for an epoch."""
+        """Reads pairs without the cache, and redraws pairs for an epoch."""
         self.pairs: Pairs = reader
         """Position in the index -> image and mask, as a net sees them before augmentation."""
         if place == "none":

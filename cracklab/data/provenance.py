@@ -1,4 +1,4 @@
-"""Provenance of a checkpoint's training data, and the checks that protect a test set and a resumed run from a mix-up."""
+"""Provenance of a checkpoint's training data, and checks that test images are unseen and that a resumed run keeps its images."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from cracklab.data.transform import EvalTransform
 from cracklab.errors import DataError, RunError
 
 SCALE_SAMPLES = 9
-"""Number of training images, evenly spread, whose sizes tell the scale at which a net sees photos."""
+"""Number of training images, evenly spread, whose sizes determine the scale at which a net sees photos."""
 NAMED = 5
 """Largest number of images that an error names."""
 
@@ -44,7 +44,7 @@ class Provenance:
 
     @cached_property
     def description(self) -> dict[str, Any]:
-        """What a checkpoint keeps of its training data, as plain values.
+        """The training data as plain values, for the checkpoint.
 
         `layout` is the layout's name, `images` the number of images on each side of the split, and `seen` the fingerprints
         of the training images: 16 hexadecimal digits for each, made from its content whatever its name. `mean` and `std` are

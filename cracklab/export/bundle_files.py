@@ -44,7 +44,7 @@ def write_bundle(folder: Path, model: TrainedModel) -> float:
     (folder / "config.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     for name, (package, source) in SOURCES.items():
         (folder / name).write_bytes(files(package).joinpath(source).read_bytes())
-    if ships(model.path):  # its licence asks that copies keep the notice
+    if ships(model.path):  # its licence requires that copies keep the notice
         shutil.copyfile(Path(model.path).with_name("NOTICE"), folder / "NOTICE")
     (folder / "README.md").write_text(model_card(settings, origin, training, model.path, difference), encoding="utf-8")
     sums = [f"{sha256(path)}  {path.name}\n" for path in sorted(folder.iterdir())]

@@ -27,7 +27,7 @@ RUN = """\
     sha256sum -c SHA256SUMS"""
 USE = (
     "For people who inspect walls, floors and pavements: it points to places that look like the cracks of the training images, "
-    "on photos of similar distance, resolution, material and light. A person has to look at its masks."
+    "on photos of similar distance, resolution, material and light. A person has to check its masks."
 )
 LIMITS = (
     "Its scores on other materials, cameras and scales than those of the data above are unknown: a photo taken from twice the "

@@ -19,7 +19,7 @@ Config = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Identity:
-    """The name of a W&B run and what it is grouped and filtered by."""
+    """The name, group, job type and tags of a W&B run."""
 
     name: str
     group: str
@@ -30,7 +30,7 @@ class Identity:
 def config_of_run(folder: Path, current: str) -> Config:
     """Return the configuration of the fit that made a run folder; without one, that of the current command.
 
-    So a test logs the configuration of the run that it continues, whatever it is called with itself.
+    So a test logs the configuration of the run that it continues, whatever its own arguments are.
 
     Args:
         folder: the run folder.

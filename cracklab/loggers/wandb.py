@@ -24,7 +24,7 @@ from cracklab.files import write_json, write_text
 from cracklab.loggers.identity import Identity
 
 RUN_ID, IDENTITY = "wandb/run_id", "wandb/identity.json"
-"""Files of a run folder that hold the id of its W&B run, and what that is called."""
+"""Files of a run folder that hold the id and the identity of its W&B run."""
 KEEP = "keep_in_run_folder"
 """Attribute of the loggers of `wandb_logger`: the function that writes these files."""
 CHANGED_VARIABLES = ("WANDB_MODE", "WANDB_SILENT", "WANDB_DATA_DIR", "WANDB_ERROR_REPORTING")

@@ -88,7 +88,7 @@ def middle_offsets(depth: Map, line: Points, normal: Points, reach: Floats) -> F
         depth: (H, W), positive in the crack.
         line: (N, 2).
         normal: (N, 2), unit vectors.
-        reach: (N,), the offset is NaN if the crack goes on for this distance on one side, px.
+        reach: (N,), the offset is NaN if the crack extends this far on one side, px.
 
     Example:
         >>> depth = np.zeros((9, 12), np.float32)

@@ -96,9 +96,7 @@ def run(command: str, args: Sequence[str]) -> int:
     options = parser().parse(args)
     masks, pictures = find_masks(options.masks, options.out)
     inputs = inputs_from(options)
-    pictures = [
-        picture for picture in pictures if not picture.path.name.endswith(OVERLAY)
-    ]  # nobody takes it for a mask
+    pictures = [picture for picture in pictures if not picture.path.name.endswith(OVERLAY)]  # not mistaken for a mask
     if pictures:
         number = f"{len(pictures)} picture{'s' * (len(pictures) != 1)}"
         print(f"{number} of masks, such as {pictures[0].path}, left out: to measure one as a mask, rename it")
@@ -126,7 +124,7 @@ def run(command: str, args: Sequence[str]) -> int:
 
 
 def work_of(mask: Photo) -> float:
-    """Return a number that the time to measure and draw a mask grows with.
+    """Return an estimate of the time to measure and draw a mask, in arbitrary units.
 
     This time grows with the pixels, and with the length of the cracks, as the size of the compressed file does: for masks of 1 to 24
     megapixels, and cracks of 0 to 114,000 px, a byte takes as long as a thousand pixels, within a factor of two. A net of cracks with

@@ -46,8 +46,8 @@ def trim_end(points: Points, depth: Floats) -> tuple[Points, float]:
 def continuation(line: Points, radius: float, distances: Floats) -> tuple[Points, Points]:
     """Return where a line would continue before its first vertex, and the normals there, each (M, 2).
 
-    It continues straight, or along a parabola, as its last `FIT` half widths do. The parabola counts in so far as it is more
-    curved than a straight line with `NOISE_PX` and `NOISE` would look.
+    It continues straight, or along a parabola, as its last `FIT` half widths do. The weight of the parabola grows
+    with its curvature relative to the roughness of a straight line, `NOISE_PX` and `NOISE`.
 
     Args:
         line: (N, 2), vertices about equally spaced.
@@ -112,7 +112,7 @@ def extend_to_end(line: Points, radius: float, depth: Map) -> Points:
     """Return a trimmed line with vertices in front, up to where the crack ends.
 
     The line follows the middle of the crack up to a half width from the end. From there on, the sides of an end that is
-    not square would draw it aside, so it continues as it came.
+    not square would draw it aside, so it keeps its direction.
 
     Args:
         line: (N, 2), from the trimmed tip inwards.

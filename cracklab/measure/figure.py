@@ -22,16 +22,16 @@ if TYPE_CHECKING:  # takes a second to import
     from matplotlib.figure import Figure
 
 SUFFIXES: Mapping[str, str] = {"pdf": "_figure.pdf", "png": "_figure.png"}
-"""Format -> what follows the name of a mask in the name of its figure."""
+"""Format -> suffix of the figure's name, after the name of its mask."""
 DPI = 300
 WIDTH_MM, HEIGHT_MM = 170.0, 225.0
-"""Greatest width and height of the wall on paper: those of the text on an A4 page."""
+"""Maximum width and height of the wall on paper: those of the text on an A4 page."""
 LEAST_MM = 100.0
-"""Least width of the figure, for what is written below a narrow wall."""
+"""Minimum width of the figure, for the text below a narrow wall."""
 FOOT_MM = 18.0
 """Height of the strip below the wall."""
 THIN_PT = 1.0
-"""Least thickness of a crack on paper, 1/72 inch."""
+"""Minimum thickness of a crack on paper, 1/72 inch."""
 UNITS = ((1000.0, "m"), (10.0, "cm"), (1.0, "mm"))
 """mm in each unit of the scale bar."""
 

@@ -120,7 +120,7 @@ def _names_of_results(folder: Path) -> set[str]:
 
 
 def inputs_from(options: argparse.Namespace) -> Inputs:
-    """Return what the options say, with the files they name.
+    """Return the settings that the options give, with the files that they name.
 
     Raises:
         CracklabError: for invalid values.

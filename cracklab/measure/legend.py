@@ -1,4 +1,4 @@
-"""The legend of a picture of a measurement: the scale of the colours, and what marks mean."""
+"""The legend of a picture of a measurement: the scale of the colours, and the meaning of the marks."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class ColourScale:
     """The scale of the colours: widths from 0 to its end; wider cracks have the colour of the end.
 
     The end is the 99th percentile of all widths, rounded up to a round number of the unit, so that a single wide place does
-    not take the colours from all others.
+    not use up the colours of all others.
 
     Attributes:
         end: in the unit.
@@ -134,7 +134,7 @@ def text_item(words: str, size: int) -> Item:
 
 
 def mark_item(mark: Array, words: str, size: int) -> Item:
-    """Return an entry of a mark, (h, w, 3), and what it means."""
+    """Return an entry with a mark, (h, w, 3), and its meaning."""
     text = text_image(words, size)
     space = text.shape[0] - mark.shape[0]
     above = max(space // 2, 0)

@@ -21,7 +21,7 @@ SUFFIX = "_measured.jpg"
 MIN_SIZE_PX = 1000
 """Smaller pictures are enlarged by a whole factor to at least this width or height."""
 SCREEN_PX = 1500
-"""Width or height at which a picture is looked at; the sizes of all marks are px of a picture shrunk to this size."""
+"""Width or height at which a picture is viewed; the sizes of all marks are px of a picture shrunk to this size."""
 LINE, HALO, BAR, TEXT = 3.0, 5.0, 4.0, 13.0
 """Thickness of the coloured lines, of these with their black rim, and of the bars at widest places; size of the font."""
 LEADER, FAR = 10.0, 500.0

@@ -1,4 +1,4 @@
-"""Short cracks: how many a minimum length leaves out, and which minimum length would leave out the many that are specks."""
+"""Short cracks: the number that a minimum length leaves out, and a proposed minimum length that leaves out specks."""
 
 from collections.abc import Collection
 

@@ -65,7 +65,9 @@ def skeleton_branches(depth: Map) -> list[Branch]:
     near[:, 1::2] &= ~near[:, ::2] & ~np.roll(near, -2, axis=1)[:, ::2]  # no diagonal beside a way around the corner
     links, is_node = np.zeros(len(image), np.uint8), np.zeros(len(image), np.bool_)
     links[pixels], is_node[pixels] = near @ (1 << np.arange(8)), near.sum(axis=1) != 2
-    starts = np.concatenate([pixels[is_node[pixels]], pixels[~is_node[pixels]]])  # what nodes do not reach is a ring
+    starts = np.concatenate(
+        [pixels[is_node[pixels]], pixels[~is_node[pixels]]]
+    )  # pixels that no node reaches form rings
     chains, ends = np.empty(5 * len(pixels), np.int64), np.zeros(2 * len(pixels) + 1, np.int64)
     _trace(links, is_node, starts, steps, chains, ends)
     points = np.stack([chains % width, chains // width], axis=1).astype(np.float64)

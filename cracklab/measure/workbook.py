@@ -40,7 +40,7 @@ MEANINGS = {
     "ignored": "number of cracks that were left out since they are shorter than the minimum length",
     "ignored_length": "length of the cracks that were left out",
 }
-"""Name of a column without its unit -> what it says."""
+"""Name of a column without its unit -> its meaning."""
 
 
 def write_workbook(folder: Path, photos: Sequence[Row], cracks: Sequence[Row]) -> None:
@@ -98,7 +98,7 @@ def _workbook(path: Path) -> Iterator[Any]:
     try:
         with xlsxwriter.Workbook(data) as book:
             yield book
-    except xlsxwriter.exceptions.FileCreateError as error:  # of its temporary files; holds an OSError, and is none
+    except xlsxwriter.exceptions.FileCreateError as error:  # of its temporary files; wraps an OSError, but is not one
         raise error.args[0] from None
     with atomic_write(path) as temporary:
         temporary.write_bytes(data.getbuffer())
@@ -112,7 +112,7 @@ def _write(page: Any, line: int, place: int, value: Any, form: Any) -> None:
 
 
 def _explain(page: Any, columns: Mapping[str, Iterable[str]], bold: Any) -> None:
-    """Write a row per column: its header, its sheet, its unit, what it says, and its name in the CSV file."""
+    """Write a row per column: its header, sheet, unit, meaning, and name in the CSV file."""
     page.freeze_panes(1, 0)
     for place, (title, width) in enumerate(
         (("sheet", 9), ("column", 24), ("unit", 11), ("meaning", 90), ("name in the CSV file", 22))
@@ -126,7 +126,7 @@ def _explain(page: Any, columns: Mapping[str, Iterable[str]], bold: Any) -> None
 
 
 def unit_of(column: str) -> str:
-    """Return the unit of a column, empty for text and numbers of things.
+    """Return the unit of a column, empty for text and counts.
 
     Example:
         >>> [unit_of(name) for name in ("length_mm", "area_mm2", "mm_per_px", "widest_x", "tips")]

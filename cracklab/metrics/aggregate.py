@@ -20,7 +20,7 @@ def aggregate(rows: Sequence[Row]) -> dict[str, float | None]:
     """Aggregate rows of the evaluator in float64.
 
     With several classes, the pooled ratio of a class that neither truth nor prediction contains in any image is None, and
-    in no mean. If that holds for all classes, the mean is 1, as for one class.
+    excluded from the means. If that holds for all classes, the mean is 1, as for one class.
 
     Args:
         rows: one per image.

@@ -135,7 +135,7 @@ def ods(rows: Rows) -> tuple[float, float]:
 def ois(rows: Rows) -> tuple[float, float]:
     """Return the optimal image scale: the mean over images of each one's best F1, and the mean of their best thresholds.
 
-    The thresholds are picked on the images that they are reported on. An image without a counted pixel is in no mean.
+    The thresholds are picked on the images that they are reported on. An image without a counted pixel is excluded from the means.
     Source: Arbelaez 2011, sec. 3.1; the mean over images is usual for cracks.
 
     Raises:

@@ -34,10 +34,10 @@ class Evaluator:
     Call `update` for each batch, then `rows` once on every process, then `compute`. A row holds `id`, the given columns, and
     the counts `tp`, `fp`, `fn`, `tn` in px with their ratios, at the checkpoint's threshold (no suffix) and at each stated one
     (`@0.5`). At the checkpoint's threshold it also holds the costly scores, which `README.md` in this folder defines. Threads
-    compute these while the caller goes on.
+    compute these while the caller continues.
 
-    Policies for empty masks are in `cracklab.metrics.scores`. An image without a counted pixel is in no mean. Several classes
-    are predicted by argmax, without thresholds, and named `iou/CLASS`. The plain name is the mean over the classes that truth
+    Policies for empty masks are in `cracklab.metrics.scores`. An image without a counted pixel is excluded from all means.
+    Several classes are predicted by argmax, without thresholds, and named `iou/CLASS`. The plain name is the mean over the classes that truth
     or prediction contain, in the image or, for pooled values, anywhere. A class that neither contains is None. If that holds
     for all classes, the policy for one class applies.
 
@@ -88,7 +88,7 @@ class Evaluator:
         """Add a row for each image of a batch.
 
         Args:
-            ids: B names; of rows with the same id, on whatever process, only the first counts.
+            ids: B names; of rows with the same id, on any process, only the first counts.
             probabilities: (B, C, H, W), any floating dtype and device.
             mask: (B, C, H, W), 0 / 1.
             valid: (B, 1, H, W), 0 / 1; pixels with 0 are ignored. None: every pixel counts.
@@ -175,7 +175,7 @@ class Evaluator:
 
 
 def _nearly_iou(share: float, width_px: int | None) -> str:
-    """Return why Boundary IoU tells no more than IoU, and what to do."""
+    """Return the reason why Boundary IoU is nearly IoU, and the remedy."""
     if width_px == 1:
         band, remedy = "1 px, the narrowest there is", "masks as thin as these are all edge, so read IoU alone"
     else:

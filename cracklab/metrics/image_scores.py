@@ -167,7 +167,9 @@ def register_score(
         cracklab.errors.ConfigError: 'width_px' is the name of another score or column: rename the score
     """
     if not name.isidentifier() or MetricKey.parse(name).name != name:
-        raise ConfigError(f"the score {name!r} cannot be told from a suffix: give one word, such as 'area_error'")
+        raise ConfigError(
+            f"the name of the score {name!r} could be read as a suffix: give one word, such as 'area_error'"
+        )
     if name in SCORES or name in GROUPS or name in OTHER_COLUMNS or name.startswith("n_"):
         raise ConfigError(f"{name!r} is the name of another score or column: rename the score")
 

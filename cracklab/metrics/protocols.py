@@ -133,10 +133,10 @@ PROTOCOLS: Mapping[str, Protocol] = {
     ),
     "native": Protocol(
         published.native,
-        "Probabilities brought back to the size of their files (bilinear, as `cracklab predict`), scored there against the "
-        "mask files at the checkpoint's threshold, so that runs at different data.resize compare. Lengths, and tolerances given "
+        "Probabilities resized to the size of their files (bilinear, as `cracklab predict`), scored there against the "
+        "mask files at the checkpoint's threshold, so that runs at different data.resize can be compared. Lengths, and tolerances given "
         "in px, are in px of the file. With data.crop only the centre of a file is scored: seen_share is the share of its "
-        "pixels, and runs with different crops do not compare. All scores are native/NAME in test_metrics.json.",
+        "pixels, and runs with different crops cannot be compared. All scores are native/NAME in test_metrics.json.",
         several_classes=True,
         native=True,
     ),

@@ -1,6 +1,6 @@
 """Values behind published numbers: each function computes those of one protocol from the rows of the images.
 
-`protocols.py` has their definitions, in words, and their sources. An image without a counted pixel is in no mean.
+`protocols.py` has their definitions, in words, and their sources. An image without a counted pixel is excluded from the means.
 """
 
 from collections.abc import Sequence
@@ -160,7 +160,7 @@ def _pooled(rows: Rows, threshold: float) -> Values:
 
 
 def _require_background(rows: Rows) -> None:
-    """Raise ConfigError if rows of several classes lack one: then their pixels of truth or prediction are not all pixels."""
+    """Raise ConfigError if rows of several classes lack one: then truth and prediction do not cover all pixels."""
     for parts in (("tp", "fn"), ("tp", "fp")):
         counted = sum(row[name] for row in rows for name in row if name.startswith(tuple(f"{part}/" for part in parts)))
         if counted < sum(row["n_pixels"] for row in rows):

@@ -92,7 +92,7 @@ def overlap_rows(
 
 
 def _facts(counts: NDArray[np.int64], total: int) -> Row:
-    """Return the columns of a single class that are no scores: share of crack, empty masks, false alarms."""
+    """Return the columns of a single class that are not scores: share of crack, empty masks, false alarms."""
     tp, fp, fn, _ = counts.tolist()
     if not total:
         return {"crack_share": None, "empty_truth": 0, "empty_pred": 0, "false_positive_px": None}

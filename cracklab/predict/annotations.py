@@ -40,7 +40,7 @@ class Annotations:
 
     Raises:
         ConfigError: for lines in a format that has none, or an unknown format.
-        DataError: if a file would be overwritten that somebody has changed, or that has photos which are not given.
+        DataError: if a file would be overwritten that was changed by hand, or that has photos which are not given.
     """
 
     def __init__(self, formats: Sequence[str], form: Form, photos: Sequence[Photo], out: Path) -> None:
@@ -55,7 +55,7 @@ class Annotations:
         self.check()
 
     def check(self) -> None:
-        """Check that the files can be written, and that no work of a person is lost.
+        """Check that the files can be written, and that no manual correction is lost.
 
         Raises:
             DataError: if a name cannot be in a file, a file was changed by hand, or has photos that are not given.
@@ -66,7 +66,7 @@ class Annotations:
     def write(
         self, photos: Sequence[Photo], class_names: Sequence[str], max_megapixels: float = MAX_MEGAPIXELS
     ) -> dict[Photo, str]:
-        """Write the files; LabelMe's that somebody has changed are kept.
+        """Write the files; LabelMe files changed by hand are kept.
 
         Args:
             photos: those whose masks exist.

@@ -46,7 +46,7 @@ def parser(command: str = "predict") -> CommandParser:
         "--out",
         type=output_folder,
         required=True,
-        help="folder for NAME.png (mask) and NAME_overlay.jpg; a second start predicts the missing photos",
+        help="folder for NAME.png (mask) and NAME_overlay.jpg; run again, it predicts the missing photos",
     )
     add("--probability", action="store_true", help="write NAME_probability.png too: 16 bit, 65535 for 1")
     add(
@@ -85,7 +85,7 @@ def parser(command: str = "predict") -> CommandParser:
     add(
         "--tile",
         type=int,
-        help="largest side of the tiles, px at the net's scale (default: what the memory allows)",
+        help="largest side of the tiles, px at the net's scale (default: as large as the memory allows)",
     )
     add(
         "--overlap",

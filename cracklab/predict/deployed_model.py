@@ -1,4 +1,4 @@
-"""A net in ONNX Runtime, on a processor: PyTorch is not imported, which takes ten seconds.
+"""A net in ONNX Runtime, on a CPU: PyTorch is not imported, which takes ten seconds.
 
 It is the model.onnx of a bundle of `cracklab export`, or a model that ships, whose graph is NAME.onnx beside NAME.ckpt and refers to the
 weights in that checkpoint; `cracklab.export.linked` writes it.
@@ -64,7 +64,7 @@ class DeployedModel:
         path: BUNDLE/model.onnx, or the checkpoint of a model that ships.
 
     Raises:
-        RunError: if the graph is missing or damaged, is none of cracklab's, or was made from another checkpoint.
+        RunError: if the graph is missing or damaged, is not cracklab's, or was made from another checkpoint.
 
     Example:
         >>> from cracklab.weights import checkpoint_file

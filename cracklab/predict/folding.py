@@ -58,7 +58,7 @@ def _folded(net: nn.Module, example: Tensor) -> nn.Module:
 
 
 def _pairs(net: nn.Module, example: Tensor) -> tuple[Any, list[tuple[str, str]]]:
-    """Return what a net gives for an example, and the names of each convolution and the normalisation that gets its result.
+    """Return the output of a net for an example, and the names of each convolution and the normalisation that follows it.
 
     Modules that are called several times, or that have several names, are left out.
     """

@@ -35,7 +35,7 @@ SUFFIXES: dict[Kind, str] = {
     "centre_lines": ".geojson",
     "mask": ".png",
 }
-"""Kind of file -> what follows the photo's name. The mask is written last: if it exists, so do the others."""
+"""Kind of file -> suffix after the photo's name. The mask is written last: if it exists, so do the others."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ class Prediction:
 
     Attributes:
         photo: (H, W, 3) uint8 RGB.
-        mask: (H, W) uint8: 255 on cracks, else 0; of several classes, the index of the most probable one. `cracklab predict`
+        mask: (H, W) uint8: 255 on cracks, else 0; with several classes, the index of the most probable one. `cracklab predict`
             writes the same array.
         stored_probability: (H, W), 0 to 1 as float32 or 0 to 65535 as uint16; None if it was not kept.
         num_classes: number of classes; 1 for crack or not.
@@ -79,7 +79,7 @@ class Prediction:
 
     @property
     def probability(self) -> NDArray[np.float32]:
-        """(H, W) float32, 0 to 1: probability of crack; of several classes, that of the most probable one.
+        """(H, W) float32, 0 to 1: probability of crack; with several classes, that of the most probable one.
 
         Raises:
             ConfigError: if the predictor was told not to keep it.
@@ -92,7 +92,7 @@ class Prediction:
 
     @cached_property
     def measurement(self) -> "Measurement":
-        """Centre lines, widths and figures of the cracks, px; of several classes, everything but the first is crack."""
+        """Centre lines, widths and summary of the cracks, px; with several classes, everything but the first is crack."""
         from cracklab.measure import measure_mask
 
         return measure_mask(self.mask > 0, self.mm_per_px)
@@ -105,7 +105,7 @@ class Prediction:
         return frame if self.mm_per_px is not None else frame.drop(columns=in_mm)
 
     def overlay(self) -> Array:
-        """Return the photo (H, W, 3) with cracks in colour; of several classes, every one but the first."""
+        """Return the photo (H, W, 3) with cracks in colour; with several classes, every one but the first."""
         canvas = np.empty_like(self.photo)
         self._paint(canvas)
         return canvas

@@ -90,7 +90,7 @@ def choose_high_threshold(given: float | None, num_classes: int) -> float:
 
     Args:
         given: a probability.
-        num_classes: of several classes, the most probable one is taken, and there is no threshold.
+        num_classes: with several, the most probable class is taken, without a threshold.
 
     Raises:
         ConfigError: for anything but a probability, or with several classes.

@@ -9,7 +9,7 @@ from pathlib import Path
 from cracklab.files import atomic_write
 
 UNSIGNED = "sha256:" + 64 * "0"
-"""Stands in a file for its own checksum, which is computed with it, and then replaces it."""
+"""Placeholder in a file for its checksum, which is computed with the placeholder and then replaces it."""
 SIGNATURE = re.compile(rb"sha256:[0-9a-f]{64}")
 HEAD = 4096
 """The checksum is in this number of bytes at the start of a file."""

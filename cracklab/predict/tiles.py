@@ -167,7 +167,7 @@ def tiled_probabilities(
 def fused_rows(passes: Sequence[Iterator[tuple[slice, Floats]]], height: int) -> Iterator[tuple[slice, Floats]]:
     """Yield rows of a photo and the quadratic mean of their probabilities over several passes, sqrt(mean p^2).
 
-    Of several classes it is divided by its sum over the classes. One pass is yielded as it is. Only the rows of one step are
+    With several classes, it is divided by its sum over the classes. One pass is yielded as it is. Only the rows of one step are
     in memory.
 
     Args:

@@ -138,7 +138,7 @@ def examine(
 
 
 def weight_of(image: Array, predictor: Predictor, progress: Progress) -> float:
-    """Return how much a photo (H, W, 3) counts; of several classes, all but the first are crack."""
+    """Return how much a photo (H, W, 3) counts; with several classes, all but the first are crack."""
     found = predictor.predict(image, on_pixels=progress.advance)
     probability = found.probability
     if found.num_classes > 1:  # the probability is that of the most probable class

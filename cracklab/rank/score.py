@@ -74,7 +74,7 @@ def look(photo: Image) -> Floats:
 def by_gain(
     weights: Sequence[float], looks: Sequence[Floats], labelled: Sequence[Floats] = ()
 ) -> list[tuple[int, float]]:
-    """Return all photos, the best one to label first, with what each gains beyond the earlier ones.
+    """Return all photos, the best one to label first, with the gain of each beyond the earlier ones.
 
     Args:
         weights: how much each photo counts, at least 0.

@@ -1,4 +1,4 @@
-"""The blocks of a table of scores: what their runs have in common, and which of them are independent.
+"""The blocks of a table of scores: the settings that their runs share, and which blocks are independent.
 
 A table of scores has one row per block and one column per method. The runs of a block have the same fold, seed, other axes
 and test images; only scores of the same block are paired.

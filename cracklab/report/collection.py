@@ -31,7 +31,7 @@ class Collection:
     setting: str
     """Axes that do not make methods; the results are averaged over them."""
     block: str
-    """Name of what a block is beside its seed: `fold`, or the other axes."""
+    """Name of the settings of a block beside its seed: `fold`, or the other axes."""
     missing: dict[str, str]
     """Name -> status of each run that was planned or started but not tested."""
     planned: list[str]

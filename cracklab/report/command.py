@@ -56,7 +56,7 @@ def parser(command: str = "report") -> CommandParser:
         type=_pair,
         default=[],
         metavar="A:B",
-        help="compare these methods alone, which were chosen before the runs: fewer comparisons show smaller differences "
+        help="compare only these methods, chosen before the runs: fewer comparisons show smaller differences "
         "(default: those of the study, study.pairs; else all)",
     )
     arguments.add_argument(

@@ -119,7 +119,7 @@ def _compared(analysis: Analysis) -> bool:
 
 def _drawn(name: str, title: str, note: str, alt: str, draw: Callable[[], Figure]) -> Picture:
     with (
-        rc_context({"text.parse_math": False, "font.family": figures.font_family()}),  # two `$` are no formula
+        rc_context({"text.parse_math": False, "font.family": figures.font_family()}),  # two `$` are not a formula
         warnings.catch_warnings(),
     ):
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the tables have the name

@@ -202,7 +202,7 @@ def heat_map(means: Mapping[tuple[float, float], float], names: tuple[str, str],
 def grid_of(analysis: Analysis) -> tuple[tuple[str, str], dict[tuple[float, float], list[TestedRun]]] | None:
     """Return the names of the two numeric settings that vary and the runs by their values.
 
-    None if not exactly two vary, or if other settings vary with them: two losses whose parameters have the same names are no grid.
+    None if not exactly two vary, or if other settings vary with them: two losses whose parameters have the same names are not a grid.
     """
     runs = [run for run in analysis.collection.runs if len(run.numbers) >= 2]
     names = list(dict.fromkeys(name for run in runs for name in run.numbers))

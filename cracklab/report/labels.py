@@ -10,7 +10,7 @@ Flat = dict[str, Any]
 REPLICATE_KEYS = {"fold": "data.fold", "seed_everything": "seed_everything", "data.split_seed": "data.split_seed"}
 """Axis -> configuration key of settings that repeat a run."""
 REPLICATES = frozenset({*REPLICATE_KEYS, *REPLICATE_KEYS.values(), "repeat", "data.folds"})
-"""Axes and configuration keys whose numbers are no settings of a method."""
+"""Axes and configuration keys whose numbers are not settings of a method."""
 IGNORED = (
     "name", "wandb", "panels", "data.seed", "data.folds_file", "data.num_workers", "data.cache", "data.cache_gb", "data.pin_memory",
     "data.eval_batch_size", "trainer.logger", "trainer.default_root_dir", "trainer.enable_progress_bar", "trainer.enable_model_summary",
@@ -55,7 +55,7 @@ def differing(configs: Sequence[Flat]) -> list[str]:
 
 
 def hide_planned(configs: Sequence[Flat], planned: Sequence[Sequence[str]]) -> None:
-    """Replace settings that followed from the data by `auto` where they differ: nobody compares runs by them.
+    """Replace settings that followed from the data by `auto` where they differ: runs are not compared by them.
 
     A value that some runs were given, and that others came to by themselves, remains if all have the same.
 

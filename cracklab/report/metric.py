@@ -35,7 +35,7 @@ NO_SCORES = (
     "ods_threshold",
     "ois_threshold",
 )
-"""Names in test_metrics.json and protocols.json of which neither more nor less is better."""
+"""Names in test_metrics.json and protocols.json for which neither higher nor lower is better."""
 OTHER_SCORES: dict[str, Better] = {
     "loss": "lower",
     "average_precision": "higher",
@@ -44,7 +44,7 @@ OTHER_SCORES: dict[str, Better] = {
     "hd100_mm": "lower",
     "asd_mm": "lower",
 }
-"""Names in test_metrics.json beside `SCORES` of which more or less is better -> the better direction."""
+"""Names in test_metrics.json beside `SCORES` for which higher or lower is better -> the better direction."""
 COUNTS_OF_PIECES = ("pieces_per_crack", "betti0_error")
 """Scores that improve if the far half of a broken crack is erased: a report shows them, and ranks nothing by them."""
 
@@ -98,8 +98,8 @@ def parse_metric(key: str) -> Metric:
         key: `test/NAME` or `PROTOCOL/NAME`, by the grammar of `cracklab.metrics.key`.
 
     Raises:
-        ConfigError: for a key without a stage, an unknown protocol or score, a quantity of which neither more nor less is
-            better, or a score that counts pieces.
+        ConfigError: for a key without a stage, an unknown protocol or score, a quantity for which neither higher nor
+            lower is better, or a score that counts pieces.
 
     Example:
         >>> parse_metric("test/hd95_px@0.1").label
@@ -112,11 +112,11 @@ def parse_metric(key: str) -> Metric:
     if stage != "test" and stage not in PROTOCOLS:
         raise ConfigError(f"--metric {key!r}: no protocol is called {stage!r}{nearest(stage, ['test', *PROTOCOLS])}")
     if parts.name in NO_SCORES:
-        raise ConfigError(f"--metric {key!r} describes the images: give a score, of which more or less is better")
+        raise ConfigError(f"--metric {key!r} describes the images: give a score for which higher or lower is better")
     if parts.name in COUNTS_OF_PIECES:
         raise ConfigError(
             f"--metric {key!r} counts pieces, so it improves if the far half of a broken crack is erased: rank by "
-            f"{parts.named('bridged')}, which loses what a gap cuts off"
+            f"{parts.named('bridged')}, which a gap lowers"
         )
     quantity = _quantity(column, _direction(parts))
     if stage != "test":
@@ -133,7 +133,7 @@ def _direction(key: MetricKey) -> Better:
     """Return the better direction of a score.
 
     Raises:
-        ConfigError: for a score of which the direction is unknown, or that is the better the closer it is to 1.
+        ConfigError: for a score of which the direction is unknown, or that is better the closer it is to 1.
     """
     if key.stage != "test" and not PROTOCOLS[str(key.stage)].native:  # other protocols have names of their own
         return "lower" if key.name.endswith(("_px", "_mm")) else "higher"
@@ -148,7 +148,7 @@ def _direction(key: MetricKey) -> Better:
     better = SCORES[key.name].better
     if better == "one":
         raise ConfigError(
-            f"--metric {str(key)!r} is the better the closer it is to 1: give a score, of which more or less is better"
+            f"--metric {str(key)!r} is better the closer it is to 1: give a score for which higher or lower is better"
         )
     return better
 

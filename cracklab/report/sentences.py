@@ -175,11 +175,11 @@ def _limits(analysis: Analysis) -> list[str]:
         lines.append(_power(design_of, units, analysis.comparisons[0].family))
     if not design_of.overlap and len({block[4] for block in analysis.blocks}) > 1:
         lines.append(
-            "Runs have different test images that are neither folds nor splits of a study: what they show holds for these, not for other "
+            "Runs have different test images that are neither folds nor splits of a study: their results hold for these, not for other "
             "photos."
         )
     elif not design_of.overlap:
-        lines.append("All runs have the same test images: what they show holds for these, not for other photos.")
+        lines.append("All runs have the same test images: their results hold for these, not for other photos.")
     else:
         lines.append(
             f"{design_of.unit.capitalize()}s share training images. Intervals and tests are corrected for that, which makes them too cautious "
@@ -191,7 +191,7 @@ def _limits(analysis: Analysis) -> list[str]:
             "influence of training photos on a score to be small."
         )
     if setting:
-        lines.append(f"Scores are averaged over {setting}: what is shown holds for the average of these settings.")
+        lines.append(f"Scores are averaged over {setting}: the results hold for the average of these settings.")
     return lines
 
 

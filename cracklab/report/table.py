@@ -13,7 +13,7 @@ from cracklab.tables import BREAKS, as_csv, escaped, escaped_line
 Row = Mapping[str, Any]
 """Raw values by key, as in the CSV."""
 ARGUMENT = re.compile(r"^(?=[ \t]*[\[*])", re.MULTILINE)
-"""Begin of a line that LaTeX reads as an argument of the `\\\\` or the rule before it."""
+"""Start of a line that LaTeX reads as an argument of the `\\\\` or the rule before it."""
 
 
 @dataclass(frozen=True)

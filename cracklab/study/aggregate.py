@@ -67,7 +67,7 @@ def _read_metrics(folder: Path) -> Metrics:
     path = folder / run_folder.TEST_METRICS
     values = _read_object(path)
     if not all(isinstance(value, float | int | None) for value in values.values()):
-        raise _damaged(path, "a value is no number")
+        raise _damaged(path, "a value is not a number")
     return values
 
 
@@ -87,7 +87,7 @@ def _read_object(path: Path) -> dict[str, Any]:
 
 
 def _damaged(path: Path, reason: str) -> RunError:
-    return RunError(f"{path} is damaged ({reason}): restore it, or start the same command with --redo")
+    return RunError(f"{path} is damaged ({reason}): restore it, or run the same command with --redo")
 
 
 def summarise(
@@ -186,7 +186,7 @@ def write_out_of_fold(study: Study, finished: Sequence[PlannedRun]) -> None:
             wrong = sorted({row["id"] for row in rows} ^ set(expected))[:5]
             raise RunError(
                 f"the rows of {', '.join(run.folder for run in runs)} are not the images of {file}, each once"
-                f"{': ' + ', '.join(wrong) if wrong else ''}: remove the run that was changed, and start again"
+                f"{': ' + ', '.join(wrong) if wrong else ''}: remove the run that was changed, and run again"
             )
         columns = list(dict.fromkeys(name for row in rows for name in row))
         write_csv((study.folder / file).parent / OUT_OF_FOLD, columns, rows)
@@ -196,7 +196,7 @@ def _read_rows(path: Path) -> list[dict[str, Any]]:
     """Read the rows of a table; values stay text, so that they are copied exactly.
 
     Raises:
-        RunError: if it is no table, or a row lacks its id or a value.
+        RunError: if it is not a table, or a row lacks its id or a value.
     """
     try:
         rows: list[dict[str, Any]] = [*read_csv(path)]

@@ -43,7 +43,7 @@ def parser(command: str) -> CommandParser:
     }
     arguments = CommandParser(
         command,
-        f"{about[command]} All arguments of `cracklab fit` are accepted too. If the command is interrupted, start it again to resume.",
+        f"{about[command]} All arguments of `cracklab fit` are accepted too. If the command is interrupted, run it again to resume.",
     )
     add = arguments.add_argument
     add("--out", type=output_folder, required=True, help="folder of the study")
@@ -137,7 +137,7 @@ def run(command: Command, args: Sequence[str]) -> int:
             raise
         failed = [RunOutcome("tables", "failed", lines=[f"{study.folder}: {error.strerror}"], disk_full=True)]
     except KeyboardInterrupt:
-        print("\nstopped: start the same command again to resume", file=sys.stderr)
+        print("\nstopped: run the same command again to resume", file=sys.stderr)
         return INTERRUPTED
     return report(study, failed)
 
@@ -260,10 +260,10 @@ def report(study: Study, failed: Sequence[RunOutcome]) -> int:
         print("\n    ".join([heading, *outcome.lines]), file=sys.stderr)
     if any(outcome.disk_full for outcome in failed):
         print(
-            f"error: the disk of {study.folder} is full: free some space, and start the same command again",
+            f"error: the disk of {study.folder} is full: free some space, and run the same command again",
             file=sys.stderr,
         )
     elif failed:
         runs, them = ("1 run", "it") if len(failed) == 1 else (f"{len(failed)} runs", "them")
-        print(f"error: {runs} failed: start the same command again to retry {them}", file=sys.stderr)
+        print(f"error: {runs} failed: run the same command again to retry {them}", file=sys.stderr)
     return int(bool(failed))

@@ -29,7 +29,7 @@ def execute(study: Study, runs: Sequence[PlannedRun], executor: Executor) -> lis
     with Progress([1] * len(runs), "runs", done=len(runs) - len(left), log_items=True, at_once=True) as progress:
 
         def note(outcome: RunOutcome) -> None:
-            """Count the end of a run once, whoever reports it."""
+            """Count the end of a run once, whichever process reports it."""
             if outcome.state != "locked" and outcome.name in left:
                 del left[outcome.name]
                 progress.finish_item(_as_line(outcome))

@@ -1,7 +1,7 @@
 """Fingerprints of files: whether a file still has the content that it had.
 
-A file whose size and times are as they were is not read again; the content of all others decides, so that a copy of a folder
-has the same fingerprints.
+A file with unchanged size and times is not read again; all others are compared by content, so that a copy of a folder has
+the same fingerprints.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ def fingerprints(files: Iterable[str | Path]) -> dict[str, Fingerprint]:
 
 
 def changed(known: Mapping[str, Fingerprint]) -> dict[str, str]:
-    """Return the files that are not as they were -> `changed` or `gone`, in the order given.
+    """Return the files that differ from their fingerprints -> `changed` or `gone`, in the order given.
 
     Example:
         >>> import tempfile

@@ -70,7 +70,7 @@ class PlannedRun:
         mappings = isinstance(self.labels, Mapping) and isinstance(self.overrides, Mapping)
         for path in (self.name, self.folder):
             if not mappings or not isinstance(path, str) or Path(path).is_absolute() or ".." in Path(path).parts:
-                raise ValueError(f"the run {self.name!r} in {self.folder!r} is none of this folder")
+                raise ValueError(f"the run {self.name!r} in {self.folder!r} is not inside this folder")
 
     @property
     def cell(self) -> tuple[tuple[str, Label], ...]:

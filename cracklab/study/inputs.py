@@ -19,7 +19,7 @@ SECTION = "study"
 SECTION_KEYS = ("base", "grid", "folds", "pairs")
 RESERVED = {
     "trainer.fast_dev_run": "it keeps no checkpoint to test: try the configuration with `cracklab fit`",
-    "ckpt_path": "kfold and study resume their runs by themselves",
+    "ckpt_path": "kfold and study resume their runs automatically",
     "data.folds_file": "name the file in a configuration; the runs read the study's own copy, folds.json",
 }
 """Arguments of fit that cannot be typed for a study -> the reason."""

@@ -1,4 +1,4 @@
-"""Checks that the data and the files of finished runs are as the study left them.
+"""Checks that the data and the files of finished runs have not changed.
 
 All tables of a study are about the same data. Changed data is refused; damaged files of a finished run are named, and made again
 with `--redo`.
@@ -32,7 +32,7 @@ def _write(study: Study, known: dict[str, Fingerprint]) -> None:
 
 
 def refuse_changed_data(study: Study, update: bool = False) -> None:
-    """Check that the images and masks are those that the study was planned with; studies of cracklab 0.1 do not tell.
+    """Check that the images and masks are those that the study was planned with; studies of cracklab 0.1 do not record them.
 
     Args:
         study: the study.
@@ -55,7 +55,7 @@ def refuse_changed_data(study: Study, update: bool = False) -> None:
     if states := changed(known):
         relative = any(state == "gone" and not Path(name).is_absolute() for name, state in states.items())
         hint = (
-            ", or start in the working folder of the first start, to which these paths are relative" if relative else ""
+            ", or run it in the working folder of the first run, to which these paths are relative" if relative else ""
         )
         raise RunError(
             f"the data is not that of the runs in {study.folder} ({as_text(states)}): restore these files, or choose another "
@@ -110,8 +110,8 @@ def check_finished(study: Study, runs: Sequence[PlannedRun], redo: bool) -> None
             for file, state in files.items()
         }
         raise RunError(
-            f"files of finished runs in {study.folder} are not as the runs left them ({as_text(states)}): restore them, or "
-            "start the same command with --redo, which does these runs again"
+            f"files of finished runs in {study.folder} have changed ({as_text(states)}): restore them, or run the same "
+            "command with --redo, which repeats these runs"
         )
     for name, files in damaged.items():
         with study.lock(name) as lock:

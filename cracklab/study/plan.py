@@ -125,7 +125,7 @@ def runs_of(command: str, axes: Axes) -> list[PlannedRun]:
 
 
 def title(labels: Mapping[str, Label], axes: Mapping[str, Sequence[Label]]) -> str:
-    """Return the labels of a run as people read them, what repeats a run last; folds are numbered from 0.
+    """Return the labels of a run for readers, those that repeat a run last; folds are numbered from 0.
 
     Example:
         >>> labels = {"loss": "dice", "model.optimizer.lr": 0.01, "seed_everything": 1, "fold": 2}

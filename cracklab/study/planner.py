@@ -133,7 +133,7 @@ class Planner:
                 )
 
     def _print_plan(self, labels: Mapping[str, Label]) -> None:
-        """Print what the runs of a cell do, over all its folds, unless those of another cell do the same."""
+        """Print the plan of the runs of a cell, over all its folds, unless another cell has the same."""
         plan = self._cli.plan
         if plan is None:
             return

@@ -28,7 +28,7 @@ MAX_NAME, MAX_GROUP = 128, 64
 NEVER = threading.Event()
 RANKS = ("SLURM_NTASKS", "SLURM_PROCID", "SLURM_LOCALID", "RANK", "LOCAL_RANK", "WORLD_SIZE")
 HIDDEN_VARIABLES = (*RANKS, "PL_GLOBAL_SEED", "PL_SEED_WORKERS", "WANDB_RUN_ID")
-"""Variables that are hidden from a run: Lightning would take the tasks of a SLURM job for processes of the run, and the seed that
+"""Variables that are hidden from a run: Lightning would mistake the tasks of a SLURM job for processes of the run, and the seed that
 planning left behind for the seed of the run; W&B would log all runs of a study that the agent of a sweep started as one."""
 
 

@@ -15,7 +15,7 @@ from cracklab.errors import ConfigError
 from cracklab.synthetic.surfaces import Floats, Size, drips, light, noise, random_surface, rgb, shade, stain
 
 SMALLEST = 16
-"""Smallest height and width, px; in a smaller image a crack cannot be told from the wall."""
+"""Smallest height and width, px; in a smaller image a crack cannot be distinguished from the wall."""
 CRACK_FREE = 0.1
 """Share of images without cracks."""
 WIDTH = (1.0, 6.0)

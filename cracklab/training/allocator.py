@@ -1,4 +1,4 @@
-"""The memory allocator of the C library in a training on a processor."""
+"""The memory allocator of the C library in training on a CPU."""
 
 import ctypes
 import sys
@@ -13,7 +13,7 @@ def keep_freed_memory() -> None:
     """Let the process keep freed memory up to 32 MiB a piece for its next step.
 
     By default, glibc returns such pieces to the system, which gives them back page by page, cleared, in the next step. A step of the
-    ResNet-18 U-Net takes a tenth longer by that ([figures](../../tests/benchmarks/README.md)). Elsewhere nothing is changed.
+    ResNet-18 U-Net takes a tenth longer because of that ([figures](../../tests/benchmarks/README.md)). Elsewhere nothing is changed.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:

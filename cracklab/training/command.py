@@ -80,7 +80,7 @@ class CrackCLI(LightningCLI):
         )
 
     def _with_plugins(self, args: Sequence[str]) -> list[str]:
-        """Import what the arguments name, and return the arguments of the parser."""
+        """Import the files and modules that the arguments name, and return the arguments of the parser."""
         names, others = plugins.take(args)
         plugins.import_all(names)
         found = [*config_files.resolve(others)]
@@ -211,7 +211,7 @@ class CrackCLI(LightningCLI):
         self._print_scores(run_folder.VAL_METRICS)
 
     def after_test(self) -> None:
-        """Print the same of the test, and the protocols of `--protocol`."""
+        """Print the same for the test, and the protocols of `--protocol`."""
         self._print_scores(run_folder.TEST_METRICS, self._get_argument("protocol"))
 
     def _print_scores(self, file: str, protocols: Sequence[str] = ()) -> None:
@@ -221,7 +221,7 @@ class CrackCLI(LightningCLI):
             print(as_printed(metrics, options, path, verbose, protocols), flush=True)
 
     def try_run(self) -> None:
-        """Read the data, and try a training, before anything is written; bad data and what cannot be trained raise here."""
+        """Read the data, and try a training, before anything is written; bad data and settings that cannot train raise here."""
         if self._given is not None:
             initialise_net(self.model.net, *self._given)
         self.datamodule.setup(self.command)

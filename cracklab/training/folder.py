@@ -1,4 +1,4 @@
-"""What happens to the folder of a run: it is chosen, refused if another run is in it, locked while a fit writes, and released."""
+"""The folder of a run: chosen, refused if another run is in it, locked while a fit writes, and released."""
 
 import tempfile
 from contextlib import AbstractContextManager, nullcontext
@@ -58,7 +58,7 @@ class FolderOfRun:
         return run_folder.removed_on_error(self.path) if makes else nullcontext()
 
     def claim(self) -> None:
-        """Lock the folder of a fit, and remove what killed processes left in it."""
+        """Lock the folder of a fit, and remove leftovers of killed processes."""
         if self.command != "fit" or not is_first_process():
             return
         self.guard.lock = RunLock(self.path)

@@ -43,7 +43,7 @@ def check_interval(trainer: Any, steps: int) -> None:
 
 
 def check_finders(trainer: pl.Trainer, steps: int) -> None:
-    """Check that a search of the learning rate comes to the end of its rates.
+    """Check that a search of the learning rate reaches the end of its rates.
 
     Args:
         trainer: of the run.

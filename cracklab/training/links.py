@@ -63,7 +63,7 @@ def fit_normalisation(config: Namespace, given: tuple[str, Mapping[str, Any]] | 
         rank_zero_info(f"{' and '.join(missing)} are set to those of {source}")
     other = [key for key in values if source != "ImageNet" and not np.allclose(config[key], values[key], atol=1e-6)]
     if other:
-        rank_zero_info(f"{' and '.join(other)} are kept as given, and those of {source} are others")
+        rank_zero_info(f"{' and '.join(other)} are kept as given, although those of {source} differ")
 
 
 def _stored_normalisation(path: str, content: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:

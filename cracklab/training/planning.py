@@ -25,9 +25,9 @@ def plan_run(config: Namespace, trainer: Namespace, data: CrackDataModule) -> pl
     """Choose the number of epochs and how often they repeat each image, unless the length is given, and return the plan.
 
     Args:
-        config: of the run; gets what was chosen.
-        trainer: the arguments of the trainer; get it too.
-        data: after `setup`; gets it too, and the keys of what was chosen.
+        config: of the run; receives the chosen values.
+        trainer: the arguments of the trainer; receive them too.
+        data: after `setup`; receives them too, and the keys of the chosen settings.
     """
     before = {key: config[key] for key in FOLLOWING}
     found = planned(data, data.records, data.splits, data.sizes, (data.train_crop, data.batch_size), trainer)

@@ -27,7 +27,7 @@ SAMPLES = (
 
 
 def check_samples(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Refuse to resume a run with other samples than those that it began with: which were seen could not be told.
+    """Refuse to resume a run with other samples than those that it began with, since the samples already seen would be unknown.
 
     Args:
         before: the group `data` of the configuration in the checkpoint; empty for a training in Python.
@@ -84,13 +84,13 @@ def check_scales(command: str, payload: Payload, path: str, now: Sequence[float]
 
 
 def check_entry(content: Mapping[str, Any], path: str) -> None:
-    """Check what cracklab keeps for a resumed run, and that it does not resume between the batches of one step.
+    """Check the entry that cracklab keeps for a resumed run, and that it does not resume between the batches of one step.
 
     A checkpoint does not keep the gradients of these batches. A run that stopped there is resumed from the first of them;
     any other has validated there, and would do so again.
 
     Args:
-        content: what the checkpoint holds; those of older versions lack the entry.
+        content: of the checkpoint; those of older versions lack the entry.
         path: its file, for error messages.
 
     Raises:
@@ -129,11 +129,11 @@ def seed_of(content: Mapping[str, Any], path: str) -> Any:
 
 
 def check_states(command: str, content: Mapping[str, Any], path: str, trainer: pl.Trainer, module: CrackModule) -> None:
-    """Check the states that Lightning and PyTorch restore without a look at their form, and that samples and scales stay the same.
+    """Check the states that Lightning and PyTorch restore without checking their form, and that samples and scales stay the same.
 
     Args:
         command: `fit`, `validate` or `test`.
-        content: what the checkpoint holds.
+        content: of the checkpoint.
         path: its file, for error messages.
         trainer: of the run.
         module: of the run.

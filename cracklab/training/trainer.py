@@ -105,7 +105,7 @@ def as_list(given: Any) -> list[Any]:
 
 @contextmanager
 def stops_in_one_line(trainer: pl.Trainer) -> Iterator[None]:
-    """Let a run that SIGTERM or Ctrl-C stops end with the command that goes on, in place of a traceback.
+    """Let a run that SIGTERM or Ctrl-C stops end with the command that resumes it, instead of a traceback.
 
     Raises:
         SIGTERMException: after SIGTERM.

@@ -65,7 +65,7 @@ def try_fit(
         value = loss(logits_of(module, data, batch), batch["mask"], batch["maps"], batch["valid"])
         if not isinstance(value, Tensor) or value.numel() != 1:
             raise ConfigError(
-                f"model.loss {type(module.loss).__name__} returns no single number: give a loss that does"
+                f"model.loss {type(module.loss).__name__} does not return a single number: give a loss that does"
             )
         module.net.eval()
         batch = batch_of(data, positions, augmented=False)
@@ -120,7 +120,7 @@ def check_distinct(keyed: Sequence[Any], given: Sequence[Any]) -> None:
         given: those of `trainer.callbacks`.
 
     Raises:
-        ConfigError: names the callback, and what tells it from another.
+        ConfigError: names the callback, and how to distinguish it.
     """
     names = {callback.state_key for callback in keyed if callback.state_dict()}
     for callback in given:
@@ -163,7 +163,7 @@ def check_monitor(callback: Any, always: Sequence[str], costly: Sequence[str], e
         return
     if callback.monitor not in known and callback.monitor not in costly:
         raise ConfigError(
-            f"{key} {callback.monitor!r} is no metric of this validation{nearest(callback.monitor, costly)}"
+            f"{key} {callback.monitor!r} is not a metric of this validation{nearest(callback.monitor, costly)}"
         )
 
 

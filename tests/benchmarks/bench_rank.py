@@ -216,7 +216,7 @@ def draw_curves(rows: list[dict]) -> Figure:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root")
-    parser.add_argument("--rows", type=Path, required=True, help="table of finished trainings; a second start goes on")
+    parser.add_argument("--rows", type=Path, required=True, help="table of finished trainings; a second run resumes")
     parser.add_argument("--net", default="small", choices=NETS)
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--rules", nargs="+", default=list(RULES), choices=RULES)

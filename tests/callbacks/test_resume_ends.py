@@ -128,15 +128,15 @@ def test_a_run_that_ran_out_of_time_names_the_command_that_goes_on_to_the_same_w
     marker = f"--trainer.callbacks.marker={tmp_path / 'slept'}"
     out = fit(tmp_path / "north wall", *SMALL, *STEPS, *sleep, marker, "--trainer.max_time=00:00:00:01")
     (line,) = [
-        line for line in capsys.readouterr().out.splitlines() if line.startswith("trainer.max_time has ended it")
+        line for line in capsys.readouterr().out.splitlines() if line.startswith("trainer.max_time ended the run")
     ]
     assert torch.load(out / run_folder.LAST, weights_only=True)["global_step"] < 24
-    program, *call = shlex.split(line.partition("go on with ")[2])
+    program, *call = shlex.split(line.partition("resume with ")[2])
     assert program == "cracklab"
     assert main(call) == 0
     assert epochs(out) == epochs(whole) == ["0", "1"]
     assert all(torch.equal(one, other) for one, other in zip(trained(out), trained(whole), strict=True))
-    assert "max_time has ended" not in capsys.readouterr().out
+    assert "max_time ended" not in capsys.readouterr().out
 
 
 def test_sigterm_ends_with_a_failing_exit_code(tmp_path):
@@ -158,7 +158,7 @@ def test_a_run_that_ended_before_its_first_last_checkpoint_goes_on_from_the_best
     with pytest.raises(SystemExit):
         fit(out, *call)
     assert [path.name for path in (out / run_folder.CHECKPOINTS).iterdir()] == ["best.ckpt"]
-    program, *resuming = shlex.split(capsys.readouterr().err.partition("stopped: go on with ")[2])
+    program, *resuming = shlex.split(capsys.readouterr().err.partition("stopped: resume with ")[2])
     assert program == "cracklab"
     with pytest.raises(SystemExit):
         fit(out, *call)

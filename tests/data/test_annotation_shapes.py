@@ -124,7 +124,7 @@ def test_shapes_that_cover_no_area_are_refused_unless_they_are_no_crack(root, ta
     """Dropped, they would make an empty mask of a photo with cracks."""
     square = ";".join(f"{x},{y}" for x, y in SQUARE)
     cvat(root, f'<polygon label="crack" points="{square}"/>', f'<{tag} label="rust" points="3,3"/>', '<tag label="x"/>')
-    with pytest.raises(DataError, match=rf"image 1, shape 2: {tag} is none of polygon.* data\.layout\.labels"):
+    with pytest.raises(DataError, match=rf"image 1, shape 2: {tag} is not one of polygon.* data\.layout\.labels"):
         LAYOUTS["cvat"](images=".").index(root)
     assert masks(LAYOUTS["cvat"](images=".", labels=["crack"]), root)["a"].sum() == 100
     labelme(root, {"points": SQUARE}, {"shape_type": "point", "points": [[3, 3]], "label": "rust"})

@@ -261,7 +261,7 @@ BAD_COCO = {
     "text as coordinate": ([["1", "2", "3", "4"]], "'1' is not a number"),
     "NaN": ([[1.0, 2.0, float("nan"), 4.0]], "nan is not a number"),
     "odd": ([[1.0, 2.0, 3.0]], "shorter"),
-    "far away": ([[1.0, 2.0, 1e300, 4.0]], "is no coordinate"),
+    "far away": ([[1.0, 2.0, 1e300, 4.0]], "is not a coordinate"),
     "number as polygons": (7, "not iterable"),
 }
 

@@ -87,7 +87,7 @@ def test_the_limit_holds_for_a_png_with_a_long_text_and_for_a_jpeg_with_a_damage
 def test_formats_whose_size_is_not_known_before_decoding_are_refused(tmp_path, ending):
     path = tmp_path / "a.png"
     path.write_bytes(cv2.imencode(ending, PHOTO)[1].tobytes())
-    with pytest.raises(DataError, match="none of JPEG, PNG, BMP, TIFF and WebP"):
+    with pytest.raises(DataError, match="not that of a JPEG, PNG, BMP, TIFF or WebP"):
         read_image(str(path))
 
 

@@ -73,7 +73,7 @@ def test_a_folder_keeps_its_high_threshold(tmp_path, capsys):
     assert "threshold 0.578, 0.85 somewhere in each crack" in capsys.readouterr().out
     assert exit_code(predict_call("cracklab:cracks", photo, tmp_path / "out")) == 2
     assert "--high_threshold 0.85 instead of 0 (" in (said := capsys.readouterr().err)
-    assert "or go on with --high_threshold 0.85" in said
+    assert "or keep --high_threshold 0.85" in said
 
 
 def test_several_classes_have_no_high_threshold(classes_run):

@@ -74,7 +74,7 @@ def test_a_hostile_file_is_refused_and_none_of_its_code_runs(tmp_path, capsys, c
         (lambda c: c.pop("state_dict"), "does not fit the net"),
         (
             lambda c: _in_config(c, "support.TinyNet", "elsewhere.Net"),
-            "cannot be rebuilt here: the class elsewhere.Net is none of the nets",
+            "cannot be rebuilt here: the class elsewhere.Net is not one of the nets",
         ),
     ],
 )
@@ -93,7 +93,7 @@ def _in_config(content, old, new):
 @pytest.mark.parametrize("value", [[1, 2], torch.zeros(3), "text"])
 def test_a_file_that_is_not_a_checkpoint_is_refused(tmp_path, value):
     torch.save(value, tmp_path / "other.ckpt")
-    with pytest.raises(RunError, match="alone: give one that"):
+    with pytest.raises(RunError, match=r"holds only a .*: give one that"):
         restore(tmp_path / "other.ckpt")
 
 

@@ -104,7 +104,7 @@ def test_a_class_is_imported_only_if_it_is_trusted(craft):
         with_net("support.TinyNet", {"width": 8})(content)
 
     checkpoint = craft(change)
-    with pytest.raises(RunError, match=r"the class support.TinyNet is none of the nets .* --trust"):
+    with pytest.raises(RunError, match=r"the class support.TinyNet is not one of the nets .* --trust"):
         restore(checkpoint, trust=["support.Other"])
     assert isinstance(restore(checkpoint, trust=["support.TinyNet"]).net, TinyNet)
     with pytest.raises(RunError, match=r"threading\.Lock (makes|cannot)"):

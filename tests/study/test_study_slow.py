@@ -126,7 +126,7 @@ def test_ctrl_c_ends_the_run_too(tmp_path, grid):
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate()
     assert process.returncode == 130
-    assert output.strip().endswith("stopped: start the same command again to resume")
+    assert output.strip().endswith("stopped: run the same command again to resume")
     assert "Traceback" not in output
     with study.lock(study.plan.runs[0].name) as lock:
         assert lock is not None, "the run outlived its study"
@@ -189,7 +189,7 @@ def test_a_full_disk_is_one_message_and_no_file_is_half_written(small_disk, monk
     assert end.value.code == 1
     shown = capfd.readouterr().err
     assert "No space left on device" in shown
-    assert f"the disk of {out} is full: free some space, and start the same command again" in shown
+    assert f"the disk of {out} is full: free some space, and run the same command again" in shown
     assert not list(out.rglob(".*"))
     for path in out.rglob("*.csv"):
         assert path.read_text().endswith("\n")

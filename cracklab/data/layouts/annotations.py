@@ -78,7 +78,7 @@ class LabelMe(AnnotationLayout):
                 return Shape(label, decode=picture, entry=entry)
             case other:
                 raise ValueError(
-                    f"shape_type {other!r} is none of polygon, linestrip, line, rectangle, circle, mask; data.layout.labels takes "
+                    f"shape_type {other!r} is not one of polygon, linestrip, line, rectangle, circle, mask; data.layout.labels takes "
                     "the labels that are crack"
                 )
 
@@ -132,7 +132,7 @@ def _annotation(annotation: Any, number: int) -> str:
 
 def _known(entries: Mapping[Any, Any], annotation: Mapping[str, Any], key: str) -> Any:
     if annotation[key] not in entries:
-        raise ValueError(f"{key} {annotation[key]!r} is the id of none")
+        raise ValueError(f"{key} {annotation[key]!r} matches no entry")
     return entries[annotation[key]]
 
 
@@ -219,5 +219,5 @@ class Cvat(AnnotationLayout):
                 return Shape(label, decode=CvatRunLengths(runs, top, left, rows, columns, height, width), entry=entry)
             case other:
                 raise ValueError(
-                    f"{other} is none of polygon, polyline, box, ellipse, mask; data.layout.labels takes the labels that are crack"
+                    f"{other} is not one of polygon, polyline, box, ellipse, mask; data.layout.labels takes the labels that are crack"
                 )

@@ -1,4 +1,4 @@
-"""Published data sets without cracks, to compare methods on several classes."""
+"""Published data sets without cracks, for comparing methods on several classes."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -50,7 +50,7 @@ CITYSCAPES: Mapping[str, int] = {
 
 @register("camvid")
 class CamVid(Layout):
-    """CamVid, 11 classes, 11 = void: `train_img/` with `train_lab/`, or `train/` with `trainannot/`; val and test alike.
+    """CamVid, 11 classes, 11 = void: `train_img/` with `train_lab/`, or `train/` with `trainannot/`; val and test likewise.
 
     Brostow et al. 2009, in the split of SegNet, which puts frames of one drive on several sides. To hold out whole drives,
     set `data.group: '(.+?)_'` and `data.split: holdout`.
@@ -118,7 +118,7 @@ class Cityscapes(Layout):
 
 @register("ade20k")
 class ADE20K(Layout):
-    """ADE20K's scene parsing challenge of 2016: `images/training/a.jpg` + `annotations/training/a.png`, `validation` alike.
+    """ADE20K's scene parsing challenge of 2016: `images/training/a.jpg` + `annotations/training/a.png`, `validation` likewise.
 
     Zhou et al. 2017. 150 classes, numbered from 0 in the order of `objectInfo150.txt`; 0 in a mask is none of them and is
     ignored.

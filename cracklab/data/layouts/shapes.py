@@ -47,7 +47,7 @@ class Shape:
     def __post_init__(self) -> None:
         for value in (*(one for point in self.points for one in point), self.width_px or 0.0):
             if not abs(value) <= FARTHEST_PX:
-                raise ValueError(f"{value:g} is no coordinate or width, px")
+                raise ValueError(f"{value:g} is not a coordinate or width, px")
         if any(len(point) != 2 for point in self.points):
             raise ValueError("a point is not a pair of numbers")
 

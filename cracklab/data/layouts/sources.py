@@ -77,7 +77,7 @@ class Sources(Layout):
         return self._layout(record).read(record)
 
     def redrawn(self, record: Record, epoch: int) -> tuple[Array, Array] | None:
-        """Draw one pair anew with the layout of its source; the repetitions of an image within an epoch show the same pair."""
+        """Redraw one pair with the layout of its source; the repetitions of an image within an epoch show the same pair."""
         return self._layout(record).redrawn(record, epoch)
 
     def files(self, record: Record) -> tuple[str, ...]:

@@ -30,8 +30,8 @@ class Synthetic(Layout):
         size: height and width, px.
         seed: different seeds give different images.
         domain: `walls`: photos of walls with branching cracks 1 to 6 px wide; `randomized`: photos of any surface with cracks
-            from hairlines to 40 px, with objects that are no cracks and the faults of cameras, a fifth of them without cracks.
-        redraw: draw the training images anew in every epoch; those of epoch 0, and all validation and test images, are the
+            from hairlines to 40 px, with objects that are not cracks and the faults of cameras, a fifth of them without cracks.
+        redraw: redraw the training images in every epoch; those of epoch 0, and all validation and test images, are the
             ones of the fixed set.
     """
 
@@ -64,7 +64,7 @@ class Synthetic(Layout):
         return self._draw(record)
 
     def redrawn(self, record: Record, epoch: int) -> tuple[Array, Array] | None:
-        """Draw one image anew for an epoch; a function of (seed, side, number of the image, epoch)."""
+        """Redraw one image for an epoch; a function of (seed, side, number of the image, epoch)."""
         return self._draw(record, epoch) if self.redraw else None
 
     def _draw(self, record: Record, epoch: int = 0) -> tuple[Array, Array]:

@@ -72,7 +72,7 @@ class Table(MaskFiles):
         """Return the record of a row, or a message that says what is wrong with the row."""
         split, weight = row.get("split", "").lower(), row.get("weight", "") or "1"
         if split and split not in SIDE_NAMES:
-            return f"split {split!r} is none of train, val, test"
+            return f"split {split!r} is not one of train, val, test"
         if not weight.isdecimal():
             return f"weight {weight!r} is not a whole number"
         return Record(

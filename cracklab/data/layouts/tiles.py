@@ -88,7 +88,7 @@ class Tiles(Layout):
         return self._cut(image, record), self._cut(mask, record)
 
     def redrawn(self, record: Record, epoch: int) -> tuple[Array, Array] | None:
-        """Draw the photo and its mask anew with their layout, and cut out the tile; tiles of a photo are cut from the same one."""
+        """Redraw the photo and its mask with their layout, and cut out the tile; tiles of a photo are cut from the same one."""
         pair = self.layout.redrawn(record, epoch)
         return None if pair is None else (self._cut(pair[0], record), self._cut(pair[1], record))
 

@@ -36,7 +36,7 @@ class GatheredMetric(Metric):
     repeated images can be found after the gathering.
 
     Args:
-        content: what the numbers are: metrics with equal content share their state in a `MetricCollection`, and all others
+        content: identifies the numbers: metrics with equal content share their state in a `MetricCollection`, and all others
             must not, even if their first batches give equal numbers.
         threshold: probability above which a pixel is crack.
         **kwargs: of `torchmetrics.Metric`.
@@ -72,7 +72,7 @@ class GatheredMetric(Metric):
                 by p > `threshold` for C = 1, and by the most probable class for C > 1.
             target: (B, C, H, W), 0 / 1 of any type.
             valid: (B, 1, H, W), 0 / 1; pixels with 0 are ignored. None: every pixel counts.
-            ids: one per image. Of images with the same id, on whatever process, only the first counts, so that images
+            ids: one per image. Of images with the same id, on any process, only the first counts, so that images
                 which a `DistributedSampler` repeats are dropped. None: every image counts, repeated ones twice.
             sizes: (B, 2), height and width of each image, px; the padding below and to the right of it is ignored, and the
                 diagonal is that of the image. None: H, W.

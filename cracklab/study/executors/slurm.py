@@ -114,7 +114,7 @@ def _queued_tasks(array: str) -> set[str]:
             return set()
         time.sleep(POLL_S * min(attempt + 1, 6))
     raise RunError(
-        f"squeue does not answer ({answer.stderr.strip()}): the tasks keep running; start the same command again later"
+        f"squeue does not answer ({answer.stderr.strip()}): the tasks keep running; run the same command again later"
     )
 
 

@@ -21,7 +21,7 @@ TILE = 1024
 
 @cache
 def white_tile() -> Floats:
-    """Return one tile of Gaussian white noise, always the same; drawing it anew for each field would take most of the time."""
+    """Return one tile of Gaussian white noise, always the same; redrawing it for each field would take most of the time."""
     return np.random.default_rng(0).standard_normal((TILE, TILE), np.float32)
 
 

@@ -125,7 +125,7 @@ def repair(rng: Generator, image: Floats, scale: float) -> Floats:
 
 
 def sealed_crack(rng: Generator, image: Floats, scale: float) -> Floats:
-    """Add a crack sealed with bitumen: a smooth band of even width and clean edges, wider than its crack; it is no crack."""
+    """Add a crack sealed with bitumen: a smooth band of even width and clean edges, wider than its crack; it is not in the mask."""
     size = image_size(image)
     width = float(np.clip(rng.uniform(8, 25) * scale, 6, 60))
     heading, start = rng.uniform(0, 2 * np.pi), rng.uniform(0.2, 0.8, 2) * size[::-1]

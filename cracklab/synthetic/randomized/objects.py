@@ -31,7 +31,7 @@ Thing = Callable[[Generator, Size, float], tuple[Floats, Hidden]]
 
 
 def place(rng: Generator, image: Floats, thing: Thing, scale: float) -> tuple[Floats, Hidden]:
-    """Put an object in front of the surface, with its shadow; return the image and what is hidden."""
+    """Put an object in front of the surface, with its shadow; return the image and the hidden part."""
     size = (image.shape[1], image.shape[2])
     own, hidden = thing(rng, size, scale)
     fall = np.rint(rng.uniform(-5, 5, 2) * max(1.0, scale)).astype(int)
@@ -139,7 +139,7 @@ def window(rng: Generator, size: Size, scale: float) -> tuple[Floats, Hidden]:
 
 
 def horizon(rng: Generator, size: Size, scale: float) -> tuple[Floats, Hidden]:
-    """Draw what is beyond the surface: sky or haze above, and a dark line of trees, houses or a kerb below it."""
+    """Draw the background beyond the surface: sky or haze above, and a dark line of trees, houses or a kerb below it."""
     away = across(rng, size, np.pi / 2 + rng.normal(0, 0.08))
     skyline = away + rng.uniform(1, 15) * noise(rng, size, (1e4, rng.uniform(4, 40)), 3)
     hidden = 1 - ramp(away, -0.1 * size[0], 1.5)
@@ -184,7 +184,7 @@ def shadows(rng: Generator, size: Size, scale: float) -> Floats:
 
 
 def _wires(rng: Generator, size: Size, scale: float) -> Floats:
-    """Return what wires, or a branch with twigs and leaves, hide of the sun (H, W), 0 to 1."""
+    """Return the share of the sun, (H, W), 0 to 1, that wires, or a branch with twigs and leaves, hide."""
     if rng.random() < 0.4:
         away = across(rng, size) + rng.uniform(0, 15) * noise(rng, size, 1.5 * max(size))
         return 1 - ramp(np.abs(away), max(1.0, rng.uniform(1, 5) * scale), 2.0)

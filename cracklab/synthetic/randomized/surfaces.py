@@ -109,7 +109,7 @@ def paint(rng: Generator, size: Size, scale: float) -> Floats:
 
 
 def rough(rng: Generator, size: Size, scale: float) -> Floats:
-    """Draw a surface that is none in particular: several random fields in two colours, lit from the side."""
+    """Draw a surface of no particular material: several random fields in two colours, lit from the side."""
     first, second = noise(rng, size, rng.uniform(2, 30) * scale, 4, rng.uniform(0.5, 1)), grain(rng, size, scale)
     one, other = random_colour(rng, 0.2, 0.9, 0.3), random_colour(rng, 0.2, 0.9, 0.3)
     image = blend(one, 0.6 * one + 0.4 * other, ramp(first, rng.uniform(-1, 1), rng.uniform(0.3, 3)))

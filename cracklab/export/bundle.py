@@ -38,7 +38,7 @@ class Model:
 
     Args:
         path: model.onnx; its metadata holds the settings.
-        memory_gb: memory for its tiles, 1e9 bytes; None: 2.
+        memory_gb: memory for its tiles, 1e9 bytes; None: 3.5.
     """
 
     def __init__(self, path: Path, memory_gb: float | None = None) -> None:
@@ -180,7 +180,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos", nargs="+", metavar="PHOTOS")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--memory_gb", type=float, help="memory for the tiles, 1e9 bytes (default: 2)")
+    parser.add_argument("--memory_gb", type=float, help="memory for the tiles, 1e9 bytes (default: 3.5)")
     options = parser.parse_args()
     if options.memory_gb is not None and not 0 < options.memory_gb < float("inf"):
         parser.error(f"--memory_gb is {options.memory_gb}: give a number above 0")

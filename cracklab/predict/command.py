@@ -96,7 +96,7 @@ def parser(command: str = "predict") -> CommandParser:
     add(
         "--memory_gb",
         type=float,
-        help="memory for the tiles of a net with a reach, 1e9 bytes (default: 2, or half of what is free if less)",
+        help="memory for the tiles of a net with a reach, 1e9 bytes (default: 3.5, or half of what is free if less)",
     )
     return arguments
 

@@ -38,7 +38,7 @@ class Predictor:
         tile: largest side of the tiles, px at the net's scale, a multiple of 32; None: what the memory allows.
         overlap: of neighbouring tiles, px; None: twice the net's reach, which is measured before the first photo, at most half a tile.
         batch_size: number of tiles at a time; None: 1, or 8 on a GPU for a net without a reach.
-        memory_gb: memory that the net may take for its tiles, 1e9 bytes; None: 2, or half of what is free if that is less.
+        memory_gb: memory that the net may take for its tiles, 1e9 bytes; None: 3.5, or half of what is free if that is less.
         mm_per_px: scale of the photos; None: cracks are measured in px alone.
         scales: the photo is scored at each of these sizes, and the probabilities are fused by `fused_rows`: 1 is the scale of training,
             0.5 a photo of half the height and width. None: those of its evaluation, `model.scales`; for a model that ships, those of its card.

@@ -26,7 +26,7 @@ SMALLEST_CHANGE = 0.005
 """Smaller changes of a probability are ignored."""
 DEFAULT_TILE = 512
 """Side of the tiles of nets without a reach, px: what they see in a tile should not depend on the memory."""
-MEMORY_GB = 2.0
+MEMORY_GB = 3.5
 """Memory for the tiles that a net gets at a time, 1e9 bytes, where twice as much is free."""
 DEFAULT_OVERLAP = 128
 """Overlap for nets without a reach, px; for these, no overlap makes tiles exact."""
@@ -97,7 +97,7 @@ def choose_tiling(
             a reach.
         overlap: of neighbouring tiles, px; None: twice the reach, or 128 for a net without one, at most half a tile.
         batch_size: number of tiles that the net gets at a time.
-        memory_gb: memory for them, 1e9 bytes; None: 2, or half of what is free if that is less.
+        memory_gb: memory for them, 1e9 bytes; None: 3.5, or half of what is free if that is less.
 
     Example:
         >>> choose_tiling(reach=100, bytes_per_px=400, memory_gb=2)

@@ -15,6 +15,36 @@ BENCH = ROOT / "tests" / "benchmarks" / "bench_predict.py"
 pytestmark = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux's /proc")
 
 
+ONE_TILE = """
+import re, sys
+from pathlib import Path
+import numpy as np
+from cracklab.predict.deployed_model import DeployedModel
+from cracklab.predict.tiles import largest_tile
+from cracklab.weights import checkpoint_file
+
+model = DeployedModel(checkpoint_file("cracklab:cracks"))
+side = largest_tile(float(sys.argv[1]), model.bytes_per_px)
+tile = np.random.default_rng(0).integers(0, 256, (1, side, side, 3), dtype=np.uint8)
+status = Path("/proc/self/status")
+model.score(tile[:, :64, :64])
+before = int(re.search(r"VmRSS:\\s+(\\d+)", status.read_text())[1])
+Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+for _ in range(2):
+    model.score(tile)
+print(side, (int(re.search(r"VmHWM:\\s+(\\d+)", status.read_text())[1]) - before) * 1024)
+"""
+
+
+@pytest.mark.parametrize("memory_gb", [0.15, 0.3, 0.6])
+def test_a_tile_in_onnx_runtime_takes_the_memory_that_it_may_take(memory_gb):
+    """Memory that the kernel gave to the process; counting tensors alone would give tiles that take up to 1.8 times as much."""
+    done = subprocess.run([sys.executable, "-c", ONE_TILE, str(memory_gb)], capture_output=True, text=True, check=True)
+    side, peak = map(int, done.stdout.split())
+    assert side >= 512
+    assert 0.5e9 * memory_gb < peak <= 1e9 * memory_gb
+
+
 @pytest.mark.slow
 def test_memory_is_bounded_and_grows_by_little(tmp_path):
     """Less than 1 GiB beyond imports and net at 24 megapixels, of which the net may take 0.3 GB, and at most 14 bytes for a further pixel.

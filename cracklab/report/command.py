@@ -65,6 +65,11 @@ def parser(command: str = "report") -> CommandParser:
         metavar="VALUE",
         help="validation score for `epochs to target` (default: 95 %% of the best method's)",
     )
+    arguments.add_argument(
+        "--no_photos",
+        action="store_true",
+        help="leave out the pictures of test images, for a report that is published without its data",
+    )
     arguments.add_argument(f"--{plugins.KEY}", metavar="FILE", help=plugins.HELP)
     arguments.add_argument("--title", help="title of the page (default: names of the folders and of the metric)")
     arguments.add_argument(
@@ -108,7 +113,7 @@ def run(command: str, arguments: Sequence[str]) -> int:
         options.title or f"{', '.join(folder.resolve().name for folder in options.folders)}: {metrics[0].quantity.name}"
     )
     content = build([_analysis(options, metric) for metric in metrics], title)
-    write(content, out)
+    write(content.without_photos() if options.no_photos else content, out)
     print("\n".join([*content.summary, f"report: {out / 'report.html'}"]))
     if content.unfinished:
         print(f"{content.unfinished} The report lists them.", file=sys.stderr)

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
@@ -55,6 +55,14 @@ class Content:
     missing: Sequence[str] = ()
     """Names of the missing runs with their status."""
     sections: Sequence[Section] = field(default_factory=list)
+
+    def without_photos(self) -> "Content":
+        """Return the report without pictures of test images; drawn figures stay."""
+        kept = [
+            replace(section, items=[one for one in section.items if isinstance(one, Table) or one.svg is not None])
+            for section in self.sections
+        ]
+        return replace(self, sections=[section for section in kept if section.items])
 
 
 def build(analyses: Sequence[Analysis], title: str) -> Content:

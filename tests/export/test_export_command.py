@@ -161,7 +161,7 @@ def test_the_script_makes_the_masks_of_predict_without_pytorch_and_cracklab(bund
 
 
 def test_the_script_has_smaller_tiles_for_less_memory(bundle):
-    for memory_gb, tiles in ((None, 1), (0.005, 12)):
+    for memory_gb, tiles in ((None, 1), (0.009, 12)):
         done = subprocess.run(
             [sys.executable, "-c", TILES, str(bundle[1]), str(memory_gb)], capture_output=True, text=True
         )

@@ -148,8 +148,9 @@ def test_memory_is_that_of_the_tensors_in_use():
 
 
 def test_the_model_that_ships_keeps_how_much_memory_its_net_needs():
+    from cracklab.export.bundle_files import ARENA
     from cracklab.predict.deployed_model import DeployedModel
     from cracklab.predict.trained_model import restore
 
-    assert DeployedModel(checkpoint_file("cracks")).bytes_per_px == restore("cracks").bytes_per_px
+    assert DeployedModel(checkpoint_file("cracks")).bytes_per_px == ARENA * restore("cracks").bytes_per_px
     assert np.isclose(restore("cracks").bytes_per_px, 300, rtol=0.3)

@@ -46,6 +46,19 @@ def page(folder: Path) -> str:
     return (folder / "report" / "report.html").read_text()
 
 
+def test_a_report_for_publication_has_no_picture_of_the_data(study, tmp_path):
+    assert main(["report", str(study), "--no_photos", "--out", str(tmp_path)]) == 0
+    drawn = {"paired.png", "learning_curves.png", "critical_difference.png"}
+    assert {path.name for path in (tmp_path / "figures").glob("*.png")} == drawn
+    shown = (tmp_path / "report.html").read_text()
+    assert "The same images across methods" in page(study)
+    assert "The same images across methods" not in shown
+    assert set(re.findall(r"data:image/(\w+)", shown)) <= {"svg"}
+    assert (tmp_path / "tables/worst_images.csv").read_bytes() == (
+        study / "report/tables/worst_images.csv"
+    ).read_bytes()
+
+
 def test_a_real_run_gives_the_numbers_of_its_files(tiny_run, tmp_path, capsys):
     assert main(["report", str(tiny_run), "--out", str(tmp_path / "out")]) == 0
     metrics = json.loads((tiny_run / "test_metrics.json").read_text())

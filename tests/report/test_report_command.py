@@ -47,6 +47,8 @@ def page(folder: Path) -> str:
 
 
 def test_a_report_for_publication_has_no_picture_of_the_data(study, tmp_path):
+    """Pictures of an earlier report in the same folder are removed."""
+    assert main(["report", str(study), "--out", str(tmp_path)]) == 0
     assert main(["report", str(study), "--no_photos", "--out", str(tmp_path)]) == 0
     drawn = {"paired.png", "learning_curves.png", "critical_difference.png"}
     assert {path.name for path in (tmp_path / "figures").glob("*.png")} == drawn

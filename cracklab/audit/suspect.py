@@ -1,7 +1,7 @@
 """A suspect: one reason to re-check a mask."""
 
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, Self
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 Kind = Literal["missed", "unfounded", "shifted", "too-wide", "too-thin", "inverted", "swapped", "empty"]
 KINDS: dict[Kind, str] = {
@@ -50,10 +50,6 @@ class Suspect:
         """
         row = asdict(self)
         return row | {"score": round(self.score, 4)}
-
-    def with_score(self, score: float) -> Self:
-        """Return the same suspect with another score."""
-        return replace(self, score=score)
 
 
 COLUMNS = ("id", "kind", "score", "x", "y", "width", "height", "note")

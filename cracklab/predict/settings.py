@@ -83,7 +83,7 @@ def settings_of(folder: Path, predictor: Predictor, tile: int | None, overlap: i
                 made_with = f"--{option} {text(before[name])} instead of {text(value)}"
                 remedy = f", or keep --{option} {text(before[name])}"
             if name == "tile" and predictor.memory_gb is not None:
-                remedy += f" and without --memory_gb {predictor.memory_gb:g}"
+                remedy += f" without --memory_gb {predictor.memory_gb:g}"
             raise RunError(f"the masks in {folder} were made with {made_with} ({path}): choose another --out{remedy}")
     return settings
 

@@ -16,7 +16,7 @@ from cracklab.report import labels as naming
 from cracklab.report.metric import Metric
 from cracklab.report.tested_run import TestedRun, read_files
 from cracklab.study.folder import REPLICATE_AXES, Study
-from cracklab.study.methods import is_number, label_text, method_names, short
+from cracklab.study.methods import is_number, label_text, method_labels, method_names, short
 
 
 @dataclass
@@ -68,9 +68,11 @@ def collect(folders: Sequence[Path], metric: Metric, compare: Sequence[str] = ()
     for run in track(runs, "reading runs", console=Console(stderr=True), disable=quiet):
         read_files(run, metric, lambda names: interned.setdefault(names, names))
     _check_metric(runs, metric)
-    found = _with_methods(runs, missing, compare, names)
-    study = Study(folders[0])
-    if len(folders) == 1 and not compare and study.exists:
+    study = Study(folders[0]) if len(folders) == 1 else None
+    if study is None or not study.exists:
+        return _with_methods(runs, missing, compare, names)
+    found = _with_methods(runs, missing, compare, names, method_labels(study.plan.axes))
+    if not compare:
         found.planned = list(study.plan.request.get("pairs", ()))
     return found
 
@@ -145,16 +147,21 @@ def _check_metric(runs: Sequence[TestedRun], metric: Metric) -> None:
 
 
 def _with_methods(
-    runs: list[TestedRun], missing: dict[str, str], compare: Sequence[str], given: Sequence[str]
+    runs: list[TestedRun],
+    missing: dict[str, str],
+    compare: Sequence[str],
+    given: Sequence[str],
+    planned: Sequence[Mapping[str, str]] = (),
 ) -> Collection:
-    """Set the method and the block of every run."""
+    """Set the method and the block of every run; the labels of `planned` methods count, so that an unfinished study has their names."""
     axes = list(dict.fromkeys(axis for run in runs for axis in run.labels))
     if not axes or any(set(run.labels) != set(runs[0].labels) for run in runs) or len(given) > 1:
-        axes = _label_by_configs(runs)
+        axes, planned = _label_by_configs(runs), ()
     shorter = short(axes)
     for run in runs:
         run.labels = {shorter[axis]: label for axis, label in run.labels.items() if axis in shorter}
-    axes = [shorter[axis] for axis in axes if len({run.labels.get(shorter[axis]) for run in runs}) > 1]
+    done = [shorter[axis] for axis in axes if len({run.labels.get(shorter[axis]) for run in runs}) > 1]
+    axes = [shorter[axis] for axis in axes if shorter[axis] in done or any(shorter[axis] in one for one in planned)]
     if not _differ(runs):
         axes.append("folder")  # the configurations do not tell these runs apart
         for run in runs:
@@ -167,10 +174,10 @@ def _with_methods(
         if axis not in axes:
             raise RunError(f"--compare: runs do not differ in {axis!r}{nearest(axis, axes) if axes else ''}")
     compared = [axis for axis in axes if axis in compare or not compare]
-    rest = [axis for axis in axes if axis not in compared]
+    rest = [axis for axis in done if axis not in compared]
     inner = [axis for axis in REPLICATE_AXES if axis != "seed_everything" and _varies(runs, axis)]
-    methods = method_names([run.labels for run in runs], compared, given[0])
-    for run, method in zip(runs, methods, strict=True):
+    methods = method_names([*(run.labels for run in runs), *planned], compared, given[0])
+    for run, method in zip(runs, methods, strict=False):
         run.method = method
         block = [run.labels.get(axis, "-") for axis in rest] + [run.replicate.get(axis, "-") for axis in inner]
         run.block = ", ".join(block) or "-"

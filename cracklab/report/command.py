@@ -99,7 +99,7 @@ def run(command: str, arguments: Sequence[str]) -> int:
     options = parser(command).parse(others)
     if options.out is None and len(options.folders) > 1:
         raise RunError("several folders make one report: give its folder with --out DIR")
-    from cracklab.report.content import build  # imports pandas and Matplotlib, for which --help does not wait
+    from cracklab.report.content import PHOTOS, build  # imports pandas and Matplotlib, for which --help does not wait
     from cracklab.report.metric import parse_metric
 
     out = options.out or options.folders[0] / FOLDER
@@ -114,6 +114,8 @@ def run(command: str, arguments: Sequence[str]) -> int:
     )
     content = build([_analysis(options, metric) for metric in metrics], title)
     write(content.without_photos() if options.no_photos else content, out)
+    for name in PHOTOS if options.no_photos else ():  # of an earlier report in this folder
+        (out / "figures" / f"{name}.png").unlink(missing_ok=True)
     print("\n".join([*content.summary, f"report: {out / 'report.html'}"]))
     if content.unfinished:
         print(f"{content.unfinished} The report lists them.", file=sys.stderr)

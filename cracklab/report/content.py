@@ -15,6 +15,8 @@ from cracklab.report.table import Table, number
 
 MAX_MISSING = 10
 """Number of missing runs that are listed."""
+PHOTOS = ("same_images", "worst_images_panel")
+"""Names of the pictures of test images."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Content:
     def without_photos(self) -> "Content":
         """Return the report without pictures of test images; drawn figures stay."""
         kept = [
-            replace(section, items=[one for one in section.items if isinstance(one, Table) or one.svg is not None])
+            replace(section, items=[one for one in section.items if one.name not in PHOTOS])
             for section in self.sections
         ]
         return replace(self, sections=[section for section in kept if section.items])
@@ -215,7 +217,7 @@ def _same(analysis: Analysis) -> Picture | None:
         f"{sheet.block}. Columns: test images. Rows: photo, truth, errors of each method at its checkpoint's threshold."
     )
     alt = f"Errors of {', '.join(sheet.methods)} on the test images {', '.join(sheet.images)}"
-    return Picture("same_images", "The same images across methods", note, alt, panels.as_png(sheet.picture), wide=True)
+    return Picture(PHOTOS[0], "The same images across methods", note, alt, panels.as_png(sheet.picture), wide=True)
 
 
 def _worst(analysis: Analysis) -> Picture | None:
@@ -225,4 +227,4 @@ def _worst(analysis: Analysis) -> Picture | None:
     name, png = found
     note = f"Run {name}: photo, truth, probability, errors, and the target maps of its loss."
     title = f"Worst images of {analysis.methods[0]}" if len(analysis.methods) > 1 else "Worst images"
-    return Picture("worst_images_panel", title, note, f"The worst test images of run {name}", png, wide=True)
+    return Picture(PHOTOS[1], title, note, f"The worst test images of run {name}", png, wide=True)

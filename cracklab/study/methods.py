@@ -7,7 +7,7 @@ from cracklab.study.folder import REPLICATE_AXES, Label
 
 
 def methods_of(axes: Mapping[str, Sequence[Label]]) -> list[str]:
-    """Return the names of all methods of a study, as `cracklab report` calls them when every run is finished.
+    """Return the names of all methods of a study, as `cracklab report` calls them.
 
     Args:
         axes: axis -> labels.
@@ -18,11 +18,24 @@ def methods_of(axes: Mapping[str, Sequence[Label]]) -> list[str]:
         >>> methods_of({"net": ["resnet18"], "model.optimizer.lr": [0.1, 0.01]})
         ['lr=0.1', 'lr=0.01']
     """
+    cells = method_labels(axes)
+    return method_names(cells, list(cells[0]), "")
+
+
+def method_labels(axes: Mapping[str, Sequence[Label]]) -> list[dict[str, str]]:
+    """Return the labels of every method of a study, by the short names of the axes with several labels.
+
+    Args:
+        axes: axis -> labels.
+
+    Example:
+        >>> method_labels({"model.loss": ["dice", "bce"], "model.optimizer.lr": [0.1]})
+        [{'loss': 'dice'}, {'loss': 'bce'}]
+    """
     own = {axis: labels for axis, labels in axes.items() if axis not in REPLICATE_AXES}
     shorter = short(list(own))
     varied = {shorter[axis]: map(label_text, labels) for axis, labels in own.items() if len(labels) > 1}
-    cells = [dict(zip(varied, labels, strict=True)) for labels in itertools.product(*varied.values())]
-    return method_names(cells, list(varied), "")
+    return [dict(zip(varied, labels, strict=True)) for labels in itertools.product(*varied.values())]
 
 
 def label_text(label: Label) -> str:

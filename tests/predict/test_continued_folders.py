@@ -106,7 +106,7 @@ def test_another_memory_is_refused_and_not_ignored(start, tmp_path):
     code, said = start("--memory_gb=0.1")
     assert code == 2
     assert f"made with --tile {tile} instead of " in said
-    assert f"or keep --tile {tile} and without --memory_gb 0.1" in said
+    assert f"or keep --tile {tile} without --memory_gb 0.1" in said
     assert start(f"--tile={tile}")[0] == 0
 
 

@@ -47,6 +47,8 @@ def page(folder: Path) -> str:
 
 
 def test_a_report_for_publication_has_no_picture_of_the_data(study, tmp_path):
+    """Pictures of an earlier report in the same folder are removed."""
+    assert main(["report", str(study), "--out", str(tmp_path)]) == 0
     assert main(["report", str(study), "--no_photos", "--out", str(tmp_path)]) == 0
     drawn = {"paired.png", "learning_curves.png", "critical_difference.png"}
     assert {path.name for path in (tmp_path / "figures").glob("*.png")} == drawn
@@ -460,6 +462,23 @@ def test_the_comparisons_that_a_study_planned_are_made_without_being_asked_for(t
     assert main(["report", str(folder), "--pairs", "focal:bce"]) == 0
     (row,) = table(folder, "comparisons").itertuples()
     assert (row.better, row.worse, row.p_holm) == ("focal", "bce", row.p)
+
+
+def test_an_unfinished_study_has_the_names_of_the_finished_one(tmp_path, capsys):
+    """All runs of one learning rate are missing: the pair that was planned at the other one is compared by its name."""
+    folder, runs = tmp_path / "s", []
+    for loss, lr, seed in product(["dice", "bce"], [0.1, 0.01], [1, 2]):
+        name, labels = f"{loss}_{lr}_{seed}", {"loss": loss, "lr": lr, "seed_everything": seed}
+        runs.append(PlannedRun(name, f"runs/{name}", labels, {}))
+        if lr == 0.1:
+            write_run(folder / "runs" / name, loss, 0.5 + 0.1 * (loss == "dice") + 0.01 * seed, seed=seed)
+    axes = {"loss": ["dice", "bce"], "lr": [0.1, 0.01], "seed_everything": [1, 2]}
+    pair = "dice, lr=0.1:bce, lr=0.1"
+    Study(folder).write_plan(StudyPlan("study", {"arguments": [], "pairs": [pair]}, axes, runs), {})
+    assert main(["report", str(folder)]) == 0
+    found = table(folder, "comparisons")
+    assert [f"{row['better']}:{row['worse']}" for _, row in found.iterrows()] == [pair]
+    assert "without a run" not in page(folder)
 
 
 def test_planned_comparisons_without_any_run_are_not_replaced_by_others(tmp_path, capsys):

@@ -110,20 +110,26 @@ def _below(place: str, out: Path | None, option: str) -> tuple[Path, list[Path]]
     """Return the folder that names are relative to, and the files of a place."""
     path = Path(place)
     if os.path.isdir(path) and not (path.suffix.lower() in ENDINGS and _is_single(path)):
-        if out is not None and path.resolve() == out.resolve():
-            raise DataError(
-                f"--out {out} is the folder of the photos or masks, and results would be mixed with them: choose another"
-            )
+        _check_apart(path, out)
         return path, list(_files(path, None if out is None else out.resolve()))
     if os.path.lexists(path) or not has_magic(place):
         return path.parent, [path]
     base = Path(*_before_wildcard(path.parts))
     if ".." in path.parts[len(base.parts) :]:
         raise DataError(f"{option} {place} goes up again after a wildcard: remove '..'")
+    _check_apart(base, out)
     paths = [Path(name) for name in sorted(glob(place, recursive=True))]
     if out is None or base.resolve().is_relative_to(out.resolve()):
         return base, paths
     return base, [path for path in paths if not path.parent.resolve().is_relative_to(out.resolve())]
+
+
+def _check_apart(folder: Path, out: Path | None) -> None:
+    """Refuse to search a folder that is also that of the results."""
+    if out is not None and folder.resolve() == out.resolve():
+        raise DataError(
+            f"--out {out} is the folder of the photos or masks, and results would be mixed with them: choose another"
+        )
 
 
 def _before_wildcard(parts: Sequence[str]) -> Iterator[str]:

@@ -92,6 +92,10 @@ def test_a_file_that_would_be_written_twice_or_over_a_photo_is_refused(tmp_path)
         check([tmp_path / "a" / "x.png"], tmp_path / "a")
     with pytest.raises(DataError, match="is the folder of the photos"):
         check([tmp_path / "a"], tmp_path / "a")
+    with pytest.raises(
+        DataError, match="is the folder of the photos"
+    ):  # a second start would find the overlays of the first
+        check([tmp_path / "a" / "*.png"], tmp_path / "a")
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def test_a_threshold_that_was_chosen_at_other_scales_is_a_warning(old_run):
         assert main([*call, "--model.scales=[1.0,0.5]", "--model.evaluation.groups=[]", "--verbose=false"]) == 0
     (text,) = {str(one.message) for one in warned if "was chosen at" in str(one.message)}
     assert text.startswith(f"model.scales is [1.0, 0.5], but the threshold {threshold:g} of checkpoint {checkpoint} ")
-    assert "validate with --model.scales=[1.0], or" in text
+    assert "validate with '--model.scales=[1.0]', or" in text
 
 
 def test_a_threshold_that_was_given_is_right_at_all_scales(recwarn):
@@ -110,7 +110,7 @@ def test_a_threshold_that_was_given_is_right_at_all_scales(recwarn):
     assert not recwarn.list
     check_scales("test", Payload(chosen, 0.5), "last.ckpt", (1.0,))
     assert len(recwarn.list) == 1
-    with pytest.raises(RunError, match=r"resume with --model\.scales=\[0\.5,1\.0\]"):
+    with pytest.raises(RunError, match=r"resume with '--model\.scales=\[0\.5,1\.0\]'"):
         check_scales("fit", Payload(given, 0.5), "last.ckpt", (1.0,))
 
 

@@ -1,6 +1,7 @@
 """Checks of the states that a resumed run restores from a checkpoint."""
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,7 +69,10 @@ def check_scales(command: str, payload: Payload, path: str, now: Sequence[float]
     check_value(before, list[PositiveFloat], path, "model.scales of its configuration")
     if sorted(before) == sorted(now):
         return
-    found, same = f"model.scales is {list(now)}, but", f"--model.scales={json.dumps(before, separators=(',', ':'))}"
+    found = f"model.scales is {list(now)}, but"
+    same = shlex.quote(
+        f"--model.scales={json.dumps(before, separators=(',', ':'))}"
+    )  # zsh takes brackets for a pattern
     if command == "fit":
         raise RunError(
             f"{found} the run began with {before}, whose best score does not compare: resume with {same}, or start a new run "
